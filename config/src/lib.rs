@@ -1,1 +1,23 @@
-//! (to be written)
+//! Profiles: TOML text to a validated [`Plan`].
+//!
+//! A profile says what to run, against which target and under which load; [`profile`] is its
+//! reference. Reading one yields either a plan without illegal state, so that nobody checks it
+//! again, or every problem of the file at once, each with line and column.
+//!
+//! This crate is pure: besides reading the profile and looking whether the script is there it
+//! touches nothing, and it refuses to know sockets, Lua, clocks and the other crates.
+
+mod curve;
+mod document;
+mod error;
+mod origin;
+mod plan;
+pub mod profile;
+pub mod random;
+mod units;
+
+pub use curve::{Curve, Segment};
+pub use error::{Errors, Problem};
+pub use origin::{Origin, Scheme};
+pub use plan::{Arrivals, Cores, Load, Model, Plan, StatsSink, Target, Weighted};
+pub use profile::{load, parse};

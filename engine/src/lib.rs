@@ -1,1 +1,23 @@
-//! (to be written)
+//! The load engine: pinned executors, pacing, the socket ring, HTTP, the connection pool.
+//!
+//! The crate refuses to know how results are shown or stored: it is handed recorders and gives
+//! them what it measured. The only user of glommio and io-uring.
+
+mod clock;
+mod control;
+mod driver;
+mod error;
+mod event;
+mod http;
+mod launch;
+mod pacing;
+mod probe;
+mod ring;
+mod timers;
+mod watchdog;
+
+pub use control::Control;
+pub use error::Error;
+pub use event::{Event, Exchange};
+pub use launch::{Job, Outcome, Running, start};
+pub use probe::{raise_open_files, try_ring};

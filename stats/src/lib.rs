@@ -1,1 +1,28 @@
-//! (to be written)
+//! Numbers of a run: per-core recorders, windows that move through rings, aggregation, summary.
+//!
+//! Knows no clock, no input or output and nothing of the other crates: whoever records says how
+//! long things took and when a window ends.
+
+mod aggregator;
+mod encoding;
+mod histogram;
+mod kinds;
+mod link;
+mod names;
+mod pending;
+mod recorder;
+pub mod second;
+pub mod summary;
+pub mod verdict;
+mod window;
+
+pub use aggregator::Aggregator;
+pub use histogram::Histogram;
+pub use kinds::{FailureKind, Model, NameKind, Phase, Tally};
+pub use link::{WindowSource, link};
+pub use names::{NAMES_MAX, OTHER};
+pub use recorder::{CheckId, NameId, Recorder, Sample};
+pub use second::Second;
+pub use summary::Summary;
+pub use verdict::Verdict;
+pub use window::Window;

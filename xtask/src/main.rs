@@ -1,2 +1,58 @@
-//! to be written
-fn main() {}
+//! Developer commands of the project: `cargo xtask` lists them.
+//!
+//! Plain programs in plain Rust; nothing here is part of the product, and nothing here knows more
+//! of the product than its command line and its JSON result.
+
+mod bench;
+mod lint;
+mod project;
+mod run;
+mod setup;
+mod smoke;
+mod test;
+
+use std::process::ExitCode;
+
+/// Why a command could not be carried out, told to the developer as it is.
+type Failure = Box<dyn std::error::Error>;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  test [--ci]     install what is missing, lint, run every test of the workspace; ends with one
+                  line `N passed, N failed, N skipped`; with --ci (or CI set) a skip is a failure
+  lint            formatting and clippy, warnings denied
+  smoke           the quickstart, `check` and `target` of a release build, as a user runs them
+  bench versus    requests per CPU-second against wrk and a bare io_uring loop
+  bench memory    resident memory per user, and whether any is lost
+
+`cargo xtask bench versus --help` and `cargo xtask bench memory --help` list the options.";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        ["test"] => Ok(test::test(setup::in_ci())),
+        ["test", "--ci"] => Ok(test::test(true)),
+        ["lint"] => lint::lint().map(|failed| failed == 0),
+        ["smoke"] => smoke::smoke().map(|()| true),
+        ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
+        ["bench", "memory", options @ ..] => bench::memory(options).map(|()| true),
+        _ => {
+            eprintln!("unknown command: {}\n\n{USAGE}", args.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

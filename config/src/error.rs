@@ -1,0 +1,88 @@
+//! The problems of a profile: each with its place, all of them together.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Most problems kept of one file; the rest is only counted.
+pub(crate) const PROBLEMS_MAX: usize = 100;
+
+/// One thing wrong with a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Line, from 1; 0 when the problem is the file itself (it cannot be read, say).
+    pub line: usize,
+    /// Column in characters, from 1; 0 when `line` is.
+    pub column: usize,
+    /// What was found, what is allowed, then the key; lowercase, without the place.
+    pub message: String,
+}
+
+/// Everything wrong with one profile, in the order of the file; never empty.
+///
+/// Displayed as one line per problem, `file:line:column: message`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errors {
+    file: PathBuf,
+    problems: Vec<Problem>,
+    /// Problems beyond [`PROBLEMS_MAX`].
+    hidden: usize,
+}
+
+impl Errors {
+    /// Sorts `problems` by place and keeps the first [`PROBLEMS_MAX`].
+    pub(crate) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
+        debug_assert!(!problems.is_empty(), "an error needs a problem");
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems.dedup();
+        let hidden = problems.len().saturating_sub(PROBLEMS_MAX);
+        problems.truncate(PROBLEMS_MAX);
+        Self {
+            file: file.to_owned(),
+            problems,
+            hidden,
+        }
+    }
+
+    /// One problem of the whole file.
+    pub(crate) fn of_file(file: &Path, message: String) -> Self {
+        Self::new(
+            file,
+            vec![Problem {
+                line: 0,
+                column: 0,
+                message,
+            }],
+        )
+    }
+
+    /// The problems, sorted by place; at most 100, as a file of garbage has thousands.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The profile they are in.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            match problem.line {
+                0 => write!(f, "{file}: {}", problem.message)?,
+                line => write!(f, "{file}:{line}:{}: {}", problem.column, problem.message)?,
+            }
+        }
+        if self.hidden > 0 {
+            write!(f, "\n{file}: {} more problems are not shown", self.hidden)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Errors {}

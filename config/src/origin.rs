@@ -1,0 +1,188 @@
+//! Addresses of servers: `http://host[:port][/base]`.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Longest host name there can be (RFC 1035).
+const HOST_BYTES_MAX: usize = 253;
+/// Longest address accepted.
+const URL_BYTES_MAX: usize = 2048;
+const FORM: &str = "allowed is http://host[:port][/base]";
+
+/// How to speak to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// HTTP over plain TCP.
+    Http,
+}
+
+impl Scheme {
+    /// Name in an address.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+        }
+    }
+
+    /// The port used when the address names none.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+        }
+    }
+}
+
+/// A server and the path all requests to it begin with.
+///
+/// Displayed as the shortest address that means it, without a slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// How to speak to it.
+    pub scheme: Scheme,
+    /// A name in lowercase ASCII or an IP address; IPv6 without brackets.
+    pub host: String,
+    /// TCP port, not 0.
+    pub port: u16,
+    /// `""`, or begins with a slash and does not end with one; visible ASCII only.
+    pub base_path: String,
+}
+
+impl Origin {
+    /// Reads `http://host[:port][/base]`.
+    ///
+    /// # Errors
+    /// A message of what was found and what is allowed: another scheme (https among them), user
+    /// and password, a query or fragment, a host or port that cannot be.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let shown = shorten(url);
+        if url.len() > URL_BYTES_MAX {
+            return Err(format!(
+                "found {shown} of {} bytes, allowed are {URL_BYTES_MAX}",
+                url.len()
+            ));
+        }
+        let (scheme, rest) = split_scheme(url)?;
+        if let Some(bad) = rest
+            .chars()
+            .find(|&c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(c))
+        {
+            return Err(format!(
+                "found {bad:?} in {shown}, allowed is visible ASCII, the rest percent-encoded"
+            ));
+        }
+        if rest.contains(['?', '#']) {
+            return Err(format!("found {shown} with a query or fragment, {FORM}"));
+        }
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(format!("found {shown} with a user name, {FORM}"));
+        }
+        let (host, port) = split_port(authority)?;
+        Ok(Self {
+            scheme,
+            host: check_host(host)?,
+            port: port.unwrap_or(scheme.default_port()),
+            base_path: path.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// `host[:port]` as the Host header wants it: the default port left out, IPv6 in brackets.
+    pub fn authority(&self) -> String {
+        let host = match self.host.contains(':') {
+            true => format!("[{}]", self.host),
+            false => self.host.clone(),
+        };
+        match self.port == self.scheme.default_port() {
+            true => host,
+            false => format!("{host}:{}", self.port),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}://{}{}",
+            self.scheme.as_str(),
+            self.authority(),
+            self.base_path
+        )
+    }
+}
+
+fn split_scheme(url: &str) -> Result<(Scheme, &str), String> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err(format!("found {}, {FORM}", shorten(url)));
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => Ok((Scheme::Http, rest)),
+        "https" => Err(format!("found https, which is not supported yet, {FORM}")),
+        _ => Err(format!("found the scheme {}, {FORM}", shorten(scheme))),
+    }
+}
+
+/// Splits the port off; the host keeps its brackets.
+fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
+    let colon = match authority.rfind(']') {
+        Some(bracket) => authority[bracket..].find(':').map(|at| bracket + at),
+        None => authority.find(':'),
+    };
+    let Some(colon) = colon else {
+        return Ok((authority, None));
+    };
+    let digits = &authority[colon + 1..];
+    // `parse` would also take a sign.
+    let port = digits
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| digits.parse::<u16>().ok());
+    match port.flatten() {
+        Some(port) if port > 0 => Ok((&authority[..colon], Some(port))),
+        _ => Err(format!(
+            "found the port {}, allowed is 1 to 65535 (IPv6 addresses in brackets)",
+            shorten(digits)
+        )),
+    }
+}
+
+fn check_host(host: &str) -> Result<String, String> {
+    let wrong = || {
+        format!(
+            "found the host {}, allowed is a name, an IPv4 address or an IPv6 address in brackets",
+            shorten(host)
+        )
+    };
+    if let Some(inside) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        return inside
+            .parse::<Ipv6Addr>()
+            .map(|address| address.to_string())
+            .map_err(|_| wrong());
+    }
+    let label_fits = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if name.len() > HOST_BYTES_MAX || !name.split('.').all(label_fits) {
+        return Err(wrong());
+    }
+    // A name that ends in a number is an address or nothing, or resolvers disagree about it.
+    let last = name.rsplit('.').next().unwrap_or_default();
+    if last.bytes().all(|b| b.is_ascii_digit()) && host.parse::<Ipv4Addr>().is_err() {
+        return Err(wrong());
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+fn shorten(text: &str) -> String {
+    crate::document::quoted(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! The plan: a profile after validation, without illegal state.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::curve::Curve;
+use crate::origin::Origin;
+
+/// What a run is to do. Made by [`crate::load`] and [`crate::parse`] only from valid profiles.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Name of the run, 1 to 200 bytes without control characters.
+    pub name: String,
+    /// The profile's file as it was given.
+    pub profile_path: PathBuf,
+    /// The profile's text, kept for the record of the run.
+    pub profile_text: String,
+    /// The Lua script, resolved against the profile's folder.
+    pub script: PathBuf,
+    /// What is loaded.
+    pub target: Target,
+    /// Seed of every random choice of the run.
+    pub seed: u64,
+    /// Cores that generate load.
+    pub cores: Cores,
+    /// Longest wait for one reply, above zero, at most an hour.
+    pub timeout: Duration,
+    /// Longest wait for what is unfinished after the last phase, at most a day; may be zero.
+    pub drain: Duration,
+    /// Where the statistics go besides the report.
+    pub stats: StatsSink,
+    /// The loads, in the order of the file, all starting together; at least one.
+    pub loads: Vec<Load>,
+}
+
+impl Plan {
+    /// Time from the start to the end of the longest load, without the drain.
+    pub fn duration(&self) -> Duration {
+        self.loads
+            .iter()
+            .map(|load| load.model.curve().duration())
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// `"open"`, `"closed"`, or `"mixed"` when both kinds of load are present.
+    pub fn model_label(&self) -> &'static str {
+        let open = self
+            .loads
+            .iter()
+            .any(|load| matches!(load.model, Model::Open { .. }));
+        let closed = self
+            .loads
+            .iter()
+            .any(|load| matches!(load.model, Model::Closed { .. }));
+        match (open, closed) {
+            (true, true) => "mixed",
+            (true, false) => "open",
+            (false, _) => "closed",
+        }
+    }
+
+    /// This plan against another target, as `--target` asks.
+    ///
+    /// # Errors
+    /// When `target` is neither `"builtin"` nor an address as [`Origin::parse`] reads it; the
+    /// message says what is allowed.
+    pub fn with_target(mut self, target: &str) -> Result<Self, String> {
+        self.target = Target::parse(target)?;
+        Ok(self)
+    }
+}
+
+/// What is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The small server of this program, started for the run.
+    Builtin,
+    /// A server at an address.
+    Http(Origin),
+}
+
+impl Target {
+    /// Reads `"builtin"` or `http://host[:port][/base]`.
+    ///
+    /// # Errors
+    /// A message that says what was found and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "builtin" => Ok(Self::Builtin),
+            _ => Origin::parse(text).map(Self::Http),
+        }
+    }
+}
+
+/// Cores that generate load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// As many as make sense on this machine.
+    Auto,
+    /// So many, 1 to 1024; which ones is left open.
+    Count(usize),
+    /// Exactly these cpu ids: not empty, no id twice, each at most 8191.
+    List(Vec<usize>),
+}
+
+/// Where the statistics go besides the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatsSink {
+    /// To the local store, shown by this program itself.
+    Auto,
+    /// To the stats server at this address, of the form [`Origin::parse`] reads.
+    Url(String),
+    /// Nowhere.
+    Off,
+}
+
+/// One load: which scenarios, and how many users when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    /// The scenarios to choose from, in the order of the file; at least one, no name twice.
+    pub scenarios: Vec<Weighted>,
+    /// How users come to be.
+    pub model: Model,
+}
+
+/// A scenario and how often it is chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weighted {
+    /// Name in the script, 1 to 200 bytes without control characters.
+    pub name: String,
+    /// Share among the weights of its load: above zero, at most 1e9.
+    pub weight: f64,
+}
+
+/// How users come to be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Model {
+    /// Users arrive by plan, whatever the target does, and run their scenario once.
+    Open {
+        /// How arrivals spread around the rate.
+        arrivals: Arrivals,
+        /// Arrivals per second, each value 0 to 1e9; its total is above zero.
+        rate: Curve,
+        /// Most users at once, 1 to 10 million; arrivals beyond are dropped and counted.
+        users_max: Option<u32>,
+    },
+    /// A number of users run their scenario again and again.
+    Closed {
+        /// Users at once, each value 0 to 10 million.
+        users: Curve,
+        /// Time from one start of an iteration to the next at least, above zero.
+        pacing: Option<Duration>,
+    },
+}
+
+impl Model {
+    /// The rate or the number of users over time.
+    pub fn curve(&self) -> &Curve {
+        match self {
+            Self::Open { rate, .. } => rate,
+            Self::Closed { users, .. } => users,
+        }
+    }
+}
+
+/// How open arrivals spread around their rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Arrival k is due at `rate.inverse(k)`, k from 0.
+    Even,
+    /// Independent of each other, as visitors are.
+    Poisson,
+}

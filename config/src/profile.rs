@@ -1,0 +1,107 @@
+//! Reading a profile, from the file through the text to the plan; and the rules it follows:
+//!
+#![doc = include_str!("../../docs/profile.md")]
+
+mod fields;
+mod loads;
+mod phases;
+mod run;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::document::Document;
+use crate::error::Errors;
+use crate::plan::Plan;
+use fields::Table;
+
+/// Largest profile read.
+const PROFILE_BYTES_MAX: u64 = 1 << 20;
+/// The tables a profile consists of.
+const TABLES: [&str; 2] = ["run", "load"];
+
+/// Reads the profile at `path` and looks whether its script is a file.
+///
+/// # Errors
+/// All problems at once: the file cannot be read, is above 1 MiB or not UTF-8, is no TOML, or says
+/// what is not allowed.
+pub fn load(path: &Path) -> Result<Plan, Errors> {
+    let of_file = |message: String| Errors::of_file(path, message);
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that a file too large shows.
+    File::open(path)
+        .and_then(|file| file.take(PROFILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| of_file(format!("cannot read the profile: {error}")))?;
+    if bytes.len() as u64 > PROFILE_BYTES_MAX {
+        return Err(of_file(format!(
+            "found more than {PROFILE_BYTES_MAX} bytes, allowed is 1 MiB"
+        )));
+    }
+    // Unreadable bytes are replaced, so that the rest of the file is judged as well.
+    let text = String::from_utf8_lossy(&bytes);
+    read(&text, path, ScriptCheck::IsFile, first_bad_byte(&bytes))
+}
+
+/// Reads a profile from `text`. `path` is where it came from: it is named in messages, its folder
+/// is where `script` is found, and its stem is the default name. Nothing on disk is looked at.
+///
+/// # Errors
+/// All problems at once: no TOML, or says what is not allowed.
+pub fn parse(text: &str, path: &Path) -> Result<Plan, Errors> {
+    read(text, path, ScriptCheck::None, None)
+}
+
+/// Whether the script must be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ScriptCheck {
+    None,
+    IsFile,
+}
+
+/// A byte that is not UTF-8, and where its replacement stands in the replaced text.
+struct BadByte {
+    at: usize,
+    byte: u8,
+}
+
+fn first_bad_byte(bytes: &[u8]) -> Option<BadByte> {
+    let chunk = bytes.utf8_chunks().next()?;
+    let byte = *chunk.invalid().first()?;
+    Some(BadByte {
+        at: chunk.valid().len(),
+        byte,
+    })
+}
+
+fn read(
+    text: &str,
+    path: &Path,
+    script_check: ScriptCheck,
+    bad_byte: Option<BadByte>,
+) -> Result<Plan, Errors> {
+    let mut document = Document::parse(text);
+    let report = &mut document.report;
+    if let Some(BadByte { at, byte }) = bad_byte {
+        report.syntax(
+            at..at,
+            format!("found the byte 0x{byte:02x}, allowed is UTF-8"),
+        );
+    }
+    let root = Table::root(&document.root);
+    root.refuse_unknown(report, &TABLES);
+    let run = run::read(&root, path, script_check, report);
+    let loads = loads::read(&root, report);
+    match (document.errors(path), run, loads) {
+        (None, Some(run), Some(loads)) => Ok(run.into_plan(path, text, loads)),
+        (Some(errors), ..) => Err(errors),
+        // Each reader reports why it yields nothing; should one forget, the profile is refused.
+        (None, ..) => Err(Errors::of_file(
+            path,
+            "the profile cannot be used".to_owned(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! The phases of a load: rates or numbers of users over time.
+
+use std::time::Duration;
+
+use toml::de::{DeArray, DeValue};
+
+use super::fields::{self, Table, wrong};
+use super::loads::{Kind, USERS_MAX, refuse_misplaced};
+use crate::curve::Curve;
+use crate::document::{Report, Value};
+
+const KEYS: [&str; 3] = ["rate", "users", "for"];
+const PHASES_MAX: usize = 1000;
+/// Longest load, all its phases together.
+const LENGTH_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// Reads the phases of a load; `None` when something was reported.
+pub(super) fn read(value: &Value<'_>, kind: Option<Kind>, report: &mut Report) -> Option<Curve> {
+    const PATH: &str = "load.phases";
+    let DeValue::Array(items) = value.get_ref() else {
+        return wrong(report, value, PATH, "an array of phases");
+    };
+    if items.is_empty() || items.len() > PHASES_MAX {
+        report.found(
+            value.span(),
+            format!(
+                "found {} phases, allowed are 1 to {PHASES_MAX} (`{PATH}`)",
+                items.len()
+            ),
+        );
+        return None;
+    }
+    let phases: Vec<Option<(Duration, f64, f64)>> = items
+        .iter()
+        .map(|item| {
+            let allowed = "a phase such as { rate = \"100/s\", for = \"10s\" }";
+            read_phase(&Table::of(item, PATH, allowed, report)?, kind, report)
+        })
+        .collect();
+    let phases: Vec<_> = phases.into_iter().collect::<Option<_>>()?;
+    let length: Duration = phases.iter().map(|phase| phase.0).sum();
+    if length > LENGTH_MAX {
+        let days = length.as_secs_f64() / 86_400.0;
+        let message = format!("found phases of {days:.1} days together, allowed are 30 (`{PATH}`)");
+        report.found(value.span(), message);
+        return None;
+    }
+    // Phases read have a length and values that are numbers, which is all a curve asks for.
+    let curve = Curve::new(&phases)?;
+    if curve.total() > 0.0 {
+        return Some(curve);
+    }
+    report.found(
+        value.span(),
+        format!("found phases without any load (`{PATH}`)"),
+    );
+    None
+}
+
+fn read_phase(
+    table: &Table<'_, '_>,
+    kind: Option<Kind>,
+    report: &mut Report,
+) -> Option<(Duration, f64, f64)> {
+    table.refuse_unknown(report, &KEYS);
+    let kind = kind.or_else(|| {
+        // The model is missing or wrong and reported; the phase is judged by what it has.
+        [Kind::Open, Kind::Closed]
+            .into_iter()
+            .find(|kind| table.get(kind.phase_key()).is_some())
+    });
+    let height = kind.and_then(|kind| {
+        refuse_misplaced(
+            table,
+            Some(kind),
+            kind.other(),
+            &[kind.other().phase_key()],
+            report,
+        );
+        match kind {
+            Kind::Open => {
+                let value = table.require("rate", "a rate such as \"100/s\"", report)?;
+                read_rates(value, report)
+            }
+            Kind::Closed => {
+                let value = table.require("users", "a number of users", report)?;
+                read_users(value, report)
+            }
+        }
+    });
+    let length = table
+        .require("for", "a length of time such as \"10s\"", report)
+        .and_then(|value| {
+            let allowed = Duration::from_nanos(1)..=LENGTH_MAX;
+            fields::duration(
+                value,
+                "load.phases.for",
+                allowed,
+                "above zero, at most \"30d\"",
+                report,
+            )
+        });
+    let (from, to) = height?;
+    Some((length?, from, to))
+}
+
+/// A rate, or a pair of them: the start and the end of a ramp.
+fn read_rates(value: &Value<'_>, report: &mut Report) -> Option<(f64, f64)> {
+    const PATH: &str = "load.phases.rate";
+    match value.get_ref() {
+        DeValue::Array(items) => {
+            let [from, to] = pair(items, value, PATH, "[\"100/s\", \"2k/s\"]", report)?;
+            let (from, to) = (
+                fields::rate(from, PATH, report),
+                fields::rate(to, PATH, report),
+            );
+            from.zip(to)
+        }
+        _ => fields::rate(value, PATH, report).map(|rate| (rate, rate)),
+    }
+}
+
+/// A number of users, or a pair of them: the start and the end of a ramp.
+fn read_users(value: &Value<'_>, report: &mut Report) -> Option<(f64, f64)> {
+    const PATH: &str = "load.phases.users";
+    let DeValue::Array(items) = value.get_ref() else {
+        let users = fields::whole(value, PATH, 1..=USERS_MAX, report)? as f64;
+        return Some((users, users));
+    };
+    let [from, to] = pair(items, value, PATH, "[0, 64]", report)?;
+    let from = fields::whole(from, PATH, 0..=USERS_MAX, report);
+    let to = fields::whole(to, PATH, 0..=USERS_MAX, report);
+    match from.zip(to)? {
+        (0, 0) => {
+            let message = format!("found a ramp from 0 to 0 users, allowed is one 0 (`{PATH}`)");
+            report.found(value.span(), message);
+            None
+        }
+        (from, to) => Some((from as f64, to as f64)),
+    }
+}
+
+fn pair<'d, 't>(
+    items: &'d DeArray<'t>,
+    value: &Value<'t>,
+    path: &str,
+    example: &str,
+    report: &mut Report,
+) -> Option<[&'d Value<'t>; 2]> {
+    let mut values = items.iter();
+    match (values.next(), values.next(), values.next()) {
+        (Some(from), Some(to), None) => Some([from, to]),
+        _ => {
+            let found = items.len();
+            report.found(
+                value.span(),
+                format!("found {found} values, allowed are two, as in {example} (`{path}`)"),
+            );
+            None
+        }
+    }
+}

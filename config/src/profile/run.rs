@@ -1,0 +1,224 @@
+//! The table `[run]`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::ScriptCheck;
+use super::fields::{self, Table, wrong};
+use crate::document::{Report, Value};
+use crate::origin::Origin;
+use crate::plan::{Cores, Load, Plan, StatsSink, Target};
+
+const KEYS: [&str; 8] = [
+    "name", "script", "target", "seed", "cores", "timeout", "drain", "stats",
+];
+const SEED_DEFAULT: u64 = 1;
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// The histograms end here; a longer wait could not be shown.
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
+const DRAIN_MAX: Duration = Duration::from_secs(86_400);
+const CORES_MAX: u64 = 1024;
+/// Linux is built for at most 8192 cpus.
+const CPU_ID_MAX: u64 = 8191;
+
+/// `[run]` after validation.
+pub(super) struct Run {
+    name: String,
+    script: PathBuf,
+    target: Target,
+    seed: u64,
+    cores: Cores,
+    timeout: Duration,
+    drain: Duration,
+    stats: StatsSink,
+}
+
+impl Run {
+    pub(super) fn into_plan(self, path: &Path, text: &str, loads: Vec<Load>) -> Plan {
+        Plan {
+            name: self.name,
+            profile_path: path.to_owned(),
+            profile_text: text.to_owned(),
+            script: self.script,
+            target: self.target,
+            seed: self.seed,
+            cores: self.cores,
+            timeout: self.timeout,
+            drain: self.drain,
+            stats: self.stats,
+            loads,
+        }
+    }
+}
+
+/// Reads `[run]`; `None` when something was reported.
+pub(super) fn read(
+    root: &Table<'_, '_>,
+    path: &Path,
+    script_check: ScriptCheck,
+    report: &mut Report,
+) -> Option<Run> {
+    let value = root.require("run", "the table [run]", report)?;
+    let table = &Table::of(value, "run", "a table: [run]", report)?;
+    table.refuse_unknown(report, &KEYS);
+    // All keys are read before any is missed, so that all problems are seen.
+    let name = or(table.get("name"), default_name(path), |v| {
+        fields::name(v, "run.name", report).map(str::to_owned)
+    });
+    let script = table
+        .require(
+            "script",
+            "the path of a Lua script, relative to the profile",
+            report,
+        )
+        .and_then(|value| read_script(value, path, script_check, report));
+    let target = table
+        .require("target", "\"builtin\" or http://host[:port][/base]", report)
+        .and_then(|value| read_target(value, report));
+    let seed = or(table.get("seed"), SEED_DEFAULT, |v| {
+        fields::whole(v, "run.seed", 0..=u64::MAX, report)
+    });
+    let cores = or(table.get("cores"), Cores::Auto, |v| read_cores(v, report));
+    let timeout = or(table.get("timeout"), TIMEOUT_DEFAULT, |v| {
+        let allowed = Duration::from_nanos(1)..=TIMEOUT_MAX;
+        fields::duration(
+            v,
+            "run.timeout",
+            allowed,
+            "above zero, at most \"1h\"",
+            report,
+        )
+    });
+    let drain = or(table.get("drain"), DRAIN_DEFAULT, |v| {
+        let allowed = Duration::ZERO..=DRAIN_MAX;
+        fields::duration(v, "run.drain", allowed, "at most \"1d\"", report)
+    });
+    let stats = or(table.get("stats"), StatsSink::Auto, |v| {
+        read_stats(v, report)
+    });
+    Some(Run {
+        name: name?,
+        script: script?,
+        target: target?,
+        seed: seed?,
+        cores: cores?,
+        timeout: timeout?,
+        drain: drain?,
+        stats: stats?,
+    })
+}
+
+/// What `read` makes of a value, or `default` when there is none.
+fn or<'d, 't, T>(
+    value: Option<&'d Value<'t>>,
+    default: T,
+    read: impl FnOnce(&'d Value<'t>) -> Option<T>,
+) -> Option<T> {
+    match value {
+        Some(value) => read(value),
+        None => Some(default),
+    }
+}
+
+/// The file's stem; made a name where it is none, as the file may be called anything.
+fn default_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match fields::name_fault(&stem) {
+        None => stem.into_owned(),
+        Some(_) => "run".to_owned(),
+    }
+}
+
+fn read_script(
+    value: &Value<'_>,
+    profile: &Path,
+    check: ScriptCheck,
+    report: &mut Report,
+) -> Option<PathBuf> {
+    const ALLOWED: &str = "the path of a Lua script, relative to the profile";
+    let text = fields::text(value, "run.script", ALLOWED, report)?;
+    if text.is_empty() || text.contains('\0') {
+        return wrong(report, value, "run.script", ALLOWED);
+    }
+    let script = profile.parent().unwrap_or(Path::new("")).join(text);
+    if check == ScriptCheck::IsFile {
+        let fault = match script.metadata() {
+            Ok(metadata) if metadata.is_file() => None,
+            Ok(_) => Some("is not a file".to_owned()),
+            Err(error) => Some(format!("cannot be read: {error}")),
+        };
+        if let Some(fault) = fault {
+            let shown = crate::document::quoted(&script.to_string_lossy());
+            report.found(
+                value.span(),
+                format!("found the script {shown}, which {fault} (`run.script`)"),
+            );
+            return None;
+        }
+    }
+    Some(script)
+}
+
+fn read_target(value: &Value<'_>, report: &mut Report) -> Option<Target> {
+    let allowed = "\"builtin\" or \"http://host[:port][/base]\"";
+    let text = fields::text(value, "run.target", allowed, report)?;
+    match Target::parse(text) {
+        Ok(target) => Some(target),
+        Err(message) => {
+            report.found(
+                value.span(),
+                format!("{message}, or \"builtin\" (`run.target`)"),
+            );
+            None
+        }
+    }
+}
+
+fn read_cores(value: &Value<'_>, report: &mut Report) -> Option<Cores> {
+    match value.get_ref() {
+        DeValue::String(text) if text == "auto" => Some(Cores::Auto),
+        DeValue::Integer(_) => fields::whole(value, "run.cores", 1..=CORES_MAX, report)
+            .map(|n| Cores::Count(n as usize)),
+        DeValue::Array(items) if !items.is_empty() => {
+            let mut ids = Vec::new();
+            let mut complete = true;
+            for item in items.iter() {
+                match fields::whole(item, "run.cores", 0..=CPU_ID_MAX, report) {
+                    Some(id) if ids.contains(&(id as usize)) => {
+                        report.found(item.span(), format!("found cpu {id} twice (`run.cores`)"));
+                        complete = false;
+                    }
+                    Some(id) => ids.push(id as usize),
+                    None => complete = false,
+                }
+            }
+            complete.then_some(Cores::List(ids))
+        }
+        _ => {
+            let allowed = "\"auto\", a number of cores, or a list of cpu ids such as [2, 3]";
+            wrong(report, value, "run.cores", allowed)
+        }
+    }
+}
+
+fn read_stats(value: &Value<'_>, report: &mut Report) -> Option<StatsSink> {
+    match value.get_ref() {
+        DeValue::Boolean(false) => Some(StatsSink::Off),
+        DeValue::String(text) if text == "auto" => Some(StatsSink::Auto),
+        DeValue::String(text) => match Origin::parse(text) {
+            Ok(_) => Some(StatsSink::Url(text.to_string())),
+            Err(message) => {
+                let message = format!("{message}, or \"auto\", or false (`run.stats`)");
+                report.found(value.span(), message);
+                None
+            }
+        },
+        _ => {
+            let allowed = "\"auto\", \"http://host:port\" or false";
+            wrong(report, value, "run.stats", allowed)
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Values that are not allowed, and keys that are missing or too many.
+
+use super::*;
+
+/// A load of one phase.
+fn load_of(model: &str, phase: &str) -> String {
+    format!("[[load]]\nmodel = \"{model}\"\nscenarios = \"a\"\nphases = [\n{phase}]")
+}
+
+#[test]
+fn the_run_table_is_held_to_its_limits() {
+    check_run(
+        "timeuot = \"1s\"",
+        &[
+            "4:1: found the unknown key \"timeuot\", meant is perhaps `timeout`, allowed in `run` are name, script,",
+        ],
+    );
+    check_run(
+        "zzz = 1",
+        &["4:1: found the unknown key \"zzz\", allowed in `run` are name,"],
+    );
+    check_run(
+        "timeout = 10",
+        &["4:11: found the number 10 without a unit, allowed is a length of time such as"],
+    );
+    check_run(
+        "timeout = 1.5",
+        &["4:11: found the number 1.5 without a unit"],
+    );
+    check_run("timeout = 0", &["4:11: found the number 0 without a unit"]);
+    check_run("timeout = \"10\"", &["4:11: found \"10\" without a unit"]);
+    check_run(
+        "timeout = \"10/s\"",
+        &["4:11: found \"10/s\" with the unknown unit \"/s\""],
+    );
+    check_run(
+        "timeout = \"-1s\"",
+        &["4:11: found \"-1s\", which is negative"],
+    );
+    check_run(
+        "timeout = -1",
+        &["4:11: found the number -1, which is negative"],
+    );
+    check_run(
+        "timeout = true",
+        &["4:11: found true, allowed is a length of time"],
+    );
+    check_run(
+        "timeout = \"0s\"",
+        &["4:11: found \"0s\", allowed is above zero, at most \"1h\" (`run.timeout`)"],
+    );
+    check_run(
+        "timeout = \"61m\"",
+        &["4:11: found \"61m\", allowed is above zero"],
+    );
+    check_run(
+        "drain = \"25h\"",
+        &["4:9: found \"25h\", allowed is at most \"1d\" (`run.drain`)"],
+    );
+    check_run(
+        "seed = -1",
+        &[
+            "4:8: found the number -1, allowed is a whole number from 0 to 18446744073709551615 (`run.seed`)",
+        ],
+    );
+    check_run(
+        "seed = 18446744073709551616",
+        &["4:8: found the number 18446744073709551616"],
+    );
+    check_run(
+        "seed = 1.0",
+        &["4:8: found the number 1.0, allowed is a whole number"],
+    );
+    check_run(
+        "seed = \"1\"",
+        &["4:8: found \"1\", allowed is a whole number"],
+    );
+    check_run(
+        "cores = 0",
+        &["4:9: found the number 0, allowed is a whole number from 1 to 1024"],
+    );
+    check_run(
+        "cores = []",
+        &["4:9: found an array, allowed is \"auto\", a number of cores, or a list"],
+    );
+    check_run(
+        "cores = \"all\"",
+        &["4:9: found \"all\", allowed is \"auto\""],
+    );
+    check_run(
+        "cores = [1, 2, 1, -1]",
+        &["4:16: found cpu 1 twice", "4:19: found the number -1"],
+    );
+    check_run(
+        "stats = true",
+        &["4:9: found true, allowed is \"auto\", \"http://host:port\" or false (`run.stats`)"],
+    );
+    check_run(
+        "stats = \"host:7777\"",
+        &["4:9: found \"host:7777\", allowed is http://host[:port][/base], or \"auto\""],
+    );
+    check_run("name = \"\"", &["4:8: found an empty name (`run.name`)"]);
+    check_run(
+        "name = \"a\\u0007\"",
+        &["4:8: found the control character '\\u{7}' in a name"],
+    );
+    check_run(
+        "name = 5",
+        &["4:8: found the number 5, allowed is a name in quotes"],
+    );
+    check_run(
+        &format!("name = \"{}\"", "n".repeat(201)),
+        &["4:8: found a name of 201 bytes, allowed are 200"],
+    );
+}
+
+#[test]
+fn what_is_needed_is_missed() {
+    check(
+        "",
+        &[
+            "1:1: found no `run`, needed is the table [run]",
+            "1:1: found no `load`, needed is at least one table [[load]]",
+        ],
+    );
+    check(
+        &format!("# first\n[run]\n{LOAD}"),
+        &[
+            "2:1: found no `run.script`, needed is the path of a Lua script",
+            "2:1: found no `run.target`, needed is \"builtin\" or http://",
+        ],
+    );
+    check_load(
+        "[[load]]",
+        &[
+            "4:1: found no `load.model`, needed is \"open\" or \"closed\"",
+            "4:1: found no `load.scenarios`, needed",
+            "4:1: found no `load.phases`, needed",
+        ],
+    );
+    check(
+        "run = 1\nload = 2",
+        &[
+            "1:7: found the number 1, allowed is a table: [run] (`run`)",
+            "2:8: found the number 2, allowed is an array of tables: [[load]] (`load`)",
+        ],
+    );
+    check(
+        "load = []\nrun = {}\n",
+        &[
+            "1:8: found an array, allowed is an array of tables",
+            "2:7: found no `run.script`",
+            "2:7: found no `run.target`",
+        ],
+    );
+    check_load(
+        &LOAD.replace("[[load]]", "[load]"),
+        &["4:1: found a table, allowed is an array of tables: [[load]]"],
+    );
+    check_load(
+        &LOAD.repeat(101),
+        &["404:1: found 101 tables [[load]], allowed are 100"],
+    );
+    check(
+        &format!("{RUN}[laod]\n"),
+        &[
+            "1:1: found no `load`",
+            "4:2: found the unknown table \"laod\", meant is perhaps `load`, allowed are run, load",
+        ],
+    );
+}
+
+#[test]
+fn targets_are_checked() {
+    let target = |url: &str| format!("[run]\nscript = \"s\"\ntarget = \"{url}\"\n{LOAD}");
+    check(
+        &target("https://h"),
+        &[
+            "3:10: found https, which is not supported yet, allowed is http://host[:port][/base], or \"builtin\" (`run.target`)",
+        ],
+    );
+    check(
+        &target("built-in"),
+        &["3:10: found \"built-in\", allowed is http://host"],
+    );
+    check(
+        &target("http://h:99999"),
+        &["3:10: found the port \"99999\""],
+    );
+    check(
+        &target("").replace("\"\"", "1"),
+        &["3:10: found the number 1, allowed is \"builtin\""],
+    );
+}
+
+#[test]
+fn phases_are_held_to_their_limits() {
+    let open = |phase: &str, expected: &[&str]| check_load(&load_of("open", phase), expected);
+    open(
+        "{ rate = 100, for = \"1s\" }",
+        &[
+            "8:10: found the number 100 without a unit, allowed is a rate such as \"100/s\", \"1.5k/s\" or \"30/m\" (units /s, /m, /h; k and M before them) (`load.phases.rate`)",
+        ],
+    );
+    open(
+        "{ rate = \"5s\", for = \"1s\" }",
+        &["8:10: found \"5s\" with the unknown unit \"s\", allowed is a rate"],
+    );
+    open(
+        "{ rate = \"-5/s\", for = \"1s\" }",
+        &["8:10: found \"-5/s\", which is negative"],
+    );
+    open(
+        "{ rate = \"1e12/s\", for = \"1s\" }",
+        &["8:10: found \"1e12/s\", allowed is at most 1e9/s (`load.phases.rate`)"],
+    );
+    open(
+        "{ rate = \"1001M/s\", for = \"1s\" }",
+        &["8:10: found \"1001M/s\", allowed is at most"],
+    );
+    open(
+        "{ rate = [\"1/s\"], for = \"1s\" }",
+        &["8:10: found 1 values, allowed are two, as in [\"100/s\", \"2k/s\"]"],
+    );
+    open(
+        "{ rate = [1, \"x\"], for = \"1s\" }",
+        &[
+            "8:11: found the number 1 without",
+            "8:14: found \"x\", allowed is a rate",
+        ],
+    );
+    open(
+        "{ rate = \"1/s\", for = \"0s\" }",
+        &["8:23: found \"0s\", allowed is above zero, at most \"30d\" (`load.phases.for`)"],
+    );
+    open(
+        "{ rate = \"1/s\", for = \"31d\" }",
+        &["8:23: found \"31d\", allowed is above zero"],
+    );
+    open(
+        "{ rate = \"1/s\", fro = \"1s\" }",
+        &[
+            "8:1: found no `load.phases.for`",
+            "8:17: found the unknown key \"fro\", meant is perhaps `for`, allowed in `load.phases` are rate, users, for",
+        ],
+    );
+    open(
+        "{ users = 5, for = \"1s\" }",
+        &[
+            "8:1: found no `load.phases.rate`",
+            "8:3: found `users` in a load of model \"open\", allowed is it in \"closed\"",
+        ],
+    );
+    open(
+        "{ rate = \"0/s\", for = \"1s\" }",
+        &["7:10: found phases without any load"],
+    );
+    open(
+        "5",
+        &["8:1: found the number 5, allowed is a phase such as"],
+    );
+    open("", &["7:10: found 0 phases, allowed are 1 to 1000"]);
+    open(
+        &"{ rate = \"1/s\", for = \"1s\" },".repeat(1001),
+        &["7:10: found 1001 phases"],
+    );
+    open(
+        "{ rate = \"1/s\", for = \"20d\" }, { rate = \"1/s\", for = \"11d\" }",
+        &["7:10: found phases of 31.0 days together, allowed are 30"],
+    );
+
+    let closed = |phase: &str, expected: &[&str]| check_load(&load_of("closed", phase), expected);
+    closed(
+        "{ users = 0, for = \"1s\" }",
+        &[
+            "8:11: found the number 0, allowed is a whole number from 1 to 10000000 (`load.phases.users`)",
+        ],
+    );
+    closed(
+        "{ users = 10000001, for = \"1s\" }",
+        &["8:11: found the number 10000001"],
+    );
+    closed(
+        "{ users = -1, for = \"1s\" }",
+        &["8:11: found the number -1"],
+    );
+    closed(
+        "{ users = 1.5, for = \"1s\" }",
+        &["8:11: found the number 1.5"],
+    );
+    closed(
+        "{ users = [0, 0], for = \"1s\" }",
+        &["8:11: found a ramp from 0 to 0 users"],
+    );
+    closed(
+        "{ users = [0, 1, 2], for = \"1s\" }",
+        &["8:11: found 3 values, allowed are two, as in [0, 64]"],
+    );
+    closed(
+        "{ rate = \"1/s\", users = 1, for = \"1s\" }",
+        &["8:3: found `rate` in a load of model \"closed\""],
+    );
+    check_load(
+        &load_of("opne", "{ users = 0, for = 1 }"),
+        &[
+            "5:9: found \"opne\", allowed is \"open\" or \"closed\" (`load.model`)",
+            "8:11: found the number 0",
+            "8:20: found the number 1 without",
+        ],
+    );
+}
+
+#[test]
+fn loads_are_held_to_their_limits() {
+    let with = |line: &str, expected: &[&str]| check_load(&format!("{LOAD}{line}"), expected);
+    with(
+        "arrivals = \"evne\"",
+        &["8:12: found \"evne\", allowed is \"poisson\" or \"even\""],
+    );
+    with(
+        "users_max = 0",
+        &["8:13: found the number 0, allowed is a whole number from 1 to 10000000"],
+    );
+    with(
+        "pacing = \"1s\"",
+        &["8:1: found `pacing` in a load of model \"open\", allowed is it in \"closed\""],
+    );
+    with("rate = \"1/s\"", &["8:1: found the unknown key \"rate\""]);
+    let closed = |line: &str, expected: &[&str]| {
+        check_load(
+            &format!(
+                "{}\n{line}",
+                load_of("closed", "{ users = 1, for = \"1s\" }")
+            ),
+            expected,
+        );
+    };
+    closed(
+        "pacing = \"0s\"",
+        &["9:10: found \"0s\", allowed is above zero, at most \"1d\""],
+    );
+    closed(
+        "users_max = 5",
+        &["9:1: found `users_max` in a load of model \"closed\""],
+    );
+    closed(
+        "arrivals = \"even\"",
+        &["9:1: found `arrivals` in a load of model \"closed\""],
+    );
+    let scenarios = |value: &str, expected: &[&str]| {
+        check_load(&LOAD.replace("\"a\"", value), expected);
+    };
+    scenarios("{}", &["6:13: found 0 scenarios, allowed are 1 to 1000"]);
+    scenarios("\"\"", &["6:13: found an empty name (`load.scenarios`)"]);
+    scenarios(
+        "[\"a\"]",
+        &["6:13: found an array, allowed is a name or a table of weights"],
+    );
+    scenarios(
+        "{ a = 0, b = -1, c = nan, d = \"1\", e = 1 }",
+        &[
+            "6:19: found the number 0, allowed is a weight above 0, at most 1e9",
+            "6:26: found the number -1",
+            "6:34: found the number nan",
+            "6:43: found \"1\"",
+        ],
+    );
+    scenarios(
+        "{ \"\\u001b\" = 1 }",
+        &["6:15: found the control character '\\u{1b}' in a name"],
+    );
+}

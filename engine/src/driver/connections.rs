@@ -1,0 +1,147 @@
+//! The connections of one core: which slot is what, and whose.
+
+use super::exchange::Exchange;
+use super::origins::OriginId;
+use crate::clock::Moment;
+use crate::http::response::ResponseReader;
+use crate::ring::{GENERATION_MASK, Slot};
+
+/// No user, no connection.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The slot is unused.
+    Free,
+    /// A connect is under way; the exchange waits.
+    Connecting,
+    /// Nothing under way; a request may use it.
+    Idle,
+    /// An exchange is under way.
+    Busy,
+    /// No use any more; closes when the kernel has let go of it.
+    Closing,
+}
+
+/// One connection, also while it is being made or taken down.
+pub(super) struct Connection {
+    pub(super) state: State,
+    /// The use of this slot; carried by tokens.
+    pub(super) generation: u32,
+    /// The user it belongs to, or [`NONE`].
+    pub(super) owner: u32,
+    /// The next connection of the same user, or [`NONE`].
+    pub(super) next: Slot,
+    pub(super) origin: OriginId,
+    /// Addresses tried so far for this connect.
+    pub(super) tried: u16,
+    /// The address in use, by its number in the ring.
+    pub(super) address: usize,
+    /// Entries in the kernel whose completion must come before the close.
+    pub(super) pending: u8,
+    /// The multishot receive is armed.
+    pub(super) receiving: bool,
+    /// A send failed; the receive will tell more.
+    pub(super) send_failed: bool,
+    /// An owned send is under way.
+    pub(super) sending: bool,
+    /// Responses completed on this connection.
+    pub(super) served: u32,
+    /// When the connect was submitted.
+    pub(super) opened: Moment,
+    /// When the exchange runs out of time.
+    pub(super) deadline: Moment,
+    /// The earliest entry of this connection in the timers.
+    pub(super) armed: Moment,
+    pub(super) reader: ResponseReader,
+    pub(super) exchange: Option<Exchange>,
+}
+
+impl Connection {
+    fn free() -> Connection {
+        Connection {
+            state: State::Free,
+            generation: 0,
+            owner: NONE,
+            next: NONE,
+            origin: 0,
+            tried: 0,
+            address: 0,
+            pending: 0,
+            receiving: false,
+            send_failed: false,
+            sending: false,
+            served: 0,
+            opened: Moment::NEVER,
+            deadline: Moment::NEVER,
+            armed: Moment::NEVER,
+            reader: ResponseReader::new(),
+            exchange: None,
+        }
+    }
+
+    /// Takes the connection from its user, who is returned.
+    pub(super) fn disown(&mut self) -> Option<u32> {
+        let owner = std::mem::replace(&mut self.owner, NONE);
+        (owner != NONE).then_some(owner)
+    }
+}
+
+/// The table of connections, by slot of the ring.
+pub(super) struct Connections {
+    table: Vec<Connection>,
+    free: Vec<Slot>,
+    /// Slots that the ring has.
+    max: u32,
+    /// Connections that are not free.
+    open: u32,
+}
+
+impl Connections {
+    pub(super) fn new(max: u32) -> Connections {
+        Connections { table: Vec::new(), free: Vec::new(), max, open: 0 }
+    }
+
+    /// Takes a free slot; none when the table is full.
+    pub(super) fn take(&mut self) -> Option<Slot> {
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None if (self.table.len() as u32) < self.max => {
+                self.table.push(Connection::free());
+                self.table.len() as u32 - 1
+            }
+            None => return None,
+        };
+        self.open += 1;
+        Some(slot)
+    }
+
+    /// Frees a slot whose close has completed (or that never held a socket).
+    pub(super) fn release(&mut self, slot: Slot) {
+        let connection = &mut self.table[slot as usize];
+        let generation = connection.generation.wrapping_add(1) & GENERATION_MASK;
+        *connection = Connection { generation, ..Connection::free() };
+        self.free.push(slot);
+        self.open -= 1;
+    }
+
+    pub(super) fn open(&self) -> u32 {
+        self.open
+    }
+
+    #[inline]
+    pub(super) fn get(&self, slot: Slot) -> &Connection {
+        &self.table[slot as usize]
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, slot: Slot) -> &mut Connection {
+        &mut self.table[slot as usize]
+    }
+
+    /// All slots that were ever used.
+    pub(super) fn slots(&self) -> std::ops::Range<Slot> {
+        0..self.table.len() as Slot
+    }
+}

@@ -1,0 +1,281 @@
+//! Finding or making the connection that carries a request.
+
+use super::connections::{NONE, State};
+use super::exchange::{Exchange, Payload};
+use super::origins::{Addresses, Kept, OriginId};
+use super::{Driver, users};
+use crate::http::response::BodyRule;
+use crate::ring::Slot;
+use crate::timers::Owner;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use stats::{FailureKind, Tally};
+use std::cell::RefCell;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::rc::Rc;
+
+/// Answers of the resolver, and the requests that wait for them.
+#[derive(Default)]
+pub(super) struct Lookups {
+    answers: RefCell<Vec<(OriginId, Vec<SocketAddr>)>>,
+    waiting: RefCell<Vec<Waiting>>,
+}
+
+struct Waiting {
+    origin: OriginId,
+    user: u32,
+    generation: u32,
+    exchange: Exchange,
+}
+
+impl Driver {
+    /// Sends a request of a user on one of its idle connections, or on a new one.
+    pub(super) fn issue(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+        self.shared.record(|recorder| recorder.sent(exchange.name));
+        self.users.get_mut(user).doing = users::Doing::Request;
+        match self.idle_connection(user, origin) {
+            Some(slot) => {
+                self.shared.record(|recorder| recorder.count(Tally::ConnectionReused, 1));
+                self.occupy(slot, exchange);
+                self.send(slot);
+            }
+            None => self.open(user, origin, exchange),
+        }
+    }
+
+    fn idle_connection(&self, user: u32, origin: OriginId) -> Option<Slot> {
+        let mut slot = self.users.get(user).connection;
+        while slot != NONE {
+            let connection = self.connections.get(slot);
+            if connection.state == State::Idle && connection.origin == origin {
+                return Some(slot);
+            }
+            slot = connection.next;
+        }
+        None
+    }
+
+    /// Gives a connection to a request and sets its time limit.
+    fn occupy(&mut self, slot: Slot, exchange: Exchange) {
+        let connection = self.connections.get_mut(slot);
+        let limit = exchange.timeout_ns;
+        connection.exchange = Some(exchange);
+        connection.deadline = crate::clock::Moment(self.now.0.saturating_add(limit));
+        if connection.deadline < connection.armed {
+            connection.armed = connection.deadline;
+            let owner = Owner::Connection { slot, generation: connection.generation };
+            self.timers.add(connection.deadline, owner);
+        }
+    }
+
+    /// Queues the request of a connection that is ready for it.
+    pub(super) fn send(&mut self, slot: Slot) {
+        let connection = self.connections.get_mut(slot);
+        let Some(exchange) = &mut connection.exchange else { return };
+        connection.state = State::Busy;
+        let rule = if exchange.head_only { BodyRule::Head } else { BodyRule::Normal };
+        connection.reader.start(rule);
+        let generation = connection.generation;
+        match std::mem::replace(&mut exchange.payload, Payload::InRing) {
+            Payload::Static(bytes) => {
+                exchange.payload = Payload::Static(bytes);
+                exchange.bytes_out += bytes.len() as u64;
+                self.ring.send_static(slot, bytes, generation);
+            }
+            Payload::Owned(bytes) => {
+                exchange.bytes_out += bytes.len() as u64;
+                connection.pending += 1;
+                connection.sending = true;
+                self.ring.send_owned(slot, bytes, generation);
+            }
+            Payload::InRing => unreachable!("a payload is sent once at a time"),
+        }
+        self.acting.push(slot);
+    }
+
+    /// Makes a new connection for a request.
+    pub(super) fn open(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+        let addresses = self.shared.origins.borrow().get(origin).addresses.clone();
+        match addresses {
+            Addresses::Known(list) => self.dial(user, origin, exchange, &list),
+            Addresses::None => self.refuse(user, exchange, FailureKind::Dns),
+            Addresses::Asked => self.wait_for_address(user, origin, exchange),
+            Addresses::Unknown => {
+                self.look_up(origin);
+                self.wait_for_address(user, origin, exchange);
+            }
+        }
+    }
+
+    fn dial(&mut self, user: u32, origin: OriginId, exchange: Exchange, list: &[Kept]) {
+        let Some(slot) = self.connections.take() else {
+            return self.refuse(user, exchange, FailureKind::Descriptors);
+        };
+        let address = list[0];
+        if let Err(e) = self.install(slot, address.address) {
+            self.connections.release(slot);
+            return self.refuse(user, exchange, connect_failure(&e));
+        }
+        let head = self.users.get(user).connection;
+        let connection = self.connections.get_mut(slot);
+        connection.owner = user;
+        connection.next = head;
+        connection.origin = origin;
+        connection.tried = 1;
+        self.users.get_mut(user).connection = slot;
+        self.occupy(slot, exchange);
+        self.connect(slot, address.kept);
+        self.count_connections();
+    }
+
+    /// Puts a fresh socket into the ring's table.
+    fn install(&mut self, slot: Slot, address: SocketAddr) -> io::Result<()> {
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        self.ring.install(slot, socket.into())
+    }
+
+    fn connect(&mut self, slot: Slot, address: usize) {
+        let connection = self.connections.get_mut(slot);
+        connection.state = State::Connecting;
+        connection.address = address;
+        connection.pending += 1;
+        self.ring.connect(slot, address, connection.generation);
+        self.acting.push(slot);
+    }
+
+    /// A connect completed.
+    pub(super) fn connected(&mut self, slot: Slot, result: i32) {
+        let connection = self.connections.get_mut(slot);
+        connection.pending -= 1;
+        if connection.state == State::Closing {
+            return self.close_when_idle(slot);
+        }
+        if result < 0 {
+            return self.connect_failed(slot, &io::Error::from_raw_os_error(-result));
+        }
+        let opened = connection.opened;
+        let name = connection.exchange.as_mut().map(|exchange| {
+            exchange.ready = self.now;
+            exchange.name
+        });
+        let took_ns = self.now.since(opened);
+        self.shared.record(|recorder| {
+            recorder.count(Tally::ConnectionOpened, 1);
+            if let Some(name) = name {
+                recorder.connected(name, took_ns);
+            }
+        });
+        self.receive(slot);
+        self.send(slot);
+    }
+
+    /// Arms the multishot receive.
+    pub(super) fn receive(&mut self, slot: Slot) {
+        let connection = self.connections.get_mut(slot);
+        connection.receiving = true;
+        connection.pending += 1;
+        self.ring.receive(slot, connection.generation);
+    }
+
+    /// A connect failed: the next address, or the end of the request.
+    fn connect_failed(&mut self, slot: Slot, error: &io::Error) {
+        let connection = self.connections.get_mut(slot);
+        let (origin, failed) = (connection.origin, connection.address);
+        let tried = usize::from(connection.tried);
+        let mut origins = self.shared.origins.borrow_mut();
+        origins.prefer_next(origin, failed);
+        let next = match &origins.get(origin).addresses {
+            Addresses::Known(list) if tried < list.len() => Some(list[0]),
+            _ => None,
+        };
+        drop(origins);
+        if let Some(next) = next {
+            let connection = self.connections.get_mut(slot);
+            connection.tried += 1;
+            if let Some(exchange) = &mut connection.exchange {
+                exchange.ready = self.now;
+            }
+            if self.install(slot, next.address).is_ok() {
+                return self.connect(slot, next.kept);
+            }
+        }
+        self.fail(slot, connect_failure(error));
+    }
+
+    fn wait_for_address(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+        let generation = self.users.get(user).generation;
+        let waiting = Waiting { origin, user, generation, exchange };
+        self.lookups.waiting.borrow_mut().push(waiting);
+    }
+
+    /// Asks the system's resolver on a helper thread of the executor.
+    fn look_up(&mut self, origin: OriginId) {
+        let mut origins = self.shared.origins.borrow_mut();
+        origins.set_addresses(origin, Addresses::Asked);
+        let known = &origins.get(origin).origin;
+        let (host, port) = (known.host.clone(), known.port);
+        let lookups = Rc::clone(&self.lookups);
+        let ask = move || {
+            let found = (host.as_str(), port).to_socket_addrs();
+            found.map(Iterator::collect::<Vec<_>>).unwrap_or_default()
+        };
+        glommio::spawn_local(async move {
+            let found = glommio::executor().spawn_blocking(ask).await;
+            lookups.answers.borrow_mut().push((origin, found));
+        })
+        .detach();
+    }
+
+    /// Takes in what the resolver answered, and opens the connections that waited for it.
+    pub(super) fn serve_lookups(&mut self) {
+        if self.lookups.answers.borrow().is_empty() {
+            return;
+        }
+        let answers = std::mem::take(&mut *self.lookups.answers.borrow_mut());
+        for (origin, found) in answers {
+            let keep = |address| {
+                let kept = self.ring.add_address(SockAddr::from(address));
+                Kept { address, kept }
+            };
+            let kept: Vec<Kept> = found.into_iter().map(keep).collect();
+            let addresses = if kept.is_empty() { Addresses::None } else { Addresses::Known(kept) };
+            self.shared.origins.borrow_mut().set_addresses(origin, addresses);
+        }
+        let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
+        for one in waiting {
+            if self.users.is_current(one.user, one.generation) {
+                self.open(one.user, one.origin, one.exchange);
+            }
+        }
+    }
+
+    /// Requests of a user that still wait for an address; they end unfinished.
+    pub(super) fn forget_lookups(&mut self) {
+        let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
+        for one in waiting {
+            self.shared.record(|recorder| recorder.request_unfinished(one.exchange.name));
+        }
+    }
+
+    pub(super) fn count_connections(&mut self) {
+        let open = self.connections.open();
+        self.shared.record(|recorder| recorder.connections(open));
+    }
+}
+
+/// The failure a connect error counts as.
+fn connect_failure(error: &io::Error) -> FailureKind {
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => FailureKind::Refused,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EPERM) => {
+            FailureKind::Unreachable
+        }
+        Some(libc::ETIMEDOUT) => FailureKind::ConnectTimeout,
+        Some(libc::ECONNRESET | libc::ECONNABORTED) => FailureKind::ResetConnect,
+        Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => FailureKind::PortsExhausted,
+        Some(libc::EMFILE | libc::ENFILE) => FailureKind::Descriptors,
+        _ => FailureKind::ConnectFailed,
+    }
+}

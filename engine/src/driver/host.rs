@@ -1,0 +1,202 @@
+//! What a core's script and its driver share: recorder, templates, and what users may ask.
+
+use super::exchange::Reply;
+use super::origins::Origins;
+use super::template::{self, Template};
+use crate::clock::{Clock, Moment};
+use crate::event::Event;
+use crate::pacing::{Purpose, stream};
+use config::random;
+use scripting::Host;
+use stats::{CheckId, NameId, Recorder, Tally};
+use std::cell::{Cell, RefCell};
+use std::sync::mpsc::SyncSender;
+
+/// How many templates one core keeps; each costs its encoded request for the rest of the run.
+pub(super) const TEMPLATES_MAX: usize = 10_000;
+
+/// The part of a core that is reachable from inside a running script. One thread, so cells; no
+/// borrow is held while a script runs.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    /// Start of the load.
+    pub(super) start: Cell<Moment>,
+    pub(super) seed: u64,
+    /// False during setup and teardown: their traffic is no part of the result.
+    pub(super) recording: Cell<bool>,
+    /// No new iterations.
+    pub(super) draining: Cell<bool>,
+    /// Every exchange is told as an event.
+    pub(super) traced: bool,
+    pub(super) recorder: RefCell<Recorder>,
+    /// By user slot.
+    pub(super) actors: RefCell<Vec<Actor>>,
+    pub(super) templates: RefCell<Vec<Template>>,
+    /// By the number the script knows them under.
+    pub(super) checks: RefCell<Vec<CheckId>>,
+    pub(super) transactions: RefCell<Vec<NameId>>,
+    pub(super) origins: RefCell<Origins>,
+    /// Head and body of the reply whose user runs at the moment.
+    pub(super) latest: RefCell<Latest>,
+    pub(super) events: SyncSender<Event>,
+}
+
+/// What a script may ask about its user.
+#[derive(Default)]
+pub(super) struct Actor {
+    /// The user's number in its load.
+    pub(super) number: u64,
+    pub(super) load: usize,
+    /// After this moment the user begins no further iteration.
+    pub(super) until: Moment,
+    /// When the script is due to act: the end of the reply or the sleep before.
+    pub(super) due: Moment,
+    /// How many random numbers were drawn.
+    pub(super) drawn: u64,
+    pub(super) transactions: Vec<Transaction>,
+}
+
+/// An open transaction.
+pub(super) struct Transaction {
+    name: NameId,
+    begun: Moment,
+    /// A request in it failed.
+    pub(super) failed: bool,
+}
+
+/// Bytes of the latest reply, kept while its user runs.
+#[derive(Default)]
+pub(super) struct Latest {
+    /// Whether head and body were retained.
+    pub(super) retained: bool,
+    pub(super) head: Vec<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Latest {
+    /// What came back with a reply.
+    pub(super) fn of(reply: Reply) -> Latest {
+        Latest { retained: !reply.overflowed, head: reply.head, body: reply.body }
+    }
+}
+
+impl Shared {
+    /// Records something, unless this is setup or teardown.
+    pub(super) fn record(&self, write: impl FnOnce(&mut Recorder)) {
+        if self.recording.get() {
+            write(&mut self.recorder.borrow_mut());
+        }
+    }
+
+    /// Sends an event, or counts its loss.
+    pub(super) fn tell(&self, event: Event) {
+        if self.events.try_send(event).is_err() {
+            self.recorder.borrow_mut().count(Tally::LogsDropped, 1);
+        }
+    }
+
+    /// Seconds since the start of the load; 0 before.
+    fn elapsed_ns(&self) -> u64 {
+        self.clock.now().since(self.start.get())
+    }
+
+    /// Marks the open transactions of a user whose request failed.
+    pub(super) fn fail_transactions(&self, slot: u32) {
+        for transaction in &mut self.actors.borrow_mut()[slot as usize].transactions {
+            transaction.failed = true;
+        }
+    }
+}
+
+/// The number of `id` in a list, new or known.
+fn number<T: PartialEq>(list: &mut Vec<T>, id: T) -> u32 {
+    let place = list.iter().position(|known| *known == id).unwrap_or_else(|| {
+        list.push(id);
+        list.len() - 1
+    });
+    place as u32
+}
+
+impl Host for Shared {
+    fn template(&self, method: &str, url: &str) -> Result<u32, String> {
+        if self.templates.borrow().len() >= TEMPLATES_MAX {
+            return Err(format!("more than {TEMPLATES_MAX} templates"));
+        }
+        let template = template::make(self, method, url)?;
+        let mut templates = self.templates.borrow_mut();
+        templates.push(template);
+        Ok(templates.len() as u32 - 1)
+    }
+
+    fn random(&self, slot: u32) -> u64 {
+        let actor = &mut self.actors.borrow_mut()[slot as usize];
+        let key = stream(Purpose::User, actor.load, actor.number);
+        let drawn = actor.drawn;
+        actor.drawn += 1;
+        random::bits(self.seed, key, drawn)
+    }
+
+    fn running(&self, slot: u32) -> bool {
+        if self.draining.get() {
+            return false;
+        }
+        self.clock.now() < self.actors.borrow()[slot as usize].until
+    }
+
+    fn absolute_url(&self, url: &str) -> Result<(), String> {
+        template::destination(self, url).map(drop)
+    }
+
+    fn check_name(&self, name: &str) -> u32 {
+        let id = self.recorder.borrow_mut().check_name(name);
+        number(&mut self.checks.borrow_mut(), id)
+    }
+
+    fn check(&self, _slot: u32, check: u32, passed: bool) {
+        let id = self.checks.borrow()[check as usize];
+        self.record(|recorder| recorder.check(id, passed));
+    }
+
+    fn transaction_name(&self, name: &str) -> u32 {
+        let id = self.recorder.borrow_mut().transaction_name(name);
+        number(&mut self.transactions.borrow_mut(), id)
+    }
+
+    fn transaction_begin(&self, slot: u32, transaction: u32) {
+        let name = self.transactions.borrow()[transaction as usize];
+        let actor = &mut self.actors.borrow_mut()[slot as usize];
+        let begun = actor.due;
+        actor.transactions.push(Transaction { name, begun, failed: false });
+    }
+
+    fn transaction_end(&self, slot: u32, ok: bool) {
+        let (ended, due) = {
+            let actor = &mut self.actors.borrow_mut()[slot as usize];
+            (actor.transactions.pop(), actor.due)
+        };
+        if let Some(transaction) = ended {
+            let latency_ns = due.since(transaction.begun);
+            let ok = ok && !transaction.failed;
+            self.record(|recorder| recorder.transaction(transaction.name, latency_ns, ok));
+        }
+    }
+
+    fn log(&self, slot: Option<u32>, text: &str) {
+        let user = slot.map(|slot| self.actors.borrow()[slot as usize].number);
+        self.tell(Event::Log { user, text: text.to_owned() });
+    }
+
+    fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
+        let latest = self.latest.borrow();
+        f(latest.retained.then_some(&latest.body[..]));
+    }
+
+    fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
+        let latest = self.latest.borrow();
+        f(latest.retained.then_some(&latest.head[..]));
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.elapsed_ns() as f64 / 1e9
+    }
+}

@@ -1,0 +1,232 @@
+//! The life of a core: set up, wait for the start, carry the load, drain, tear down.
+
+use super::Driver;
+use crate::clock::Moment;
+use crate::control::Wish;
+use crate::ring::WAIT_MAX;
+use rustix::time::{ClockId, clock_gettime};
+use scripting::Entry;
+use serde_json::Value;
+use stats::Window;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::Duration;
+
+/// The interval the reporter works in.
+const WINDOW: Duration = Duration::from_secs(1);
+/// Users started in one turn at most, so that input and output are served in between.
+const STARTS_PER_TURN: usize = 256;
+/// How long the connections that are left may take to close at the end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a core and the launcher say to each other.
+pub(crate) struct Line {
+    pub(crate) core: u32,
+    pub(crate) to_launcher: Sender<Report>,
+    pub(crate) from_launcher: Receiver<Begin>,
+    /// Cores that still carry load.
+    pub(crate) loaded: Arc<AtomicUsize>,
+}
+
+/// A core to the launcher.
+pub(crate) enum Report {
+    /// The core is warm and waits for the start; core 0 brings what `setup` returned.
+    Ready {
+        scenarios: Vec<String>,
+        data: Option<Value>,
+    },
+    /// The core cannot be used.
+    Failed { core: u32, error: crate::Error },
+    /// The core has ended; its last window.
+    Ended { core: u32, window: Box<Window> },
+}
+
+/// The launcher to a core: the load starts.
+pub(crate) struct Begin {
+    pub(crate) start: Moment,
+    pub(crate) data: Arc<Value>,
+}
+
+impl Driver {
+    /// Lives through a run.
+    ///
+    /// # Errors
+    ///
+    /// The run cannot begin or go on.
+    pub(crate) async fn live(mut self, line: Line) -> Result<(), crate::Error> {
+        let mut data = None;
+        if line.core == 0 && self.script().hooks().setup {
+            self.hook(Entry::Setup).await?;
+            data = Some(self.script().setup_result());
+        }
+        let scenarios = self.script().scenarios().to_vec();
+        let ready = Report::Ready { scenarios, data };
+        let Some(begin) = self.await_start(&line, ready).await? else { return Ok(()) };
+        self.script().set_data(&begin.data).map_err(crate::Error::Script)?;
+        self.begin(begin.start);
+        self.carry().await.map_err(|e| core_error(line.core, &e))?;
+        line.loaded.fetch_sub(1, Ordering::AcqRel);
+        let spare = stats::link(line.core, 1).0;
+        let last = self.shared.recorder.replace(spare).finish();
+        self.shared.recording.set(false);
+        if line.core == 0 && self.script().hooks().teardown {
+            self.await_others(&line).await?;
+            self.hook(Entry::Teardown).await?;
+        }
+        self.farewell().await.map_err(|e| core_error(line.core, &e))?;
+        self.pulse.end();
+        let ended = Report::Ended { core: line.core, window: Box::new(last) };
+        // The launcher may have given up; then nobody needs the window.
+        let _ = line.to_launcher.send(ended);
+        Ok(())
+    }
+
+    /// Runs `setup` or `teardown` to its end.
+    async fn hook(&mut self, entry: Entry) -> Result<(), crate::Error> {
+        self.shared.draining.set(false);
+        self.start_hook(entry);
+        let limit = self.clock.now().after(self.plan.drain.max(self.plan.timeout));
+        while self.hook_end.is_none() {
+            let late = entry == Entry::Teardown && self.now > limit;
+            if self.wish() == Wish::Stop || late {
+                self.abandon_users();
+                return Ok(());
+            }
+            self.turn(WAIT_MAX).map_err(|e| core_error(0, &e))?;
+            glommio::yield_if_needed().await;
+        }
+        match self.hook_end.take() {
+            Some(Err(error)) => Err(crate::Error::Hook { name: hook_name(entry), error }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Turns until the launcher says when the load starts: the executor is warm by then.
+    async fn await_start(
+        &mut self,
+        line: &Line,
+        ready: Report,
+    ) -> Result<Option<Begin>, crate::Error> {
+        if line.to_launcher.send(ready).is_err() {
+            return Ok(None);
+        }
+        loop {
+            match line.from_launcher.try_recv() {
+                Ok(begin) => return Ok(Some(begin)),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) => {}
+            }
+            self.turn(WAIT_MAX).map_err(|e| core_error(line.core, &e))?;
+            glommio::yield_if_needed().await;
+        }
+    }
+
+    async fn await_others(&mut self, line: &Line) -> Result<(), crate::Error> {
+        while line.loaded.load(Ordering::Acquire) > 0 && self.wish() != Wish::Stop {
+            self.turn(WAIT_MAX).map_err(|e| core_error(line.core, &e))?;
+            glommio::yield_if_needed().await;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, start: Moment) {
+        self.shared.start.set(start);
+        self.schedule.begin(start);
+        self.window = 0;
+        self.window_end = start.after(WINDOW);
+        self.cpu_ns = thread_cpu_ns();
+    }
+
+    /// Carries the load from start to the end of the drain.
+    async fn carry(&mut self) -> io::Result<()> {
+        let start = self.shared.start.get();
+        while self.now < start && self.wish() == Wish::Run {
+            self.turn(WAIT_MAX)?;
+            glommio::yield_if_needed().await;
+        }
+        self.shared.recording.set(true);
+        let end = start.after(self.plan.duration());
+        let mut limit = end.after(self.plan.drain);
+        loop {
+            self.turn(WAIT_MAX)?;
+            self.start_due();
+            self.roll_windows();
+            if !self.shared.draining.get() && (self.now >= end || self.wish() >= Wish::Drain) {
+                self.drain();
+                limit = limit.min(self.now.after(self.plan.drain));
+            }
+            let drained = self.shared.draining.get() && !self.is_populated();
+            if drained || self.now >= limit || self.wish() == Wish::Stop {
+                break;
+            }
+            glommio::yield_if_needed().await;
+        }
+        self.schedule.cancel();
+        self.abandon_users();
+        Ok(())
+    }
+
+    /// Starts the users that are due.
+    fn start_due(&mut self) {
+        for _ in 0..STARTS_PER_TURN {
+            match self.schedule.pop_due(self.now) {
+                Some(start) => self.start_user(start),
+                None => return,
+            }
+        }
+    }
+
+    /// Nothing new from here on. Arrivals that were due by now are started all the same.
+    fn drain(&mut self) {
+        while let Some(start) = self.schedule.pop_due(self.now) {
+            self.start_user(start);
+        }
+        self.shared.draining.set(true);
+        self.schedule.cancel();
+    }
+
+    /// Hands over the window when its second is over.
+    fn roll_windows(&mut self) {
+        if self.now < self.window_end {
+            return;
+        }
+        let since = self.now.since(self.shared.start.get());
+        let next = since / WINDOW.as_nanos() as u64;
+        let cpu_ns = thread_cpu_ns();
+        let used = cpu_ns - self.cpu_ns;
+        let wall = (next - self.window) * WINDOW.as_nanos() as u64;
+        self.cpu_ns = cpu_ns;
+        self.shared.record(|recorder| {
+            recorder.processor(used, wall);
+            recorder.roll(next);
+        });
+        self.window = next;
+        self.window_end = self.shared.start.get().after(WINDOW * (next as u32 + 1));
+    }
+
+    /// Lets the last connections close.
+    async fn farewell(&mut self) -> io::Result<()> {
+        let limit = self.clock.now().after(FAREWELL);
+        while self.ring.pending() > 0 && self.now < limit {
+            self.turn(WAIT_MAX)?;
+            glommio::yield_if_needed().await;
+        }
+        Ok(())
+    }
+}
+
+fn hook_name(entry: Entry) -> &'static str {
+    if entry == Entry::Setup { "setup" } else { "teardown" }
+}
+
+fn core_error(core: u32, error: &io::Error) -> crate::Error {
+    crate::Error::Core { core, message: format!("the ring failed: {error}") }
+}
+
+/// Processor time of this thread, user and system, in nanoseconds.
+fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

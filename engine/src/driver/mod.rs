@@ -1,0 +1,260 @@
+//! The driver of one core: it submits, waits, hands completions to their owners, and starts what
+//! is due. Between start and stop it shares nothing but its recorder's ring, a pulse and flags.
+
+mod connections;
+mod dial;
+mod exchange;
+mod host;
+mod life;
+mod origins;
+mod schedule;
+mod template;
+mod traffic;
+mod users;
+
+use crate::clock::{Clock, Moment};
+use crate::control::{Control, Pulse, Wish};
+use crate::event::Event;
+use crate::http::response::HeadMemo;
+use crate::pacing::Share;
+use crate::ring::{Buffers, Completion, Ring, Sizes, Slot, WAIT_MAX};
+use crate::timers::{Owner, Timers};
+use config::Plan;
+use connections::Connections;
+pub(crate) use life::{Begin, Line, Report};
+use exchange::Keep;
+use host::{Latest, Shared};
+use origins::{Addresses, Kept, Origins};
+use schedule::Schedule;
+use scripting::Script;
+use socket2::SockAddr;
+use stats::Recorder;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+use users::{HookEnd, Users};
+
+/// Distinct texts of script errors that one core tells; the rest is only counted.
+const ERROR_TEXTS_MAX: usize = 64;
+
+/// What a core is made from.
+pub(crate) struct Parts {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) origin: config::Origin,
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) share: Share,
+    pub(crate) sizes: Sizes,
+    pub(crate) clock: Clock,
+    pub(crate) recorder: Recorder,
+    pub(crate) events: SyncSender<Event>,
+    pub(crate) traced: bool,
+    pub(crate) control: Control,
+    pub(crate) pulse: Arc<Pulse>,
+}
+
+/// One core at work.
+pub(crate) struct Driver {
+    ring: Ring,
+    buffers: Buffers,
+    completions: Vec<Completion>,
+    memo: HeadMemo,
+    timers: Timers,
+    clock: Clock,
+    /// When the present turn began: every completion of the turn is taken to be done then.
+    now: Moment,
+    /// When the last full second of the load ended, and its number.
+    window_end: Moment,
+    window: u64,
+    cpu_ns: u64,
+    connections: Connections,
+    /// Connections with an entry queued in this turn, whose moment of acting is not yet stamped.
+    acting: Vec<Slot>,
+    users: Users,
+    /// Users that go on in the next turn.
+    ready: VecDeque<(u32, u32)>,
+    schedule: Schedule,
+    script: Script,
+    shared: Rc<Shared>,
+    lookups: Rc<dial::Lookups>,
+    plan: Arc<Plan>,
+    timeout_ns: u64,
+    keep: Keep,
+    control: Control,
+    pulse: Arc<Pulse>,
+    hook_end: Option<HookEnd>,
+    error_texts: Vec<String>,
+}
+
+impl Driver {
+    /// Makes the core's ring and loads its script.
+    ///
+    /// # Errors
+    ///
+    /// A script that cannot be used, or a ring that cannot be made.
+    pub(crate) fn new(parts: Parts) -> Result<Driver, crate::Error> {
+        let (mut ring, buffers) = Ring::new(parts.sizes).map_err(crate::probe::ring_error)?;
+        let recorder = RefCell::new(parts.recorder);
+        let target = (parts.origin, &parts.addresses[..]);
+        let shared = Rc::new(Shared {
+            clock: parts.clock,
+            start: Cell::new(Moment::NEVER),
+            seed: parts.plan.seed,
+            recording: Cell::new(false),
+            draining: Cell::new(false),
+            traced: parts.traced,
+            recorder,
+            actors: RefCell::default(),
+            templates: RefCell::default(),
+            checks: RefCell::default(),
+            transactions: RefCell::default(),
+            origins: RefCell::new(origins_of(target, &mut ring)),
+            latest: RefCell::new(Latest::default()),
+            events: parts.events,
+        });
+        let script = Script::load(&parts.plan.script, Rc::clone(&shared) as Rc<dyn scripting::Host>)
+            .map_err(crate::Error::Script)?;
+        let schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
+        let retains = parts.traced || script.reads_bodies() || script.reads_heads();
+        Ok(Driver {
+            ring,
+            buffers,
+            completions: Vec::with_capacity(4 * parts.sizes.entries as usize),
+            memo: HeadMemo::default(),
+            timers: Timers::default(),
+            clock: parts.clock,
+            now: parts.clock.now(),
+            window_end: Moment::NEVER,
+            window: 0,
+            cpu_ns: 0,
+            connections: Connections::new(parts.sizes.sockets),
+            acting: Vec::new(),
+            users: Users::default(),
+            ready: VecDeque::new(),
+            schedule,
+            script,
+            shared,
+            lookups: Rc::default(),
+            timeout_ns: Moment(0).after(parts.plan.timeout).0,
+            keep: if retains { Keep::InCase } else { Keep::Nothing },
+            plan: parts.plan,
+            control: parts.control,
+            pulse: parts.pulse,
+            hook_end: None,
+            error_texts: Vec::new(),
+        })
+    }
+
+    /// One turn: submit, wait for `limit` at most, and serve what came and what is due.
+    ///
+    /// # Errors
+    ///
+    /// What the ring says; the core cannot go on.
+    pub(crate) fn turn(&mut self, limit: Duration) -> io::Result<()> {
+        let begun = self.now;
+        self.stamp();
+        let took_ns = self.now.since(begun);
+        self.shared.record(|recorder| recorder.turn(took_ns));
+        let patience = self.patience(limit);
+        self.ring.turn(patience)?;
+        self.now = self.clock.now();
+        self.pulse.beat();
+        self.serve_completions();
+        self.serve_lookups();
+        self.serve_timers();
+        self.serve_ready();
+        Ok(())
+    }
+
+    /// The queued entries are submitted now: that is when their requests are sent.
+    fn stamp(&mut self) {
+        self.now = self.clock.now();
+        let now = self.now;
+        for slot in self.acting.drain(..) {
+            let connection = self.connections.get_mut(slot);
+            let Some(exchange) = &mut connection.exchange else { continue };
+            exchange.act(now);
+            match connection.state {
+                connections::State::Connecting => connection.opened = now,
+                _ => exchange.sent = now,
+            }
+        }
+    }
+
+    /// How long this turn may wait.
+    fn patience(&mut self, limit: Duration) -> Duration {
+        if !self.ready.is_empty() {
+            return Duration::ZERO;
+        }
+        let next = self.timers.next().min(self.schedule.next_due()).min(self.window_end);
+        Duration::from_nanos(next.since(self.now)).min(limit).min(WAIT_MAX)
+    }
+
+    fn serve_completions(&mut self) {
+        let mut completions = std::mem::take(&mut self.completions);
+        self.ring.reap(&mut completions);
+        for completion in completions.drain(..) {
+            self.complete(completion);
+        }
+        self.completions = completions;
+        self.buffers.publish();
+    }
+
+    fn serve_timers(&mut self) {
+        while let Some((_, owner)) = self.timers.pop_due(self.now) {
+            match owner {
+                Owner::User { slot, generation } => self.wake_user(slot, generation),
+                Owner::Connection { slot, generation } => self.check_deadline(slot, generation),
+            }
+        }
+    }
+
+    /// Serves the users that were ready when this turn began; those that become ready meanwhile
+    /// wait for the next one, so that input and output are served in between.
+    fn serve_ready(&mut self) {
+        for _ in 0..self.ready.len() {
+            if let Some((slot, generation)) = self.ready.pop_front() {
+                self.wake_user(slot, generation);
+            }
+        }
+    }
+
+    /// Whether somebody still runs or waits.
+    fn is_populated(&self) -> bool {
+        self.users.present() > 0
+    }
+
+    /// The script and its users, for the launcher.
+    pub(crate) fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// Bounds a message to the outside: each distinct error text once.
+    fn tell_error(&mut self, slot: u32, scenario: String, error: &scripting::ScriptError) {
+        let text = error.to_string();
+        if self.error_texts.len() >= ERROR_TEXTS_MAX || self.error_texts.contains(&text) {
+            return;
+        }
+        self.error_texts.push(text.clone());
+        let user = self.shared.actors.borrow()[slot as usize].number;
+        self.shared.tell(Event::ScriptError { scenario, user, text });
+    }
+
+    fn wish(&self) -> Wish {
+        self.control.wish()
+    }
+}
+
+/// The target as the first origin, its addresses kept in the ring.
+fn origins_of((target, addresses): (config::Origin, &[SocketAddr]), ring: &mut Ring) -> Origins {
+    let keep = |&address| Kept { address, kept: ring.add_address(SockAddr::from(address)) };
+    let kept: Vec<Kept> = addresses.iter().map(keep).collect();
+    let mut origins = Origins::default();
+    let id = origins.intern(&target).expect("the first origin always fits");
+    origins.set_addresses(id, Addresses::Known(kept));
+    origins
+}

@@ -1,0 +1,80 @@
+//! The servers a core talks to and their addresses.
+
+use config::Origin;
+use std::net::SocketAddr;
+
+/// An origin's place in [`Origins`].
+pub(super) type OriginId = u32;
+
+/// How many origins one core keeps; a script that makes up more gets an error.
+const ORIGINS_MAX: usize = 1_000;
+
+/// All origins a core has met, the target first.
+#[derive(Default)]
+pub(super) struct Origins {
+    list: Vec<Known>,
+}
+
+/// One origin.
+pub(super) struct Known {
+    pub(super) origin: Origin,
+    pub(super) addresses: Addresses,
+}
+
+/// What is known of an origin's addresses.
+#[derive(Clone, Debug)]
+pub(super) enum Addresses {
+    /// Nobody asked yet.
+    Unknown,
+    /// The resolver works on it.
+    Asked,
+    /// Kept in the ring under these numbers, the one to try first in front.
+    Known(Vec<Kept>),
+    /// The resolver found none.
+    None,
+}
+
+/// An address and its number in the ring.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub(super) address: SocketAddr,
+    pub(super) kept: usize,
+}
+
+impl Origins {
+    /// The number of an origin, new or known.
+    ///
+    /// # Errors
+    ///
+    /// A message when there are too many.
+    pub(super) fn intern(&mut self, origin: &Origin) -> Result<OriginId, String> {
+        let same = |known: &Known| {
+            known.origin.host == origin.host && known.origin.port == origin.port
+        };
+        if let Some(place) = self.list.iter().position(same) {
+            return Ok(place as OriginId);
+        }
+        if self.list.len() >= ORIGINS_MAX {
+            return Err(format!("more than {ORIGINS_MAX} different hosts"));
+        }
+        self.list.push(Known { origin: origin.clone(), addresses: Addresses::Unknown });
+        Ok(self.list.len() as OriginId - 1)
+    }
+
+    pub(super) fn get(&self, id: OriginId) -> &Known {
+        &self.list[id as usize]
+    }
+
+    pub(super) fn set_addresses(&mut self, id: OriginId, addresses: Addresses) {
+        self.list[id as usize].addresses = addresses;
+    }
+
+    /// Puts the address after `failed` in front, for the connects to come.
+    pub(super) fn prefer_next(&mut self, id: OriginId, failed: usize) {
+        if let Addresses::Known(list) = &mut self.list[id as usize].addresses
+            && list.first().is_some_and(|first| first.kept == failed)
+        {
+            list.rotate_left(1);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Everything the plan asks of this core, in the order of time.
+
+use crate::clock::Moment;
+use crate::pacing::{Arrivals, Share, Stay, choose, stays};
+use config::{Model, Plan};
+use std::iter::Peekable;
+use std::time::Duration;
+
+/// A user to start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) load: usize,
+    pub(super) number: u64,
+    /// When it is due, from the start of the load.
+    pub(super) due: Duration,
+    /// Closed loads: until when it begins iterations. Open ones: none, it runs once.
+    pub(super) until: Option<Duration>,
+}
+
+/// The loads of the plan, each with what is still to come of it on this core.
+pub(super) struct Schedule {
+    loads: Vec<Load>,
+    start: Moment,
+    seed: u64,
+}
+
+/// One load block.
+pub(super) struct Load {
+    source: Source,
+    weights: Vec<f64>,
+    /// Places in the script's list of scenarios.
+    scenarios: Vec<u32>,
+    /// This core's part of the cap on users.
+    pub(super) users_max: Option<u32>,
+    /// Users of this load at the moment.
+    pub(super) users: u32,
+    pub(super) pacing: Option<Duration>,
+}
+
+enum Source {
+    Open(Box<Peekable<Arrivals>>),
+    Closed(Peekable<std::vec::IntoIter<Stay>>),
+}
+
+impl Schedule {
+    /// This core's share of the plan.
+    ///
+    /// # Errors
+    ///
+    /// The plan names scenarios that are not in `scenarios`.
+    pub(super) fn new(
+        plan: &Plan,
+        share: Share,
+        scenarios: &[String],
+    ) -> Result<Schedule, crate::Error> {
+        let mut problems = Vec::new();
+        let mut loads = Vec::new();
+        for (place, load) in plan.loads.iter().enumerate() {
+            let mut known = Vec::new();
+            for wanted in &load.scenarios {
+                match scenarios.iter().position(|name| *name == wanted.name) {
+                    Some(place) => known.push(place as u32),
+                    None => problems.push(unknown(plan, &wanted.name, scenarios)),
+                }
+            }
+            loads.push(Load::new(load, place, known, plan.seed, share));
+        }
+        if problems.is_empty() {
+            Ok(Schedule { loads, start: Moment::NEVER, seed: plan.seed })
+        } else {
+            Err(crate::Error::Scenarios { problems })
+        }
+    }
+
+    /// Fixes the moment from which everything is due.
+    pub(super) fn begin(&mut self, start: Moment) {
+        self.start = start;
+    }
+
+    /// When the next user is due, or [`Moment::NEVER`].
+    pub(super) fn next_due(&mut self) -> Moment {
+        let start = self.start;
+        if start == Moment::NEVER {
+            return Moment::NEVER;
+        }
+        let due = self.loads.iter_mut().filter_map(|load| load.source.peek());
+        due.min().map_or(Moment::NEVER, |due| start.after(due))
+    }
+
+    /// Takes one user that is due at `now`.
+    pub(super) fn pop_due(&mut self, now: Moment) -> Option<Start> {
+        let start = self.start;
+        for (place, load) in self.loads.iter_mut().enumerate() {
+            if load.source.peek().is_some_and(|due| start.after(due) <= now) {
+                return load.source.pop(place);
+            }
+        }
+        None
+    }
+
+    /// Nothing more will come.
+    pub(super) fn cancel(&mut self) {
+        self.start = Moment::NEVER;
+        for load in &mut self.loads {
+            load.source = Source::Closed(Vec::new().into_iter().peekable());
+        }
+    }
+
+    pub(super) fn load_mut(&mut self, load: usize) -> &mut Load {
+        &mut self.loads[load]
+    }
+
+    /// Which scenario falls to pass `pass` of user `number`.
+    pub(super) fn scenario(&self, load: usize, number: u64, pass: u32) -> u32 {
+        let block = &self.loads[load];
+        let key = number << 24 | u64::from(pass & 0x00ff_ffff);
+        block.scenarios[choose(self.seed, load, key, &block.weights)]
+    }
+}
+
+impl Load {
+    fn new(
+        load: &config::Load,
+        place: usize,
+        scenarios: Vec<u32>,
+        seed: u64,
+        share: Share,
+    ) -> Load {
+        let (source, users_max, pacing) = match &load.model {
+            Model::Open { arrivals, rate, users_max } => {
+                let arrivals = Arrivals::new(rate.clone(), *arrivals, seed, place, share);
+                (Source::Open(Box::new(arrivals.peekable())), *users_max, None)
+            }
+            Model::Closed { users, pacing } => {
+                (Source::Closed(stays(users, share).into_iter().peekable()), None, *pacing)
+            }
+        };
+        Load {
+            source,
+            weights: load.scenarios.iter().map(|choice| choice.weight).collect(),
+            scenarios,
+            users_max: users_max.map(|most| share.part(most)),
+            users: 0,
+            pacing,
+        }
+    }
+}
+
+impl Source {
+    fn peek(&mut self) -> Option<Duration> {
+        match self {
+            Source::Open(arrivals) => arrivals.peek().map(|arrival| arrival.due),
+            Source::Closed(stays) => stays.peek().map(|stay| stay.from),
+        }
+    }
+
+    fn pop(&mut self, load: usize) -> Option<Start> {
+        match self {
+            Source::Open(arrivals) => arrivals.next().map(|arrival| Start {
+                load,
+                number: arrival.number,
+                due: arrival.due,
+                until: None,
+            }),
+            Source::Closed(stays) => stays.next().map(|stay| Start {
+                load,
+                number: stay.number,
+                due: stay.from,
+                until: Some(stay.until),
+            }),
+        }
+    }
+}
+
+fn unknown(plan: &Plan, name: &str, scenarios: &[String]) -> String {
+    format!(
+        "{}: no scenario {name:?} in {}; it has: {} (load.scenarios)",
+        plan.profile_path.display(),
+        plan.script.display(),
+        scenarios.join(", ")
+    )
+}

@@ -1,0 +1,366 @@
+//! What comes back from the kernel: bytes, ends and errors, and what follows from them.
+
+use super::Driver;
+use super::connections::{NONE, State};
+use super::exchange::{Exchange, Keep, Payload, failure_of};
+use crate::clock::Moment;
+use crate::event::{self, Event};
+use crate::http::response::Fed;
+use crate::ring::{Completion, Kind, Slot, Token};
+use crate::timers::Owner;
+use stats::{FailureKind, Tally};
+use std::time::Duration;
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The other side closed its direction.
+    Closed,
+    /// Reset, or another error.
+    Broken(i32),
+}
+
+impl Driver {
+    /// Serves one completion.
+    pub(super) fn complete(&mut self, completion: Completion) {
+        let Token { kind, slot, generation } = completion.token;
+        match kind {
+            Kind::Receive => return self.received(completion),
+            Kind::SendOwned => return self.sent_owned(&completion),
+            Kind::Close => return self.closed(slot),
+            _ => {}
+        }
+        if self.connections.get(slot).generation != generation {
+            return;
+        }
+        match kind {
+            Kind::Connect => self.connected(slot, completion.result),
+            Kind::SendStatic => self.connections.get_mut(slot).send_failed = true,
+            Kind::Shutdown | Kind::Cancel => {
+                self.connections.get_mut(slot).pending -= 1;
+                self.close_when_idle(slot);
+            }
+            Kind::Accept | Kind::Receive | Kind::SendOwned | Kind::Close => {}
+        }
+    }
+
+    /// An owned send ended: its bytes are free again.
+    fn sent_owned(&mut self, completion: &Completion) {
+        let bytes = self.ring.take_sent(completion);
+        let slot = completion.token.slot;
+        let connection = self.connections.get_mut(slot);
+        connection.pending -= 1;
+        connection.sending = false;
+        if completion.result < 0 {
+            connection.send_failed = true;
+        }
+        if let Some(exchange) = &mut connection.exchange
+            && matches!(exchange.payload, Payload::InRing)
+        {
+            exchange.payload = Payload::Owned(bytes);
+        }
+        self.close_when_idle(slot);
+    }
+
+    fn received(&mut self, completion: Completion) {
+        let slot = completion.token.slot;
+        if !completion.more {
+            let connection = self.connections.get_mut(slot);
+            connection.receiving = false;
+            connection.pending -= 1;
+        }
+        let end = match completion.result {
+            0 => Some(End::Closed),
+            code if code == -libc::ENOBUFS => {
+                self.shared.record(|recorder| recorder.count(Tally::BuffersExhausted, 1));
+                None
+            }
+            code if code < 0 => Some(End::Broken(-code)),
+            _ => None,
+        };
+        if let Some(received) = completion.received {
+            if completion.result > 0 {
+                self.feed(slot, received);
+            } else {
+                self.buffers.give_back(received);
+            }
+        }
+        self.after_receive(slot, completion.token.generation, completion.more, end);
+    }
+
+    fn after_receive(&mut self, slot: Slot, generation: u32, more: bool, end: Option<End>) {
+        let connection = self.connections.get(slot);
+        if connection.generation != generation {
+            return;
+        }
+        match end {
+            Some(end) => self.ended(slot, end),
+            None if more => {}
+            None if connection.state == State::Closing => self.close_when_idle(slot),
+            None => self.receive(slot),
+        }
+    }
+
+    /// Hands received bytes to the reader of the connection.
+    fn feed(&mut self, slot: Slot, received: crate::ring::Received) {
+        let connection = self.connections.get_mut(slot);
+        let outcome = match (connection.state, &mut connection.exchange) {
+            (State::Busy, Some(exchange)) => {
+                let bytes = self.buffers.bytes(&received);
+                if exchange.first_byte == Moment::NEVER {
+                    exchange.first_byte = self.now;
+                }
+                exchange.reply.bytes_in += bytes.len() as u64;
+                let fed = connection.reader.feed(&mut self.memo, bytes, &mut exchange.reply);
+                fed.map(|Fed { consumed, done }| (done, consumed < bytes.len()))
+            }
+            (State::Idle, _) => {
+                let timed_out = self.buffers.bytes(&received).starts_with(b"HTTP/1.1 408");
+                self.buffers.give_back(received);
+                return self.spoken_to_while_idle(slot, timed_out);
+            }
+            _ => return self.buffers.give_back(received),
+        };
+        self.buffers.give_back(received);
+        match outcome {
+            Ok((false, _)) => {}
+            Ok((true, surplus)) => self.answered(slot, surplus),
+            Err(fault) => self.fail(slot, failure_of(fault)),
+        }
+    }
+
+    /// Bytes that nobody asked for: the server has given the connection up, or is confused.
+    fn spoken_to_while_idle(&mut self, slot: Slot, timed_out: bool) {
+        let tally = if timed_out { Tally::IdleClosed } else { Tally::UnsolicitedData };
+        self.shared.record(|recorder| recorder.count(tally, 1));
+        self.hang_up(slot);
+    }
+
+    /// A whole response is there.
+    fn answered(&mut self, slot: Slot, surplus: bool) {
+        let connection = self.connections.get_mut(slot);
+        let Some(exchange) = connection.exchange.take() else { return };
+        let user = connection.owner;
+        connection.served += 1;
+        let reusable = connection.reader.keep_alive()
+            && !surplus
+            && !exchange.last
+            && !connection.sending
+            && !connection.send_failed
+            && connection.receiving;
+        if reusable {
+            connection.state = State::Idle;
+            connection.deadline = Moment::NEVER;
+        } else {
+            if surplus {
+                self.shared.record(|recorder| recorder.count(Tally::UnsolicitedData, 1));
+            }
+            self.hang_up(slot);
+        }
+        let failure = if !exchange.expects(exchange.reply.status) {
+            Some(FailureKind::Status)
+        } else if exchange.reply.overflowed && exchange.reply.keep == Keep::Asked {
+            Some(FailureKind::BodyTooLarge)
+        } else {
+            None
+        };
+        self.conclude(user, exchange, failure);
+    }
+
+    /// The connection ended: what that means depends on what was under way.
+    fn ended(&mut self, slot: Slot, end: End) {
+        match self.connections.get(slot).state {
+            State::Idle => {
+                self.shared.record(|recorder| recorder.count(Tally::IdleClosed, 1));
+                self.hang_up(slot);
+            }
+            State::Busy => self.ended_busy(slot, end),
+            State::Closing => self.close_when_idle(slot),
+            State::Free | State::Connecting => {}
+        }
+    }
+
+    fn ended_busy(&mut self, slot: Slot, end: End) {
+        let connection = self.connections.get_mut(slot);
+        let started = connection.reader.got_any_byte();
+        if end == End::Closed && started {
+            return match connection.reader.eof() {
+                Ok(_) => self.answered(slot, false),
+                Err(fault) => self.fail(slot, failure_of(fault)),
+            };
+        }
+        if !started && self.retry(slot) {
+            return;
+        }
+        let send_failed = self.connections.get(slot).send_failed;
+        let kind = match end {
+            End::Closed => FailureKind::ClosedNoResponse,
+            End::Broken(_) if started => FailureKind::ResetReceive,
+            End::Broken(_) if send_failed => FailureKind::ResetSend,
+            End::Broken(libc::ECONNRESET | libc::EPIPE) => FailureKind::ResetFirstByte,
+            End::Broken(libc::ETIMEDOUT) => FailureKind::Timeout,
+            End::Broken(libc::EHOSTUNREACH | libc::ENETUNREACH) => FailureKind::Unreachable,
+            End::Broken(_) => FailureKind::Io,
+        };
+        self.fail(slot, kind);
+    }
+
+    /// A reused connection died with no byte answered: the server had closed it before it saw the
+    /// request. Once, and when the request may be repeated, it goes out on a new connection.
+    fn retry(&mut self, slot: Slot) -> bool {
+        let connection = self.connections.get_mut(slot);
+        let reused = connection.served > 0;
+        let may = |exchange: &Exchange| {
+            exchange.idempotent && !exchange.retried && !matches!(exchange.payload, Payload::InRing)
+        };
+        if !reused || !connection.exchange.as_ref().is_some_and(may) {
+            return false;
+        }
+        let (user, origin) = (connection.owner, connection.origin);
+        let Some(mut exchange) = connection.exchange.take() else { return false };
+        exchange.rewind(self.now);
+        self.shared.record(|recorder| recorder.count(Tally::StaleRetry, 1));
+        self.hang_up(slot);
+        self.open(user, origin, exchange);
+        true
+    }
+
+    /// The request of a connection failed; the connection is given up.
+    pub(super) fn fail(&mut self, slot: Slot, kind: FailureKind) {
+        let connection = self.connections.get_mut(slot);
+        let user = connection.owner;
+        let exchange = connection.exchange.take();
+        let connecting = connection.state == State::Connecting;
+        self.hang_up(slot);
+        let Some(exchange) = exchange else { return };
+        if connecting {
+            self.refuse(user, exchange, kind);
+        } else {
+            self.conclude(user, exchange, Some(kind));
+        }
+    }
+
+    /// A request could not even be written: the reply reaches the script a little later, so that
+    /// a dead target costs no busy loop.
+    pub(super) fn refuse(&mut self, user: u32, exchange: Exchange, kind: FailureKind) {
+        self.shared.record(|recorder| recorder.count(Tally::NotWritten, 1));
+        self.account(user, &exchange, Some(kind));
+        let latency_ns = self.now.since(exchange.intended);
+        self.postpone_refusal(user, kind, latency_ns);
+    }
+
+    /// Records the end of a request.
+    fn account(&mut self, user: u32, exchange: &Exchange, failure: Option<FailureKind>) {
+        let sample = exchange.sample(self.now, failure);
+        self.shared.record(|recorder| recorder.request(exchange.name, &sample));
+        if failure.is_some() {
+            self.shared.fail_transactions(user);
+        }
+        if self.shared.traced {
+            self.trace(exchange, failure);
+        }
+    }
+
+    /// The end of a request: recorded, and handed to its script, which goes on at once.
+    fn conclude(&mut self, user: u32, exchange: Exchange, failure: Option<FailureKind>) {
+        self.account(user, &exchange, failure);
+        self.users.get_mut(user).refusals = 0;
+        let latency_ns = self.now.since(exchange.intended);
+        self.hand_over(user, exchange, failure, latency_ns);
+    }
+
+    fn trace(&self, exchange: &Exchange, failure: Option<FailureKind>) {
+        let request = match &exchange.payload {
+            Payload::Static(bytes) => bytes.to_vec(),
+            Payload::Owned(bytes) => bytes.clone(),
+            Payload::InRing => Vec::new(),
+        };
+        self.shared.tell(Event::Exchange(Box::new(event::Exchange {
+            name: self.shared.recorder.borrow().text(exchange.name).to_owned(),
+            request,
+            head: exchange.reply.head.clone(),
+            body: exchange.reply.body.clone(),
+            status: exchange.reply.status,
+            failure: failure.map(FailureKind::as_str),
+            latency: Duration::from_nanos(self.now.since(exchange.intended)),
+        })));
+    }
+
+    /// A connection's entry in the timers came up.
+    pub(super) fn check_deadline(&mut self, slot: Slot, generation: u32) {
+        let connection = self.connections.get_mut(slot);
+        if connection.generation != generation || connection.armed > self.now {
+            return;
+        }
+        connection.armed = Moment::NEVER;
+        if connection.exchange.is_none() {
+            return;
+        }
+        if connection.deadline > self.now {
+            connection.armed = connection.deadline;
+            self.timers.add(connection.deadline, Owner::Connection { slot, generation });
+            return;
+        }
+        let connecting = connection.state == State::Connecting;
+        let kind = if connecting { FailureKind::ConnectTimeout } else { FailureKind::Timeout };
+        self.fail(slot, kind);
+    }
+
+    /// Gives a connection up. Its slot is free once the kernel has let go of it.
+    pub(super) fn hang_up(&mut self, slot: Slot) {
+        self.unlink(slot);
+        let connection = self.connections.get_mut(slot);
+        let generation = connection.generation;
+        match connection.state {
+            State::Free | State::Closing => return,
+            State::Connecting => {
+                if connection.pending > 0 {
+                    connection.pending += 1;
+                    self.ring.cancel(Token::new(Kind::Connect, slot, generation));
+                }
+            }
+            State::Idle | State::Busy => {
+                self.shared.record(|recorder| recorder.count(Tally::ConnectionClosed, 1));
+                if connection.receiving || connection.sending {
+                    connection.pending += 1;
+                    self.ring.shutdown(slot, generation);
+                }
+            }
+        }
+        connection.state = State::Closing;
+        self.close_when_idle(slot);
+    }
+
+    /// Closes a connection that is given up and that the kernel holds no more entries of.
+    pub(super) fn close_when_idle(&mut self, slot: Slot) {
+        let connection = self.connections.get_mut(slot);
+        if connection.state == State::Closing && connection.pending == 0 {
+            connection.pending = 1;
+            self.ring.close(slot, connection.generation);
+        }
+    }
+
+    fn closed(&mut self, slot: Slot) {
+        self.connections.release(slot);
+        self.count_connections();
+    }
+
+    /// Takes a connection out of its user's list.
+    fn unlink(&mut self, slot: Slot) {
+        let Some(owner) = self.connections.get_mut(slot).disown() else { return };
+        let next = self.connections.get(slot).next;
+        let mut place = self.users.get(owner).connection;
+        if place == slot {
+            self.users.get_mut(owner).connection = next;
+            return;
+        }
+        while place != NONE {
+            let connection = self.connections.get_mut(place);
+            if connection.next == slot {
+                connection.next = next;
+                return;
+            }
+            place = connection.next;
+        }
+    }
+}

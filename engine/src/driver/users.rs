@@ -1,0 +1,493 @@
+//! The users of one core: they come, run their scripts step by step, and go.
+
+use super::Driver;
+use super::connections::NONE;
+use super::exchange::{Exchange, Keep};
+use super::host::{Actor, Latest};
+use super::schedule::Start;
+use super::template;
+use crate::clock::Moment;
+use crate::pacing::{Purpose, stream};
+use crate::timers::Owner;
+use scripting::{Entry, Reply, ScriptError, Step};
+use stats::{FailureKind, Recorder};
+use std::time::Duration;
+
+/// How soon a refused request is told to its script, when the one before was refused as well.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+/// How soon a pass follows one that waited for nothing.
+const EMPTY_PASS_PAUSE: Duration = Duration::from_millis(1);
+/// The load number of users that belong to no load: those of setup and teardown.
+const NO_LOAD: usize = 0xfff;
+
+/// What a user is doing, between its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Nothing: the slot is free, or the user runs this very moment.
+    Nothing,
+    /// Waiting for a reply.
+    Request,
+    /// Sleeping.
+    Sleep,
+    /// About to be told that its request was refused.
+    Refused { kind: FailureKind, latency_ns: u64 },
+    /// About to begin its next pass.
+    Pass,
+}
+
+/// Which part of its life a user is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// `setup` or `teardown`.
+    Hook,
+    OnStart,
+    Scenario,
+    OnStop,
+}
+
+/// How `setup` or `teardown` ended.
+pub(super) type HookEnd = Result<(), ScriptError>;
+
+/// One user, between its steps.
+pub(super) struct User {
+    /// The use of this slot.
+    pub(super) generation: u32,
+    pub(super) doing: Doing,
+    /// The first of its connections, or [`NONE`].
+    pub(super) connection: u32,
+    /// Requests refused one after another.
+    pub(super) refusals: u8,
+    stage: Stage,
+    load: usize,
+    number: u64,
+    /// Passes begun.
+    pass: u32,
+    scenario: u32,
+    /// The present pass has waited for something.
+    waited: bool,
+    /// Closed loads: it loops.
+    loops: bool,
+    /// With pacing: when the next pass may begin.
+    paced: Moment,
+    present: bool,
+}
+
+/// The users of a core by slot.
+#[derive(Default)]
+pub(super) struct Users {
+    table: Vec<User>,
+    free: Vec<u32>,
+    present: u32,
+}
+
+impl Users {
+    pub(super) fn get(&self, slot: u32) -> &User {
+        &self.table[slot as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut User {
+        &mut self.table[slot as usize]
+    }
+
+    /// Whether the user that a slot had in `generation` still has it.
+    pub(super) fn is_current(&self, slot: u32, generation: u32) -> bool {
+        let user = self.get(slot);
+        user.present && user.generation == generation
+    }
+
+    pub(super) fn present(&self) -> u32 {
+        self.present
+    }
+
+    fn take(&mut self, load: usize, number: u64, stage: Stage, loops: bool) -> u32 {
+        self.present += 1;
+        let slot = self.free.pop().unwrap_or(self.table.len() as u32);
+        let generation = self.table.get(slot as usize).map_or(0, |old| old.generation + 1);
+        let user = User {
+            generation,
+            doing: Doing::Nothing,
+            connection: NONE,
+            refusals: 0,
+            stage,
+            load,
+            number,
+            pass: 0,
+            scenario: 0,
+            waited: false,
+            loops,
+            paced: Moment(0),
+            present: true,
+        };
+        match self.table.get_mut(slot as usize) {
+            Some(place) => *place = user,
+            None => self.table.push(user),
+        }
+        slot
+    }
+
+    fn release(&mut self, slot: u32) {
+        let user = self.get_mut(slot);
+        user.present = false;
+        user.doing = Doing::Nothing;
+        self.free.push(slot);
+        self.present -= 1;
+    }
+
+    fn slots(&self) -> impl Iterator<Item = u32> + use<> {
+        0..self.table.len() as u32
+    }
+}
+
+impl Driver {
+    /// Starts a user that is due, unless the load's cap on users is reached.
+    pub(super) fn start_user(&mut self, start: Start) {
+        let open = start.until.is_none();
+        if open {
+            self.shared.record(|recorder| recorder.arrivals_planned(1));
+        }
+        let load = self.schedule.load_mut(start.load);
+        if open && load.users_max.is_some_and(|most| load.users >= most) {
+            return self.shared.record(Recorder::arrival_dropped);
+        }
+        load.users += 1;
+        if open {
+            self.shared.record(Recorder::arrival_started);
+        }
+        let begun = self.shared.start.get();
+        let until = start.until.map_or(Moment::NEVER, |until| begun.after(until));
+        let slot = self.users.take(start.load, start.number, Stage::OnStart, !open);
+        self.admit(slot, start.load, start.number, until, begun.after(start.due));
+        self.count_users();
+        let step = if self.script.hooks().on_start {
+            self.run(slot, Stage::OnStart, Entry::OnStart)
+        } else {
+            self.begin_pass(slot)
+        };
+        self.follow(slot, step);
+    }
+
+    /// Starts the user that runs `setup` or `teardown`.
+    pub(super) fn start_hook(&mut self, entry: Entry) {
+        let slot = self.users.take(NO_LOAD, 0, Stage::Hook, false);
+        self.admit(slot, NO_LOAD, 0, Moment::NEVER, self.now);
+        self.hook_end = None;
+        let step = self.run(slot, Stage::Hook, entry);
+        self.follow(slot, step);
+    }
+
+    /// Makes the user known to the script.
+    fn admit(&mut self, slot: u32, load: usize, number: u64, until: Moment, due: Moment) {
+        let mut actors = self.shared.actors.borrow_mut();
+        if actors.len() <= slot as usize {
+            actors.resize_with(slot as usize + 1, Actor::default);
+        }
+        let actor = &mut actors[slot as usize];
+        actor.transactions.clear();
+        let transactions = std::mem::take(&mut actor.transactions);
+        *actor = Actor { number, load, until, due, drawn: 0, transactions };
+        drop(actors);
+        self.script.attach(slot, number);
+    }
+
+    fn run(&mut self, slot: u32, stage: Stage, entry: Entry) -> Step {
+        let user = self.users.get_mut(slot);
+        user.stage = stage;
+        user.doing = Doing::Nothing;
+        user.waited = false;
+        let scenario = match entry {
+            Entry::Scenario(place) => place,
+            _ => crate::control::HOOK,
+        };
+        user.scenario = scenario;
+        self.pulse.enter(scenario, user.number);
+        self.script.run(slot, entry)
+    }
+
+    fn begin_pass(&mut self, slot: u32) -> Step {
+        let user = self.users.get_mut(slot);
+        let (load, number, pass) = (user.load, user.number, user.pass);
+        user.pass += 1;
+        let due = self.shared.actors.borrow()[slot as usize].due;
+        if let Some(pacing) = self.schedule.load_mut(load).pacing {
+            self.users.get_mut(slot).paced = due.after(pacing);
+        }
+        let scenario = self.schedule.scenario(load, number, pass);
+        self.run(slot, Stage::Scenario, Entry::Scenario(scenario))
+    }
+
+    /// Does what the script wants, until it has to wait for something.
+    fn follow(&mut self, slot: u32, first: Step) {
+        let mut next = Some(first);
+        while let Some(step) = next.take() {
+            next = match step {
+                Step::Template(id) => self.send_template(slot, id),
+                Step::Request(spec) => self.send_once(slot, *spec),
+                Step::Sleep { min, max } => self.sleep(slot, min, max),
+                Step::Done => self.stage_ended(slot, None),
+                Step::Failed(error) => self.stage_ended(slot, Some(&error)),
+            };
+        }
+    }
+
+    #[inline]
+    fn send_template(&mut self, slot: u32, id: u32) -> Option<Step> {
+        self.users.get_mut(slot).waited = true;
+        let due = self.shared.actors.borrow()[slot as usize].due;
+        let templates = self.shared.templates.borrow();
+        let template = &templates[id as usize];
+        let exchange = template.exchange(due, self.timeout_ns, self.keep);
+        let origin = template.origin;
+        drop(templates);
+        self.issue(slot, origin, exchange);
+        None
+    }
+
+    fn send_once(&mut self, slot: u32, spec: scripting::RequestSpec) -> Option<Step> {
+        self.users.get_mut(slot).waited = true;
+        let due = self.shared.actors.borrow()[slot as usize].due;
+        match template::once(&self.shared, spec, due, self.timeout_ns, self.keep) {
+            Ok((origin, exchange)) => {
+                self.issue(slot, origin, exchange);
+                None
+            }
+            Err(message) => {
+                let error = ScriptError { message, traceback: String::new() };
+                Some(Step::Failed(Box::new(error)))
+            }
+        }
+    }
+
+    fn sleep(&mut self, slot: u32, min: Duration, max: Duration) -> Option<Step> {
+        let span = (max - min).as_nanos() as f64;
+        let drawn = if span > 0.0 { self.draw(slot) * span } else { 0.0 };
+        let due = self.shared.actors.borrow()[slot as usize].due;
+        let wake = due.after(min + Duration::from_nanos(drawn as u64));
+        self.users.get_mut(slot).waited = true;
+        self.wait_until(slot, wake, Doing::Sleep);
+        None
+    }
+
+    /// The next number in [0, 1) of the user's own stream.
+    fn draw(&mut self, slot: u32) -> f64 {
+        let actor = &mut self.shared.actors.borrow_mut()[slot as usize];
+        let key = stream(Purpose::User, actor.load, actor.number);
+        let drawn = actor.drawn;
+        actor.drawn += 1;
+        config::random::unit(self.shared.seed, key, drawn)
+    }
+
+    fn wait_until(&mut self, slot: u32, wake: Moment, doing: Doing) {
+        let user = self.users.get_mut(slot);
+        user.doing = doing;
+        let generation = user.generation;
+        self.timers.add(wake, Owner::User { slot, generation });
+        if doing == Doing::Sleep || doing == Doing::Pass {
+            self.shared.actors.borrow_mut()[slot as usize].due = wake;
+        }
+    }
+
+    /// A user whose time has come goes on.
+    pub(super) fn wake_user(&mut self, slot: u32, generation: u32) {
+        if !self.users.is_current(slot, generation) {
+            return;
+        }
+        let user = self.users.get_mut(slot);
+        let doing = std::mem::replace(&mut user.doing, Doing::Nothing);
+        self.pulse.enter(user.scenario, user.number);
+        let step = match doing {
+            Doing::Nothing | Doing::Request => return,
+            Doing::Sleep => Some(self.script.wake(slot)),
+            Doing::Pass if self.may_loop(slot) => Some(self.begin_pass(slot)),
+            Doing::Pass => self.leave(slot),
+            Doing::Refused { kind, latency_ns } => {
+                self.shared.actors.borrow_mut()[slot as usize].due = self.now;
+                Some(self.script.reply(slot, &refused(kind, latency_ns)))
+            }
+        };
+        if let Some(step) = step {
+            self.follow(slot, step);
+        }
+    }
+
+    /// A request failed before it was written.
+    pub(super) fn postpone_refusal(&mut self, slot: u32, kind: FailureKind, latency_ns: u64) {
+        let user = self.users.get_mut(slot);
+        user.refusals = user.refusals.saturating_add(1);
+        let doing = Doing::Refused { kind, latency_ns };
+        if user.refusals > 1 {
+            return self.wait_until(slot, self.now.after(REFUSAL_PAUSE), doing);
+        }
+        user.doing = doing;
+        let generation = user.generation;
+        self.ready.push_back((slot, generation));
+    }
+
+    /// Hands a reply to its script and follows it.
+    pub(super) fn hand_over(
+        &mut self,
+        slot: u32,
+        exchange: Exchange,
+        failure: Option<FailureKind>,
+        latency_ns: u64,
+    ) {
+        let user = self.users.get_mut(slot);
+        user.doing = Doing::Nothing;
+        self.pulse.enter(user.scenario, user.number);
+        self.shared.actors.borrow_mut()[slot as usize].due = self.now;
+        let status = exchange.reply.status;
+        let mut reply = Reply {
+            status,
+            ok: failure.is_none(),
+            failure: failure.map(FailureKind::as_str),
+            latency_ms: latency_ns as f64 / 1e6,
+            head: None,
+            body: None,
+        };
+        if exchange.reply.keep == Keep::Nothing {
+            let step = self.script.reply(slot, &reply);
+            return self.follow(slot, step);
+        }
+        let asked = exchange.reply.keep == Keep::Asked;
+        self.shared.latest.replace(Latest::of(exchange.reply));
+        let step = {
+            let latest = self.shared.latest.borrow();
+            reply.head = self.script.reads_heads().then_some(&latest.head[..]);
+            reply.body = (asked && latest.retained).then_some(&latest.body[..]);
+            self.script.reply(slot, &reply)
+        };
+        self.shared.latest.borrow_mut().retained = false;
+        self.follow(slot, step);
+    }
+
+    /// A hook or a pass ended.
+    fn stage_ended(&mut self, slot: u32, error: Option<&ScriptError>) -> Option<Step> {
+        let user = self.users.get(slot);
+        let stage = user.stage;
+        if let Some(error) = error {
+            let name = self.scenario_name(user.scenario, stage);
+            self.tell_error(slot, name, error);
+        }
+        match (stage, error) {
+            (Stage::Hook, _) => {
+                self.hook_end = Some(error.map_or(Ok(()), |error| Err(error.clone())));
+                self.dismiss(slot);
+                None
+            }
+            (Stage::OnStart, None) => Some(self.begin_pass(slot)),
+            (Stage::OnStart, Some(_)) => {
+                self.shared.record(Recorder::iteration_failed);
+                self.dismiss(slot);
+                None
+            }
+            (Stage::Scenario, None) => {
+                self.shared.record(Recorder::iteration_finished);
+                self.pass_ended(slot)
+            }
+            (Stage::Scenario, Some(_)) => {
+                self.shared.record(Recorder::iteration_failed);
+                self.pass_ended(slot)
+            }
+            (Stage::OnStop, _) => {
+                self.dismiss(slot);
+                None
+            }
+        }
+    }
+
+    /// A pass ended: another one now, another one later, or the end of the user.
+    fn pass_ended(&mut self, slot: u32) -> Option<Step> {
+        if !self.may_loop(slot) {
+            return self.leave(slot);
+        }
+        let user = self.users.get(slot);
+        let due = self.shared.actors.borrow()[slot as usize].due;
+        if user.paced > due {
+            let paced = user.paced;
+            self.wait_until(slot, paced, Doing::Pass);
+            None
+        } else if user.waited {
+            Some(self.begin_pass(slot))
+        } else {
+            let next = self.now.after(EMPTY_PASS_PAUSE);
+            self.wait_until(slot, next, Doing::Pass);
+            None
+        }
+    }
+
+    fn may_loop(&self, slot: u32) -> bool {
+        let until = self.shared.actors.borrow()[slot as usize].until;
+        self.users.get(slot).loops && !self.shared.draining.get() && self.now < until
+    }
+
+    /// The user has done its work.
+    fn leave(&mut self, slot: u32) -> Option<Step> {
+        if self.script.hooks().on_stop {
+            return Some(self.run(slot, Stage::OnStop, Entry::OnStop));
+        }
+        self.dismiss(slot);
+        None
+    }
+
+    /// The user ceases to exist; its connections close.
+    fn dismiss(&mut self, slot: u32) {
+        while self.users.get(slot).connection != NONE {
+            let connection = self.users.get(slot).connection;
+            self.hang_up(connection);
+        }
+        let load = self.users.get(slot).load;
+        if load != NO_LOAD {
+            self.schedule.load_mut(load).users -= 1;
+        }
+        self.script.detach(slot);
+        self.users.release(slot);
+        self.count_users();
+    }
+
+    /// Ends all users where they stand: what they have not finished is counted as unfinished.
+    pub(super) fn abandon_users(&mut self) {
+        self.forget_lookups();
+        for slot in self.users.slots() {
+            let user = self.users.get(slot);
+            if !user.present {
+                continue;
+            }
+            if user.stage == Stage::Scenario || user.stage == Stage::OnStart {
+                self.shared.record(Recorder::iteration_unfinished);
+            }
+            let mut connection = user.connection;
+            while connection != NONE {
+                let held = self.connections.get_mut(connection);
+                if let Some(exchange) = held.exchange.take() {
+                    self.shared.record(|recorder| recorder.request_unfinished(exchange.name));
+                }
+                connection = held.next;
+            }
+            self.dismiss(slot);
+        }
+    }
+
+    fn count_users(&mut self) {
+        let present = self.users.present();
+        self.shared.record(|recorder| recorder.users(present));
+    }
+
+    fn scenario_name(&self, scenario: u32, stage: Stage) -> String {
+        match stage {
+            Stage::Scenario => self.script.scenarios()[scenario as usize].clone(),
+            Stage::OnStart => "on_start".to_owned(),
+            Stage::OnStop => "on_stop".to_owned(),
+            Stage::Hook => "setup or teardown".to_owned(),
+        }
+    }
+}
+
+fn refused(kind: FailureKind, latency_ns: u64) -> Reply<'static> {
+    Reply {
+        status: 0,
+        ok: false,
+        failure: Some(kind.as_str()),
+        latency_ms: latency_ns as f64 / 1e6,
+        head: None,
+        body: None,
+    }
+}

@@ -1,0 +1,99 @@
+//! Why a run cannot start or go on.
+
+use std::fmt;
+use std::io;
+
+/// An error of the engine as a whole. A failed request is data, not an error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The script cannot be used; found before any traffic.
+    Script(scripting::Error),
+    /// The plan names scenarios that the script does not have; found before any traffic.
+    Scenarios {
+        /// One message per unknown name.
+        problems: Vec<String>,
+    },
+    /// `setup` or `teardown` ended with an error.
+    Hook {
+        /// Which of the two.
+        name: &'static str,
+        /// The Lua error.
+        error: scripting::ScriptError,
+    },
+    /// The host name of the target has no address.
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The ring could not be made; the text says what to change.
+    Ring {
+        /// What was attempted and what helps.
+        hint: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The plan needs more descriptors than the limit allows.
+    Descriptors {
+        /// Sockets that the plan needs on this machine.
+        needed: u64,
+        /// The hard limit of open files.
+        limit: u64,
+    },
+    /// A core ended in a panic; the run is over.
+    Panicked {
+        /// The core's place in the run, from 0.
+        core: u32,
+    },
+    /// A core's script does not give up the processor; it cannot be interrupted.
+    Stuck {
+        /// The core's place in the run, from 0.
+        core: u32,
+        /// The scenario or hook that runs.
+        scenario: String,
+        /// The user, by its number in its load.
+        user: u64,
+    },
+    /// A core failed while it ran.
+    Core {
+        /// The core's place in the run, from 0.
+        core: u32,
+        /// What happened.
+        message: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Script(error) => error.fmt(f),
+            Error::Scenarios { problems } => f.write_str(&problems.join("\n")),
+            Error::Hook { name, error } => write!(f, "{name} failed: {error}"),
+            Error::Resolve { host, source } => write!(f, "target: no address for {host:?}: {source}"),
+            Error::Ring { hint, source } => write!(f, "io_uring: {source}; {hint}"),
+            Error::Descriptors { needed, limit } => write!(
+                f,
+                "open files: the plan needs {needed} sockets and the hard limit is {limit}; \
+                 raise it (ulimit -Hn, or LimitNOFILE of the service)"
+            ),
+            Error::Panicked { core } => write!(f, "core {core} panicked; the run is incomplete"),
+            Error::Stuck { core, scenario, user } => write!(
+                f,
+                "core {core} is stuck in scenario {scenario:?}, user {user}: the script does not \
+                 give up the processor (an endless loop without a request or a sleep?)"
+            ),
+            Error::Core { core, message } => write!(f, "core {core}: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Resolve { source, .. } | Error::Ring { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Requests as bytes. What could change the framing of the request is refused, so that a script
+//! can send no second request inside the first.
+
+use std::fmt;
+use std::io::Write as _;
+
+use super::grammar::{is_field_text, is_token};
+
+/// What the User-Agent field says unless the script sets it.
+pub(crate) const USER_AGENT: &str = concat!("mistress/", env!("CARGO_PKG_VERSION"));
+
+/// Everything of a request but its body. `N` and `V` are names and values as bytes or text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a, N, V> {
+    /// Any token, sent as it is.
+    pub(crate) method: &'a str,
+    /// The target of the request line, as [`super::url::resolve`] makes it.
+    pub(crate) path: &'a str,
+    /// The Host field: `name`, `name:port` or `[v6]:port`.
+    pub(crate) authority: &'a str,
+    /// The script's fields, sent in this order. They replace defaults and `extra` of the same name
+    /// in any case.
+    pub(crate) headers: &'a [(N, V)],
+    /// Fields that options of the request stand for, such as Content-Type of a form.
+    pub(crate) extra: &'a [(&'a str, &'a str)],
+    /// Bytes of the body that will follow; `None` for no body. POST, PUT and PATCH without one say
+    /// `Content-Length: 0` (RFC 9110 section 8.6).
+    pub(crate) body_bytes: Option<u64>,
+    /// `false` adds `Connection: close`.
+    pub(crate) keep_alive: bool,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EncodeError {
+    /// Not a token.
+    Method(String),
+    /// Empty, without a slash first (`*` with OPTIONS aside), or a byte beyond visible ASCII.
+    Path(String),
+    /// Empty, or a byte beyond visible ASCII.
+    Authority(String),
+    /// A header name that is not a token.
+    HeaderName(String),
+    /// A control byte other than tab in the value of this header.
+    HeaderValue { name: String, byte: u8 },
+    /// A header that says where the request ends, against its body.
+    Framing { name: String, value: String },
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(found) => {
+                write!(
+                    f,
+                    "method: {found:?}; letters, digits and !#$%&'*+-.^_`|~ are allowed"
+                )
+            }
+            Self::Path(found) => {
+                write!(f, "path: {found:?}; a slash and visible ASCII are allowed")
+            }
+            Self::Authority(found) => {
+                write!(f, "host: {found:?}; visible ASCII is allowed")
+            }
+            Self::HeaderName(found) => write!(
+                f,
+                "header name: {found:?}; letters, digits and !#$%&'*+-.^_`|~ are allowed"
+            ),
+            Self::HeaderValue { name, byte } => {
+                write!(
+                    f,
+                    "header {name:?}: byte {byte:#04x}; control characters are refused"
+                )
+            }
+            Self::Framing { name, value } => write!(
+                f,
+                "header {name:?}: {value:?} contradicts the body; leave it out, it is set from the body"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+/// Appends a head to `out`, up to and with its empty line; the body follows as it is. Head and
+/// body together make a template: bytes to be sent any number of times.
+///
+/// # Errors
+/// Anything that may not stand where it does; `out` is as it was then.
+pub(crate) fn encode_head<N, V>(out: &mut Vec<u8>, head: &Head<'_, N, V>) -> Result<(), EncodeError>
+where
+    N: AsRef<[u8]>,
+    V: AsRef<[u8]>,
+{
+    check(head)?;
+    out.extend_from_slice(head.method.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(head.path.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let own = |name: &str| {
+        head.headers
+            .iter()
+            .any(|(own, _)| own.as_ref().eq_ignore_ascii_case(name.as_bytes()))
+    };
+    // Host goes first whoever gives it (RFC 9110 section 7.2).
+    let is_host = |name: &N| name.as_ref().eq_ignore_ascii_case(b"host");
+    for (name, value) in head.headers.iter().filter(|(name, _)| is_host(name)) {
+        field(out, name.as_ref(), value.as_ref());
+    }
+    let connection = if head.keep_alive {
+        None
+    } else {
+        Some(("Connection", "close"))
+    };
+    let defaults = [
+        ("Host", head.authority),
+        ("User-Agent", USER_AGENT),
+        ("Accept", "*/*"),
+    ];
+    for (name, value) in defaults.iter().chain(&connection).chain(head.extra) {
+        if !own(name) {
+            field(out, name.as_bytes(), value.as_bytes());
+        }
+    }
+    for (name, value) in head.headers.iter().filter(|(name, _)| !is_host(name)) {
+        field(out, name.as_ref(), value.as_ref());
+    }
+    let length = match head.body_bytes {
+        None if matches!(head.method, "POST" | "PUT" | "PATCH") => Some(0),
+        length => length,
+    };
+    if let Some(length) = length.filter(|_| !own("Content-Length")) {
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "Content-Length: {length}\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn check<N: AsRef<[u8]>, V: AsRef<[u8]>>(head: &Head<'_, N, V>) -> Result<(), EncodeError> {
+    if head.method.is_empty() || !head.method.bytes().all(is_token) {
+        return Err(EncodeError::Method(head.method.to_owned()));
+    }
+    let is_target = head.path.starts_with('/') || (head.path == "*" && head.method == "OPTIONS");
+    if !is_target || !head.path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(EncodeError::Path(head.path.to_owned()));
+    }
+    if head.authority.is_empty() || !head.authority.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(EncodeError::Authority(head.authority.to_owned()));
+    }
+    for (name, value) in head.extra {
+        check_field(name.as_bytes(), value.as_bytes(), head.body_bytes)?;
+    }
+    for (name, value) in head.headers {
+        check_field(name.as_ref(), value.as_ref(), head.body_bytes)?;
+    }
+    Ok(())
+}
+
+fn check_field(name: &[u8], value: &[u8], body_bytes: Option<u64>) -> Result<(), EncodeError> {
+    let shown = || String::from_utf8_lossy(name).into_owned();
+    if name.is_empty() || !name.iter().copied().all(is_token) {
+        return Err(EncodeError::HeaderName(shown()));
+    }
+    if let Some(byte) = value.iter().copied().find(|byte| !is_field_text(*byte)) {
+        return Err(EncodeError::HeaderValue {
+            name: shown(),
+            byte,
+        });
+    }
+    let contradicts = if name.eq_ignore_ascii_case(b"content-length") {
+        value != body_bytes.unwrap_or(0).to_string().as_bytes()
+    } else {
+        name.eq_ignore_ascii_case(b"transfer-encoding")
+    };
+    if contradicts {
+        let value = String::from_utf8_lossy(value).into_owned();
+        return Err(EncodeError::Framing {
+            name: shown(),
+            value,
+        });
+    }
+    Ok(())
+}

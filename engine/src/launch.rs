@@ -1,0 +1,256 @@
+//! Starting a run on its cores, and waiting for its end.
+
+use crate::Error;
+use crate::clock::Clock;
+use crate::control::{Control, Pulse};
+use crate::driver::{Begin, Driver, Line, Parts, Report};
+use crate::event::Event;
+use crate::pacing::Share;
+use crate::probe;
+use crate::watchdog;
+use config::{Origin, Plan};
+use glommio::{LocalExecutorBuilder, Placement};
+use serde_json::Value;
+use stats::{Recorder, Window};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// From when all cores are ready until the load starts: time for all of them to hear of it.
+const LEAD: Duration = Duration::from_millis(50);
+/// Glommio may look at its own rings this often at most while the driver has work.
+const PREEMPT_TIMER: Duration = Duration::from_millis(5);
+/// Memory that Glommio registers for files; this engine reads none through it.
+const GLOMMIO_IO_BYTES: usize = 256 << 10;
+/// Submission entries of one of Glommio's own rings.
+const GLOMMIO_RING_DEPTH: usize = 32;
+
+/// What to run and where.
+pub struct Job {
+    /// The plan; its target is replaced by `origin`.
+    pub plan: Arc<Plan>,
+    /// The target.
+    pub origin: Origin,
+    /// The processors to use, one core of the run on each; at least one.
+    pub cpus: Vec<usize>,
+    /// One per processor.
+    pub recorders: Vec<Recorder>,
+    /// Where logs, script errors and traces go.
+    pub events: SyncSender<Event>,
+    /// Tell every request and reply as an event.
+    pub traced: bool,
+    /// The run's switch.
+    pub control: Control,
+}
+
+/// A run that goes on.
+pub struct Running {
+    start: Instant,
+    cores: usize,
+    reports: Receiver<Report>,
+    threads: Vec<JoinHandle<()>>,
+    pulses: Vec<Arc<Pulse>>,
+    stuck: Receiver<Error>,
+}
+
+/// How a run ended.
+pub struct Outcome {
+    /// The last window of each core that ended in order, with the core's place.
+    pub windows: Vec<(u32, Window)>,
+    /// What ended the run before its time.
+    pub error: Option<Error>,
+}
+
+/// Starts a run: makes the cores, runs `setup`, and fixes the moment of the start. Returns when
+/// the load is about to begin.
+///
+/// # Errors
+///
+/// Whatever keeps the run from beginning; no load was sent then (`setup` may have).
+pub fn start(job: Job) -> Result<Running, Error> {
+    let addresses = resolve(&job.origin)?;
+    let sizes = probe::sizes(&job.plan, job.cpus.len())?;
+    let clock = Clock::new(Instant::now());
+    let cores = job.cpus.len();
+    let loaded = Arc::new(AtomicUsize::new(cores));
+    let (to_launcher, reports) = channel();
+    let mut running = Running {
+        start: Instant::now(),
+        cores,
+        reports,
+        threads: Vec::new(),
+        pulses: Vec::new(),
+        stuck: channel().1,
+    };
+    let mut begins: Vec<Sender<Begin>> = Vec::new();
+    for (core, (cpu, recorder)) in job.cpus.iter().zip(job.recorders).enumerate() {
+        let pulse = Arc::new(Pulse::default());
+        let (begin, from_launcher) = channel();
+        let parts = Parts {
+            plan: Arc::clone(&job.plan),
+            origin: job.origin.clone(),
+            addresses: addresses.clone(),
+            share: Share { core: core as u32, cores: cores as u32 },
+            sizes,
+            clock,
+            recorder,
+            events: job.events.clone(),
+            traced: job.traced,
+            control: job.control.clone(),
+            pulse: Arc::clone(&pulse),
+        };
+        let line = Line {
+            core: core as u32,
+            to_launcher: to_launcher.clone(),
+            from_launcher,
+            loaded: Arc::clone(&loaded),
+        };
+        running.threads.push(spawn(*cpu, parts, line)?);
+        running.pulses.push(pulse);
+        begins.push(begin);
+    }
+    drop(to_launcher);
+    let (scenarios, data) = running.await_ready()?;
+    running.begin(clock, &begins, data);
+    running.stuck = watchdog::watch(&running.pulses, scenarios, job.events, job.control);
+    Ok(running)
+}
+
+impl Running {
+    /// The moment the load starts; may lie a little ahead.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// Whether all cores have ended.
+    pub fn is_finished(&self) -> bool {
+        self.pulses.iter().all(|pulse| pulse.is_done())
+            || self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Waits for the end of the run.
+    pub fn wait(self) -> Outcome {
+        let mut outcome = Outcome { windows: Vec::new(), error: None };
+        let mut open = self.cores;
+        while open > 0 {
+            match self.reports.recv_timeout(Duration::from_millis(100)) {
+                Ok(Report::Ended { core, window }) => {
+                    outcome.windows.push((core, *window));
+                    open -= 1;
+                }
+                Ok(Report::Failed { error, .. }) => {
+                    outcome.error.get_or_insert(error);
+                    open -= 1;
+                }
+                Ok(Report::Ready { .. }) => {}
+                Err(_) => {
+                    if let Ok(error) = self.stuck.try_recv() {
+                        // The thread cannot be ended; it goes down with the process.
+                        outcome.error.get_or_insert(error);
+                        return outcome;
+                    }
+                    if self.threads.iter().all(JoinHandle::is_finished) {
+                        break;
+                    }
+                }
+            }
+        }
+        for thread in self.threads {
+            // A panic was reported by the guard of the core's thread.
+            let _ = thread.join();
+        }
+        outcome
+    }
+
+    /// Waits until every core is ready; the scenarios and what `setup` returned.
+    fn await_ready(&mut self) -> Result<(Vec<String>, Value), Error> {
+        let mut data = Value::Null;
+        let mut names = Vec::new();
+        for _ in 0..self.cores {
+            match self.reports.recv() {
+                Ok(Report::Ready { scenarios, data: found }) => {
+                    names = scenarios;
+                    data = found.unwrap_or(data);
+                }
+                Ok(Report::Failed { error, .. }) => return Err(error),
+                Ok(Report::Ended { core, .. }) => return Err(Error::Panicked { core }),
+                Err(_) => return Err(Error::Panicked { core: 0 }),
+            }
+        }
+        Ok((names, data))
+    }
+
+    fn begin(&mut self, clock: Clock, begins: &[Sender<Begin>], data: Value) {
+        let data = Arc::new(data);
+        let start = clock.now().after(LEAD);
+        self.start = clock.instant(start);
+        for begin in begins {
+            // A core that ended in between is met again while waiting for the end.
+            let _ = begin.send(Begin { start, data: Arc::clone(&data) });
+        }
+    }
+}
+
+/// Starts the thread of one core.
+fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> {
+    let core = line.core;
+    let spawned = std::thread::Builder::new().name(format!("core-{core}")).spawn(move || {
+        let guard = Guard { core, to_launcher: line.to_launcher.clone(), calm: false };
+        let ended = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+            .io_memory(GLOMMIO_IO_BYTES)
+            .ring_depth(GLOMMIO_RING_DEPTH)
+            .preempt_timer(PREEMPT_TIMER)
+            .make()
+            .map_err(|e| probe::executor_error(&e))
+            .and_then(|executor| {
+                executor.run(async move { Driver::new(parts)?.live(line).await })
+            });
+        guard.end(ended);
+    });
+    spawned.map_err(|e| Error::Core { core, message: format!("its thread did not start: {e}") })
+}
+
+/// Tells the launcher how a core's thread ended, also when it panics.
+struct Guard {
+    core: u32,
+    to_launcher: Sender<Report>,
+    calm: bool,
+}
+
+impl Guard {
+    fn end(mut self, ended: Result<(), Error>) {
+        self.calm = true;
+        if let Err(error) = ended {
+            let _ = self.to_launcher.send(Report::Failed { core: self.core, error });
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.calm {
+            let error = Error::Panicked { core: self.core };
+            let _ = self.to_launcher.send(Report::Failed { core: self.core, error });
+        }
+    }
+}
+
+/// The addresses of the target, in the order of the system's resolver.
+fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
+    let failed = |source| Error::Resolve { host: origin.host.clone(), source };
+    let found = (origin.host.as_str(), origin.port).to_socket_addrs().map_err(failed)?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(failed(std::io::Error::other("the answer is empty")));
+    }
+    Ok(addresses)
+}
+

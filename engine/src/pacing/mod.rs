@@ -1,0 +1,70 @@
+//! Which users this core starts and when: a pure function of plan, seed and share of the work.
+//!
+//! The work of a run is cut into [`SHARDS`] virtual shards; arrival `k`, user `k` and data row
+//! `k` belong to shard `k mod SHARDS`, whatever the number of cores. A core owns some of the
+//! shards, so the union over the cores is the same run however it is spread.
+
+mod arrivals;
+mod closed;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use arrivals::{Arrival, Arrivals};
+pub(crate) use closed::{Stay, stays};
+
+use config::random;
+
+/// How many virtual shards a run is cut into.
+pub(crate) const SHARDS: u64 = 1024;
+
+/// The shards of one core: those whose number is `core` modulo `cores`. Taking every n-th one
+/// spreads evenly spaced arrivals evenly over the cores.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// This core, from 0.
+    pub(crate) core: u32,
+    /// All cores of the run, at least 1.
+    pub(crate) cores: u32,
+}
+
+impl Share {
+    /// Whether work item `k` is this core's.
+    pub(crate) fn owns(self, k: u64) -> bool {
+        (k % SHARDS) % u64::from(self.cores) == u64::from(self.core)
+    }
+
+    /// This core's part of a whole number that is split over the cores as evenly as possible.
+    pub(crate) fn part(self, whole: u32) -> u32 {
+        whole / self.cores + u32::from(self.core < whole % self.cores)
+    }
+}
+
+/// What random numbers are for; each purpose of each load is a stream of its own.
+#[derive(Clone, Copy, Debug)]
+#[repr(u64)]
+pub(crate) enum Purpose {
+    /// Gaps between Poisson arrivals, one stream per virtual shard.
+    Gaps = 1,
+    /// The choice of a scenario.
+    Choice = 2,
+    /// What scripts and sleeps draw, one stream per user.
+    User = 3,
+}
+
+/// The number of a stream of random numbers: purpose, load block and item (below 2^48).
+pub(crate) fn stream(purpose: Purpose, load: usize, item: u64) -> u64 {
+    (purpose as u64) << 60 | (load as u64 & 0xfff) << 48 | (item & 0xffff_ffff_ffff)
+}
+
+/// The place in `weights` that falls to pass `k` of `load`, in proportion to the weights.
+pub(crate) fn choose(seed: u64, load: usize, k: u64, weights: &[f64]) -> usize {
+    let total: f64 = weights.iter().sum();
+    let mut rest = random::unit(seed, stream(Purpose::Choice, load, 0), k) * total;
+    for (place, weight) in weights.iter().enumerate() {
+        rest -= weight;
+        if rest < 0.0 {
+            return place;
+        }
+    }
+    weights.len() - 1
+}

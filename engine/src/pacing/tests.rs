@@ -1,0 +1,1 @@
+//! The same work for any number of cores.

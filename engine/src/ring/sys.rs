@@ -1,0 +1,326 @@
+//! The unsafe part of the socket ring: entries, completions, and memory shared with the kernel.
+//!
+//! Invariants that every block below leans on:
+//!
+//! 1. Memory the kernel reads for a send is either `'static` or held in `Ring::owned` until the
+//!    completion of that send was seen; there is at most one owned send per slot.
+//! 2. Addresses handed to connect live in `Ring::addresses`, boxed, until the ring is dropped.
+//! 3. Receive buffers belong to the kernel from the moment they are published in the buffer ring
+//!    until a completion names them; then to the one [`Received`] made from it, until given back.
+//! 4. When a ring is dropped with operations under way, the memory of 1 and 3 is leaked.
+#![expect(unsafe_code, reason = "memory shared with the kernel; see the invariants above")]
+
+use super::{Completion, Kind, Received, Sizes, Slot, Token};
+use io_uring::types::{BufRingEntry, Fixed, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use socket2::SockAddr;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+/// The one group of provided buffers of a ring.
+const BUFFER_GROUP: u16 = 0;
+/// How many completions fit for each submission entry before the kernel must keep them back.
+const COMPLETIONS_PER_ENTRY: u32 = 4;
+const PAGE_BYTES: usize = 4096;
+
+/// One core's io_uring. Neither `Send` nor shared: single issuer.
+pub(crate) struct Ring {
+    io: IoUring,
+    memory: Rc<Mapping>,
+    /// Bytes of owned sends by slot; `Some` from queueing to completion.
+    owned: Vec<Option<Vec<u8>>>,
+    addresses: Vec<Box<SockAddr>>,
+    /// Entries whose last completion has not been seen (static sends are not counted: their
+    /// memory is immortal and they complete silently).
+    pending: u64,
+}
+
+impl Ring {
+    /// Makes a ring and its receive buffers.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: `ENOSYS`/`EPERM` without io_uring, `EINVAL` before Linux 6.1,
+    /// `ENOMEM` when the memlock limit is too low, `EMFILE` when `sizes.sockets` is above the
+    /// limit of open files.
+    pub(crate) fn new(sizes: Sizes) -> io::Result<(Ring, Buffers)> {
+        let io: IoUring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_coop_taskrun()
+            .setup_submit_all()
+            .setup_clamp()
+            .setup_cqsize(sizes.entries * COMPLETIONS_PER_ENTRY)
+            .build(sizes.entries)?;
+        io.submitter().register_files_sparse(sizes.sockets)?;
+        io.submitter().register_ring_fd()?;
+        let memory = Rc::new(Mapping::new(sizes.buffers, sizes.buffer_bytes)?);
+        // SAFETY: the mapping is page aligned, as large as its entry count says, and outlives the
+        // registration (invariant 4 covers a ring dropped while the kernel works).
+        unsafe {
+            io.submitter().register_buf_ring_with_flags(
+                memory.base.as_ptr() as u64,
+                sizes.buffers,
+                BUFFER_GROUP,
+                0,
+            )?;
+        }
+        let mut buffers = Buffers { memory: Rc::clone(&memory), tail: 0 };
+        for id in 0..sizes.buffers {
+            buffers.give_back(Received { id, length: 0 });
+        }
+        buffers.publish();
+        let owned = (0..sizes.sockets).map(|_| None).collect();
+        Ok((Ring { io, memory, owned, addresses: Vec::new(), pending: 0 }, buffers))
+    }
+
+    /// Puts a socket into the table of registered descriptors; the descriptor itself is closed,
+    /// the table keeps the socket open until [`Ring::close`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says, when the slot is outside the table for example.
+    pub(crate) fn install(&mut self, slot: Slot, socket: OwnedFd) -> io::Result<()> {
+        self.io.submitter().register_files_update(slot, &[socket.as_raw_fd()])?;
+        Ok(())
+    }
+
+    /// Keeps an address for connects; returns its index.
+    pub(crate) fn add_address(&mut self, address: SockAddr) -> usize {
+        self.addresses.push(Box::new(address));
+        self.addresses.len() - 1
+    }
+
+    /// Queues a connect to a kept address.
+    pub(crate) fn connect(&mut self, slot: Slot, address: usize, generation: u32) {
+        let address = &self.addresses[address];
+        let entry = opcode::Connect::new(Fixed(slot), address.as_ptr().cast(), address.len());
+        self.push_counted(entry.build(), Token::new(Kind::Connect, slot, generation));
+    }
+
+    /// Queues a multishot accept on a listening socket in `slot`; new sockets get free slots.
+    pub(crate) fn accept(&mut self, slot: Slot, generation: u32) {
+        let entry = opcode::AcceptMulti::new(Fixed(slot)).allocate_file_index(true).build();
+        self.push_counted(entry, Token::new(Kind::Accept, slot, generation));
+    }
+
+    /// Arms a multishot receive into provided buffers.
+    pub(crate) fn receive(&mut self, slot: Slot, generation: u32) {
+        let entry = opcode::RecvMulti::new(Fixed(slot), BUFFER_GROUP).build();
+        self.push_counted(entry, Token::new(Kind::Receive, slot, generation));
+    }
+
+    /// Queues a send of immortal bytes. Only a failure completes visibly.
+    pub(crate) fn send_static(&mut self, slot: Slot, bytes: &'static [u8], generation: u32) {
+        let entry = send_entry(slot, bytes).flags(squeue::Flags::SKIP_SUCCESS);
+        self.push(entry, Token::new(Kind::SendStatic, slot, generation));
+    }
+
+    /// Queues a send of bytes that the ring keeps until [`Ring::take_sent`].
+    ///
+    /// # Panics
+    ///
+    /// When an owned send is already under way on this slot.
+    pub(crate) fn send_owned(&mut self, slot: Slot, bytes: Vec<u8>, generation: u32) {
+        let place = &mut self.owned[slot as usize];
+        assert!(place.is_none(), "one owned send per slot at a time");
+        let kept = place.insert(bytes);
+        // The vector's heap memory does not move when the vector itself does.
+        let entry = send_entry(slot, kept);
+        self.push_counted(entry, Token::new(Kind::SendOwned, slot, generation));
+    }
+
+    /// The bytes of a completed owned send, for reuse. Call once per `SendOwned` completion.
+    pub(crate) fn take_sent(&mut self, completion: &Completion) -> Vec<u8> {
+        assert!(completion.token.kind == Kind::SendOwned, "the completion of an owned send");
+        self.owned[completion.token.slot as usize].take().unwrap_or_default()
+    }
+
+    /// Queues a shutdown of both directions: a receive under way ends with 0.
+    pub(crate) fn shutdown(&mut self, slot: Slot, generation: u32) {
+        let entry = opcode::Shutdown::new(Fixed(slot), libc::SHUT_RDWR).build();
+        self.push_counted(entry, Token::new(Kind::Shutdown, slot, generation));
+    }
+
+    /// Queues a close; the slot is free when its completion was seen.
+    pub(crate) fn close(&mut self, slot: Slot, generation: u32) {
+        let entry = opcode::Close::new(Fixed(slot)).build();
+        self.push_counted(entry, Token::new(Kind::Close, slot, generation));
+    }
+
+    /// Queues the cancellation of the entry that carries `target`.
+    pub(crate) fn cancel(&mut self, target: Token) {
+        let entry = opcode::AsyncCancel::new(target.to_bits()).build();
+        self.push_counted(entry, Token::new(Kind::Cancel, target.slot, target.generation));
+    }
+
+    /// Submits what is queued and waits for a completion, `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says, but for a time-out, a signal and a full completion queue, which are
+    /// no errors here.
+    pub(crate) fn turn(&mut self, timeout: Duration) -> io::Result<()> {
+        let timespec = Timespec::from(timeout);
+        let args = SubmitArgs::new().timespec(&timespec);
+        match self.io.submitter().submit_with_args(1, &args) {
+            Ok(_) => Ok(()),
+            Err(e) if is_no_error(&e) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Moves all seen completions into `out`.
+    pub(crate) fn reap(&mut self, out: &mut Vec<Completion>) {
+        let pending = &mut self.pending;
+        for entry in self.io.completion() {
+            let Some(token) = Token::from_bits(entry.user_data()) else { continue };
+            let flags = entry.flags();
+            let more = cqueue::more(flags);
+            if !more && token.kind != Kind::SendStatic {
+                *pending -= 1;
+            }
+            let received = match cqueue::buffer_select(flags) {
+                Some(id) => Some(Received { id, length: entry.result().max(0) as u32 }),
+                None => None,
+            };
+            out.push(Completion { token, result: entry.result(), more, received });
+        }
+    }
+
+    /// Operations whose last completion has not been seen.
+    pub(crate) fn pending(&self) -> u64 {
+        self.pending
+    }
+
+    fn push_counted(&mut self, entry: squeue::Entry, token: Token) {
+        self.pending += 1;
+        self.push(entry, token);
+    }
+
+    fn push(&mut self, entry: squeue::Entry, token: Token) {
+        let entry = entry.user_data(token.to_bits());
+        loop {
+            // SAFETY: whatever the entry points to lives until its completion (invariants 1 to 3).
+            if unsafe { self.io.submission().push(&entry) }.is_ok() {
+                return;
+            }
+            // Full: hand the queue over without waiting. An error here is met again, and
+            // reported, by the next turn; it can only be a passing one (EBUSY, EINTR).
+            if let Err(e) = self.io.submit() {
+                assert!(is_no_error(&e), "the ring takes no entries: {e}");
+            }
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        if self.pending > 0 {
+            std::mem::forget(Rc::clone(&self.memory));
+            std::mem::forget(std::mem::take(&mut self.owned));
+        }
+    }
+}
+
+fn send_entry(slot: Slot, bytes: &[u8]) -> squeue::Entry {
+    let length = u32::try_from(bytes.len()).expect("a request is below 4 GiB");
+    opcode::Send::new(Fixed(slot), bytes.as_ptr(), length)
+        .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
+        .build()
+}
+
+fn is_no_error(error: &io::Error) -> bool {
+    let passing = [libc::ETIME, libc::EINTR, libc::EBUSY, libc::EAGAIN];
+    error.raw_os_error().is_some_and(|code| passing.contains(&code))
+}
+
+/// The receive buffers of one ring.
+pub(crate) struct Buffers {
+    memory: Rc<Mapping>,
+    /// The next free place of the buffer ring, modulo 2^16, published by [`Buffers::publish`].
+    tail: u16,
+}
+
+impl Buffers {
+    /// The received bytes.
+    pub(crate) fn bytes(&self, received: &Received) -> &[u8] {
+        let start = self.memory.buffer(received.id);
+        // SAFETY: invariant 3: the buffer is ours while `received` lives, and the kernel filled
+        // `length` bytes of it, at most the buffer's size.
+        unsafe { std::slice::from_raw_parts(start, received.length as usize) }
+    }
+
+    /// Returns a buffer to the ring; the kernel sees it at the next [`Buffers::publish`].
+    pub(crate) fn give_back(&mut self, received: Received) {
+        let memory = &self.memory;
+        let place = self.tail & (memory.buffers - 1);
+        // SAFETY: `place` is below the entry count of the mapping; the kernel reads the entry
+        // only after the tail was published behind it.
+        let entry = unsafe { &mut *memory.base.as_ptr().add(usize::from(place)) };
+        entry.set_addr(memory.buffer(received.id) as u64);
+        entry.set_len(memory.buffer_bytes);
+        entry.set_bid(received.id);
+        self.tail = self.tail.wrapping_add(1);
+    }
+
+    /// Shows the kernel all buffers given back so far.
+    pub(crate) fn publish(&mut self) {
+        // SAFETY: the address is inside the mapping; the kernel reads the tail with acquire.
+        unsafe {
+            let tail = BufRingEntry::tail(self.memory.base.as_ptr()).cast::<AtomicU16>();
+            (*tail).store(self.tail, Ordering::Release);
+        }
+    }
+}
+
+/// One anonymous mapping: the buffer ring's entries, then the buffers.
+struct Mapping {
+    base: NonNull<BufRingEntry>,
+    /// Where the buffers begin, in bytes from `base`.
+    offset: usize,
+    length: usize,
+    buffers: u16,
+    buffer_bytes: u32,
+}
+
+impl Mapping {
+    fn new(buffers: u16, buffer_bytes: u32) -> io::Result<Mapping> {
+        assert!(buffers.is_power_of_two() && buffers <= 32768, "the kernel's bound");
+        let entries = usize::from(buffers) * size_of::<BufRingEntry>();
+        let offset = entries.next_multiple_of(PAGE_BYTES);
+        let length = offset + usize::from(buffers) * buffer_bytes as usize;
+        // SAFETY: a fresh private mapping; nothing else refers to it.
+        let base = unsafe {
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            libc::mmap(std::ptr::null_mut(), length, protection, flags, -1, 0)
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast()).expect("a mapping is never at address 0");
+        Ok(Mapping { base, offset, length, buffers, buffer_bytes })
+    }
+
+    fn buffer(&self, id: u16) -> *const u8 {
+        assert!(id < self.buffers, "the kernel names a buffer it was given");
+        let place = self.offset + usize::from(id) * self.buffer_bytes as usize;
+        // SAFETY: `place` is inside the mapping because `id` is below the count.
+        unsafe { self.base.as_ptr().cast::<u8>().cast_const().add(place) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `new` with this length and nobody refers to it: the
+        // last owner is dropping it, and a ring with work under way leaks its share.
+        unsafe {
+            libc::munmap(self.base.as_ptr().cast(), self.length);
+        }
+    }
+}

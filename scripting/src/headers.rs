@@ -1,0 +1,55 @@
+//! The raw head of a reply as Lua tables.
+
+use mlua::{Lua, Table};
+
+/// The fields of a head in their order: name as sent, value trimmed, folded lines joined.
+pub(crate) fn fields(head: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
+    let mut fields: Vec<(&[u8], Vec<u8>)> = Vec::new();
+    let mut lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
+    lines.next(); // the status line
+    for line in lines {
+        if line.is_empty() {
+            break;
+        }
+        let folded = line[0] == b' ' || line[0] == b'\t';
+        if folded && let Some((_, value)) = fields.last_mut() {
+            value.push(b' ');
+            value.extend_from_slice(line.trim_ascii());
+        } else if let Some(colon) = line.iter().position(|&byte| byte == b':') {
+            let (name, value) = (&line[..colon], &line[colon + 1..]);
+            fields.push((name.trim_ascii(), value.trim_ascii().to_vec()));
+        }
+    }
+    fields
+}
+
+/// Name in lower case -> values joined with ", ".
+pub(crate) fn table(lua: &Lua, head: &[u8]) -> mlua::Result<Table> {
+    let mut joined: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    for (name, value) in fields(head) {
+        let name = name.to_ascii_lowercase();
+        match joined.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => {
+                values.extend_from_slice(b", ");
+                values.extend_from_slice(&value);
+            }
+            None => joined.push((name, value)),
+        }
+    }
+    let table = lua.create_table()?;
+    for (name, value) in joined {
+        table.raw_set(lua.create_string(name)?, lua.create_string(value)?)?;
+    }
+    Ok(table)
+}
+
+/// The values of one name, in any case, one by one.
+pub(crate) fn all(lua: &Lua, head: &[u8], wanted: &[u8]) -> mlua::Result<Table> {
+    let list = lua.create_table()?;
+    for (name, value) in fields(head) {
+        if name.eq_ignore_ascii_case(wanted) {
+            list.raw_push(lua.create_string(value)?)?;
+        }
+    }
+    Ok(list)
+}

@@ -1,0 +1,58 @@
+//! What a script asks of the outside while it runs.
+
+/// The world of one core's users, implemented by the engine.
+///
+/// `slot` is the number the user was attached under. All methods are called while
+/// [`Script::run`](crate::Script::run), [`reply`](crate::Script::reply) or
+/// [`wake`](crate::Script::wake) is on the stack (with the slot being run), so an
+/// implementation must not hold a borrow across those calls, and must not call them itself.
+pub trait Host {
+    /// Prepares a request without options; its number is given back in
+    /// [`Step::Template`](crate::Step::Template). Called once per distinct pair and state; `Err`
+    /// becomes a Lua error at the place of the call (a URL that can't be understood).
+    fn template(&self, method: &str, url: &str) -> Result<u32, String>;
+
+    /// May a request with options go to this absolute URL? Paths are not asked about.
+    fn absolute_url(&self, url: &str) -> Result<(), String> {
+        let _ = url;
+        Ok(())
+    }
+
+    /// The next 64 bits of the user's own random stream.
+    fn random(&self, slot: u32) -> u64;
+
+    /// False once the load asks users to stop.
+    fn running(&self, slot: u32) -> bool;
+
+    /// The number of a check's name. Called once per distinct name and state (more often only
+    /// beyond 10 000 names), so that counting a check carries no string.
+    fn check_name(&self, name: &str) -> u32;
+
+    /// A check passed or failed; `check` is what [`check_name`](Host::check_name) gave.
+    fn check(&self, slot: u32, check: u32, passed: bool);
+
+    /// The number of a transaction's name, as [`check_name`](Host::check_name) for checks.
+    fn transaction_name(&self, name: &str) -> u32;
+
+    /// A transaction begins. They nest; each is ended before the entry ends, and is left
+    /// without an end only when the user is detached in the middle of it.
+    fn transaction_begin(&self, slot: u32, transaction: u32);
+
+    /// The innermost open transaction of the user ends; `ok` is false when an error left it.
+    fn transaction_end(&self, slot: u32, ok: bool);
+
+    /// A line from `user:log`, `log` or `print`. `slot` is `None` while the file is loading.
+    fn log(&self, slot: Option<u32>, text: &str);
+
+    /// Lends the body of the user's latest reply to `f`, `None` when it was not retained (a
+    /// reply without a body has an empty one). Only
+    /// the latest reply is asked for, and only until the user's next step.
+    fn body(&self, slot: u32, f: &mut dyn FnMut(Option<&[u8]>));
+
+    /// Lends the raw head (status line to empty line) of the user's latest reply, as
+    /// [`body`](Host::body) does.
+    fn head(&self, slot: u32, f: &mut dyn FnMut(Option<&[u8]>));
+
+    /// Seconds since the run's start; what `os.clock()` tells.
+    fn elapsed_s(&self) -> f64;
+}

@@ -1,0 +1,147 @@
+-- What a script can do with a reply: `headers`, `body`, `json`, `match`.
+--
+-- A body is not kept unless the request asked for it. The host still has the latest reply's
+-- until the user's next step, so what is asked for at once works without `keep_body`.
+
+local native, shared = ...
+
+local fail, slot_of, HEAD = shared.fail, shared.slot_of, shared.HEAD
+local find, lower, match = string.find, string.lower, string.match
+local getmetatable, rawget, setmetatable, type = getmetatable, rawget, setmetatable, type
+
+local Reply = shared.Reply
+local methods = {}
+Reply.__metatable = "reply"
+
+-- The body, nil when the request failed before there was one.
+local function body_of(reply, what)
+  local body = rawget(reply, "body")
+  if body ~= nil then
+    return body
+  end
+  local slot = slot_of(reply)
+  body = slot and native.body(slot)
+  if body then
+    reply.body = body
+    return body
+  elseif not reply.ok then
+    return nil
+  end
+  return fail(what .. " needs the body of the reply: set keep_body = true on the request")
+end
+
+-- The raw head, nil when the request failed before there was one.
+local function head_of(reply)
+  local head = rawget(reply, HEAD)
+  if head then
+    return head
+  end
+  local slot = slot_of(reply)
+  head = slot and native.head(slot)
+  if head then
+    reply[HEAD] = head
+    return head
+  elseif reply.status == 0 then
+    return nil
+  end
+  return fail("the headers of this reply are gone: read reply.headers before the user's next step")
+end
+
+local any_case = {
+  __index = function(headers, name)
+    if type(name) == "string" then
+      local known = lower(name)
+      if known ~= name then
+        return rawget(headers, known)
+      end
+    end
+    return nil
+  end,
+  __metatable = "headers",
+}
+
+local function headers_of(reply)
+  local head = head_of(reply)
+  local headers = setmetatable(head and native.headers(head) or {}, any_case)
+  reply.headers = headers
+  return headers
+end
+
+function Reply.__index(reply, key)
+  if key == "failure" then
+    return nil
+  elseif key == "body" then
+    return body_of(reply, "reply.body")
+  elseif key == "headers" then
+    return headers_of(reply)
+  end
+  return methods[key]
+end
+
+local function is_reply(value)
+  return type(value) == "table" and getmetatable(value) == "reply"
+end
+
+local function checked(reply, what)
+  if not is_reply(reply) then
+    return fail("reply:" .. what .. " was not called on a reply: write reply:" .. what .. "(...)")
+  end
+end
+
+-- The decoded body, or nil and what is wrong with it.
+function methods.json(reply)
+  checked(reply, "json")
+  local body = body_of(reply, "reply:json()")
+  if body == nil then
+    return nil, "no body: " .. (reply.failure or "the request failed")
+  end
+  return native.json_decode(body)
+end
+
+-- As string.match on the body.
+function methods.match(reply, pattern, start)
+  checked(reply, "match")
+  if type(pattern) ~= "string" then
+    return fail("reply:match: the pattern must be a string, not " .. native.kind(pattern))
+  end
+  local body = body_of(reply, "reply:match()")
+  if body == nil then
+    return nil
+  end
+  return match(body, pattern, start or 1)
+end
+
+-- All values of a header that came more than once, as Set-Cookie does.
+function methods.headers_all(reply, name)
+  checked(reply, "headers_all")
+  if type(name) ~= "string" then
+    return fail("reply:headers_all: the name must be a string, not " .. native.kind(name))
+  end
+  local head = head_of(reply)
+  return head and native.headers_all(head, name) or {}
+end
+
+shared.is_reply = is_reply
+
+-- For checks: does the body contain the text? Without a copy when the body is not kept.
+function shared.contains(reply, text)
+  local body = rawget(reply, "body")
+  if body ~= nil then
+    return find(body, text, 1, true) ~= nil
+  end
+  local slot = slot_of(reply)
+  local found
+  if slot then
+    found = native.contains(slot, text)
+  end
+  if found == nil then
+    body = body_of(reply, "a check of contains")
+    return body ~= nil and find(body, text, 1, true) ~= nil
+  end
+  return found
+end
+
+function shared.matches(reply, pattern)
+  local body = body_of(reply, "a check of matches")
+  return body ~= nil and find(body, pattern) ~= nil
+end

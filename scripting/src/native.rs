@@ -1,0 +1,197 @@
+//! The Rust functions that the Lua files of this crate call; scripts never see them directly.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use mlua::{FromLuaMulti, IntoLuaMulti, Lua, LuaString, Table, Value};
+
+use crate::{Host, RequestSpec, headers, json, options, place, text};
+
+/// What the native functions and [`Script`](crate::Script) share.
+pub(crate) struct Shared {
+    /// The engine.
+    pub host: Rc<dyn Host>,
+    /// The request made by the call that is about to yield; taken when its code arrives.
+    pub request: RefCell<Option<Box<RequestSpec>>>,
+    /// Set when a host method panicked below Lua; raised again once Lua has unwound, because
+    /// a script's `pcall` would otherwise swallow it.
+    pub panicked: Cell<bool>,
+    panic: RefCell<Option<Box<dyn Any + Send>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(host: Rc<dyn Host>) -> Rc<Shared> {
+        Rc::new(Shared {
+            host,
+            request: RefCell::new(None),
+            panicked: Cell::new(false),
+            panic: RefCell::new(None),
+        })
+    }
+
+    /// Raises the panic of a host method again, outside Lua.
+    #[cold]
+    pub(crate) fn resume_panic(&self) -> ! {
+        self.panicked.set(false);
+        let payload = self.panic.borrow_mut().take();
+        std::panic::resume_unwind(payload.unwrap_or_else(|| Box::new("a panic below Lua")))
+    }
+
+    fn guard<R>(&self, f: impl FnOnce() -> R) -> mlua::Result<R> {
+        catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+            *self.panic.borrow_mut() = Some(payload);
+            self.panicked.set(true);
+            mlua::Error::runtime("the engine panicked")
+        })
+    }
+}
+
+/// A result for Lua: `nil, message` when it failed, so that the Lua side can put the script's
+/// place before the message.
+type OrMessage<T> = (Option<T>, Option<String>);
+
+fn or_message<T>(result: Result<T, String>) -> OrMessage<T> {
+    match result {
+        Ok(value) => (Some(value), None),
+        Err(message) => (None, Some(message)),
+    }
+}
+
+/// Builds the table of native functions.
+pub(crate) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    let natives = Natives { lua, table: &table, shared };
+    places(&natives)?;
+    requests(&natives)?;
+    counters(&natives)?;
+    replies(&natives)?;
+    Ok(table)
+}
+
+struct Natives<'a> {
+    lua: &'a Lua,
+    table: &'a Table,
+    shared: &'a Rc<Shared>,
+}
+
+impl Natives<'_> {
+    fn add<A, R>(
+        &self,
+        name: &str,
+        f: impl Fn(&Lua, &Shared, A) -> mlua::Result<R> + 'static,
+    ) -> mlua::Result<()>
+    where
+        A: FromLuaMulti,
+        R: IntoLuaMulti,
+    {
+        let shared = Rc::clone(self.shared);
+        let function = self
+            .lua
+            .create_function(move |lua, args: A| shared.guard(|| f(lua, &shared, args))?)?;
+        self.table.raw_set(name, function)
+    }
+}
+
+fn places(natives: &Natives<'_>) -> mlua::Result<()> {
+    natives.add("where", |lua, _, ()| Ok(place::here(lua)))?;
+    natives.add("trace", |lua, _, text: LuaString| {
+        let text = text.to_string_lossy();
+        Ok((place::with_place(lua, &text), place::calls(lua)))
+    })?;
+    natives.add("error_text", |_, _, value: Value| Ok(place::error_text(&value)))?;
+    natives.add("kind", |_, _, value: Value| Ok(place::kind(&value)))?;
+    natives.add("unknown", |_, _, (what, found, known): (String, LuaString, String)| {
+        let known: Vec<&str> = known.split(' ').collect();
+        Ok(text::unknown(&what, &found.to_string_lossy(), &known))
+    })
+}
+
+fn requests(natives: &Natives<'_>) -> mlua::Result<()> {
+    natives.add("template", |_, shared, (method, url): (LuaString, LuaString)| {
+        let checked = options::plain(&method, &url);
+        Ok(or_message(checked.and_then(|(method, url)| shared.host.template(&method, &url))))
+    })?;
+    natives.add("request", |lua, shared, args: (LuaString, LuaString, Value)| {
+        let spec = options::request(lua, &args.0, &args.1, &args.2).and_then(|spec| {
+            if !spec.url.starts_with('/') {
+                shared.host.absolute_url(&spec.url)?;
+            }
+            Ok(spec)
+        });
+        match spec {
+            Ok(spec) => {
+                *shared.request.borrow_mut() = Some(Box::new(spec));
+                Ok(None)
+            }
+            Err(message) => Ok(Some(message)),
+        }
+    })
+}
+
+fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
+    natives.add("transaction_name", |_, shared, name: LuaString| {
+        Ok(shared.host.transaction_name(&name.to_string_lossy()))
+    })?;
+    natives.add("transaction_begin", |_, shared, (slot, id): (u32, u32)| {
+        shared.host.transaction_begin(slot, id);
+        Ok(())
+    })?;
+    natives.add("transaction_end", |_, shared, (slot, ok): (u32, bool)| {
+        shared.host.transaction_end(slot, ok);
+        Ok(())
+    })?;
+    natives.add("check_name", |_, shared, name: LuaString| {
+        Ok(shared.host.check_name(&name.to_string_lossy()))
+    })?;
+    natives.add("check", |_, shared, (slot, id, passed): (u32, u32, bool)| {
+        shared.host.check(slot, id, passed);
+        Ok(())
+    })?;
+    natives.add("running", |_, shared, slot: u32| Ok(shared.host.running(slot)))?;
+    natives.add("random", |_, shared, slot: u32| {
+        // The 53 bits a double holds, as a number in [0, 1).
+        Ok((shared.host.random(slot) >> 11) as f64 * (1.0 / (1u64 << 53) as f64))
+    })?;
+    natives.add("elapsed", |_, shared, ()| Ok(shared.host.elapsed_s()))?;
+    natives.add("log", |_, shared, (slot, text): (Option<u32>, LuaString)| {
+        shared.host.log(slot, &text.to_string_lossy());
+        Ok(())
+    })
+}
+
+fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
+    natives.add("body", |lua, shared, slot: u32| {
+        lend(|f| shared.host.body(slot, f), |bytes| lua.create_string(bytes))
+    })?;
+    natives.add("head", |lua, shared, slot: u32| {
+        lend(|f| shared.host.head(slot, f), |bytes| lua.create_string(bytes))
+    })?;
+    natives.add("contains", |_, shared, (slot, text): (u32, LuaString)| {
+        let text = text.as_bytes();
+        lend(
+            |f| shared.host.body(slot, f),
+            |body| Ok(memchr::memmem::find(body, &text).is_some()),
+        )
+    })?;
+    natives.add("headers", |lua, _, head: LuaString| headers::table(lua, &head.as_bytes()))?;
+    natives.add("headers_all", |lua, _, (head, name): (LuaString, LuaString)| {
+        headers::all(lua, &head.as_bytes(), &name.as_bytes())
+    })?;
+    natives.add("json_decode", |lua, _, text: LuaString| json::decode(lua, &text.as_bytes()))
+}
+
+/// Borrows bytes of the host and makes something of them, if they are there.
+fn lend<T>(
+    ask: impl FnOnce(&mut dyn FnMut(Option<&[u8]>)),
+    make: impl Fn(&[u8]) -> mlua::Result<T>,
+) -> mlua::Result<Option<T>> {
+    let mut made = Ok(None);
+    ask(&mut |bytes| {
+        if let Some(bytes) = bytes {
+            made = make(bytes).map(Some);
+        }
+    });
+    made
+}

@@ -1,0 +1,385 @@
+//! The script of one core: loading it, and driving its users' coroutines step by step.
+
+use std::cell::{Cell, RefCell};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use mlua::{Function, Lua, LuaString, Value};
+use serde_json::Value as Json;
+
+use crate::loader::Loader;
+use crate::module::{self, HOOKS};
+use crate::native::Shared;
+use crate::state::State;
+use crate::{Entry, Error, Hooks, Host, Reply, ScriptError, Step, json, place};
+
+/// What core.lua hands back below the template numbers; the same numbers stand there.
+mod code {
+    pub(super) const DONE: i64 = -1;
+    pub(super) const FAILED: i64 = -2;
+    pub(super) const REQUEST: i64 = -3;
+    pub(super) const SLEEP: i64 = -4;
+}
+
+/// How much memory the Lua state of one core may take.
+pub(crate) const MEMORY_BYTES_MAX: usize = 1 << 30;
+
+/// How a reply's outcome is told to Lua; above `NOT_OK` come the failures by name.
+const OK: u32 = 0;
+const NOT_OK: u32 = 1;
+
+/// Where a user's coroutine stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    /// No user on this slot.
+    Absent,
+    /// Between entries.
+    Idle,
+    /// Waiting for a reply.
+    Requesting,
+    /// Waiting for a wake.
+    Sleeping,
+}
+
+/// One core's Lua state with its users' coroutines. Not `Send`: it lives and dies on its core.
+///
+/// A user is a small integer, its slot: [`attach`](Script::attach) makes it, then entries are
+/// run one after another. Each call that runs Lua returns the user's next [`Step`]; the engine
+/// carries it out and resumes the user with [`reply`](Script::reply) or [`wake`](Script::wake).
+/// Calling one that doesn't fit where the user stands is a bug of the caller and panics.
+pub struct Script {
+    lua: Lua,
+    shared: Rc<Shared>,
+    loader: Rc<Loader>,
+    functions: Functions,
+    scenarios: Vec<String>,
+    hooks: Hooks,
+    /// By slot.
+    stands: RefCell<Vec<Stand>>,
+    /// The failure kinds told to Lua so far; the place is the code minus `NOT_OK + 1`.
+    failures: RefCell<Vec<&'static str>>,
+    /// The user that is running `setup`.
+    setup_slot: Cell<Option<u32>>,
+    setup_result: RefCell<Json>,
+}
+
+/// Handles of core.lua's functions, made once: each live handle takes a place on a bounded stack.
+struct Functions {
+    run: Function,
+    reply: Function,
+    reply_kept: Function,
+    wake: Function,
+    attach: Function,
+    detach: Function,
+    set_data: Function,
+    set_failure: Function,
+    sleep_times: Function,
+    failure: Function,
+    outcome: Function,
+    drop: Function,
+}
+
+impl Script {
+    /// Reads the file, runs it once in a fresh state and checks that it returns a table of
+    /// functions with at least one scenario. Errors carry file and line.
+    pub fn load(path: &Path, host: Rc<dyn Host>) -> Result<Script, Error> {
+        Script::load_within(path, host, MEMORY_BYTES_MAX)
+    }
+
+    /// [`load`](Script::load) with a memory limit of one's own, in bytes.
+    pub(crate) fn load_within(
+        path: &Path,
+        host: Rc<dyn Host>,
+        memory_bytes: usize,
+    ) -> Result<Script, Error> {
+        let unreadable = |source| Error::Read { path: path.to_owned(), source };
+        let source = std::fs::read(path).map_err(unreadable)?;
+        let real = path.canonicalize().map_err(unreadable)?;
+        let root = real.parent().unwrap_or(Path::new("/")).to_owned();
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+
+        let shared = Shared::new(host);
+        let loader = Loader::new(root);
+        let state = State::new(&shared, &loader, memory_bytes).map_err(state_error)?;
+        let chunk = loader.compile(&state.lua, &file, &source).map_err(lua_error)?;
+        let functions = Functions::new(&state.entry).map_err(state_error)?;
+        let module = load_chunk(&state, &chunk, &functions);
+        if shared.panicked.get() {
+            shared.resume_panic();
+        }
+        let module = module.map_err(state_error)?.map_err(Error::Lua)?;
+        let (scenarios, hooks) = module::entries(&file, &module, &state.entry)?;
+        loader.close();
+        Ok(Script {
+            lua: state.lua,
+            shared,
+            loader,
+            functions,
+            scenarios,
+            hooks,
+            stands: RefCell::new(Vec::new()),
+            failures: RefCell::new(Vec::new()),
+            setup_slot: Cell::new(None),
+            setup_result: RefCell::new(Json::Null),
+        })
+    }
+
+    /// The scenarios, sorted by name.
+    pub fn scenarios(&self) -> &[String] {
+        &self.scenarios
+    }
+
+    /// Which hooks the script has.
+    pub fn hooks(&self) -> Hooks {
+        self.hooks
+    }
+
+    /// Gives scenarios and hooks the result of `setup()` as their second argument. The users of
+    /// a core share it.
+    pub fn set_data(&self, data: &Json) -> Result<(), Error> {
+        let value = json::value(&self.lua, data).map_err(state_error)?;
+        self.functions.set_data.call::<()>(value).map_err(state_error)
+    }
+
+    /// A user begins to exist on `slot`, a small integer that may be used again after
+    /// [`detach`](Script::detach). `number` is the user's number in the run, from 0: `user.id`.
+    pub fn attach(&self, slot: u32, number: u64) -> Result<(), Error> {
+        let mut stands = self.stands.borrow_mut();
+        let index = slot as usize;
+        if stands.len() <= index {
+            stands.resize(index + 1, Stand::Absent);
+        }
+        assert_eq!(stands[index], Stand::Absent, "slot {slot} has a user");
+        self.functions.attach.call::<()>((slot, number as f64)).map_err(state_error)?;
+        stands[index] = Stand::Idle;
+        Ok(())
+    }
+
+    /// Begins an entry of an idle user. A hook that the script doesn't have is `Done` at once.
+    pub fn run(&self, slot: u32, entry: Entry) -> Step {
+        self.expect(slot, Stand::Idle);
+        let hooks = self.hooks;
+        let (exists, index) = match entry {
+            Entry::Setup => (hooks.setup, 0),
+            Entry::Teardown => (hooks.teardown, 1),
+            Entry::OnStart => (hooks.on_start, 2),
+            Entry::OnStop => (hooks.on_stop, 3),
+            Entry::Scenario(scenario) => {
+                assert!((scenario as usize) < self.scenarios.len(), "no scenario {scenario}");
+                (true, HOOKS.len() as u32 + scenario)
+            }
+        };
+        if !exists {
+            return Step::Done;
+        }
+        if entry == Entry::Setup {
+            self.setup_slot.set(Some(slot));
+        }
+        self.step(slot, self.functions.run.call((slot, index)))
+    }
+
+    /// Resumes a user after a request.
+    pub fn reply(&self, slot: u32, reply: &Reply<'_>) -> Step {
+        self.expect(slot, Stand::Requesting);
+        let code = match (reply.ok, reply.failure) {
+            (true, _) => OK,
+            (false, None) => NOT_OK,
+            (false, Some(failure)) => self.failure_code(failure),
+        };
+        let numbers = (slot, reply.status, code, reply.latency_ms);
+        if reply.head.is_none() && reply.body.is_none() {
+            return self.step(slot, self.functions.reply.call(numbers));
+        }
+        self.step(slot, self.reply_kept(numbers, reply))
+    }
+
+    fn reply_kept(
+        &self,
+        (slot, status, code, latency_ms): (u32, u16, u32, f64),
+        reply: &Reply<'_>,
+    ) -> mlua::Result<i64> {
+        let string = |bytes: Option<&[u8]>| bytes.map(|b| self.lua.create_string(b)).transpose();
+        let (head, body) = (string(reply.head)?, string(reply.body)?);
+        self.functions.reply_kept.call((slot, status, code, latency_ms, head, body))
+    }
+
+    /// Resumes a user after a sleep.
+    pub fn wake(&self, slot: u32) -> Step {
+        self.expect(slot, Stand::Sleeping);
+        self.step(slot, self.functions.wake.call(slot))
+    }
+
+    /// Forgets the user of `slot`, whether idle or in the middle of something.
+    pub fn detach(&self, slot: u32) {
+        let Some(stand) = self.stands.borrow_mut().get_mut(slot as usize).map(|stand| {
+            std::mem::replace(stand, Stand::Absent)
+        }) else {
+            return;
+        };
+        if stand != Stand::Absent {
+            // It only writes table slots that exist, so it can't fail for want of memory.
+            let _: mlua::Result<()> = self.functions.detach.call((slot, stand == Stand::Idle));
+        }
+    }
+
+    /// What `setup` returned, once [`Entry::Setup`] was `Done`; null before.
+    pub fn setup_result(&self) -> Json {
+        self.setup_result.borrow().clone()
+    }
+
+    /// Whether the script's text may ask for a body after the reply came, so that bodies should
+    /// be retained until the user's next step.
+    pub fn reads_bodies(&self) -> bool {
+        self.loader.reads_bodies()
+    }
+
+    /// Whether the script's text may read headers, so that [`Reply::head`] should be given.
+    pub fn reads_heads(&self) -> bool {
+        self.loader.reads_heads()
+    }
+
+    /// The memory the Lua state holds now, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.lua.used_memory()
+    }
+
+    fn expect(&self, slot: u32, wanted: Stand) {
+        let stand = self.stands.borrow().get(slot as usize).copied().unwrap_or(Stand::Absent);
+        assert_eq!(stand, wanted, "the user of slot {slot}");
+    }
+
+    /// What the number from core.lua means, and where the user stands now.
+    fn step(&self, slot: u32, result: mlua::Result<i64>) -> Step {
+        if self.shared.panicked.get() {
+            self.shared.resume_panic();
+        }
+        let (stand, step) = match result {
+            Ok(template) if template >= 0 => (Stand::Requesting, Step::Template(template as u32)),
+            Ok(code::SLEEP) => self.sleep(),
+            Ok(code::REQUEST) => match self.shared.request.borrow_mut().take() {
+                Some(request) => (Stand::Requesting, Step::Request(request)),
+                None => self.broken(slot, "a request without its content"),
+            },
+            Ok(code::DONE) => self.done(slot),
+            Ok(code::FAILED) => (Stand::Idle, self.failed()),
+            Ok(code) => self.broken(slot, &format!("unknown step {code}")),
+            Err(error) => {
+                if matches!(error, mlua::Error::MemoryError(_)) {
+                    // What the failed user held is garbage now; others need the room.
+                    let _ = self.functions.drop.call::<()>(slot);
+                    let _ = self.lua.gc_collect();
+                }
+                self.broken(slot, &place::cause(&error))
+            }
+        };
+        self.stands.borrow_mut()[slot as usize] = stand;
+        step
+    }
+
+    fn sleep(&self) -> (Stand, Step) {
+        match self.functions.sleep_times.call::<(f64, f64)>(()) {
+            // core.lua bounds the seconds.
+            Ok((min, max)) => {
+                let (min, max) = (Duration::from_secs_f64(min), Duration::from_secs_f64(max));
+                (Stand::Sleeping, Step::Sleep { min, max })
+            }
+            Err(error) => (Stand::Sleeping, failed_with(place::cause(&error))),
+        }
+    }
+
+    fn done(&self, slot: u32) -> (Stand, Step) {
+        if self.setup_slot.get() != Some(slot) {
+            return (Stand::Idle, Step::Done);
+        }
+        self.setup_slot.set(None);
+        let outcome = self.functions.outcome.call::<Value>(()).map_err(|e| place::cause(&e));
+        let step = match outcome.and_then(|value| json::encode(&self.lua, &value, "data")) {
+            Ok(data) => {
+                *self.setup_result.borrow_mut() = data;
+                Step::Done
+            }
+            Err(message) => failed_with(format!("the result of setup: {message}")),
+        };
+        (Stand::Idle, step)
+    }
+
+    fn failed(&self) -> Step {
+        self.setup_slot.set(None);
+        match fetch_failure(&self.functions.failure) {
+            Ok(error) => Step::Failed(Box::new(error)),
+            Err(error) => failed_with(place::cause(&error)),
+        }
+    }
+
+    /// The coroutine can't be resumed any more; the user gets a new one.
+    fn broken(&self, slot: u32, message: &str) -> (Stand, Step) {
+        let _ = self.functions.drop.call::<()>(slot);
+        (Stand::Idle, failed_with(message.to_owned()))
+    }
+
+    fn failure_code(&self, failure: &'static str) -> u32 {
+        let mut failures = self.failures.borrow_mut();
+        let known = failures.iter().position(|known| *known == failure);
+        let index = known.unwrap_or(failures.len());
+        let code = NOT_OK + 1 + index as u32;
+        if known.is_none() && self.functions.set_failure.call::<()>((code, failure)).is_ok() {
+            failures.push(failure);
+        }
+        code
+    }
+}
+
+/// Runs the file's chunk: what it returned, or the Lua error it ended in.
+fn load_chunk(
+    state: &State,
+    chunk: &Function,
+    functions: &Functions,
+) -> mlua::Result<Result<Value, ScriptError>> {
+    let load: Function = state.entry.raw_get("load")?;
+    match load.call::<(bool, Value)>(chunk)? {
+        (true, module) => Ok(Ok(module)),
+        (false, _) => fetch_failure(&functions.failure).map(Err),
+    }
+}
+
+fn failed_with(message: String) -> Step {
+    Step::Failed(Box::new(ScriptError { message, traceback: String::new() }))
+}
+
+fn state_error(error: mlua::Error) -> Error {
+    Error::State(place::cause(&error))
+}
+
+fn lua_error(error: mlua::Error) -> Error {
+    Error::Lua(ScriptError { message: place::cause(&error), traceback: String::new() })
+}
+
+/// The text and the calls of the last Lua error.
+fn fetch_failure(failure: &Function) -> mlua::Result<ScriptError> {
+    let (text, calls): (Option<LuaString>, Option<LuaString>) = failure.call(())?;
+    let lossy = |string: Option<LuaString>| string.map(|s| s.to_string_lossy()).unwrap_or_default();
+    Ok(ScriptError { message: lossy(text), traceback: lossy(calls) })
+}
+
+impl Functions {
+    fn new(entry: &mlua::Table) -> mlua::Result<Functions> {
+        Ok(Functions {
+            run: entry.raw_get("run")?,
+            reply: entry.raw_get("reply")?,
+            reply_kept: entry.raw_get("reply_kept")?,
+            wake: entry.raw_get("wake")?,
+            attach: entry.raw_get("attach")?,
+            detach: entry.raw_get("detach")?,
+            set_data: entry.raw_get("set_data")?,
+            set_failure: entry.raw_get("set_failure")?,
+            sleep_times: entry.raw_get("sleep_times")?,
+            failure: entry.raw_get("failure")?,
+            outcome: entry.raw_get("outcome")?,
+            drop: entry.raw_get("drop")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

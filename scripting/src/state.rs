@@ -1,0 +1,61 @@
+//! A fresh Lua state with this crate's Lua files loaded and the scripts' globals built.
+
+use std::rc::Rc;
+
+use mlua::chunk::ChunkMode;
+use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
+
+use crate::json;
+use crate::loader::Loader;
+use crate::native::{self, Shared};
+use crate::place::OWN;
+
+const CORE: &str = include_str!("lua/core.lua");
+const REPLIES: &str = include_str!("lua/replies.lua");
+const CHECKS: &str = include_str!("lua/checks.lua");
+const SANDBOX: &str = include_str!("lua/sandbox.lua");
+
+/// A state that can load a script.
+pub(crate) struct State {
+    pub lua: Lua,
+    /// The functions that core.lua gives to Rust.
+    pub entry: Table,
+}
+
+impl State {
+    /// Builds the state; at most `memory_bytes` are given to it, at load and later.
+    pub(crate) fn new(
+        shared: &Rc<Shared>,
+        loader: &Rc<Loader>,
+        memory_bytes: usize,
+    ) -> mlua::Result<State> {
+        let libraries = StdLib::TABLE
+            | StdLib::STRING
+            | StdLib::MATH
+            | StdLib::BIT
+            | StdLib::OS
+            | StdLib::JIT;
+        let lua = Lua::new_with(libraries, LuaOptions::default())?;
+        lua.set_memory_limit(memory_bytes)?;
+        let native = native::table(&lua, shared)?;
+        loader.register(&lua, &native)?;
+        let common = lua.create_table()?;
+        let array = lua.create_table()?;
+        array.raw_set("__metatable", "array")?;
+        lua.set_named_registry_value(json::ARRAY, &array)?;
+        common.raw_set("array", array)?;
+        common.raw_set("null", Value::NULL)?;
+        common.raw_set("HEAD", lua.create_table()?)?;
+        let load = |source: &str| own_chunk(&lua, source);
+        let entry: Table = load(CORE)?.call((&native, &common))?;
+        load(REPLIES)?.call::<()>((&native, &common))?;
+        load(CHECKS)?.call::<()>((&native, &common))?;
+        let env: Table = load(SANDBOX)?.call((&native, &common))?;
+        loader.set_environment(env);
+        Ok(State { lua, entry })
+    }
+}
+
+fn own_chunk(lua: &Lua, source: &str) -> mlua::Result<Function> {
+    lua.load(source).set_name(format!("={OWN}")).set_mode(ChunkMode::Text).into_function()
+}

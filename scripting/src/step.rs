@@ -1,0 +1,105 @@
+//! What goes in and out of a user's coroutine: entries, steps, requests and replies.
+
+use std::time::Duration;
+
+use crate::ScriptError;
+
+/// What a user is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// `setup(user)`; its result is fetched with
+    /// [`Script::setup_result`](crate::Script::setup_result) after `Step::Done`.
+    Setup,
+    /// `teardown(user, data)`.
+    Teardown,
+    /// `on_start(user, data)`.
+    OnStart,
+    /// `on_stop(user, data)`.
+    OnStop,
+    /// A scenario, by its place in [`Script::scenarios`](crate::Script::scenarios).
+    Scenario(u32),
+}
+
+/// Which hooks the script has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// `setup(user)` exists.
+    pub setup: bool,
+    /// `teardown(user, data)` exists.
+    pub teardown: bool,
+    /// `on_start(user, data)` exists.
+    pub on_start: bool,
+    /// `on_stop(user, data)` exists.
+    pub on_stop: bool,
+}
+
+/// What a user wants next.
+#[derive(Debug)]
+pub enum Step {
+    /// Send the request the host prepared under this number; resume with
+    /// [`Script::reply`](crate::Script::reply).
+    Template(u32),
+    /// Send this request; resume with [`Script::reply`](crate::Script::reply).
+    Request(Box<RequestSpec>),
+    /// Wait a time drawn uniformly from `min..=max` (`min <= max <= 1 day`); resume with
+    /// [`Script::wake`](crate::Script::wake).
+    Sleep {
+        /// The shortest time.
+        min: Duration,
+        /// The longest time.
+        max: Duration,
+    },
+    /// The entry ended; the user can run another.
+    Done,
+    /// The entry ended with a Lua error; the user can run another.
+    Failed(Box<ScriptError>),
+}
+
+/// A request with options, checked: no part of it can break the head it is written into.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RequestSpec {
+    /// An HTTP token, as the script wrote it.
+    pub method: String,
+    /// The URL as the script wrote it (absolute or a path), with `query` already appended,
+    /// percent-encoded; printable ASCII and bytes above 0x7f only.
+    pub url: String,
+    /// The name to report it under; `None` means method and path without the query.
+    pub name: Option<String>,
+    /// The script's own headers in the order to send them: tokens, and values without CR, LF or
+    /// NUL. Sorted by name unless the script gave a list.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body, `None` when the script gave none (an empty string is a body).
+    pub body: Option<Vec<u8>>,
+    /// The content type that goes with `json` or `form`, unless the headers name one.
+    pub content_type: Option<&'static str>,
+    /// The script wants the body of the reply.
+    pub keep_body: bool,
+    /// The statuses that count as ok, `None` means below 400.
+    pub expect: Option<Vec<u16>>,
+    /// The time limit of this request, more than 0 and at most a day.
+    pub timeout: Option<Duration>,
+    /// False asks for `Connection: close`.
+    pub keepalive: Option<bool>,
+    /// The value of the Authorization header, from `basic_auth` or `bearer`.
+    pub authorization: Option<String>,
+    /// The value of the Referer header.
+    pub referer: Option<String>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reply<'a> {
+    /// The status, 0 when none was received.
+    pub status: u16,
+    /// The status was expected and the whole reply came.
+    pub ok: bool,
+    /// The kind of failure, when it is not ok.
+    pub failure: Option<&'static str>,
+    /// From when the request was due to the last byte, in milliseconds.
+    pub latency_ms: f64,
+    /// The raw head, status line to empty line; given when
+    /// [`Script::reads_heads`](crate::Script::reads_heads).
+    pub head: Option<&'a [u8]>,
+    /// The body; given when the request asked for it with `keep_body`.
+    pub body: Option<&'a [u8]>,
+}

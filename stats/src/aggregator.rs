@@ -1,0 +1,245 @@
+//! Merges the windows of all cores into a run's totals and its series of seconds.
+
+use crate::encoding;
+use crate::histogram::Histogram;
+use crate::kinds::{FailureKind, Model, NameKind, Phase, Tally};
+use crate::names::Names;
+use crate::pending::{CoreWindow, Pending};
+use crate::second::{Counts, Second, share};
+use crate::summary::{
+    Check, Counted, Generator, GeneratorCore, NameSummary, Percentiles, Phases, Summary, Totals,
+};
+use crate::verdict::{Evidence, RunFigures};
+use crate::window::{Body, CheckCounts, NameCounts, Window, add_counts};
+
+/// Merges windows; percentiles are only ever taken from merged histograms, never averaged.
+///
+/// Core sets are merged by kind and name, so cores may know names in different orders.
+#[derive(Debug)]
+pub struct Aggregator {
+    model: Model,
+    names: Names<NameKind>,
+    by_name: Vec<NameCounts>,
+    check_names: Names<()>,
+    checks: Vec<CheckCounts>,
+    cores: Vec<Core>,
+    counts: Counts,
+    tallies: [u64; Tally::COUNT],
+    pending: Pending,
+    series: Vec<Second>,
+    evidence: Evidence,
+    names_folded: bool,
+}
+
+/// What is known of one core.
+#[derive(Debug, Default)]
+struct Core {
+    /// The core's name numbers to ours; grows as the core learns names.
+    names: Vec<u32>,
+    checks: Vec<u32>,
+    turns: Histogram,
+    busy_ns: u64,
+    idle_ns: u64,
+    turn_max_ns: u64,
+    overflows: u64,
+}
+
+impl Aggregator {
+    /// For `cores` recorders, numbered from 0, of a run with this model of load.
+    pub fn new(cores: usize, model: Model) -> Self {
+        Aggregator {
+            model,
+            names: Names::new(),
+            by_name: Vec::new(),
+            check_names: Names::new(),
+            checks: Vec::new(),
+            cores: (0..cores).map(|_| Core::default()).collect(),
+            counts: Counts::default(),
+            tallies: [0; Tally::COUNT],
+            pending: Pending::new(cores),
+            series: Vec::new(),
+            evidence: Evidence::new(model),
+            names_folded: false,
+        }
+    }
+
+    /// Adds one window. Those of one core must come in the order the core filled them.
+    pub fn add(&mut self, window: &Window) {
+        let body = &*window.0;
+        self.learn_names(body);
+        self.add_names(body);
+        self.add_core(body);
+        let mut core_window = CoreWindow::of(body);
+        self.counts.add(&core_window.counts);
+        core_window.limited = self.evidence.judge(&core_window);
+        self.pending.push(core_window);
+    }
+
+    fn learn_names(&mut self, body: &Body) {
+        let index = body.core as usize;
+        if index >= self.cores.len() {
+            self.cores.resize_with(index + 1, Core::default);
+        }
+        let core = &mut self.cores[index];
+        for name in &body.names[core.names.len().min(body.names.len())..] {
+            core.names.push(self.names.intern(name.kind, &name.name));
+        }
+        for check in &body.checks[core.checks.len().min(body.checks.len())..] {
+            core.checks.push(self.check_names.intern((), &check.name));
+        }
+        for (kind, name) in &self.names.list()[self.by_name.len()..] {
+            self.by_name.push(NameCounts::new(*kind, name.clone()));
+        }
+        for ((), name) in &self.check_names.list()[self.checks.len()..] {
+            self.checks.push(CheckCounts {
+                name: name.clone(),
+                passed: 0,
+                failed: 0,
+            });
+        }
+        self.names_folded |= body.names_folded || self.names.folded() || self.check_names.folded();
+    }
+
+    fn add_names(&mut self, body: &Body) {
+        let core = &self.cores[body.core as usize];
+        for (counts, id) in body
+            .names
+            .iter()
+            .zip(&core.names)
+            .filter(|(n, _)| !n.is_empty())
+        {
+            self.by_name[*id as usize].add(counts);
+        }
+        for (counts, id) in body.checks.iter().zip(&core.checks) {
+            let check = &mut self.checks[*id as usize];
+            check.passed += counts.passed;
+            check.failed += counts.failed;
+        }
+    }
+
+    fn add_core(&mut self, body: &Body) {
+        let counts = &body.counts;
+        add_counts(&mut self.tallies, &counts.tallies);
+        let core = &mut self.cores[body.core as usize];
+        core.turns.add(&body.turns);
+        core.busy_ns += counts.busy_ns;
+        core.idle_ns += counts.idle_ns;
+        core.turn_max_ns = core.turn_max_ns.max(counts.turn_max_ns);
+        core.overflows += counts.overflows;
+    }
+
+    /// The next second for which every core has delivered, merged over cores.
+    pub fn take_ready(&mut self) -> Option<Second> {
+        let second = self.pending.take_ready();
+        self.keep(second)
+    }
+
+    /// As [`Aggregator::take_ready`], but a second that begins before `until` (in seconds from the
+    /// start of the run) is closed even when cores are missing in it. They are listed as gaps, and
+    /// what they deliver later becomes part of a later row, so that the rows always add up.
+    pub fn take_late(&mut self, until: u64) -> Option<Second> {
+        let second = self.pending.take_late(until);
+        self.keep(second)
+    }
+
+    /// The next second when no core will deliver any more.
+    pub fn take_rest(&mut self) -> Option<Second> {
+        let second = self.pending.take_rest();
+        self.keep(second)
+    }
+
+    fn keep(&mut self, second: Option<Second>) -> Option<Second> {
+        self.series.extend(second.clone());
+        second
+    }
+
+    /// What was counted so far, over all windows added.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The run so far; of the whole run when all windows were added and all seconds taken.
+    pub fn summary(&self) -> Summary {
+        let merged = self.merged_requests();
+        let totals = self.totals();
+        let figures = RunFigures {
+            counts: &self.counts,
+            latency: merged.phase(Phase::Latency),
+            lag: merged.phase(Phase::Lag),
+        };
+        Summary {
+            model: self.model,
+            verdict: self.evidence.verdict(&figures),
+            totals,
+            phases: Phases::of(&merged),
+            status: merged.statuses.0.iter().copied().collect(),
+            failures: Counted::of(FailureKind::ALL, FailureKind::as_str, &merged.failures),
+            events: Counted::of(Tally::ALL, Tally::as_str, &self.tallies),
+            histogram: encoding::encode_phase(&merged, Phase::Latency),
+            checks: self.check_summaries(),
+            thresholds: [],
+            names: self.name_summaries(),
+            names_folded: self.names_folded,
+            generator: self.generator(),
+            series: self.series.clone(),
+        }
+    }
+
+    /// All request names in one.
+    fn merged_requests(&self) -> NameCounts {
+        let mut merged = NameCounts::new(NameKind::Request, "".into());
+        for name in self.by_name.iter().filter(|n| n.kind == NameKind::Request) {
+            merged.add(name);
+        }
+        merged
+    }
+
+    fn totals(&self) -> Totals {
+        let users_max = self.series.iter().map(|s| s.users.max).max().unwrap_or(0);
+        let connections_max = self
+            .series
+            .iter()
+            .map(|s| s.connections.max)
+            .max()
+            .unwrap_or(0);
+        Totals {
+            counts: self.counts.clone(),
+            users_max,
+            connections: self.tallies[Tally::ConnectionOpened.index()],
+            connections_max,
+        }
+    }
+
+    fn check_summaries(&self) -> Vec<Check> {
+        let made = self.checks.iter().filter(|c| c.passed + c.failed > 0);
+        let mut checks: Vec<Check> = made
+            .map(|c| Check {
+                name: c.name.to_string(),
+                passed: c.passed,
+                failed: c.failed,
+            })
+            .collect();
+        checks.sort_by(|a, b| a.name.cmp(&b.name));
+        checks
+    }
+
+    fn name_summaries(&self) -> Vec<NameSummary> {
+        let used = self.by_name.iter().filter(|n| !n.is_empty());
+        let mut names: Vec<NameSummary> = used.map(NameSummary::of).collect();
+        names.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+        names
+    }
+
+    fn generator(&self) -> Generator {
+        let cores = (0..).zip(&self.cores).map(|(core, figures)| GeneratorCore {
+            core,
+            busy_share: share(figures.busy_ns, figures.busy_ns + figures.idle_ns),
+            turns: Percentiles::of(&figures.turns),
+            turn_max_us: figures.turn_max_ns / 1_000,
+            overflows: figures.overflows,
+        });
+        Generator {
+            cores: cores.collect(),
+        }
+    }
+}

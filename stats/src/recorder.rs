@@ -1,0 +1,271 @@
+//! The recorder of one core: counts into its window, hands it over, never waits.
+
+use crate::kinds::{FailureKind, NameKind, Phase, Tally};
+use crate::link::Exchange;
+use crate::names::Names;
+use crate::window::{Body, CheckCounts, NameCounts, Window};
+
+/// A request or transaction name of one recorder; means nothing to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NameId(u32);
+
+/// A check name of one recorder; means nothing to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CheckId(u32);
+
+/// How one request ended. Times in nanoseconds, rounded down to microseconds when recorded.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sample {
+    /// Done minus intended.
+    pub latency_ns: u64,
+    /// Done minus sent; 0 when no byte was sent, and then not recorded.
+    pub service_ns: u64,
+    /// Sent minus intended.
+    pub lag_ns: u64,
+    /// From sent to the first byte of the reply; 0 when none came, and then not recorded.
+    pub first_byte_ns: u64,
+    /// The status of the reply; 0 when there was none, and then not counted.
+    pub status: u16,
+    /// Why it failed; `None` when it was ok.
+    pub failure: Option<FailureKind>,
+    /// Bytes received, head and body.
+    pub bytes_in: u64,
+    /// Bytes sent, head and body.
+    pub bytes_out: u64,
+}
+
+/// Counts everything that happens on one core. Made by [`crate::link`].
+///
+/// Takes no locks. Allocates for a new name, for the first value of a phase of a name, and, when
+/// the supply that comes with each window is used up, for the first value in a new region of a
+/// histogram; never otherwise. Ids of another recorder are a bug: they panic or count elsewhere.
+#[derive(Debug)]
+pub struct Recorder {
+    window: Box<Body>,
+    names: Names<NameKind>,
+    checks: Names<()>,
+    exchange: Exchange,
+}
+
+impl Recorder {
+    pub(crate) fn new(window: Box<Body>, exchange: Exchange) -> Self {
+        Recorder {
+            window,
+            names: Names::new(),
+            checks: Names::new(),
+            exchange,
+        }
+    }
+
+    /// The id of a request name; beyond [`crate::NAMES_MAX`] names that of `(other)`.
+    pub fn request_name(&mut self, name: &str) -> NameId {
+        self.name(NameKind::Request, name)
+    }
+
+    /// The id of a transaction name; beyond [`crate::NAMES_MAX`] names that of `(other)`.
+    pub fn transaction_name(&mut self, name: &str) -> NameId {
+        self.name(NameKind::Transaction, name)
+    }
+
+    fn name(&mut self, kind: NameKind, name: &str) -> NameId {
+        let id = self.names.intern(kind, name);
+        self.align();
+        NameId(id)
+    }
+
+    /// The id of a check name; beyond [`crate::NAMES_MAX`] checks that of `(other)`.
+    pub fn check_name(&mut self, name: &str) -> CheckId {
+        let id = self.checks.intern((), name);
+        self.align();
+        CheckId(id)
+    }
+
+    /// Gives the current window a place for every name, so that ids can be used as indices.
+    fn align(&mut self) {
+        let Body {
+            names,
+            checks,
+            names_folded,
+            ..
+        } = &mut *self.window;
+        for (kind, name) in &self.names.list()[names.len()..] {
+            names.push(NameCounts::new(*kind, name.clone()));
+        }
+        for ((), name) in &self.checks.list()[checks.len()..] {
+            checks.push(CheckCounts {
+                name: name.clone(),
+                passed: 0,
+                failed: 0,
+            });
+        }
+        *names_folded = self.names.folded() || self.checks.folded();
+    }
+
+    /// A request was issued. It must end in [`Recorder::request`] or
+    /// [`Recorder::request_unfinished`], once.
+    #[inline]
+    pub fn sent(&mut self, id: NameId) {
+        self.window.names[id.0 as usize].sent += 1;
+    }
+
+    /// A request ended, ok or failed.
+    #[inline]
+    pub fn request(&mut self, id: NameId, sample: &Sample) {
+        let Body { names, spare, .. } = &mut *self.window;
+        let name = &mut names[id.0 as usize];
+        name.bytes_in += sample.bytes_in;
+        name.bytes_out += sample.bytes_out;
+        match sample.failure {
+            None => name.ok += 1,
+            Some(kind) => {
+                name.failed += 1;
+                name.failures[kind.index()] += 1;
+                name.record(Phase::LatencyFailed, sample.latency_ns, spare);
+            }
+        }
+        if sample.status != 0 {
+            name.statuses.count(sample.status, 1);
+        }
+        name.record(Phase::Latency, sample.latency_ns, spare);
+        name.record(Phase::Lag, sample.lag_ns, spare);
+        if sample.service_ns != 0 {
+            name.record(Phase::ServiceTime, sample.service_ns, spare);
+        }
+        if sample.first_byte_ns != 0 {
+            name.record(Phase::FirstByte, sample.first_byte_ns, spare);
+        }
+    }
+
+    /// A request was still under way when the run ended.
+    pub fn request_unfinished(&mut self, id: NameId) {
+        self.window.names[id.0 as usize].unfinished += 1;
+    }
+
+    /// A transaction ended, after `latency_ns` since it began. Counts as sent, too.
+    pub fn transaction(&mut self, id: NameId, latency_ns: u64, ok: bool) {
+        let Body { names, spare, .. } = &mut *self.window;
+        let name = &mut names[id.0 as usize];
+        name.sent += 1;
+        name.record(Phase::Latency, latency_ns, spare);
+        if ok {
+            name.ok += 1;
+        } else {
+            name.failed += 1;
+            name.record(Phase::LatencyFailed, latency_ns, spare);
+        }
+    }
+
+    /// A connection for a request of this name was made in `connect_ns`.
+    pub fn connected(&mut self, id: NameId, connect_ns: u64) {
+        let Body { names, spare, .. } = &mut *self.window;
+        names[id.0 as usize].record(Phase::Connect, connect_ns, spare);
+    }
+
+    /// A check was made.
+    pub fn check(&mut self, id: CheckId, passed: bool) {
+        let check = &mut self.window.checks[id.0 as usize];
+        if passed {
+            check.passed += 1;
+        } else {
+            check.failed += 1;
+        }
+    }
+
+    /// `n` arrivals of the plan came due; each must be started or dropped.
+    pub fn arrivals_planned(&mut self, n: u64) {
+        self.window.counts.planned += n;
+    }
+
+    /// A planned arrival became a user.
+    pub fn arrival_started(&mut self) {
+        self.window.counts.started += 1;
+    }
+
+    /// A planned arrival found the cap on users reached.
+    pub fn arrival_dropped(&mut self) {
+        self.window.counts.dropped += 1;
+    }
+
+    /// A user went through its scenario to the end.
+    pub fn iteration_finished(&mut self) {
+        self.window.counts.iterations_finished += 1;
+    }
+
+    /// A scenario ended with an error.
+    pub fn iteration_failed(&mut self) {
+        self.window.counts.iterations_failed += 1;
+    }
+
+    /// A scenario was still under way when the run ended.
+    pub fn iteration_unfinished(&mut self) {
+        self.window.counts.iterations_unfinished += 1;
+    }
+
+    /// How many users this core has now.
+    pub fn users(&mut self, now: u32) {
+        self.window.counts.users.set(now);
+    }
+
+    /// How many connections this core has now.
+    pub fn connections(&mut self, now: u32) {
+        self.window.counts.connections.set(now);
+    }
+
+    /// `n` more of something.
+    #[inline]
+    pub fn count(&mut self, tally: Tally, n: u64) {
+        self.window.counts.tallies[tally.index()] += n;
+    }
+
+    /// One turn of the core took `busy_ns` from the end of a wait to the beginning of the next.
+    #[inline]
+    pub fn turn(&mut self, busy_ns: u64) {
+        let Body {
+            counts,
+            turns,
+            spare,
+            ..
+        } = &mut *self.window;
+        counts.turn_max_ns = counts.turn_max_ns.max(busy_ns);
+        turns.record_spared(busy_ns / 1_000, spare);
+    }
+
+    /// Of the last `wall_ns` the core's thread used the processor for `busy_ns`, user and system.
+    pub fn processor(&mut self, busy_ns: u64, wall_ns: u64) {
+        self.window.counts.busy_ns += busy_ns;
+        self.window.counts.idle_ns += wall_ns.saturating_sub(busy_ns);
+    }
+
+    /// The text behind an id.
+    pub fn text(&self, id: NameId) -> &str {
+        &self.names.list()[id.0 as usize].1
+    }
+
+    /// The second `next` of the run begins: hands the filled window over and goes on with an
+    /// emptied one. A second at or before the current one is ignored.
+    ///
+    /// Never waits: when no emptied window is back, or the ring is full, the same window goes on
+    /// and covers one more second, and the overflow is counted.
+    pub fn roll(&mut self, next: u64) {
+        if next <= self.window.first {
+            return;
+        }
+        self.window.next = next;
+        match self.exchange.swap(&mut self.window) {
+            Ok(()) => {
+                self.window.first = next;
+                self.window.next = next + 1;
+                self.align();
+            }
+            Err(()) => {
+                self.window.counts.overflows += 1;
+                self.window.next = next + 1;
+            }
+        }
+    }
+
+    /// The last window, by value; the others have gone through the ring.
+    pub fn finish(self) -> Window {
+        Window(self.window)
+    }
+}

@@ -1,0 +1,258 @@
+//! One row of the time series: what all cores together did in one second of the run.
+
+use crate::histogram::Histogram;
+use crate::kinds::FailureKind;
+use crate::pending::CoreWindow;
+use crate::window::{CoreCounts, Gauge, add_counts};
+use serde::Serialize;
+
+/// What all cores did between two whole seconds of the run.
+///
+/// Normally one second. A core that could not hand its window over in time delivers one that
+/// covers several; its row then covers as many, so that no rate is shown that never was.
+#[derive(Debug, Clone, Serialize)]
+pub struct Second {
+    /// Where it begins, in seconds from the start of the run.
+    pub time_s: u64,
+    /// How many seconds it covers, at least 1.
+    pub seconds: u64,
+    /// Users, summed over cores.
+    pub users: Extent,
+    /// Connections, summed over cores.
+    pub connections: Extent,
+    /// What was counted.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Latency of the requests that ended in it.
+    pub latency: Snapshot,
+    /// Lag of the same requests.
+    pub lag: Snapshot,
+    /// One entry per core that delivered, by core number.
+    pub cores: Vec<CoreSecond>,
+    /// Whether the generator, not the target, shaped this second.
+    pub generator_limited: bool,
+    /// Cores whose windows were still missing when the row was closed; what they counted is part
+    /// of a later row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<u32>,
+    /// Cores of which this row holds a window that began before it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<u32>,
+}
+
+/// Smallest and largest of a number that goes up and down.
+///
+/// Cores do not reach their extremes at the same moment: the true smallest is at or above `min`,
+/// the true largest at or below `max`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Extent {
+    /// Sum of the cores' smallest.
+    pub min: u64,
+    /// Sum of the cores' largest.
+    pub max: u64,
+}
+
+impl Extent {
+    pub(crate) fn add(&mut self, gauge: Gauge) {
+        self.min += u64::from(gauge.min);
+        self.max += u64::from(gauge.max);
+    }
+}
+
+/// The counters of a second, and in the same words of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Arrivals the plan asked for.
+    pub planned: u64,
+    /// Arrivals that became users.
+    pub started: u64,
+    /// Arrivals that found the cap on users reached.
+    pub dropped: u64,
+    /// Passes through a scenario.
+    pub iterations: Iterations,
+    /// Requests issued.
+    pub sent: u64,
+    /// Requests that ended well.
+    pub ok: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Requests still under way at the end.
+    pub unfinished: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Failed requests by [`FailureKind::index`]; results show them once for the run.
+    #[serde(skip)]
+    pub failures: [u64; FailureKind::COUNT],
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Counts) {
+        self.planned += other.planned;
+        self.started += other.started;
+        self.dropped += other.dropped;
+        self.iterations.finished += other.iterations.finished;
+        self.iterations.failed += other.iterations.failed;
+        self.iterations.unfinished += other.iterations.unfinished;
+        self.sent += other.sent;
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.unfinished += other.unfinished;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        add_counts(&mut self.failures, &other.failures);
+    }
+
+    /// Takes what is counted once per core.
+    pub(crate) fn set_core_counts(&mut self, core: &CoreCounts) {
+        self.planned = core.planned;
+        self.started = core.started;
+        self.dropped = core.dropped;
+        self.iterations = Iterations {
+            finished: core.iterations_finished,
+            failed: core.iterations_failed,
+            unfinished: core.iterations_unfinished,
+        };
+    }
+
+    /// How many requests failed of one kind.
+    pub fn failures_of(&self, kind: FailureKind) -> u64 {
+        self.failures[kind.index()]
+    }
+}
+
+/// How passes through a scenario ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Iterations {
+    /// At the end of the scenario.
+    pub finished: u64,
+    /// With an error of the script.
+    pub failed: u64,
+    /// Not before the run did.
+    pub unfinished: u64,
+}
+
+/// The percentiles a second keeps of a histogram, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// How many values.
+    pub count: u64,
+    /// Median.
+    pub p50_us: u64,
+    /// 90th percentile.
+    pub p90_us: u64,
+    /// 99th percentile.
+    pub p99_us: u64,
+    /// 99.9th percentile.
+    pub p999_us: u64,
+    /// The largest value, exact.
+    pub max_us: u64,
+}
+
+impl Snapshot {
+    pub(crate) fn of(histogram: &Histogram) -> Self {
+        Snapshot {
+            count: histogram.count(),
+            p50_us: histogram.value_at(0.5),
+            p90_us: histogram.value_at(0.9),
+            p99_us: histogram.value_at(0.99),
+            p999_us: histogram.value_at(0.999),
+            max_us: histogram.max_us(),
+        }
+    }
+}
+
+/// What one core says of itself for one second.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CoreSecond {
+    /// The core's number within the run, from 0.
+    pub core: u32,
+    /// The share of time in which it did not wait, 0 to 1.
+    pub busy_share: f32,
+    /// The longest turn, in microseconds.
+    pub turn_max_us: u64,
+    /// Whether this core shaped its measurements.
+    pub generator_limited: bool,
+}
+
+/// Puts the windows of one row together.
+pub(crate) struct Row {
+    second: Second,
+    latency: Histogram,
+    lag: Histogram,
+}
+
+impl Row {
+    pub(crate) fn new(first: u64, next: u64) -> Self {
+        Row {
+            second: Second {
+                time_s: first,
+                seconds: next - first,
+                users: Extent::default(),
+                connections: Extent::default(),
+                counts: Counts::default(),
+                latency: Snapshot::default(),
+                lag: Snapshot::default(),
+                cores: Vec::new(),
+                generator_limited: false,
+                gaps: Vec::new(),
+                late: Vec::new(),
+            },
+            latency: Histogram::new(),
+            lag: Histogram::new(),
+        }
+    }
+
+    pub(crate) fn gap(&mut self, core: u32) {
+        self.second.gaps.push(core);
+    }
+
+    /// Adds the range in which a core's users and connections moved.
+    pub(crate) fn gauges(&mut self, users: Gauge, connections: Gauge) {
+        self.second.users.add(users);
+        self.second.connections.add(connections);
+    }
+
+    /// Adds one core's windows that belong to this row, oldest first.
+    pub(crate) fn add_core(&mut self, core: u32, windows: &[CoreWindow]) {
+        let mut busy_ns = 0;
+        let mut total_ns = 0;
+        let mut entry = CoreSecond {
+            core,
+            busy_share: 0.0,
+            turn_max_us: 0,
+            generator_limited: false,
+        };
+        for window in windows {
+            self.second.counts.add(&window.counts);
+            self.latency.add(&window.latency);
+            self.lag.add(&window.lag);
+            busy_ns += window.busy_ns;
+            total_ns += window.busy_ns + window.idle_ns;
+            entry.turn_max_us = entry.turn_max_us.max(window.turn_max_ns / 1_000);
+            entry.generator_limited |= window.limited;
+        }
+        entry.busy_share = share(busy_ns, total_ns) as f32;
+        self.second.generator_limited |= entry.generator_limited;
+        if windows.iter().any(|w| w.first < self.second.time_s) {
+            self.second.late.push(core);
+        }
+        self.second.cores.push(entry);
+    }
+
+    pub(crate) fn finish(mut self) -> Second {
+        self.second.latency = Snapshot::of(&self.latency);
+        self.second.lag = Snapshot::of(&self.lag);
+        self.second
+    }
+}
+
+/// `part` of `whole`, 0 when there is no whole.
+pub(crate) fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}

@@ -1,0 +1,380 @@
+//! The verdict about the generator itself: was it, and not the target, the limit?
+//!
+//! Every core's every window is judged by itself, so that one blocked core among many is seen.
+//! Two kinds of evidence must not be confused. Lag is harm done: requests went out late, and that
+//! time is part of the latency shown. A busy core is only a risk: a closed run at full speed keeps
+//! its cores busy all the time and is right. So lag is judged against the latency it is part of,
+//! and a busy core only together with lag.
+
+use crate::histogram::Histogram;
+use crate::kinds::{FailureKind, Model};
+use crate::pending::CoreWindow;
+use crate::second::{Counts, share};
+use crate::summary::conserved;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeSet;
+
+/// A turn at least this long means that the core was blocked: users' timers and replies waited.
+/// Four times a scheduler hiccup of a shared machine, half of the shortest block that a person
+/// would call one.
+pub const TURN_BLOCKED_MS: u64 = 100;
+/// A window whose lag reaches this at the 99th percentile, and makes up [`LAG_MAIN_SHARE`] of its
+/// latency there, was shaped by the generator. Above the single hiccups (some tens of ms) of a
+/// correct generator on a shared machine.
+pub const LAG_BLOCKED_MS: u64 = 50;
+/// A smaller lag at the 99th percentile that counts when it comes back in window after window.
+pub const LAG_REPEATED_MS: u64 = 10;
+/// [`LAG_REPEATED_MS`] counts when it is found in more than this share of a run's windows ...
+pub const REPEATED_SHARE: f64 = 0.1;
+/// ... and in at least this many.
+pub const REPEATED_WINDOWS_MIN: u64 = 3;
+/// A median lag over the run that counts when it makes up [`LAG_MAIN_SHARE`] of the median latency.
+pub const LAG_TYPICAL_US: u64 = 1_000;
+/// The share of the latency from which lag is the main part of it.
+pub const LAG_MAIN_SHARE: f64 = 0.5;
+/// A core that waited less than this leaves no room: 95 % busy.
+pub const BUSY_FULL_SHARE: f64 = 0.95;
+/// With arrivals to keep to, a full core is the limit when its lag at the 99th percentile reaches
+/// this ...
+pub const LAG_BUSY_US: u64 = 2_000;
+/// ... and is this share of its latency there.
+pub const LAG_BUSY_SHARE: f64 = 0.25;
+/// A closed run gets the note that its cores were full when this share of the windows was.
+pub const BUSY_NOTE_SHARE: f64 = 0.5;
+
+/// What to think of the run as a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nothing speaks against it.
+    Clean,
+    /// The generator shaped part of what was measured.
+    Suspect,
+    /// The figures contradict each other.
+    Invalid,
+}
+
+impl State {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Clean => "clean",
+            State::Suspect => "suspect",
+            State::Invalid => "invalid",
+        }
+    }
+}
+
+/// The judgement and what it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Clean when there are no reasons.
+    pub state: State,
+    /// What speaks against the run.
+    pub reasons: Vec<Reason>,
+    /// What a reader should know though it speaks against nothing.
+    pub notes: Vec<Reason>,
+}
+
+/// What a reason is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonKind {
+    /// A sum that must hold does not.
+    Conservation,
+    /// Arrivals found the cap on users reached.
+    ArrivalsDropped,
+    /// A core was blocked by a single turn.
+    CoreBlocked,
+    /// Requests of a window went out late.
+    LagBlocked,
+    /// Requests went out late in window after window.
+    LagRepeated,
+    /// Half of all requests went out late.
+    LagTypical,
+    /// A core was full and late at the same time.
+    CoreBusy,
+    /// Windows were handed over late, so rows of the series are coarse.
+    RingOverflow,
+    /// File descriptors ran out.
+    Descriptors,
+    /// Local ports ran out.
+    PortsExhausted,
+    /// A note: closed users kept the cores full.
+    CoresFull,
+}
+
+/// One thing found, and where.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reason {
+    /// What it is about.
+    pub kind: ReasonKind,
+    /// One sentence with its figures.
+    pub text: String,
+    /// The seconds of the run it was found in; empty when it is about the run as a whole.
+    pub windows: Spans,
+    /// The cores it was found on; empty when it is about all.
+    pub cores: Vec<u32>,
+}
+
+/// Seconds of the run as ranges, first and last of each; pairs in JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spans(pub Vec<(u64, u64)>);
+
+impl Spans {
+    fn of(seconds: &BTreeSet<u64>) -> Self {
+        let mut spans: Vec<(u64, u64)> = Vec::new();
+        for second in seconds {
+            match spans.last_mut() {
+                Some((_, last)) if *last + 1 == *second => *last = *second,
+                _ => spans.push((*second, *second)),
+            }
+        }
+        Spans(spans)
+    }
+}
+
+impl Serialize for Spans {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// Where one rule found something.
+#[derive(Debug, Default)]
+struct Found {
+    /// Core windows it was found in.
+    windows: u64,
+    seconds: BTreeSet<u64>,
+    cores: BTreeSet<u32>,
+    /// The largest figure, in the unit of the rule.
+    worst: u64,
+}
+
+impl Found {
+    fn at(&mut self, window: &CoreWindow, figure: u64) {
+        self.windows += 1;
+        self.seconds.extend(window.first..window.next);
+        self.cores.insert(window.core);
+        self.worst = self.worst.max(figure);
+    }
+
+    fn reason(&self, kind: ReasonKind, text: String) -> Reason {
+        let cores = self.cores.iter().copied().collect();
+        Reason {
+            kind,
+            text,
+            windows: Spans::of(&self.seconds),
+            cores,
+        }
+    }
+}
+
+/// What the rules found so far.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    model: Model,
+    /// Core windows in which a request ended.
+    windows_with_requests: u64,
+    /// Core windows in which time was counted.
+    windows_timed: u64,
+    dropped: Found,
+    blocked: Found,
+    lag_blocked: Found,
+    lag_repeated: Found,
+    busy_late: Found,
+    busy: Found,
+    overflow: Found,
+    descriptors: Found,
+    ports: Found,
+}
+
+/// Figures of the whole run that rules look at.
+pub(crate) struct RunFigures<'a> {
+    pub(crate) counts: &'a Counts,
+    pub(crate) latency: Option<&'a Histogram>,
+    pub(crate) lag: Option<&'a Histogram>,
+}
+
+impl Evidence {
+    pub(crate) fn new(model: Model) -> Self {
+        Evidence {
+            model,
+            windows_with_requests: 0,
+            windows_timed: 0,
+            dropped: Found::default(),
+            blocked: Found::default(),
+            lag_blocked: Found::default(),
+            lag_repeated: Found::default(),
+            busy_late: Found::default(),
+            busy: Found::default(),
+            overflow: Found::default(),
+            descriptors: Found::default(),
+            ports: Found::default(),
+        }
+    }
+
+    /// Applies the rules to one core's window; true when the generator shaped it.
+    pub(crate) fn judge(&mut self, window: &CoreWindow) -> bool {
+        let counted = [
+            (&mut self.dropped, window.counts.dropped),
+            (&mut self.overflow, window.overflows),
+            (
+                &mut self.descriptors,
+                window.counts.failures_of(FailureKind::Descriptors),
+            ),
+            (
+                &mut self.ports,
+                window.counts.failures_of(FailureKind::PortsExhausted),
+            ),
+        ];
+        for (found, n) in counted {
+            if n > 0 {
+                found.at(window, n);
+            }
+        }
+        let blocked = window.turn_max_ns >= TURN_BLOCKED_MS * 1_000_000;
+        if blocked {
+            self.blocked.at(window, window.turn_max_ns / 1_000_000);
+        }
+        let late = self.judge_lag(window);
+        blocked || late
+    }
+
+    fn judge_lag(&mut self, window: &CoreWindow) -> bool {
+        let busy = share(window.busy_ns, window.busy_ns + window.idle_ns) >= BUSY_FULL_SHARE;
+        self.windows_timed += u64::from(window.busy_ns + window.idle_ns > 0);
+        if busy {
+            self.busy.at(window, 0);
+        }
+        if window.latency.count() == 0 {
+            return false;
+        }
+        self.windows_with_requests += 1;
+        let lag = window.lag.value_at(0.99);
+        let part = share(lag, window.latency.value_at(0.99));
+        if lag >= LAG_REPEATED_MS * 1_000 && part >= LAG_MAIN_SHARE {
+            self.lag_repeated.at(window, lag);
+        }
+        let blocked = lag >= LAG_BLOCKED_MS * 1_000 && part >= LAG_MAIN_SHARE;
+        if blocked {
+            self.lag_blocked.at(window, lag);
+        }
+        let kept_to_times = self.model != Model::Closed;
+        let busy_late = busy && kept_to_times && lag >= LAG_BUSY_US && part >= LAG_BUSY_SHARE;
+        if busy_late {
+            self.busy_late.at(window, lag);
+        }
+        blocked || busy_late
+    }
+
+    /// The verdict over what was judged and the figures of the whole run.
+    pub(crate) fn verdict(&self, run: &RunFigures<'_>) -> Verdict {
+        let mut reasons = Vec::new();
+        let mut state = State::Clean;
+        if let Err(text) = conserved(run.counts) {
+            state = State::Invalid;
+            let windows = Spans::default();
+            reasons.push(Reason {
+                kind: ReasonKind::Conservation,
+                text,
+                windows,
+                cores: vec![],
+            });
+        }
+        self.counted_reasons(run, &mut reasons);
+        self.lag_reasons(run, &mut reasons);
+        if !reasons.is_empty() {
+            state = state.max(State::Suspect);
+        }
+        Verdict {
+            state,
+            reasons,
+            notes: self.notes(),
+        }
+    }
+
+    fn counted_reasons(&self, run: &RunFigures<'_>, reasons: &mut Vec<Reason>) {
+        let counts = run.counts;
+        let mut push = |found: &Found, kind, text: String| {
+            if found.windows > 0 {
+                reasons.push(found.reason(kind, text));
+            }
+        };
+        let dropped = percent(counts.dropped, counts.planned);
+        push(
+            &self.dropped,
+            ReasonKind::ArrivalsDropped,
+            format!(
+                "{} of {} arrivals dropped ({dropped})",
+                counts.dropped, counts.planned
+            ),
+        );
+        let n = counts.failures_of(FailureKind::Descriptors);
+        let text = format!("{n} requests failed for want of a file descriptor");
+        push(&self.descriptors, ReasonKind::Descriptors, text);
+        let n = counts.failures_of(FailureKind::PortsExhausted);
+        let text = format!("{n} requests failed for want of a local port");
+        push(&self.ports, ReasonKind::PortsExhausted, text);
+        let text = format!("{} windows were handed over late", self.overflow.windows);
+        push(&self.overflow, ReasonKind::RingOverflow, text);
+    }
+
+    fn lag_reasons(&self, run: &RunFigures<'_>, reasons: &mut Vec<Reason>) {
+        let mut push = |found: &Found, kind, text: String| {
+            reasons.push(found.reason(kind, text));
+        };
+        if self.blocked.windows > 0 {
+            let text = format!("a core was blocked for {} ms", self.blocked.worst);
+            push(&self.blocked, ReasonKind::CoreBlocked, text);
+        }
+        if self.lag_blocked.windows > 0 {
+            let text = format!(
+                "requests went out {} ms late (p99)",
+                self.lag_blocked.worst / 1_000
+            );
+            push(&self.lag_blocked, ReasonKind::LagBlocked, text);
+        }
+        let repeated = &self.lag_repeated;
+        let often = share(repeated.windows, self.windows_with_requests) > REPEATED_SHARE;
+        if often && repeated.windows >= REPEATED_WINDOWS_MIN {
+            let text = format!(
+                "in {} of {} core windows requests went out {LAG_REPEATED_MS} ms late or more (p99)",
+                repeated.windows, self.windows_with_requests
+            );
+            push(repeated, ReasonKind::LagRepeated, text);
+        }
+        if self.busy_late.windows > 0 {
+            let text = format!(
+                "a full core sent requests {} ms late (p99)",
+                self.busy_late.worst / 1_000
+            );
+            push(&self.busy_late, ReasonKind::CoreBusy, text);
+        }
+        if let (Some(latency), Some(lag)) = (run.latency, run.lag) {
+            let (latency, lag) = (latency.value_at(0.5), lag.value_at(0.5));
+            if lag >= LAG_TYPICAL_US && share(lag, latency) >= LAG_MAIN_SHARE {
+                let text = format!(
+                    "half of all requests went out {} ms late or more",
+                    lag / 1_000
+                );
+                push(&Found::default(), ReasonKind::LagTypical, text);
+            }
+        }
+    }
+
+    fn notes(&self) -> Vec<Reason> {
+        if share(self.busy.windows, self.windows_timed) < BUSY_NOTE_SHARE {
+            return Vec::new();
+        }
+        let text = format!(
+            "the generator's cores were fully busy in {}; more load needs more cores",
+            percent(self.busy.windows, self.windows_timed)
+        );
+        vec![self.busy.reason(ReasonKind::CoresFull, text)]
+    }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.1} %", 100.0 * share(part, whole))
+}

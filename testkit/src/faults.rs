@@ -1,0 +1,25 @@
+//! A server that does wrong things on order, addresses that do not answer, and the tables of both.
+//!
+//! The tables name what is expected by the text of a failure kind or tally, so that this crate
+//! need not know the types of those it tests.
+
+mod address;
+mod bodies;
+mod framing;
+mod keep_alive;
+mod row;
+mod script;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use address::{
+    Address, AddressRow, BlackHole, Refused, UNRESOLVABLE, addresses, localhost_second_alive,
+    unreachable,
+};
+pub use bodies::bodies;
+pub use framing::framing;
+pub use keep_alive::keep_alive;
+pub use row::{Outcome, Row};
+pub use script::{Script, Step, ok};
+pub use server::{End, FaultOrigin, FaultReport};

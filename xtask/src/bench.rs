@@ -1,0 +1,61 @@
+//! Measurements behind what the project claims about speed and memory.
+
+mod client;
+mod memory;
+mod options;
+pub mod server;
+mod spread;
+mod usage;
+mod versus;
+
+use crate::Failure;
+use crate::project::cargo;
+use crate::run::{self, Limit};
+
+/// Requests per CPU-second, beside wrk and a bare io_uring loop.
+pub fn versus(options: &[&str]) -> Result<(), Failure> {
+    let Some(options) = versus::Settings::parse(options)? else {
+        println!("{}", versus::USAGE);
+        return Ok(());
+    };
+    build(options.needs_product())?;
+    versus::run(&options)
+}
+
+/// Resident memory per user, and whether it is given back.
+pub fn memory(options: &[&str]) -> Result<(), Failure> {
+    let Some(options) = memory::Settings::parse(options)? else {
+        println!("{}", memory::USAGE);
+        return Ok(());
+    };
+    build(true)?;
+    memory::run(&options)
+}
+
+/// Builds the clients to compare with and, where it takes part, the product; optimized.
+fn build(needs_product: bool) -> Result<(), Failure> {
+    crate::setup::raise_limits();
+    let mut args = vec!["build", "--release", "--package", "mistress-benches"];
+    if needs_product {
+        args.extend(["--package", "mistress"]);
+    }
+    let end = run::lines(cargo(&args), Limit::None, |_, line| eprintln!("{line}"))?;
+    if end.is_success() {
+        Ok(())
+    } else {
+        Err("the release build failed".into())
+    }
+}
+
+/// One line on the machine a number comes from.
+fn machine() -> String {
+    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = model
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("");
+    let model = model.trim_start_matches(['\t', ' ', ':']);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{cores} cores, {model}, Linux {}", kernel.trim())
+}
