@@ -1,2 +1,6 @@
 //! to be written
+
+mod render;
+mod reporter;
+
 fn main() {}

@@ -28,6 +28,13 @@ pub enum Error {
         /// What the resolver said.
         source: io::Error,
     },
+    /// The target cannot listen.
+    Listen {
+        /// Where it was to listen.
+        address: std::net::SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The ring could not be made; the text says what to change.
     Ring {
         /// What was attempted and what helps.
@@ -72,6 +79,7 @@ impl fmt::Display for Error {
             Error::Scenarios { problems } => f.write_str(&problems.join("\n")),
             Error::Hook { name, error } => write!(f, "{name} failed: {error}"),
             Error::Resolve { host, source } => write!(f, "target: no address for {host:?}: {source}"),
+            Error::Listen { address, source } => write!(f, "listen: {address}: {source}"),
             Error::Ring { hint, source } => write!(f, "io_uring: {source}; {hint}"),
             Error::Descriptors { needed, limit } => write!(
                 f,
@@ -92,7 +100,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Resolve { source, .. } | Error::Ring { source, .. } => Some(source),
+            Error::Resolve { source, .. }
+            | Error::Listen { source, .. }
+            | Error::Ring { source, .. } => Some(source),
             _ => None,
         }
     }

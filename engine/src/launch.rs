@@ -141,7 +141,7 @@ impl Running {
                     outcome.windows.push((core, *window));
                     open -= 1;
                 }
-                Ok(Report::Failed { error, .. }) => {
+                Ok(Report::Failed(error)) => {
                     outcome.error.get_or_insert(error);
                     open -= 1;
                 }
@@ -175,7 +175,7 @@ impl Running {
                     names = scenarios;
                     data = found.unwrap_or(data);
                 }
-                Ok(Report::Failed { error, .. }) => return Err(error),
+                Ok(Report::Failed(error)) => return Err(error),
                 Ok(Report::Ended { core, .. }) => return Err(Error::Panicked { core }),
                 Err(_) => return Err(Error::Panicked { core: 0 }),
             }
@@ -224,7 +224,7 @@ impl Guard {
     fn end(mut self, ended: Result<(), Error>) {
         self.calm = true;
         if let Err(error) = ended {
-            let _ = self.to_launcher.send(Report::Failed { core: self.core, error });
+            let _ = self.to_launcher.send(Report::Failed(error));
         }
     }
 }
@@ -233,7 +233,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         if !self.calm {
             let error = Error::Panicked { core: self.core };
-            let _ = self.to_launcher.send(Report::Failed { core: self.core, error });
+            let _ = self.to_launcher.send(Report::Failed(error));
         }
     }
 }

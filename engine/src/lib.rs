@@ -13,6 +13,7 @@ mod launch;
 mod pacing;
 mod probe;
 mod ring;
+mod target;
 mod timers;
 mod watchdog;
 
@@ -20,4 +21,5 @@ pub use control::Control;
 pub use error::Error;
 pub use event::{Event, Exchange};
 pub use launch::{Job, Outcome, Running, start};
-pub use probe::{raise_open_files, try_ring};
+pub use probe::{allowed_cpus, raise_open_files, try_ring};
+pub use target::{Target, TargetOptions};

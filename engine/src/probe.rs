@@ -30,6 +30,17 @@ pub fn raise_open_files() -> u64 {
     }
 }
 
+/// The processors that this process may use, in ascending order; at least one.
+pub fn allowed_cpus() -> Vec<usize> {
+    let ids = core_affinity::get_core_ids().unwrap_or_default();
+    let mut cpus: Vec<usize> = ids.into_iter().map(|id| id.id).collect();
+    cpus.sort_unstable();
+    if cpus.is_empty() {
+        cpus.push(0);
+    }
+    cpus
+}
+
 /// How large each core's ring has to be for a plan.
 ///
 /// # Errors

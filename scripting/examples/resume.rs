@@ -1,6 +1,6 @@
 //! Prints what one resume costs: reply -> Lua -> next request, over users of one state.
 //!
-//! `cargo run --release -p mistress-scripting --example resume [resumes]`
+//! `cargo run --release -p mistress-scripting --example resume [resumes [part of a case's name]]`
 
 use std::cell::Cell;
 use std::error::Error;
@@ -68,7 +68,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let resumes: u64 = std::env::args().nth(1).map_or(Ok(1_000_000), |n| n.parse())?;
     let folder = std::env::temp_dir().join(format!("mistress-resume-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    for (name, body) in CASES {
+    let wanted = std::env::args().nth(2).unwrap_or_default();
+    for (name, body) in CASES.into_iter().filter(|(name, _)| name.contains(&wanted)) {
         for users in [64, 10_000] {
             let ns = measure(&folder, body, users, resumes)?;
             println!("{ns:8.0} ns  {name} ({users} users)");

@@ -168,7 +168,7 @@ impl Snapshot {
 pub struct CoreSecond {
     /// The core's number within the run, from 0.
     pub core: u32,
-    /// The share of time in which it did not wait, 0 to 1.
+    /// The share of time in which its thread used the processor, 0 to 1.
     pub busy_share: f32,
     /// The longest turn, in microseconds.
     pub turn_max_us: u64,

@@ -274,7 +274,7 @@ pub struct Generator {
 pub struct GeneratorCore {
     /// Its number within the run, from 0.
     pub core: u32,
-    /// The share of time in which it did not wait, 0 to 1.
+    /// The share of time in which its thread used the processor, 0 to 1.
     pub busy_share: f64,
     /// How long its turns took.
     pub turns: Percentiles,

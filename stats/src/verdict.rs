@@ -32,7 +32,7 @@ pub const REPEATED_WINDOWS_MIN: u64 = 3;
 pub const LAG_TYPICAL_US: u64 = 1_000;
 /// The share of the latency from which lag is the main part of it.
 pub const LAG_MAIN_SHARE: f64 = 0.5;
-/// A core that waited less than this leaves no room: 95 % busy.
+/// A core whose thread uses the processor at least this share of the time has no room left.
 pub const BUSY_FULL_SHARE: f64 = 0.95;
 /// With arrivals to keep to, a full core is the limit when its lag at the 99th percentile reaches
 /// this ...
@@ -368,7 +368,7 @@ impl Evidence {
             return Vec::new();
         }
         let text = format!(
-            "the generator's cores were fully busy in {}; more load needs more cores",
+            "the generator's cores were fully busy in {} of the time; more load needs more cores",
             percent(self.busy.windows, self.windows_timed)
         );
         vec![self.busy.reason(ReasonKind::CoresFull, text)]

@@ -67,7 +67,12 @@ impl Client {
         let start = Instant::now();
         self.send(&out)?;
         let (status, head, body) = self.receive(method == "HEAD")?;
-        Ok(Reply { status, head, body, took: start.elapsed() })
+        Ok(Reply {
+            status,
+            head,
+            body,
+            took: start.elapsed(),
+        })
     }
 
     /// Writes bytes as they are.
@@ -92,12 +97,25 @@ impl Client {
         };
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut body = bytes.split_off(end);
-        let mut reply = Reply { status: 0, head, body: Vec::new(), took: Duration::ZERO };
-        let length = reply.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
+        let mut reply = Reply {
+            status: 0,
+            head,
+            body: Vec::new(),
+            took: Duration::ZERO,
+        };
+        let length = reply
+            .header("content-length")
+            .and_then(|v| v.parse().ok())
+            .unwrap_or(0);
         while !bodiless && body.len() < length {
             self.more(&mut body)?;
         }
-        reply.status = reply.head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        reply.status = reply
+            .head
+            .split(' ')
+            .nth(1)
+            .and_then(|s| s.parse().ok())
+            .unwrap_or(0);
         Ok((reply.status, reply.head, body))
     }
 

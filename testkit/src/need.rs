@@ -14,11 +14,17 @@ pub fn need(what: &str, present: bool) -> bool {
         return true;
     }
     let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
-    assert!(!ci, "needed and missing: {what}; with CI set nothing may be skipped");
+    assert!(
+        !ci,
+        "needed and missing: {what}; with CI set nothing may be skipped"
+    );
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // `eprintln!` would be captured by the harness and lost when the test passes.
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "\n*** SKIPPED {test}: needed and missing: {what} ***");
+    let _ = writeln!(
+        std::io::stderr(),
+        "\n*** SKIPPED {test}: needed and missing: {what} ***"
+    );
     false
 }
 

@@ -49,7 +49,10 @@ pub struct Status {
 /// When it is missing and `CI` is set, or when it does not start; the message has its error log.
 pub fn start(server: &str) -> Option<Nginx> {
     let program = need::program("nginx");
-    if !need::need("nginx (Debian: apt-get install nginx-light)", program.is_some()) {
+    if !need::need(
+        "nginx (Debian: apt-get install nginx-light)",
+        program.is_some(),
+    ) {
         return None;
     }
     let program = program?;
@@ -85,7 +88,9 @@ impl Nginx {
     /// Its own counts, now. Panics when it does not answer.
     pub fn status(&self) -> Status {
         let mut client = Client::connect(self.addr).expect("nginx is listening");
-        let reply = client.get("/stub_status").expect("nginx answers stub_status");
+        let reply = client
+            .get("/stub_status")
+            .expect("nginx answers stub_status");
         let own = self.own.fetch_add(1, Ordering::Relaxed) + 1;
         let text = String::from_utf8_lossy(&reply.body).into_owned();
         let status = parse_status(&text).unwrap_or_else(|| panic!("no stub_status: {text:?}"));
@@ -144,10 +149,18 @@ fn try_start(program: &Path, server: &str) -> Result<Nginx, String> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(|e| format!("{program:?}: {e}"))?;
-    let mut nginx = Nginx { addr, child, folder, own: AtomicU64::new(0) };
+    let mut nginx = Nginx {
+        addr,
+        child,
+        folder,
+        own: AtomicU64::new(0),
+    };
     let deadline = Instant::now() + START_MAX;
     // Its own page must answer: a listening port could be anybody's.
-    while Client::connect(addr).and_then(|mut c| c.get("/stub_status")).is_err() {
+    while Client::connect(addr)
+        .and_then(|mut c| c.get("/stub_status"))
+        .is_err()
+    {
         let ended = nginx.child.try_wait().map_err(|e| e.to_string())?;
         if ended.is_some() || Instant::now() > deadline {
             return Err(fs::read_to_string(&log).unwrap_or_else(|e| format!("{log:?}: {e}")));
@@ -166,7 +179,11 @@ fn scratch(port: u16) -> std::io::Result<PathBuf> {
 
 fn configuration(addr: SocketAddr, server: &str) -> String {
     // Started by root, its worker would become an account that cannot read the scratch folder.
-    let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
+    let user = if rustix::process::getuid().is_root() {
+        "user root;"
+    } else {
+        ""
+    };
     format!(
         "{user}
 daemon off;
@@ -197,11 +214,21 @@ http {{
 /// Reads the four lines of the status page.
 fn parse_status(text: &str) -> Option<Status> {
     let mut lines = text.lines();
-    let active = lines.next()?.strip_prefix("Active connections:")?.trim().parse().ok()?;
+    let active = lines
+        .next()?
+        .strip_prefix("Active connections:")?
+        .trim()
+        .parse()
+        .ok()?;
     lines.next()?;
     let mut counts = lines.next()?.split_whitespace().map(str::parse::<u64>);
     let mut next = || counts.next()?.ok();
-    Some(Status { active, accepted: next()?, handled: next()?, requests: next()? })
+    Some(Status {
+        active,
+        accepted: next()?,
+        handled: next()?,
+        requests: next()?,
+    })
 }
 
 #[cfg(test)]
@@ -212,14 +239,21 @@ mod tests {
     fn the_status_page() {
         let text = "Active connections: 3 \nserver accepts handled requests\n 17 16 31 \n\
                     Reading: 0 Writing: 1 Waiting: 2 \n";
-        let expected = Status { active: 3, accepted: 17, handled: 16, requests: 31 };
+        let expected = Status {
+            active: 3,
+            accepted: 17,
+            handled: 16,
+            requests: 31,
+        };
         assert_eq!(parse_status(text), Some(expected));
         assert_eq!(parse_status("404"), None);
     }
 
     #[test]
     fn counts_our_requests_and_ends() {
-        let Some(nginx) = start("location / { return 200 \"ok\"; }") else { return };
+        let Some(nginx) = start("location / { return 200 \"ok\"; }") else {
+            return;
+        };
         let (addr, folder) = (nginx.addr(), nginx.folder().to_owned());
         let before = nginx.status();
         assert_eq!(before.requests, 0);

@@ -51,7 +51,9 @@ impl Origin {
     pub fn start(behaviour: Behaviour) -> Origin {
         raise_descriptors(behaviour.connections_max as u64 + 256);
         let listener = listen();
-        let addr = listener.local_addr().expect("a bound socket has an address");
+        let addr = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let wake = Arc::new(
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .unwrap_or_else(|e| panic!("no eventfd for the origin: {e}")),
@@ -63,7 +65,12 @@ impl Origin {
             .name("origin".into())
             .spawn(move || event_loop.run())
             .unwrap_or_else(|e| panic!("no thread for the origin: {e}"));
-        Origin { addr, commands, wake, thread: Some(thread) }
+        Origin {
+            addr,
+            commands,
+            wake,
+            thread: Some(thread),
+        }
     }
 
     /// Where it listens.
@@ -84,14 +91,16 @@ impl Origin {
     pub fn begin(&self) {
         let (done, wait) = channel();
         self.order(Command::Begin(done));
-        wait.recv().expect("the origin's loop lives as long as the origin");
+        wait.recv()
+            .expect("the origin's loop lives as long as the origin");
     }
 
     /// What has happened since the start or the last [`Origin::begin`].
     pub fn report(&self) -> Report {
         let (done, wait) = channel();
         self.order(Command::Report(done));
-        wait.recv().expect("the origin's loop lives as long as the origin")
+        wait.recv()
+            .expect("the origin's loop lives as long as the origin")
     }
 
     /// The last report, then an end.
@@ -100,7 +109,9 @@ impl Origin {
     }
 
     fn order(&self, command: Command) {
-        self.commands.send(command).expect("the origin's loop lives as long as the origin");
+        self.commands
+            .send(command)
+            .expect("the origin's loop lives as long as the origin");
         self.ring();
     }
 
@@ -149,6 +160,12 @@ pub fn raise_descriptors(wanted: u64) {
         "{wanted} open files are needed and {:?} are allowed: raise `ulimit -Hn`",
         now.maximum
     );
-    setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: now.maximum })
-        .unwrap_or_else(|e| panic!("cannot raise the soft limit of open files to {wanted}: {e}"));
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(wanted),
+            maximum: now.maximum,
+        },
+    )
+    .unwrap_or_else(|e| panic!("cannot raise the soft limit of open files to {wanted}: {e}"));
 }

@@ -67,7 +67,14 @@ mod tests {
         // First outputs for seed 1234567 as listed by several public implementations.
         let mut r = Random::new(1_234_567);
         let got: Vec<u64> = (0..3).map(|_| r.bits()).collect();
-        assert_eq!(got, [6457827717110365317, 3203168211198807973, 9817491932198370423]);
+        assert_eq!(
+            got,
+            [
+                6457827717110365317,
+                3203168211198807973,
+                9817491932198370423
+            ]
+        );
     }
 
     #[test]

@@ -52,11 +52,20 @@ pub fn response(random: &mut Random) -> Response {
     let framing = if bodiless {
         Framing::None
     } else {
-        *random.pick(&[Framing::Length, Framing::Length, Framing::Chunked, Framing::Close])
+        *random.pick(&[
+            Framing::Length,
+            Framing::Length,
+            Framing::Chunked,
+            Framing::Close,
+        ])
     };
     let body = if bodiless { Vec::new() } else { body(random) };
     let mut bytes = Vec::new();
-    let interim = if random.chance(0.2) { random.between(1, 3) as u32 } else { 0 };
+    let interim = if random.chance(0.2) {
+        random.between(1, 3) as u32
+    } else {
+        0
+    };
     for _ in 0..interim {
         let line = random.pick(&["100 Continue", "102 Processing", "103 Early Hints"]);
         bytes.extend_from_slice(format!("HTTP/1.1 {line}\r\n").as_bytes());
@@ -164,19 +173,26 @@ fn headers(
 }
 
 fn reason(random: &mut Random) -> String {
-    if random.chance(0.1) { String::new() } else { text(random, 20) }
+    if random.chance(0.1) {
+        String::new()
+    } else {
+        text(random, 20)
+    }
 }
 
 /// Letters of a header name, 1 to `max`.
 fn token(random: &mut Random, max: u64) -> String {
     let letters = b"abcdefghijklmnopqrstuvwxyz0123456789-_";
-    (0..random.between(1, max)).map(|_| char::from(*random.pick(letters))).collect()
+    (0..random.between(1, max))
+        .map(|_| char::from(*random.pick(letters)))
+        .collect()
 }
 
 /// Printable text without white space at its ends, at most `max` long.
 fn text(random: &mut Random, max: u64) -> String {
-    let raw: String =
-        (0..random.below(max + 1)).map(|_| char::from(random.between(0x20, 0x7e) as u8)).collect();
+    let raw: String = (0..random.below(max + 1))
+        .map(|_| char::from(random.between(0x20, 0x7e) as u8))
+        .collect();
     raw.trim().to_owned()
 }
 
@@ -201,7 +217,10 @@ mod tests {
             seen[r.framing as usize] += 1;
             let head = &r.bytes[r.head_start..r.head_end];
             let head = std::str::from_utf8(head).unwrap();
-            assert!(head.starts_with(&format!("HTTP/1.1 {} ", r.status)), "{head}");
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {} ", r.status)),
+                "{head}"
+            );
             assert!(head.ends_with("\r\n\r\n"));
             assert_eq!(head.matches("\r\n").count(), r.headers.len() + 2);
             let interim = &r.bytes[..r.head_start];
@@ -221,7 +240,9 @@ mod tests {
     fn same_seed_same_responses() {
         let made = |seed| {
             let mut random = Random::new(seed);
-            (0..50).flat_map(|_| response(&mut random).bytes).collect::<Vec<u8>>()
+            (0..50)
+                .flat_map(|_| response(&mut random).bytes)
+                .collect::<Vec<u8>>()
         };
         assert_eq!(made(1), made(1));
         assert_ne!(made(1), made(2));

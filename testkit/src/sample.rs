@@ -39,7 +39,8 @@ pub fn ks_exponential(samples: &[f64], mean: f64) -> f64 {
     let n = sorted.len() as f64;
     sorted.iter().enumerate().fold(0.0, |d: f64, (i, x)| {
         let expected = 1.0 - (-x.max(0.0) / mean).exp();
-        d.max((i as f64 + 1.0) / n - expected).max(expected - i as f64 / n)
+        d.max((i as f64 + 1.0) / n - expected)
+            .max(expected - i as f64 / n)
     })
 }
 
@@ -85,9 +86,14 @@ mod tests {
     #[test]
     fn nearest_rank() {
         let s: Vec<f64> = (1..=1000).map(f64::from).collect();
-        for (q, expected) in
-            [(0.0, 1.0), (0.001, 1.0), (0.5, 500.0), (0.95, 950.0), (0.999, 999.0), (1.0, 1000.0)]
-        {
+        for (q, expected) in [
+            (0.0, 1.0),
+            (0.001, 1.0),
+            (0.5, 500.0),
+            (0.95, 950.0),
+            (0.999, 999.0),
+            (1.0, 1000.0),
+        ] {
             assert_eq!(quantile(&s, q), expected, "{q}");
         }
         assert_eq!(quantile(&[7.0], 0.5), 7.0);
@@ -137,8 +143,9 @@ mod tests {
     #[test]
     fn little() {
         // 200 a second for 10 s, each 20 ms: 4 in flight.
-        let spans: Vec<(f64, f64)> =
-            (0..2000).map(|k| (f64::from(k) * 5.0, f64::from(k) * 5.0 + 20.0)).collect();
+        let spans: Vec<(f64, f64)> = (0..2000)
+            .map(|k| (f64::from(k) * 5.0, f64::from(k) * 5.0 + 20.0))
+            .collect();
         assert!((mean_in_flight(&spans, 1000.0, 9000.0) - 4.0).abs() < 1e-9);
         assert_eq!(mean_in_flight(&[(0.0, 4.0)], 1.0, 3.0), 1.0);
         assert_eq!(mean_in_flight(&[(0.0, 1.0)], 2.0, 3.0), 0.0);

@@ -108,7 +108,7 @@ impl Tally {
             self.passed += sum.passed;
             self.failed += sum.failed;
             self.skipped += sum.skipped;
-        } else if line.trim_start().starts_with("SKIPPED:") {
+        } else if line.trim_start().starts_with("SKIPPED:") || line.contains("... SKIPPED:") {
             self.told += 1;
         }
     }
@@ -191,9 +191,10 @@ mod tests {
         let lines = [
             "  SKIPPED: io_uring is not allowed here",
             "the word SKIPPED: within a line is not a skip",
+            "test a_test ... SKIPPED: no root",
             "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; in 0.1s",
         ];
-        assert_eq!(sum(&lines), "2 passed, 0 failed, 1 skipped");
+        assert_eq!(sum(&lines), "1 passed, 0 failed, 2 skipped");
     }
 
     #[test]

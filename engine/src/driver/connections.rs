@@ -139,9 +139,4 @@ impl Connections {
     pub(super) fn get_mut(&mut self, slot: Slot) -> &mut Connection {
         &mut self.table[slot as usize]
     }
-
-    /// All slots that were ever used.
-    pub(super) fn slots(&self) -> std::ops::Range<Slot> {
-        0..self.table.len() as Slot
-    }
 }

@@ -30,12 +30,16 @@ struct Waiting {
 
 impl Driver {
     /// Sends a request of a user on one of its idle connections, or on a new one.
+    #[inline]
     pub(super) fn issue(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
-        self.shared.record(|recorder| recorder.sent(exchange.name));
         self.users.get_mut(user).doing = users::Doing::Request;
-        match self.idle_connection(user, origin) {
+        let idle = self.idle_connection(user, origin);
+        self.shared.record(|recorder| {
+            recorder.sent(exchange.name);
+            recorder.count(Tally::ConnectionReused, u64::from(idle.is_some()));
+        });
+        match idle {
             Some(slot) => {
-                self.shared.record(|recorder| recorder.count(Tally::ConnectionReused, 1));
                 self.occupy(slot, exchange);
                 self.send(slot);
             }
@@ -98,7 +102,7 @@ impl Driver {
         let addresses = self.shared.origins.borrow().get(origin).addresses.clone();
         match addresses {
             Addresses::Known(list) => self.dial(user, origin, exchange, &list),
-            Addresses::None => self.refuse(user, exchange, FailureKind::Dns),
+            Addresses::None => self.refuse(user, &exchange, FailureKind::Dns),
             Addresses::Asked => self.wait_for_address(user, origin, exchange),
             Addresses::Unknown => {
                 self.look_up(origin);
@@ -109,12 +113,12 @@ impl Driver {
 
     fn dial(&mut self, user: u32, origin: OriginId, exchange: Exchange, list: &[Kept]) {
         let Some(slot) = self.connections.take() else {
-            return self.refuse(user, exchange, FailureKind::Descriptors);
+            return self.refuse(user, &exchange, FailureKind::Descriptors);
         };
         let address = list[0];
         if let Err(e) = self.install(slot, address.address) {
             self.connections.release(slot);
-            return self.refuse(user, exchange, connect_failure(&e));
+            return self.refuse(user, &exchange, connect_failure(&e));
         }
         let head = self.users.get(user).connection;
         let connection = self.connections.get_mut(slot);

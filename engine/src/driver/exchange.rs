@@ -67,32 +67,49 @@ pub(super) struct Reply {
     pub(super) keep: Keep,
     pub(super) status: u16,
     pub(super) bytes_in: u64,
+    /// What is kept of it, if anything.
+    pub(super) kept: Option<Box<Kept>>,
+}
+
+/// The kept bytes of a reply.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
     pub(super) head: Vec<u8>,
     pub(super) body: Vec<u8>,
-    /// The body was larger than what may be kept.
+    /// The body was larger than what may be kept, and is gone.
     pub(super) overflowed: bool,
 }
 
 impl Sink for Reply {
+    #[inline]
     fn head(&mut self, status: u16, head: &[u8]) {
         self.status = status;
         if self.keep != Keep::Nothing {
-            self.head.extend_from_slice(head);
+            self.kept.get_or_insert_default().head.extend_from_slice(head);
         }
     }
 
+    #[inline]
     fn body(&mut self, bytes: &[u8]) {
         let most = match self.keep {
             Keep::Nothing => return,
             Keep::InCase => RETAINED_BODY_BYTES_MAX,
             Keep::Asked => KEPT_BODY_BYTES_MAX,
         };
-        if self.overflowed || self.body.len() + bytes.len() > most {
-            self.overflowed = true;
-            self.body = Vec::new();
+        let kept = self.kept.get_or_insert_default();
+        if kept.overflowed || kept.body.len() + bytes.len() > most {
+            kept.overflowed = true;
+            kept.body = Vec::new();
         } else {
-            self.body.extend_from_slice(bytes);
+            kept.body.extend_from_slice(bytes);
         }
+    }
+}
+
+impl Reply {
+    /// The script asked for a body that is too large to be kept.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.keep == Keep::Asked && self.kept.as_ref().is_some_and(|kept| kept.overflowed)
     }
 }
 
@@ -134,8 +151,7 @@ impl Exchange {
         self.sent = Moment::NEVER;
         self.first_byte = Moment::NEVER;
         self.reply.status = 0;
-        self.reply.head.clear();
-        self.reply.body.clear();
+        self.reply.kept = None;
     }
 }
 

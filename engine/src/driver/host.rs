@@ -1,6 +1,6 @@
 //! What a core's script and its driver share: recorder, templates, and what users may ask.
 
-use super::exchange::Reply;
+use super::exchange::Kept;
 use super::origins::Origins;
 use super::template::{self, Template};
 use crate::clock::{Clock, Moment};
@@ -19,6 +19,8 @@ pub(super) const TEMPLATES_MAX: usize = 10_000;
 /// borrow is held while a script runs.
 pub(super) struct Shared {
     pub(super) clock: Clock,
+    /// When the present turn began.
+    pub(super) now: Cell<Moment>,
     /// Start of the load.
     pub(super) start: Cell<Moment>,
     pub(super) seed: u64,
@@ -36,8 +38,8 @@ pub(super) struct Shared {
     pub(super) checks: RefCell<Vec<CheckId>>,
     pub(super) transactions: RefCell<Vec<NameId>>,
     pub(super) origins: RefCell<Origins>,
-    /// Head and body of the reply whose user runs at the moment.
-    pub(super) latest: RefCell<Latest>,
+    /// What is kept of the reply whose user runs at the moment.
+    pub(super) latest: RefCell<Option<Box<Kept>>>,
     pub(super) events: SyncSender<Event>,
 }
 
@@ -62,22 +64,6 @@ pub(super) struct Transaction {
     begun: Moment,
     /// A request in it failed.
     pub(super) failed: bool,
-}
-
-/// Bytes of the latest reply, kept while its user runs.
-#[derive(Default)]
-pub(super) struct Latest {
-    /// Whether head and body were retained.
-    pub(super) retained: bool,
-    pub(super) head: Vec<u8>,
-    pub(super) body: Vec<u8>,
-}
-
-impl Latest {
-    /// What came back with a reply.
-    pub(super) fn of(reply: Reply) -> Latest {
-        Latest { retained: !reply.overflowed, head: reply.head, body: reply.body }
-    }
 }
 
 impl Shared {
@@ -140,7 +126,7 @@ impl Host for Shared {
         if self.draining.get() {
             return false;
         }
-        self.clock.now() < self.actors.borrow()[slot as usize].until
+        self.now.get() < self.actors.borrow()[slot as usize].until
     }
 
     fn absolute_url(&self, url: &str) -> Result<(), String> {
@@ -188,12 +174,13 @@ impl Host for Shared {
 
     fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
         let latest = self.latest.borrow();
-        f(latest.retained.then_some(&latest.body[..]));
+        let whole = latest.as_ref().filter(|kept| !kept.overflowed);
+        f(whole.map(|kept| &kept.body[..]));
     }
 
     fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
         let latest = self.latest.borrow();
-        f(latest.retained.then_some(&latest.head[..]));
+        f(latest.as_ref().map(|kept| &kept.head[..]));
     }
 
     fn elapsed_s(&self) -> f64 {

@@ -38,7 +38,7 @@ pub(crate) enum Report {
         data: Option<Value>,
     },
     /// The core cannot be used.
-    Failed { core: u32, error: crate::Error },
+    Failed(crate::Error),
     /// The core has ended; its last window.
     Ended { core: u32, window: Box<Window> },
 }

@@ -23,7 +23,7 @@ use config::Plan;
 use connections::Connections;
 pub(crate) use life::{Begin, Line, Report};
 use exchange::Keep;
-use host::{Latest, Shared};
+use host::Shared;
 use origins::{Addresses, Kept, Origins};
 use schedule::Schedule;
 use scripting::Script;
@@ -102,6 +102,7 @@ impl Driver {
         let target = (parts.origin, &parts.addresses[..]);
         let shared = Rc::new(Shared {
             clock: parts.clock,
+            now: Cell::new(Moment(0)),
             start: Cell::new(Moment::NEVER),
             seed: parts.plan.seed,
             recording: Cell::new(false),
@@ -113,7 +114,7 @@ impl Driver {
             checks: RefCell::default(),
             transactions: RefCell::default(),
             origins: RefCell::new(origins_of(target, &mut ring)),
-            latest: RefCell::new(Latest::default()),
+            latest: RefCell::default(),
             events: parts.events,
         });
         let script = Script::load(&parts.plan.script, Rc::clone(&shared) as Rc<dyn scripting::Host>)
@@ -162,6 +163,7 @@ impl Driver {
         let patience = self.patience(limit);
         self.ring.turn(patience)?;
         self.now = self.clock.now();
+        self.shared.now.set(self.now);
         self.pulse.beat();
         self.serve_completions();
         self.serve_lookups();

@@ -98,14 +98,7 @@ impl Template {
             idempotent: self.idempotent,
             last: false,
             retried: false,
-            reply: Reply {
-                keep,
-                status: 0,
-                bytes_in: 0,
-                head: Vec::new(),
-                body: Vec::new(),
-                overflowed: false,
-            },
+            reply: Reply { keep, status: 0, bytes_in: 0, kept: None },
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Driver;
 use super::connections::{NONE, State};
 use super::exchange::{Exchange, Keep, Payload, failure_of};
+use super::users::Answer;
 use crate::clock::Moment;
 use crate::event::{self, Event};
 use crate::http::response::Fed;
@@ -139,8 +140,7 @@ impl Driver {
     /// A whole response is there.
     fn answered(&mut self, slot: Slot, surplus: bool) {
         let connection = self.connections.get_mut(slot);
-        let Some(exchange) = connection.exchange.take() else { return };
-        let user = connection.owner;
+        let Some(exchange) = &connection.exchange else { return };
         connection.served += 1;
         let reusable = connection.reader.keep_alive()
             && !surplus
@@ -148,7 +148,17 @@ impl Driver {
             && !connection.sending
             && !connection.send_failed
             && connection.receiving;
+        let failure = if !exchange.expects(exchange.reply.status) {
+            Some(FailureKind::Status)
+        } else if exchange.reply.is_too_large() {
+            Some(FailureKind::BodyTooLarge)
+        } else {
+            None
+        };
+        let user = connection.owner;
+        let answer = self.conclude(slot, failure);
         if reusable {
+            let connection = self.connections.get_mut(slot);
             connection.state = State::Idle;
             connection.deadline = Moment::NEVER;
         } else {
@@ -157,14 +167,7 @@ impl Driver {
             }
             self.hang_up(slot);
         }
-        let failure = if !exchange.expects(exchange.reply.status) {
-            Some(FailureKind::Status)
-        } else if exchange.reply.overflowed && exchange.reply.keep == Keep::Asked {
-            Some(FailureKind::BodyTooLarge)
-        } else {
-            None
-        };
-        self.conclude(user, exchange, failure);
+        self.hand_over(user, answer);
     }
 
     /// The connection ended: what that means depends on what was under way.
@@ -229,28 +232,33 @@ impl Driver {
     pub(super) fn fail(&mut self, slot: Slot, kind: FailureKind) {
         let connection = self.connections.get_mut(slot);
         let user = connection.owner;
-        let exchange = connection.exchange.take();
-        let connecting = connection.state == State::Connecting;
-        self.hang_up(slot);
-        let Some(exchange) = exchange else { return };
-        if connecting {
-            self.refuse(user, exchange, kind);
+        if connection.state == State::Connecting {
+            let exchange = connection.exchange.take();
+            self.hang_up(slot);
+            if let Some(exchange) = exchange {
+                self.refuse(user, &exchange, kind);
+            }
+        } else if connection.exchange.is_some() {
+            let answer = self.conclude(slot, Some(kind));
+            self.hang_up(slot);
+            self.hand_over(user, answer);
         } else {
-            self.conclude(user, exchange, Some(kind));
+            self.hang_up(slot);
         }
     }
 
     /// A request could not even be written: the reply reaches the script a little later, so that
     /// a dead target costs no busy loop.
-    pub(super) fn refuse(&mut self, user: u32, exchange: Exchange, kind: FailureKind) {
+    pub(super) fn refuse(&mut self, user: u32, exchange: &Exchange, kind: FailureKind) {
         self.shared.record(|recorder| recorder.count(Tally::NotWritten, 1));
-        self.account(user, &exchange, Some(kind));
+        self.account(user, exchange, Some(kind));
         let latency_ns = self.now.since(exchange.intended);
         self.postpone_refusal(user, kind, latency_ns);
     }
 
     /// Records the end of a request.
-    fn account(&mut self, user: u32, exchange: &Exchange, failure: Option<FailureKind>) {
+    #[inline]
+    fn account(&self, user: u32, exchange: &Exchange, failure: Option<FailureKind>) {
         let sample = exchange.sample(self.now, failure);
         self.shared.record(|recorder| recorder.request(exchange.name, &sample));
         if failure.is_some() {
@@ -261,12 +269,25 @@ impl Driver {
         }
     }
 
-    /// The end of a request: recorded, and handed to its script, which goes on at once.
-    fn conclude(&mut self, user: u32, exchange: Exchange, failure: Option<FailureKind>) {
-        self.account(user, &exchange, failure);
+    /// The end of the request of a connection: recorded, and returned as what its script is told.
+    fn conclude(&mut self, slot: Slot, failure: Option<FailureKind>) -> Answer {
+        let connection = self.connections.get(slot);
+        let user = connection.owner;
+        if let Some(exchange) = &connection.exchange {
+            self.account(user, exchange, failure);
+        }
         self.users.get_mut(user).refusals = 0;
-        let latency_ns = self.now.since(exchange.intended);
-        self.hand_over(user, exchange, failure, latency_ns);
+        let connection = self.connections.get_mut(slot);
+        let exchange = connection.exchange.as_mut();
+        let answer = exchange.map(|exchange| Answer {
+            status: exchange.reply.status,
+            failure,
+            latency_ns: self.now.since(exchange.intended),
+            asked: exchange.reply.keep == Keep::Asked,
+            kept: exchange.reply.kept.take(),
+        });
+        connection.exchange = None;
+        answer.expect("a busy connection has an exchange")
     }
 
     fn trace(&self, exchange: &Exchange, failure: Option<FailureKind>) {
@@ -275,11 +296,12 @@ impl Driver {
             Payload::Owned(bytes) => bytes.clone(),
             Payload::InRing => Vec::new(),
         };
+        let kept = exchange.reply.kept.as_ref();
         self.shared.tell(Event::Exchange(Box::new(event::Exchange {
             name: self.shared.recorder.borrow().text(exchange.name).to_owned(),
             request,
-            head: exchange.reply.head.clone(),
-            body: exchange.reply.body.clone(),
+            head: kept.map_or_else(Vec::new, |kept| kept.head.clone()),
+            body: kept.map_or_else(Vec::new, |kept| kept.body.clone()),
             status: exchange.reply.status,
             failure: failure.map(FailureKind::as_str),
             latency: Duration::from_nanos(self.now.since(exchange.intended)),

@@ -2,8 +2,8 @@
 
 use super::Driver;
 use super::connections::NONE;
-use super::exchange::{Exchange, Keep};
-use super::host::{Actor, Latest};
+use super::exchange::Kept;
+use super::host::Actor;
 use super::schedule::Start;
 use super::template;
 use crate::clock::Moment;
@@ -33,6 +33,16 @@ pub(super) enum Doing {
     Refused { kind: FailureKind, latency_ns: u64 },
     /// About to begin its next pass.
     Pass,
+}
+
+/// The end of a request, as its script is told of it.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) failure: Option<FailureKind>,
+    pub(super) latency_ns: u64,
+    /// The script asked for the body.
+    pub(super) asked: bool,
+    pub(super) kept: Option<Box<Kept>>,
 }
 
 /// Which part of its life a user is in.
@@ -323,39 +333,33 @@ impl Driver {
     }
 
     /// Hands a reply to its script and follows it.
-    pub(super) fn hand_over(
-        &mut self,
-        slot: u32,
-        exchange: Exchange,
-        failure: Option<FailureKind>,
-        latency_ns: u64,
-    ) {
+    pub(super) fn hand_over(&mut self, slot: u32, answer: Answer) {
         let user = self.users.get_mut(slot);
         user.doing = Doing::Nothing;
         self.pulse.enter(user.scenario, user.number);
         self.shared.actors.borrow_mut()[slot as usize].due = self.now;
-        let status = exchange.reply.status;
         let mut reply = Reply {
-            status,
-            ok: failure.is_none(),
-            failure: failure.map(FailureKind::as_str),
-            latency_ms: latency_ns as f64 / 1e6,
+            status: answer.status,
+            ok: answer.failure.is_none(),
+            failure: answer.failure.map(FailureKind::as_str),
+            latency_ms: answer.latency_ns as f64 / 1e6,
             head: None,
             body: None,
         };
-        if exchange.reply.keep == Keep::Nothing {
+        if answer.kept.is_none() {
             let step = self.script.reply(slot, &reply);
             return self.follow(slot, step);
         }
-        let asked = exchange.reply.keep == Keep::Asked;
-        self.shared.latest.replace(Latest::of(exchange.reply));
+        self.shared.latest.replace(answer.kept);
         let step = {
             let latest = self.shared.latest.borrow();
-            reply.head = self.script.reads_heads().then_some(&latest.head[..]);
-            reply.body = (asked && latest.retained).then_some(&latest.body[..]);
+            if let Some(kept) = &*latest {
+                reply.head = self.script.reads_heads().then_some(&kept.head[..]);
+                reply.body = (answer.asked && !kept.overflowed).then_some(&kept.body[..]);
+            }
             self.script.reply(slot, &reply)
         };
-        self.shared.latest.borrow_mut().retained = false;
+        self.shared.latest.replace(None);
         self.follow(slot, step);
     }
 

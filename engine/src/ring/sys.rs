@@ -120,6 +120,11 @@ impl Ring {
         self.push(entry, Token::new(Kind::SendStatic, slot, generation));
     }
 
+    /// Queues a send of immortal bytes whose completion is seen in any case.
+    pub(crate) fn send_static_told(&mut self, slot: Slot, bytes: &'static [u8], generation: u32) {
+        self.push(send_entry(slot, bytes), Token::new(Kind::SendStatic, slot, generation));
+    }
+
     /// Queues a send of bytes that the ring keeps until [`Ring::take_sent`].
     ///
     /// # Panics

@@ -46,19 +46,26 @@ impl BlackHole {
     /// Fills a backlog. Panics when the kernel does not play along.
     pub fn new() -> BlackHole {
         let listener = bound();
-        listener.listen(0).unwrap_or_else(|e| panic!("cannot listen: {e}"));
+        listener
+            .listen(0)
+            .unwrap_or_else(|e| panic!("cannot listen: {e}"));
         let addr = address_of(&listener);
         let mut fill = Vec::new();
         // A backlog of 0 holds one connection on Linux; more than a few means it is no backlog.
         for _ in 0..16 {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None)
                 .unwrap_or_else(|e| panic!("no socket: {e}"));
-            socket.set_nonblocking(true).expect("a socket takes the flag");
+            socket
+                .set_nonblocking(true)
+                .expect("a socket takes the flag");
             let done = socket.connect(&addr.into()).is_ok();
             let connected = done || is_writable(&socket);
             fill.push(socket);
             if !connected {
-                return BlackHole { listener, _fill: fill };
+                return BlackHole {
+                    listener,
+                    _fill: fill,
+                };
             }
         }
         panic!("the backlog of a listening socket does not fill up");
@@ -80,7 +87,10 @@ impl Default for BlackHole {
 /// dropped, not before its first repetition after a second.
 fn is_writable(socket: &Socket) -> bool {
     let mut fds = [PollFd::new(socket, PollFlags::OUT)];
-    let wait = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
+    let wait = Timespec {
+        tv_sec: 0,
+        tv_nsec: 300_000_000,
+    };
     matches!(poll(&mut fds, Some(&wait)), Ok(n) if n > 0)
 }
 
@@ -137,21 +147,36 @@ pub fn addresses() -> Vec<AddressRow> {
         held,
     };
     vec![
-        row("nobody listens", refused.addr().to_string(), "refused", Address::Refused(refused)),
+        row(
+            "nobody listens",
+            refused.addr().to_string(),
+            "refused",
+            Address::Refused(refused),
+        ),
         row(
             "the first packet is dropped",
             hole.addr().to_string(),
             "connect_timeout",
             Address::BlackHole(hole),
         ),
-        row("no way there", unreachable().to_string(), "unreachable", Address::Nothing),
-        row("no such host", format!("{UNRESOLVABLE}:80"), "dns", Address::Nothing),
+        row(
+            "no way there",
+            unreachable().to_string(),
+            "unreachable",
+            Address::Nothing,
+        ),
+        row(
+            "no such host",
+            format!("{UNRESOLVABLE}:80"),
+            "dns",
+            Address::Nothing,
+        ),
     ]
 }
 
 fn bound() -> Socket {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)
-        .unwrap_or_else(|e| panic!("no socket: {e}"));
+    let socket =
+        Socket::new(Domain::IPV4, Type::STREAM, None).unwrap_or_else(|e| panic!("no socket: {e}"));
     socket
         .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
         .unwrap_or_else(|e| panic!("cannot bind a port of 127.0.0.1: {e}"));

@@ -12,11 +12,18 @@ const UPLOAD: usize = 64 << 20;
 pub fn bodies(bytes: u64) -> Vec<Row> {
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n");
     let until_close = "HTTP/1.1 200 OK\r\n\r\n";
-    let streamed = [Step::ReadHead, Step::send(head.clone()), Step::SendBig(bytes)];
+    let streamed = [
+        Step::ReadHead,
+        Step::send(head.clone()),
+        Step::SendBig(bytes),
+    ];
     let followed = [Step::ReadHead, Step::Send(ok("next")), Step::AwaitClose];
     vec![
-        Row::new("a big body", Script::each([&streamed[..], &followed[..]].concat()))
-            .expects([Outcome::Ok(200), Outcome::Ok(200)]),
+        Row::new(
+            "a big body",
+            Script::each([&streamed[..], &followed[..]].concat()),
+        )
+        .expects([Outcome::Ok(200), Outcome::Ok(200)]),
         Row::new(
             "a big body up to the end of the connection",
             Script::each([
@@ -31,10 +38,11 @@ pub fn bodies(bytes: u64) -> Vec<Row> {
         .connections(2),
         Row {
             keep_body: true,
-            ..Row::fails("a big body the script wants", "body_too_large", [
-                Step::send(head),
-                Step::SendBig(bytes),
-            ])
+            ..Row::fails(
+                "a big body the script wants",
+                "body_too_large",
+                [Step::send(head), Step::SendBig(bytes)],
+            )
         },
         Row {
             received_max: Some(UPLOAD as u64 / 2),
@@ -46,7 +54,11 @@ pub fn bodies(bytes: u64) -> Vec<Row> {
                     Step::Pause(std::time::Duration::from_millis(300)),
                     Step::AwaitClose,
                 ])
-                .then([Step::ReadHead, Step::ReadDeclaredBody, Step::Send(ok("all of it"))]),
+                .then([
+                    Step::ReadHead,
+                    Step::ReadDeclaredBody,
+                    Step::Send(ok("all of it")),
+                ]),
             )
             .method("POST")
             .body_bytes(UPLOAD)

@@ -14,7 +14,11 @@ const MIDDLE: Duration = Duration::from_millis(50);
 
 /// The first request is answered well; then this happens to its connection; the next is good.
 fn after_first(name: &str, steps: impl IntoIterator<Item = Step>) -> Row {
-    let first = [Step::ReadHead, Step::ReadDeclaredBody, Step::Send(ok("first"))];
+    let first = [
+        Step::ReadHead,
+        Step::ReadDeclaredBody,
+        Step::Send(ok("first")),
+    ];
     let steps: Vec<Step> = first.into_iter().chain(steps).collect();
     Row::new(name, Script::each(steps).then_good())
         .expects([Outcome::Ok(200), Outcome::Ok(200)])
@@ -25,7 +29,9 @@ fn after_first(name: &str, steps: impl IntoIterator<Item = Step>) -> Row {
 pub fn keep_alive() -> Vec<Row> {
     let mut rows = vec![Row {
         connections: 1,
-        ..after_first("nothing", [Step::Repeat]).tally("stale_retry", 0).tally("idle_closed", 0)
+        ..after_first("nothing", [Step::Repeat])
+            .tally("stale_retry", 0)
+            .tally("idle_closed", 0)
     }];
     rows.extend(raced());
     rows.extend(not_replayed());
@@ -47,17 +53,24 @@ fn raced() -> Vec<Row> {
         after_first("closed under a GET", [Step::ReadHead, Step::Close]).tally("stale_retry", 1),
         after_first("reset under a GET", [Step::ReadHead, Step::Reset]).tally("stale_retry", 1),
         after_first("closed under a HEAD", [Step::ReadHead, Step::Close])
-            .as_head()
+            .for_head()
             .tally("stale_retry", 1),
-        after_first("closed under a PUT", [Step::ReadHead, Step::ReadDeclaredBody, Step::Close])
-            .method("PUT")
-            .body_bytes(10)
-            .tally("stale_retry", 1),
+        after_first(
+            "closed under a PUT",
+            [Step::ReadHead, Step::ReadDeclaredBody, Step::Close],
+        )
+        .method("PUT")
+        .body_bytes(10)
+        .tally("stale_retry", 1),
         after_first("closed under a DELETE", [Step::ReadHead, Step::Close])
             .method("DELETE")
             .tally("stale_retry", 1),
         Row::new("retried once, not twice", twice)
-            .expects([Outcome::Ok(200), Outcome::Failed("closed_no_response"), Outcome::Ok(200)])
+            .expects([
+                Outcome::Ok(200),
+                Outcome::Failed("closed_no_response"),
+                Outcome::Ok(200),
+            ])
             .connections(3)
             .tally("stale_retry", 1),
     ]
@@ -67,21 +80,30 @@ fn raced() -> Vec<Row> {
 fn not_replayed() -> Vec<Row> {
     let third = |kind| [Outcome::Ok(200), Outcome::Failed(kind), Outcome::Ok(200)];
     vec![
-        after_first("closed under a POST", [Step::ReadHead, Step::ReadDeclaredBody, Step::Close])
-            .method("POST")
-            .body_bytes(10)
-            .expects(third("closed_no_response"))
-            .tally("stale_retry", 0),
-        after_first("reset under a POST", [Step::ReadHead, Step::ReadDeclaredBody, Step::Reset])
-            .method("POST")
-            .body_bytes(10)
-            .expects(third("reset_first_byte"))
-            .tally("stale_retry", 0),
-        after_first("closed after the answer began", [
-            Step::ReadHead,
-            Step::send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"),
-            Step::Close,
-        ])
+        after_first(
+            "closed under a POST",
+            [Step::ReadHead, Step::ReadDeclaredBody, Step::Close],
+        )
+        .method("POST")
+        .body_bytes(10)
+        .expects(third("closed_no_response"))
+        .tally("stale_retry", 0),
+        after_first(
+            "reset under a POST",
+            [Step::ReadHead, Step::ReadDeclaredBody, Step::Reset],
+        )
+        .method("POST")
+        .body_bytes(10)
+        .expects(third("reset_first_byte"))
+        .tally("stale_retry", 0),
+        after_first(
+            "closed after the answer began",
+            [
+                Step::ReadHead,
+                Step::send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"),
+                Step::Close,
+            ],
+        )
         .expects(third("incomplete_body"))
         .tally("stale_retry", 0),
     ]
@@ -96,12 +118,21 @@ fn idle() -> Vec<Row> {
     let row = |name, steps: Vec<Step>| after_first(name, steps).gap(IDLE).tally("stale_retry", 0);
     vec![
         row("FIN while idle", vec![middle(), Step::Close]).tally("idle_closed", 1),
-        row("half a FIN while idle", vec![middle(), Step::ShutdownWrite, Step::AwaitClose])
-            .tally("idle_closed", 1),
+        row(
+            "half a FIN while idle",
+            vec![middle(), Step::ShutdownWrite, Step::AwaitClose],
+        )
+        .tally("idle_closed", 1),
         row("reset while idle", vec![middle(), Step::Reset]).tally("idle_closed", 1),
-        row("408 while idle", vec![middle(), Step::send(timed_out), Step::Close])
-            .tally("idle_closed", 1),
-        row("a response while idle", vec![middle(), Step::send(stray), Step::AwaitClose])
-            .tally("unsolicited_data", 1),
+        row(
+            "408 while idle",
+            vec![middle(), Step::send(timed_out), Step::Close],
+        )
+        .tally("idle_closed", 1),
+        row(
+            "a response while idle",
+            vec![middle(), Step::send(stray), Step::AwaitClose],
+        )
+        .tally("unsolicited_data", 1),
     ]
 }

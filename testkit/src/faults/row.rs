@@ -113,11 +113,17 @@ impl Row {
     }
 
     pub(super) fn expects(self, expected: impl Into<Vec<Outcome>>) -> Row {
-        Row { expected: expected.into(), ..self }
+        Row {
+            expected: expected.into(),
+            ..self
+        }
     }
 
     pub(super) fn connections(self, connections: u64) -> Row {
-        Row { connections, ..self }
+        Row {
+            connections,
+            ..self
+        }
     }
 
     pub(super) fn method(self, method: &'static str) -> Row {
@@ -125,7 +131,7 @@ impl Row {
     }
 
     /// All requests are HEAD, and the good replies are without their bodies.
-    pub(super) fn as_head(mut self) -> Row {
+    pub(super) fn for_head(mut self) -> Row {
         let good = ["first", "next", "good"].map(super::script::ok);
         self.script = self.script.map_sent(|bytes| {
             if !good.contains(bytes) {
@@ -142,7 +148,10 @@ impl Row {
     }
 
     pub(super) fn timeout(self, timeout: Duration) -> Row {
-        Row { timeout: Some(timeout), ..self }
+        Row {
+            timeout: Some(timeout),
+            ..self
+        }
     }
 
     pub(super) fn gap(self, gap: Duration) -> Row {

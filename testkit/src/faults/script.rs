@@ -45,7 +45,11 @@ impl Step {
 
 /// A `200 OK` with this body and its length.
 pub fn ok(body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// The lists of steps of a server, one for each connection in the order of accepting.
@@ -58,7 +62,9 @@ pub struct Script {
 impl Script {
     /// The same for each connection.
     pub fn each(steps: impl Into<Vec<Step>>) -> Script {
-        Script { connections: vec![steps.into()] }
+        Script {
+            connections: vec![steps.into()],
+        }
     }
 
     /// Another list for the connections after those there are; the last list is for all further.
@@ -74,7 +80,12 @@ impl Script {
 
     /// The steps of a server without fault, for requests with or without a body.
     pub fn good() -> Vec<Step> {
-        vec![Step::ReadHead, Step::ReadDeclaredBody, Step::Send(ok("good")), Step::Repeat]
+        vec![
+            Step::ReadHead,
+            Step::ReadDeclaredBody,
+            Step::Send(ok("good")),
+            Step::Repeat,
+        ]
     }
 
     /// The same script with other bytes in its `Send`s.

@@ -98,19 +98,32 @@ impl FaultOrigin {
     pub fn start(script: Script) -> FaultOrigin {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .unwrap_or_else(|e| panic!("cannot listen on 127.0.0.1: {e}"));
-        listener.set_nonblocking(true).expect("a listening socket takes the flag");
-        let addr = listener.local_addr().expect("a bound socket has an address");
+        listener
+            .set_nonblocking(true)
+            .expect("a listening socket takes the flag");
+        let addr = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let wake = Arc::new(
             eventfd(0, EventfdFlags::CLOEXEC).unwrap_or_else(|e| panic!("no eventfd: {e}")),
         );
         let state = Mutex::new(State::default());
-        let shared = Arc::new(Shared { script, state, changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            script,
+            state,
+            changed: Condvar::new(),
+        });
         let (to_accept, woken) = (Arc::clone(&shared), Arc::clone(&wake));
         let thread = std::thread::Builder::new()
             .name("fault-origin".into())
             .spawn(move || accept(&listener, &woken, &to_accept))
             .unwrap_or_else(|e| panic!("no thread for the server: {e}"));
-        FaultOrigin { addr, shared, wake, thread: Some(thread) }
+        FaultOrigin {
+            addr,
+            shared,
+            wake,
+            thread: Some(thread),
+        }
     }
 
     /// Where it listens.
@@ -163,7 +176,9 @@ impl Drop for FaultOrigin {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it holds the lock")
+        self.state
+            .lock()
+            .expect("no thread panics while it holds the lock")
     }
 
     fn wait<'a>(&self, guard: MutexGuard<'a, State>, at_most: Duration) -> MutexGuard<'a, State> {
@@ -182,8 +197,10 @@ impl Shared {
 fn accept(listener: &TcpListener, wake: &OwnedFd, shared: &Arc<Shared>) {
     let mut threads = Vec::new();
     loop {
-        let mut fds =
-            [PollFd::new(listener, PollFlags::IN), PollFd::from_borrowed_fd(fd(wake), PollFlags::IN)];
+        let mut fds = [
+            PollFd::new(listener, PollFlags::IN),
+            PollFd::from_borrowed_fd(fd(wake), PollFlags::IN),
+        ];
         match poll(&mut fds, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => panic!("the server cannot wait for its sockets: {e}"),
@@ -191,11 +208,20 @@ fn accept(listener: &TcpListener, wake: &OwnedFd, shared: &Arc<Shared>) {
         if !fds[1].revents().is_empty() {
             break;
         }
-        let Ok((stream, _)) = listener.accept() else { continue };
+        let Ok((stream, _)) = listener.accept() else {
+            continue;
+        };
         threads.push(serve_in_thread(stream, shared));
     }
-    let panicked = threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count();
-    assert_eq!(panicked, 0, "connection threads panicked; their messages are above");
+    let panicked = threads
+        .into_iter()
+        .map(JoinHandle::join)
+        .filter(Result::is_err)
+        .count();
+    assert_eq!(
+        panicked, 0,
+        "connection threads panicked; their messages are above"
+    );
 }
 
 fn fd(owned: &OwnedFd) -> rustix::fd::BorrowedFd<'_> {
@@ -203,7 +229,9 @@ fn fd(owned: &OwnedFd) -> rustix::fd::BorrowedFd<'_> {
 }
 
 fn serve_in_thread(stream: TcpStream, shared: &Arc<Shared>) -> JoinHandle<()> {
-    stream.set_nonblocking(false).expect("a connected socket takes the flag");
+    stream
+        .set_nonblocking(false)
+        .expect("a connected socket takes the flag");
     let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
     let number = {
@@ -217,14 +245,23 @@ fn serve_in_thread(stream: TcpStream, shared: &Arc<Shared>) -> JoinHandle<()> {
         state.open.insert(number, Arc::clone(&stream));
         number
     };
-    assert!(number < CONNECTIONS_MAX, "more than {CONNECTIONS_MAX} connections to one server");
+    assert!(
+        number < CONNECTIONS_MAX,
+        "more than {CONNECTIONS_MAX} connections to one server"
+    );
     shared.changed.notify_all();
     let shared = Arc::clone(shared);
     std::thread::Builder::new()
         .name(format!("fault-{number}"))
         .stack_size(128 * 1024)
         .spawn(move || {
-            let talk = Talk { stream, number, shared: &shared, input: Vec::new(), declared: 0 };
+            let talk = Talk {
+                stream,
+                number,
+                shared: &shared,
+                input: Vec::new(),
+                declared: 0,
+            };
             talk.follow();
         })
         .unwrap_or_else(|e| panic!("no thread for a connection: {e}"))
@@ -251,7 +288,12 @@ impl Talk<'_> {
             ControlFlow::Break(end) => end,
             ControlFlow::Continue(()) => End::Server,
         };
-        let Talk { stream, number, shared, .. } = self;
+        let Talk {
+            stream,
+            number,
+            shared,
+            ..
+        } = self;
         shared.lock().open.remove(&number);
         // The last handle: the socket is closed here, before the report says so.
         drop(stream);
@@ -318,7 +360,10 @@ impl Talk<'_> {
             if let Some(i) = found {
                 break seen + i + 4;
             }
-            assert!(self.input.len() <= HEAD_MAX, "a request head above {HEAD_MAX} bytes");
+            assert!(
+                self.input.len() <= HEAD_MAX,
+                "a request head above {HEAD_MAX} bytes"
+            );
             seen = self.input.len().saturating_sub(3);
             self.more()?;
         };

@@ -40,13 +40,24 @@ impl Freeze {
     /// # Panics
     /// When `length >= every`.
     pub fn each(length: Duration, every: Duration) -> Freeze {
-        assert!(length < every, "a freeze of {length:?} does not fit into {every:?}");
-        Freeze { first: (every - length) / 2, length, every: Some(every) }
+        assert!(
+            length < every,
+            "a freeze of {length:?} does not fit into {every:?}"
+        );
+        Freeze {
+            first: (every - length) / 2,
+            length,
+            every: Some(every),
+        }
     }
 
     /// One freeze: a stall.
     pub fn once(first: Duration, length: Duration) -> Freeze {
-        Freeze { first, length, every: None }
+        Freeze {
+            first,
+            length,
+            every: None,
+        }
     }
 
     /// The end of the freeze that covers this moment, if one does. Nanoseconds since the epoch.
@@ -111,32 +122,50 @@ impl Behaviour {
     /// Serves only this many at once (at least 1), the others in order of arrival.
     pub fn slots(self, slots: usize) -> Behaviour {
         assert!(slots > 0, "an origin without a slot serves nobody");
-        Behaviour { slots: Some(slots), ..self }
+        Behaviour {
+            slots: Some(slots),
+            ..self
+        }
     }
 
     /// Freezes now and then.
     pub fn freeze(self, freeze: Freeze) -> Behaviour {
-        Behaviour { freeze: Some(freeze), ..self }
+        Behaviour {
+            freeze: Some(freeze),
+            ..self
+        }
     }
 
     /// Sends this body.
     pub fn body(self, body: impl Into<Vec<u8>>) -> Behaviour {
-        Behaviour { body: body.into(), ..self }
+        Behaviour {
+            body: body.into(),
+            ..self
+        }
     }
 
     /// Says its service time in each reply.
     pub fn tell_service(self) -> Behaviour {
-        Behaviour { tell_service: true, ..self }
+        Behaviour {
+            tell_service: true,
+            ..self
+        }
     }
 
     /// Keeps the times of this many requests.
     pub fn records_max(self, records_max: usize) -> Behaviour {
-        Behaviour { records_max, ..self }
+        Behaviour {
+            records_max,
+            ..self
+        }
     }
 
     /// Runs on this cpu only.
     pub fn cpu(self, cpu: usize) -> Behaviour {
-        Behaviour { cpu: Some(cpu), ..self }
+        Behaviour {
+            cpu: Some(cpu),
+            ..self
+        }
     }
 }
 

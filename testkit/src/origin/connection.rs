@@ -99,7 +99,13 @@ impl Exchange {
                     self.seen = self.input.len();
                     Progress::NeedsMore
                 }
-                Parsed::Head(Head { length, body, close, bodiless, id }) => {
+                Parsed::Head(Head {
+                    length,
+                    body,
+                    close,
+                    bodiless,
+                    id,
+                }) => {
                     self.id.clear();
                     self.id.extend_from_slice(id.unwrap_or_default());
                     self.close = close;
@@ -145,7 +151,10 @@ impl Exchange {
     /// looked at.
     pub(super) fn wrote(&mut self, n: usize) -> bool {
         self.written += n;
-        assert!(self.written <= self.output.len(), "no more is written than there is");
+        assert!(
+            self.written <= self.output.len(),
+            "no more is written than there is"
+        );
         let complete = self.written == self.output.len();
         if complete {
             self.state = State::Head;

@@ -110,8 +110,18 @@ impl EventLoop {
         orders: Receiver<Command>,
     ) -> std::io::Result<EventLoop> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)?;
-        epoll::add(&epoll, &*wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+        epoll::add(
+            &epoll,
+            &listener,
+            epoll::EventData::new_u64(LISTENER),
+            epoll::EventFlags::IN,
+        )?;
+        epoll::add(
+            &epoll,
+            &*wake,
+            epoll::EventData::new_u64(WAKE),
+            epoll::EventFlags::IN,
+        )?;
         Ok(EventLoop {
             model: Model::new(&behaviour),
             report: empty_report(&behaviour),
@@ -262,16 +272,17 @@ impl EventLoop {
         if flags.contains(epoll::EventFlags::OUT) {
             self.write(place);
         }
-        if flags.intersects(
-            epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR,
-        ) {
+        if flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR)
+        {
             self.read(place);
         }
     }
 
     /// Reads once: the set is level-triggered, so what is left is told again.
     fn read(&mut self, place: usize) {
-        let Some(peer) = self.peers[place].as_mut() else { return };
+        let Some(peer) = self.peers[place].as_mut() else {
+            return;
+        };
         match peer.stream.read(&mut self.scratch) {
             Ok(0) => self.close(place),
             Ok(n) => {
@@ -311,7 +322,9 @@ impl EventLoop {
     fn serve(&mut self, place: usize) {
         let now_ns = self.now_ns();
         let epoch_ns = *self.epoch_ns.get_or_insert(now_ns);
-        let Some(peer) = self.peers[place].as_mut() else { return };
+        let Some(peer) = self.peers[place].as_mut() else {
+            return;
+        };
         let arrived_ns = now_ns - epoch_ns;
         let plan = self.model.arrive(arrived_ns);
         let record = self.report.served.len();
@@ -335,7 +348,12 @@ impl EventLoop {
             run: self.run,
         };
         self.serial += 1;
-        let due = Due { at_ns: due_ns, order: self.serial, place, serial: peer.serial };
+        let due = Due {
+            at_ns: due_ns,
+            order: self.serial,
+            place,
+            serial: peer.serial,
+        };
         self.due.push(Reverse(due));
         self.in_flight += 1;
         self.report.in_flight_max = self.report.in_flight_max.max(self.in_flight);
@@ -349,12 +367,19 @@ impl EventLoop {
                 Some(Reverse(next)) if next.at_ns <= now_ns => {}
                 _ => return,
             }
-            let Some(Reverse(due)) = self.due.pop() else { return };
-            let Some(peer) = self.peers[due.place].as_mut() else { continue };
+            let Some(Reverse(due)) = self.due.pop() else {
+                return;
+            };
+            let Some(peer) = self.peers[due.place].as_mut() else {
+                continue;
+            };
             if peer.serial != due.serial {
                 continue;
             }
-            let told = self.behaviour.tell_service.then_some(peer.current.service_ns);
+            let told = self
+                .behaviour
+                .tell_service
+                .then_some(peer.current.service_ns);
             peer.exchange.reply(&self.behaviour.body, told);
             self.write(due.place);
         }
@@ -362,7 +387,9 @@ impl EventLoop {
 
     /// Writes what there is room for.
     fn write(&mut self, place: usize) {
-        let Some(peer) = self.peers[place].as_mut() else { return };
+        let Some(peer) = self.peers[place].as_mut() else {
+            return;
+        };
         while !peer.exchange.unwritten().is_empty() {
             match peer.stream.write(peer.exchange.unwritten()) {
                 Ok(n) => {
@@ -382,7 +409,9 @@ impl EventLoop {
         let now_ns = self.now_ns();
         self.in_flight -= 1;
         self.ask_room(place, false);
-        let Some(peer) = self.peers[place].as_mut() else { return };
+        let Some(peer) = self.peers[place].as_mut() else {
+            return;
+        };
         let current = peer.current;
         if current.run == self.run {
             self.report.answered += 1;
@@ -401,7 +430,9 @@ impl EventLoop {
 
     /// Whether to be told when the socket has room for more of the reply.
     fn ask_room(&mut self, place: usize, wants: bool) {
-        let Some(peer) = self.peers[place].as_mut() else { return };
+        let Some(peer) = self.peers[place].as_mut() else {
+            return;
+        };
         if peer.wants_room == wants {
             return;
         }
@@ -413,7 +444,9 @@ impl EventLoop {
     }
 
     fn close(&mut self, place: usize) {
-        let Some(peer) = self.peers[place].take() else { return };
+        let Some(peer) = self.peers[place].take() else {
+            return;
+        };
         self.vacant.push(place);
         if peer.exchange.is_busy() {
             self.in_flight -= 1;
@@ -432,5 +465,8 @@ impl EventLoop {
 }
 
 fn empty_report(behaviour: &Behaviour) -> Report {
-    Report { served: Vec::with_capacity(behaviour.records_max), ..Report::default() }
+    Report {
+        served: Vec::with_capacity(behaviour.records_max),
+        ..Report::default()
+    }
 }

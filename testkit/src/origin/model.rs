@@ -40,7 +40,9 @@ impl Model {
         Model {
             service: behaviour.service.clone(),
             freeze: behaviour.freeze,
-            slots: behaviour.slots.map(|n| std::iter::repeat_n(Reverse(0), n).collect()),
+            slots: behaviour
+                .slots
+                .map(|n| std::iter::repeat_n(Reverse(0), n).collect()),
             random: Random::new(seed),
         }
     }
@@ -53,17 +55,27 @@ impl Model {
                 self.random.exponential(nanos(mean) as f64).round() as u64
             }
         };
-        let free_ns = self.slots.as_mut().and_then(BinaryHeap::pop).map_or(0, |Reverse(t)| t);
+        let free_ns = self
+            .slots
+            .as_mut()
+            .and_then(BinaryHeap::pop)
+            .map_or(0, |Reverse(t)| t);
         let start_ns = self.thawed(at_ns.max(free_ns));
         let due_ns = self.thawed(start_ns + service_ns);
         if let Some(slots) = &mut self.slots {
             slots.push(Reverse(due_ns));
         }
-        Planned { start_ns, service_ns, due_ns }
+        Planned {
+            start_ns,
+            service_ns,
+            due_ns,
+        }
     }
 
     /// This moment, or the end of the freeze that covers it.
     fn thawed(&self, at_ns: u64) -> u64 {
-        self.freeze.and_then(|freeze| freeze.end_ns(at_ns)).unwrap_or(at_ns)
+        self.freeze
+            .and_then(|freeze| freeze.end_ns(at_ns))
+            .unwrap_or(at_ns)
     }
 }

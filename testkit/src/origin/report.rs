@@ -63,13 +63,19 @@ impl Report {
         let spans: Vec<(f64, f64)> = self
             .served
             .iter()
-            .map(|s| (s.arrived_ns as f64, s.answered_ns.unwrap_or(s.due_ns) as f64))
+            .map(|s| {
+                (
+                    s.arrived_ns as f64,
+                    s.answered_ns.unwrap_or(s.due_ns) as f64,
+                )
+            })
             .collect();
         sample::mean_in_flight(&spans, from.as_nanos() as f64, to.as_nanos() as f64)
     }
 
     /// The gaps between arrivals that follow each other, in milliseconds.
     pub fn gaps_ms(&self) -> Vec<f64> {
+        // Beyond `records_max` nothing is kept, so no gap spans an unrecorded request.
         self.served
             .windows(2)
             .map(|pair| (pair[1].arrived_ns - pair[0].arrived_ns) as f64 / 1e6)

@@ -35,10 +35,20 @@ pub(super) enum Parsed<'a> {
 /// Looks for a head at the beginning of `bytes`, of which the first `seen` held no end of one.
 pub(super) fn parse(bytes: &[u8], seen: usize) -> Parsed<'_> {
     let from = seen.saturating_sub(3);
-    let Some(end) = bytes[from..].windows(4).position(|w| w == b"\r\n\r\n").map(|i| from + i) else {
-        return if bytes.len() > HEAD_MAX { Parsed::Bad } else { Parsed::Partial };
+    let Some(end) = bytes[from..]
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .map(|i| from + i)
+    else {
+        return if bytes.len() > HEAD_MAX {
+            Parsed::Bad
+        } else {
+            Parsed::Partial
+        };
     };
-    let Ok(text) = std::str::from_utf8(&bytes[..end]) else { return Parsed::Bad };
+    let Ok(text) = std::str::from_utf8(&bytes[..end]) else {
+        return Parsed::Bad;
+    };
     let mut lines = text.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
     let (Some(method), Some(_), Some(version), None) =
@@ -57,10 +67,14 @@ pub(super) fn parse(bytes: &[u8], seen: usize) -> Parsed<'_> {
         id: None,
     };
     for line in lines {
-        let Some((name, value)) = line.split_once(':') else { return Parsed::Bad };
+        let Some((name, value)) = line.split_once(':') else {
+            return Parsed::Bad;
+        };
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-length") {
-            let Ok(length) = value.parse() else { return Parsed::Bad };
+            let Ok(length) = value.parse() else {
+                return Parsed::Bad;
+            };
             head.body = length;
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             return Parsed::Bad;
@@ -82,22 +96,48 @@ mod tests {
     }
 
     fn head(length: usize) -> Head<'static> {
-        Head { length, body: 0, close: false, bodiless: false, id: None }
+        Head {
+            length,
+            body: 0,
+            close: false,
+            bodiless: false,
+            id: None,
+        }
     }
 
     #[test]
     fn heads() {
         check("GET / HTTP/1.1\r\n\r\n", Parsed::Head(head(18)));
         check("GET / HTTP/1.1\r\n\r\nmore", Parsed::Head(head(18)));
-        check("HEAD / HTTP/1.1\r\n\r\n", Parsed::Head(Head { bodiless: true, ..head(19) }));
-        check("GET / HTTP/1.0\r\n\r\n", Parsed::Head(Head { close: true, ..head(18) }));
+        check(
+            "HEAD / HTTP/1.1\r\n\r\n",
+            Parsed::Head(Head {
+                bodiless: true,
+                ..head(19)
+            }),
+        );
+        check(
+            "GET / HTTP/1.0\r\n\r\n",
+            Parsed::Head(Head {
+                close: true,
+                ..head(18)
+            }),
+        );
         let text = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nX-Id: u7\r\n\
                     Connection: close\r\n\r\n";
-        let expected = Head { body: 12, close: true, id: Some(b"u7"), ..head(text.len()) };
+        let expected = Head {
+            body: 12,
+            close: true,
+            id: Some(b"u7"),
+            ..head(text.len())
+        };
         check(text, Parsed::Head(expected));
         for end in 0..text.len() {
             assert_eq!(parse(&text.as_bytes()[..end], 0), Parsed::Partial, "{end}");
-            assert!(matches!(parse(text.as_bytes(), end), Parsed::Head(_)), "{end}");
+            assert!(
+                matches!(parse(text.as_bytes(), end), Parsed::Head(_)),
+                "{end}"
+            );
         }
     }
 
@@ -107,7 +147,10 @@ mod tests {
         check("GET / HTTP/2\r\n\r\n", Parsed::Bad);
         check("GET / HTTP/1.1\r\nno colon\r\n\r\n", Parsed::Bad);
         check("GET / HTTP/1.1\r\ncontent-length: -1\r\n\r\n", Parsed::Bad);
-        check("GET / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n", Parsed::Bad);
+        check(
+            "GET / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
+            Parsed::Bad,
+        );
         check(&"x".repeat(HEAD_MAX + 1), Parsed::Bad);
     }
 }

@@ -1,0 +1,183 @@
+//! What the target answers: paths, statuses, and the parts a response is made of.
+
+use std::time::Duration;
+
+/// The page at `/`: one constant response.
+pub(super) const HOME: &[u8] = b"HTTP/1.1 200 OK\r\nServer: mistress\r\nContent-Type: text/plain\r\n\
+Content-Length: 20\r\n\r\nWelcome to Mistress\n";
+
+/// Content of generated bodies: the same letters over and over.
+pub(super) static FILLING: [u8; 65_536] = [b'm'; 65_536];
+
+/// The longest delay that may be asked for.
+const DELAY_MAX: Duration = Duration::from_secs(600);
+const HELP: &str = "no such page; these are: / /bytes/N /delay/MS /status/N /echo /chunked/N \
+/close /headers\n";
+
+/// A page of the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Page {
+    /// `/`: a small constant text.
+    #[default]
+    Home,
+    /// `/bytes/N`: a body of N bytes.
+    Bytes(u64),
+    /// `/chunked/N`: a chunked body of N bytes.
+    Chunked(u64),
+    /// `/delay/MS`: a small text after MS milliseconds.
+    Delay(Duration),
+    /// `/status/N`: status N.
+    Status(u16),
+    /// `/echo`: the body of the request.
+    Echo,
+    /// `/close`: a small text, then the connection closes.
+    Close,
+    /// `/headers`: the head of the request as text.
+    Headers,
+    /// Anything else.
+    Missing,
+}
+
+/// A part of what is to be sent on a connection, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// So many bytes of [`FILLING`].
+    Filling(u64),
+    /// So many bytes of filling as chunks, and the last chunk.
+    Chunks(u64),
+    /// Nothing for a while.
+    Pause(Duration),
+    /// The end of the connection.
+    Close,
+}
+
+impl Page {
+    /// The page that a path names.
+    pub(super) fn of(path: &[u8]) -> Page {
+        let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
+        let Ok(path) = std::str::from_utf8(path) else { return Page::Missing };
+        let (name, number) = match path.strip_prefix('/').and_then(|rest| rest.split_once('/')) {
+            Some((name, number)) => (name, number.parse::<u64>().ok()),
+            None => return Page::plain(path),
+        };
+        match (name, number) {
+            ("bytes", Some(bytes)) => Page::Bytes(bytes),
+            ("chunked", Some(bytes)) => Page::Chunked(bytes),
+            ("delay", Some(ms)) => Page::Delay(Duration::from_millis(ms).min(DELAY_MAX)),
+            ("status", Some(status @ 200..=599)) => Page::Status(status as u16),
+            _ => Page::Missing,
+        }
+    }
+
+    fn plain(path: &str) -> Page {
+        match path {
+            "/" => Page::Home,
+            "/echo" => Page::Echo,
+            "/close" => Page::Close,
+            "/headers" => Page::Headers,
+            _ => Page::Missing,
+        }
+    }
+
+    /// The parts of the answer. `text` is the request's body for `/echo`, its head for
+    /// `/headers`. A connection that cannot be kept is closed behind it.
+    pub(super) fn parts(self, head_only: bool, keep_alive: bool, text: Vec<u8>) -> Vec<Part> {
+        let close = !keep_alive || self == Page::Close;
+        let mut parts = match self {
+            Page::Home => vec![Part::Bytes(whole(200, b"Welcome to Mistress\n", close))],
+            Page::Close => vec![Part::Bytes(whole(200, b"closing\n", close))],
+            Page::Missing => vec![Part::Bytes(whole(404, HELP.as_bytes(), close))],
+            Page::Status(status) => vec![Part::Bytes(of_status(status, close))],
+            Page::Echo | Page::Headers => vec![Part::Bytes(whole(200, &text, close))],
+            Page::Delay(time) => {
+                vec![Part::Pause(time), Part::Bytes(whole(200, b"late\n", close))]
+            }
+            Page::Bytes(bytes) => {
+                let length = format!("Content-Length: {bytes}\r\n");
+                vec![Part::Bytes(head(200, &length, close)), Part::Filling(bytes)]
+            }
+            Page::Chunked(bytes) => {
+                let coding = "Transfer-Encoding: chunked\r\n";
+                vec![Part::Bytes(head(200, coding, close)), Part::Chunks(bytes)]
+            }
+        };
+        if head_only {
+            strip_bodies(&mut parts);
+        }
+        if close {
+            parts.push(Part::Close);
+        }
+        parts
+    }
+}
+
+/// Leaves of an answer what a reply to HEAD has.
+fn strip_bodies(parts: &mut Vec<Part>) {
+    parts.retain(|part| !matches!(part, Part::Filling(_) | Part::Chunks(_)));
+    for part in parts {
+        if let Part::Bytes(bytes) = part {
+            let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+            bytes.truncate(end.map_or(bytes.len(), |end| end + 4));
+        }
+    }
+}
+
+fn of_status(status: u16, close: bool) -> Vec<u8> {
+    if matches!(status, 204 | 304) {
+        return head(status, "", close);
+    }
+    whole(status, format!("status {status}\n").as_bytes(), close)
+}
+
+fn whole(status: u16, body: &[u8], close: bool) -> Vec<u8> {
+    let mut bytes = head(status, &format!("Content-Length: {}\r\n", body.len()), close);
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn head(status: u16, framing: &str, close: bool) -> Vec<u8> {
+    let connection = if close { "Connection: close\r\n" } else { "" };
+    let location =
+        if (301..309).contains(&status) && status != 304 { "Location: /\r\n" } else { "" };
+    let text = format!(
+        "HTTP/1.1 {status} {}\r\nServer: mistress\r\nContent-Type: text/plain\r\n\
+         {location}{framing}{connection}\r\n",
+        reason(status)
+    );
+    text.into_bytes()
+}
+
+/// Reason phrases of RFC 9110, section 15; others are left empty, as they may be.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        409 => "Conflict",
+        410 => "Gone",
+        418 => "I'm a teapot",
+        422 => "Unprocessable Content",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}

@@ -1,0 +1,237 @@
+//! A host without sockets: it records what the script asks and answers from a list.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use mistress_scripting::{Entry, Error, Host, Reply, RequestSpec, Script, ScriptError, Step};
+
+/// A prepared answer; the default is 200 with an empty body.
+#[derive(Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub failure: Option<&'static str>,
+    pub head: &'static str,
+    pub body: &'static [u8],
+}
+
+impl Default for Answer {
+    fn default() -> Answer {
+        Answer { status: 200, failure: None, head: "HTTP/1.1 200 OK\r\n\r\n", body: b"" }
+    }
+}
+
+impl Answer {
+    pub fn body(body: &'static str) -> Answer {
+        Answer { body: body.as_bytes(), ..Answer::default() }
+    }
+}
+
+#[derive(Default)]
+pub struct Fake {
+    /// "METHOD url" of each prepared request.
+    pub templates: RefCell<Vec<String>>,
+    names: RefCell<Vec<String>>,
+    /// Counted checks in their order.
+    pub checks: RefCell<Vec<(String, bool)>>,
+    /// "begin name", "end true".
+    pub transactions: RefCell<Vec<String>>,
+    pub logs: RefCell<Vec<String>>,
+    random: Cell<u64>,
+    pub stopping: Cell<bool>,
+    /// What `body` and `head` lend: the latest answer, until the next step.
+    latest: RefCell<Option<Answer>>,
+    pub elapsed: Cell<f64>,
+    pub panics: Cell<bool>,
+}
+
+impl Host for Fake {
+    fn template(&self, method: &str, url: &str) -> Result<u32, String> {
+        assert!(!self.panics.get(), "the host panics");
+        if url.starts_with("https://") {
+            return Err("no https".to_owned());
+        }
+        self.templates.borrow_mut().push(format!("{method} {url}"));
+        Ok(self.templates.borrow().len() as u32 - 1)
+    }
+    fn absolute_url(&self, url: &str) -> Result<(), String> {
+        if url.starts_with("https://") { Err("no https".to_owned()) } else { Ok(()) }
+    }
+    fn random(&self, slot: u32) -> u64 {
+        // SplitMix64 from a seed per slot.
+        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15 + u64::from(slot));
+        self.random.set(state);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    fn running(&self, _slot: u32) -> bool {
+        !self.stopping.get()
+    }
+    fn check_name(&self, name: &str) -> u32 {
+        self.name(name)
+    }
+    fn check(&self, _slot: u32, check: u32, passed: bool) {
+        let name = self.names.borrow()[check as usize].clone();
+        self.checks.borrow_mut().push((name, passed));
+    }
+    fn transaction_name(&self, name: &str) -> u32 {
+        self.name(name)
+    }
+    fn transaction_begin(&self, _slot: u32, transaction: u32) {
+        let name = self.names.borrow()[transaction as usize].clone();
+        self.transactions.borrow_mut().push(format!("begin {name}"));
+    }
+    fn transaction_end(&self, _slot: u32, ok: bool) {
+        self.transactions.borrow_mut().push(format!("end {ok}"));
+    }
+    fn log(&self, slot: Option<u32>, text: &str) {
+        let place = if slot.is_none() { "(loading) " } else { "" };
+        self.logs.borrow_mut().push(format!("{place}{text}"));
+    }
+    fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
+        f(self.latest.borrow().as_ref().map(|answer| answer.body));
+    }
+    fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
+        f(self.latest.borrow().as_ref().map(|answer| answer.head.as_bytes()));
+    }
+    fn elapsed_s(&self) -> f64 {
+        self.elapsed.get()
+    }
+}
+
+impl Fake {
+    fn name(&self, name: &str) -> u32 {
+        let mut names = self.names.borrow_mut();
+        names.push(name.to_owned());
+        names.len() as u32 - 1
+    }
+}
+
+/// A script with its host and a list of answers.
+pub struct World {
+    pub script: Script,
+    pub host: Rc<Fake>,
+    pub answers: RefCell<VecDeque<Answer>>,
+    /// Requests with options, in their order.
+    pub requests: RefCell<Vec<RequestSpec>>,
+    /// Whether the host retains bodies until the next step.
+    pub retains: Cell<bool>,
+    folder: tempfile::TempDir,
+}
+
+/// Loads `main.lua` among other files.
+pub fn load(files: &[(&str, &str)]) -> Result<World, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, source) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, source).unwrap();
+    }
+    load_in(folder)
+}
+
+/// Loads `main.lua` of a prepared folder.
+pub fn load_in(folder: tempfile::TempDir) -> Result<World, Error> {
+    let host = Rc::new(Fake::default());
+    let script = Script::load(&folder.path().join("main.lua"), Rc::clone(&host) as Rc<dyn Host>)?;
+    Ok(World {
+        script,
+        host,
+        answers: RefCell::default(),
+        requests: RefCell::default(),
+        retains: Cell::new(true),
+        folder,
+    })
+}
+
+/// A scenario with this body, on line 1 of main.lua.
+pub fn world(body: &str) -> World {
+    let source = format!("return {{ main = function(user, data) {body}\nend }}");
+    load(&[("main.lua", &source)]).unwrap_or_else(|error| panic!("{body}: {error}"))
+}
+
+impl World {
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Resumes a user that waits.
+    pub fn resume(&self, slot: u32, step: &Step) -> Step {
+        let keeps = match step {
+            Step::Sleep { .. } => {
+                *self.host.latest.borrow_mut() = None;
+                return self.script.wake(slot);
+            }
+            Step::Template(_) => false,
+            Step::Request(spec) => {
+                self.requests.borrow_mut().push((**spec).clone());
+                spec.keep_body
+            }
+            Step::Done | Step::Failed(_) => panic!("the user does not wait: {step:?}"),
+        };
+        let answer = self.answers.borrow_mut().pop_front().unwrap_or_default();
+        *self.host.latest.borrow_mut() = self.retains.get().then(|| answer.clone());
+        let reply = Reply {
+            status: answer.status,
+            ok: answer.failure.is_none(),
+            failure: answer.failure,
+            latency_ms: 12.5,
+            head: self.script.reads_heads().then_some(answer.head.as_bytes()),
+            body: keeps.then_some(answer.body),
+        };
+        self.script.reply(slot, &reply)
+    }
+
+    /// Runs an entry to its end, resuming it from the list of answers.
+    pub fn finish(&self, slot: u32, entry: Entry) -> Result<(), ScriptError> {
+        let mut step = self.script.run(slot, entry);
+        loop {
+            step = match step {
+                Step::Done => return Ok(()),
+                Step::Failed(error) => return Err(*error),
+                waiting => self.resume(slot, &waiting),
+            };
+        }
+    }
+
+    /// A user on slot 0 runs the first scenario once.
+    pub fn once(&self) -> Result<(), ScriptError> {
+        self.script.attach(0, 0).unwrap();
+        let ended = self.finish(0, Entry::Scenario(0));
+        self.script.detach(0);
+        ended
+    }
+}
+
+/// What a scenario with this body logs; it must not fail.
+pub fn logs(body: &str) -> Vec<String> {
+    let world = world(body);
+    world.once().unwrap_or_else(|error| panic!("{body}: {error}"));
+    world.host.logs.take()
+}
+
+/// How a scenario with this body fails; it must.
+pub fn fails(body: &str) -> ScriptError {
+    world(body).once().expect_err(body)
+}
+
+/// Every row's body must log the row's lines.
+pub fn check_logs(rows: &[(&str, &[&str])]) {
+    for (body, expected) in rows {
+        assert_eq!(logs(body), *expected, "{body}");
+    }
+}
+
+/// Every row's body must fail at line 1 with a message that contains the row's parts.
+pub fn check_fails(rows: &[(&str, &[&str])]) {
+    for (body, parts) in rows {
+        let error = fails(body);
+        assert!(error.message.starts_with("main.lua:1: "), "{body}: {}", error.message);
+        for part in *parts {
+            assert!(error.message.contains(part), "{body}: {:?} in {}", part, error.message);
+        }
+        assert!(!error.to_string().contains("[mistress]"), "{body}: {error}");
+    }
+}

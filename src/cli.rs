@@ -1,0 +1,217 @@
+//! Arguments and their help.
+
+use clap::{Args, Parser, Subcommand};
+use config::Cores;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Loads server-side applications and tells the truth about them.
+#[derive(Parser, Debug)]
+#[command(name = "mistress", version, about, max_term_width = 100)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = "Start here:  mistress run scenarios/quickstart.toml")]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run a profile: live view, then a summary
+    #[command(after_long_help = RUN_HELP)]
+    Run(RunArguments),
+    /// Read a profile and its script, run one user once, show each request and reply
+    #[command(after_long_help = CHECK_HELP)]
+    Check(CheckArguments),
+    /// A small, fast HTTP server to try things on
+    #[command(after_long_help = TARGET_HELP)]
+    Target(TargetArguments),
+    /// Is this machine fit to generate load? Says what to change
+    #[command(after_long_help = DOCTOR_HELP)]
+    Doctor,
+}
+
+const RUN_HELP: &str = "\
+Examples:
+  mistress run scenarios/quickstart.toml
+  mistress run shop.toml --target http://10.0.0.5:8080 --json shop.json
+  mistress run shop.toml --cores 2,3 --strict --csv - >seconds.csv
+
+The first Ctrl-C (or SIGTERM) ends the load and lets users finish within the profile's drain
+limit; the second stops at once. Both end with the full report.
+
+Exit codes:
+  0    done
+  2    bad usage, profile or script, found before any traffic
+  3    the run could not be carried out, or its result could not be written
+  4    with --strict: the verdict is not clean, the generator was the limit
+  130  interrupted (143: by SIGTERM); the report is complete";
+
+const CHECK_HELP: &str = "\
+Each scenario of the profile is run once by one user, with setup and teardown around it, as slow
+as it is written. Nothing is left out: names, request and status lines, headers, the first KiB of
+each body, latency, checks, logs, and script errors with their traceback.
+
+Examples:
+  mistress check scenarios/quickstart.toml
+  mistress check shop.toml --scenario buy --target http://localhost:8080
+
+Exit codes:
+  0    every iteration ended, every request was ok, every check passed
+  2    bad usage, profile or script, found before any traffic
+  3    a script error, a failed request or a failed check, or the run could not be carried out";
+
+const TARGET_HELP: &str = "\
+The first line printed is `listening on http://ADDRESS:PORT`. It serves HTTP/1.1 with keep-alive
+until Ctrl-C.
+
+Endpoints (any method):
+  /            a small constant text
+  /bytes/N     a body of N bytes
+  /chunked/N   a chunked body of N bytes
+  /delay/MS    a small text after MS milliseconds
+  /status/N    status N, 200 to 599
+  /echo        the body of the request
+  /headers     the head of the request as text
+  /close       a small text, then the connection closes
+
+Examples:
+  mistress target
+  mistress target --listen 0.0.0.0:8080 --threads 2
+  mistress target --listen 127.0.0.1:0 --cpu 1";
+
+const DOCTOR_HELP: &str = "\
+Looks at the kernel, io_uring, limits, ports, and the cores with their present load, and says what
+to change. Changes nothing itself. Takes half a second.
+
+Exit codes:
+  0    nothing stands in the way (warnings are possible)
+  3    a run would fail on this machine";
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArguments {
+    /// The profile, a TOML file (docs/profile.md)
+    pub profile: PathBuf,
+    #[command(flatten)]
+    pub changes: Changes,
+    /// Processors to generate load on: "auto", how many, or a list of ids (2,3; or 2, for one)
+    #[arg(long, value_name = "SPEC", value_parser = parse_cores)]
+    pub cores: Option<Cores>,
+    /// Write the result as JSON (docs/result.md); - is stdout, the report then goes to stderr
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write one CSV row per second; - is stdout, the report then goes to stderr
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Exit with 4 when the verdict about the generator is not clean
+    #[arg(long)]
+    pub strict: bool,
+    /// No live view and no line per second: messages and the summary only
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// No colours (as the variable NO_COLOR does)
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// What the command line may change of a profile.
+#[derive(Args, Debug)]
+pub struct Changes {
+    /// Load this instead of the profile's target: http://host[:port][/base] or "builtin"
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// The seed of every random choice, instead of the profile's
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArguments {
+    /// The profile, a TOML file (docs/profile.md)
+    pub profile: PathBuf,
+    #[command(flatten)]
+    pub changes: Changes,
+    /// Only this scenario; it may also be one that the profile does not use
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// No colours (as the variable NO_COLOR does)
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// Arguments of `target`.
+#[derive(Args, Debug)]
+pub struct TargetArguments {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Processor to pin to; may be given once per thread
+    #[arg(long, value_name = "N")]
+    pub cpu: Vec<usize>,
+    /// Threads, each with a ring and a listening socket of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: u16,
+}
+
+/// Reads `auto`, `4` or `0,2,4`; a single id has a comma behind it.
+fn parse_cores(text: &str) -> Result<Cores, String> {
+    let wanted = "allowed is \"auto\", a number from 1 to 1024, or cpu ids such as 0,2,4";
+    if text == "auto" {
+        return Ok(Cores::Auto);
+    }
+    if !text.contains(',') {
+        return match text.parse() {
+            Ok(count @ 1..=1024) => Ok(Cores::Count(count)),
+            _ => Err(wanted.to_owned()),
+        };
+    }
+    let list = text.strip_suffix(',').unwrap_or(text);
+    let mut ids = Vec::new();
+    for id in list.split(',') {
+        let id: usize = id.trim().parse().map_err(|_| wanted.to_owned())?;
+        if ids.contains(&id) {
+            return Err(format!("cpu {id} is there twice"));
+        }
+        ids.push(id);
+    }
+    Ok(Cores::List(ids))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn cores_are_a_word_a_number_or_a_list() {
+        let rows = [
+            ("auto", Some(Cores::Auto)),
+            ("1", Some(Cores::Count(1))),
+            ("1024", Some(Cores::Count(1024))),
+            ("0", None),
+            ("1025", None),
+            ("-1", None),
+            ("many", None),
+            ("", None),
+            ("3,", Some(Cores::List(vec![3]))),
+            ("0,2,4", Some(Cores::List(vec![0, 2, 4]))),
+            ("4, 2", Some(Cores::List(vec![4, 2]))),
+            ("2,2", None),
+            ("2,,3", None),
+            (",", None),
+            ("1,b", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(parse_cores(text).ok(), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Standard output and error: colours, width, and writes that survive a reader that has gone.
+
+use super::exit::Failure;
+use crate::render::flow::Style;
+use crate::render::format;
+use crate::render::live::Size;
+use std::io::{self, IsTerminal, Write};
+
+/// Columns of a report that does not go to a terminal.
+const WIDTH: usize = 100;
+/// Assumed of a terminal that does not tell its size.
+const SIZE_UNKNOWN: Size = Size { width: 80, height: 24 };
+
+/// One of the two standard streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    /// A writer; each write goes out at once, nothing is kept back. Once the reader has gone
+    /// (`cargo run | head`) every write fails and nothing else happens.
+    pub fn writer(self) -> Box<dyn Write + Send> {
+        match self {
+            Stream::Out => Box::new(io::stdout()),
+            Stream::Err => Box::new(io::stderr()),
+        }
+    }
+
+    /// Writes all of the text. That nobody reads it is no error.
+    pub fn print(self, text: &str) {
+        let mut writer = self.writer();
+        let _ = writer.write_all(text.as_bytes()).and_then(|()| writer.flush());
+    }
+
+    /// Whether a view can be painted in place here.
+    pub fn is_live(self) -> bool {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        self.is_terminal() && !dumb
+    }
+
+    /// Whether colours are welcome here.
+    pub fn style(self, no_color: bool) -> Style {
+        // https://no-color.org: set and not empty
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if self.is_live() && !no_color && !unwanted { Style::Colour } else { Style::Plain }
+    }
+
+    /// How large the terminal is at the moment.
+    pub fn size(self) -> Size {
+        let told = match self {
+            Stream::Out => rustix::termios::tcgetwinsize(io::stdout()),
+            Stream::Err => rustix::termios::tcgetwinsize(io::stderr()),
+        };
+        match told {
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+                Size { width: size.ws_col.into(), height: size.ws_row.into() }
+            }
+            _ => SIZE_UNKNOWN,
+        }
+    }
+
+    /// Columns for a report.
+    pub fn width(self) -> usize {
+        if self.is_terminal() { self.size().width } else { WIDTH }
+    }
+
+    fn is_terminal(self) -> bool {
+        match self {
+            Stream::Out => io::stdout().is_terminal(),
+            Stream::Err => io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// Tells an error on stderr, each of its lines safe for a terminal.
+pub fn complain(failure: &Failure) {
+    let lines = format::escape_lines(&failure.to_string());
+    let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+    let mut text = if lines.len() == 1 {
+        format!("error: {first}\n")
+    } else {
+        format!("error:\n{first}\n")
+    };
+    for line in rest {
+        text.push_str(line);
+        text.push('\n');
+    }
+    Stream::Err.print(&text);
+}

@@ -1,0 +1,28 @@
+//! The subcommands, one file each, and what they share: exit codes and preparations.
+
+mod check;
+mod console;
+mod doctor;
+mod exit;
+mod prepare;
+mod run;
+mod target;
+
+pub use exit::Exit;
+
+use crate::cli::{Arguments, Command};
+use exit::Failure;
+
+/// Does what was asked and tells how to exit; errors are told on stderr.
+pub fn execute(arguments: Arguments) -> Exit {
+    let done = match arguments.command {
+        Command::Run(arguments) => run::execute(&arguments),
+        Command::Check(arguments) => check::execute(&arguments),
+        Command::Target(arguments) => target::execute(&arguments),
+        Command::Doctor => doctor::execute(),
+    };
+    done.unwrap_or_else(|failure| {
+        console::complain(&failure);
+        failure.exit
+    })
+}

@@ -1,0 +1,174 @@
+//! What happens before any traffic: the plan, the processors, the target.
+
+use super::exit::Failure;
+use crate::cli::Changes;
+use anyhow::anyhow;
+use config::{Cores, Origin, Plan, Target};
+use engine::TargetOptions;
+use rustix::thread::{CpuSet, sched_setaffinity};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+/// Reads a profile and applies what the command line changes of it.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn plan(profile: &Path, changes: &Changes) -> Result<Plan, Failure> {
+    let mut plan = config::load(profile).map_err(Failure::usage)?;
+    if let Some(target) = &changes.target {
+        plan = plan.with_target(target).map_err(|e| Failure::usage(anyhow!("--target: {e}")))?;
+    }
+    plan.seed = changes.seed.unwrap_or(plan.seed);
+    Ok(plan)
+}
+
+/// The processors of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cpus {
+    /// They generate load, one core of the run on each.
+    pub load: Vec<usize>,
+    /// They are left to the reporter, the terminal and the built-in target; may be empty.
+    pub free: Vec<usize>,
+}
+
+impl Cpus {
+    /// Shares out the processors that this process may use.
+    ///
+    /// By default all but one generate load, and both of two. The built-in target needs one for
+    /// itself, if there is a second. The free one is the first, where the system's own work tends
+    /// to be.
+    ///
+    /// # Errors
+    /// More processors are asked for than are allowed, or others.
+    pub fn choose(wanted: &Cores, target: &Target, allowed: &[usize]) -> Result<Cpus, Failure> {
+        let spare = match (target, allowed.len()) {
+            (_, 0 | 1) => 0,
+            (Target::Http(_), 2) => 0,
+            _ => 1,
+        };
+        let load = match wanted {
+            Cores::Auto => allowed[spare..].to_vec(),
+            Cores::Count(count) if *count <= allowed.len() => {
+                allowed[allowed.len() - count..].to_vec()
+            }
+            Cores::Count(count) => {
+                let all = allowed.len();
+                return Err(Failure::usage(anyhow!(
+                    "cores: {count} asked for, but this process may use {all} ({})",
+                    list(allowed)
+                )));
+            }
+            Cores::List(ids) => {
+                let not: Vec<usize> =
+                    ids.iter().copied().filter(|id| !allowed.contains(id)).collect();
+                if !not.is_empty() {
+                    return Err(Failure::usage(anyhow!(
+                        "cores: cpu {} cannot be used, allowed are {}",
+                        list(&not),
+                        list(allowed)
+                    )));
+                }
+                ids.clone()
+            }
+        };
+        let free = allowed.iter().copied().filter(|cpu| !load.contains(cpu)).collect();
+        Ok(Cpus { load, free })
+    }
+
+    /// Keeps this thread, and those it will start, off the processors that generate load. Threads
+    /// that pin themselves are free to do so.
+    pub fn step_aside(&self) {
+        if self.free.is_empty() {
+            return;
+        }
+        let mut set = CpuSet::new();
+        for cpu in self.free.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU) {
+            set.set(*cpu);
+        }
+        // Where it is not permitted the run is only a little less undisturbed.
+        let _ = sched_setaffinity(None, &set);
+    }
+}
+
+/// Ids as people write them.
+pub fn list(ids: &[usize]) -> String {
+    let ids: Vec<String> = ids.iter().map(usize::to_string).collect();
+    ids.join(", ")
+}
+
+/// The target of a run, and the built-in one as long as this lives.
+pub struct Loaded {
+    /// Where requests go.
+    pub origin: Origin,
+    /// How reports name it.
+    pub label: String,
+    /// Serves until it is dropped.
+    _builtin: Option<engine::Target>,
+}
+
+impl Loaded {
+    /// Starts the built-in target, if that is the plan's, on a processor without load if there is
+    /// one.
+    ///
+    /// # Errors
+    /// It cannot start.
+    pub fn start(plan: &Plan, cpus: &Cpus) -> Result<Loaded, Failure> {
+        let origin = match &plan.target {
+            Target::Http(origin) => origin.clone(),
+            Target::Builtin => return Loaded::builtin(cpus),
+        };
+        Ok(Loaded { label: origin.to_string(), origin, _builtin: None })
+    }
+
+    fn builtin(cpus: &Cpus) -> Result<Loaded, Failure> {
+        let options = TargetOptions {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            cpus: cpus.free.first().copied().into_iter().collect(),
+            threads: 1,
+        };
+        let builtin = engine::Target::start(&options)?;
+        let url = format!("http://{}", builtin.address());
+        let origin = Origin::parse(&url).map_err(|e| Failure::failed(anyhow!("{url}: {e}")))?;
+        Ok(Loaded { origin, label: format!("builtin at {url}"), _builtin: Some(builtin) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(wanted: Cores, target: &str, allowed: &[usize], expected: Result<(&[usize], &[usize]), &str>) {
+        let target = Target::parse(target).unwrap();
+        let chosen = Cpus::choose(&wanted, &target, allowed);
+        match (chosen, expected) {
+            (Ok(cpus), Ok((load, free))) => {
+                assert_eq!((&cpus.load[..], &cpus.free[..]), (load, free));
+            }
+            (Err(failure), Err(text)) => assert_eq!(failure.to_string(), text),
+            (chosen, expected) => panic!("{chosen:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn cores_by_default() {
+        let url = "http://h";
+        check(Cores::Auto, url, &[0], Ok((&[0], &[])));
+        check(Cores::Auto, "builtin", &[3], Ok((&[3], &[])));
+        check(Cores::Auto, url, &[0, 1], Ok((&[0, 1], &[])));
+        check(Cores::Auto, "builtin", &[0, 1], Ok((&[1], &[0])));
+        check(Cores::Auto, url, &[0, 1, 5], Ok((&[1, 5], &[0])));
+        check(Cores::Auto, "builtin", &[0, 1, 5, 6], Ok((&[1, 5, 6], &[0])));
+    }
+
+    #[test]
+    fn cores_asked_for() {
+        let url = "http://h";
+        check(Cores::Count(1), url, &[0, 1, 2], Ok((&[2], &[0, 1])));
+        check(Cores::Count(3), url, &[0, 1, 2], Ok((&[0, 1, 2], &[])));
+        let text = "cores: 4 asked for, but this process may use 3 (0, 1, 2)";
+        check(Cores::Count(4), url, &[0, 1, 2], Err(text));
+        check(Cores::List(vec![2, 0]), url, &[0, 1, 2], Ok((&[2, 0], &[1])));
+        let text = "cores: cpu 7, 9 cannot be used, allowed are 0, 1";
+        check(Cores::List(vec![7, 0, 9]), url, &[0, 1], Err(text));
+    }
+}

@@ -1,0 +1,62 @@
+//! Facts about a run that are not statistics: who, when, where, with what.
+
+use serde::Serialize;
+
+/// The `run` part of the JSON result.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunFacts {
+    /// The name from the profile.
+    pub name: String,
+    /// Tells runs apart; unique on this machine.
+    pub id: String,
+    /// When the load began, UTC, as `2026-11-22T22:45:06Z`.
+    pub start: String,
+    /// From the start of the load to its end, drain included, in seconds.
+    pub duration_s: f64,
+    /// What the plan's phases take together, in seconds.
+    pub planned_s: f64,
+    /// How it ended.
+    pub ended: Ended,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// The address of the target.
+    pub target: String,
+    /// The script's file.
+    pub script: String,
+    /// SHA-256 of the script's text, in hexadecimal.
+    pub script_sha256: String,
+    /// The profile's file.
+    pub profile: String,
+    /// SHA-256 of the profile's text, in hexadecimal.
+    pub profile_sha256: String,
+    /// The cpus that generated load, in the order of the cores' numbers.
+    pub cores: Vec<usize>,
+    /// The version of this tool.
+    pub version: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    /// All phases done, and drained or out of drain time.
+    Completed,
+    /// Asked to end early; what was under way was drained.
+    Interrupted,
+    /// Stopped at once.
+    Stopped,
+    /// By an error.
+    Failed,
+}
+
+impl Ended {
+    /// What to tell the reader; nothing when there is nothing special.
+    pub fn remark(self) -> Option<&'static str> {
+        match self {
+            Ended::Completed => None,
+            Ended::Interrupted => Some("interrupted: no new arrivals, then drained"),
+            Ended::Stopped => Some("stopped at once: a partial run"),
+            Ended::Failed => Some("ended by an error: a partial run"),
+        }
+    }
+}

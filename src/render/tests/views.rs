@@ -1,0 +1,243 @@
+//! Whole reports.
+
+use super::fixture::{CLOSED, HOSTILE, OPEN, closed, facts, outline, troubled};
+use super::snapshot;
+use crate::render::facts::Ended;
+use crate::render::flow::Style;
+use crate::render::live::{Size, Stage, View, frame, repaint};
+use crate::render::{csv, json, line, text};
+use stats::Summary;
+use stats::second::{CoreSecond, Counts};
+use stats::summary::GeneratorCore;
+use std::time::Duration;
+
+const WIDE: Size = Size {
+    width: 80,
+    height: 24,
+};
+
+/// Columns on the screen: colours take none.
+fn columns(line: &str) -> usize {
+    let mut columns = 0;
+    let mut code = false;
+    for c in line.chars() {
+        match c {
+            '\x1b' => code = true,
+            'm' if code => code = false,
+            _ if code => {}
+            _ => columns += 1,
+        }
+    }
+    columns
+}
+
+#[test]
+fn summary_of_a_closed_run() {
+    let facts = facts(Ended::Completed, vec![1], 3.0);
+    let report = text::render(&facts, &outline(CLOSED), &closed(), 80, Style::Plain);
+    assert!(report.contains("CLOSED MODEL"));
+    snapshot("summary_closed", &report);
+}
+
+#[test]
+fn summary_of_a_troubled_run() {
+    let facts = facts(Ended::Interrupted, vec![2, 3], 4.5);
+    let report = text::render(&facts, &outline(OPEN), &troubled(), 80, Style::Plain);
+    snapshot("summary_troubled", &report);
+}
+
+#[test]
+fn summary_in_colour_is_the_same_text() {
+    let facts = facts(Ended::Stopped, vec![2, 3], 4.5);
+    let render = |style| text::render(&facts, &outline(OPEN), &troubled(), 80, style);
+    let coloured = render(Style::Colour);
+    assert!(coloured.contains("\x1b[33mSUSPECT\x1b[0m"), "{coloured}");
+    let codes = [
+        "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m",
+    ];
+    let bare = codes
+        .iter()
+        .fold(coloured, |text, code| text.replace(code, ""));
+    assert_eq!(bare, render(Style::Plain));
+}
+
+#[test]
+fn reports_stay_within_their_width() {
+    let facts = facts(Ended::Completed, vec![2, 3], 4.5);
+    let (outline, summary) = (outline(OPEN), troubled());
+    for width in 80..160 {
+        let report = text::render(&facts, &outline, &summary, width, Style::Plain);
+        for line in report.lines() {
+            assert!(columns(line) <= width, "{width}: {line}");
+            assert!(!line.contains(char::is_control), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn a_run_without_anything_is_reported_too() {
+    let facts = facts(Ended::Failed, vec![0], 0.0);
+    let summary = stats::Aggregator::new(1, stats::Model::Open).summary();
+    let report = text::render(&facts, &outline(OPEN), &summary, 80, Style::Plain);
+    snapshot("summary_empty", &report);
+}
+
+#[test]
+fn many_cores_are_summed_up() {
+    let facts = facts(Ended::Completed, (0..64).collect(), 4.5);
+    let mut summary = troubled();
+    let two = summary.generator.cores.clone();
+    summary
+        .generator
+        .cores
+        .extend((2..64).map(|core| GeneratorCore {
+            core,
+            ..two[0].clone()
+        }));
+    let report = text::render(&facts, &outline(OPEN), &summary, 80, Style::Plain);
+    // 63 cores at 30 % and one at 40 %
+    let expected = "cores busy   mean 30 %  most 40 % (core 1)  turns up to 200ms (core 1)\n";
+    assert!(report.contains(expected), "{report}");
+}
+
+#[test]
+fn lines_per_second() {
+    let summary = troubled();
+    let mut lines: Vec<String> = summary.series.iter().map(line::render).collect();
+    let mut held_up = summary.series[0].clone();
+    held_up.seconds = 3;
+    held_up.gaps = vec![1];
+    lines.push(line::render(&held_up));
+    snapshot("lines", &(lines.join("\n") + "\n"));
+}
+
+#[test]
+fn series_as_csv() {
+    let mut summary = troubled();
+    summary.series[3].cores.remove(0);
+    let table = csv::render(&summary);
+    let fields: Vec<usize> = table.lines().map(|line| line.split(',').count()).collect();
+    assert_eq!(fields, [29; 5]);
+    snapshot("series_csv", &table);
+}
+
+#[test]
+fn the_json_result_begins_with_the_run() {
+    let facts = facts(Ended::Completed, vec![2, 3], 4.5);
+    let document = json::render(&facts, &troubled()).unwrap();
+    assert!(document.ends_with("}\n"));
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let keys: Vec<&str> = document
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        keys[..6],
+        ["schema", "run", "model", "verdict", "totals", "latency"]
+    );
+    assert_eq!(document["schema"], 1);
+    assert_eq!(document["run"]["ended"], "completed");
+    assert_eq!(
+        document["names"][0]["name"], HOSTILE,
+        "JSON keeps names as they are"
+    );
+    assert_eq!(document["series"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        document["verdict"]["reasons"][0]["windows"],
+        serde_json::json!([[0, 3]])
+    );
+    let run: Vec<&str> = document["run"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let expected = "name id start duration_s planned_s ended seed target script script_sha256 \
+                    profile profile_sha256 cores version";
+    assert_eq!(run, expected.split_whitespace().collect::<Vec<_>>());
+}
+
+/// Frames of the troubled run at its third second.
+fn live(summary: &Summary, size: Size, style: Style, stage: Stage, cores: usize) -> Vec<String> {
+    let mut second = summary.series[2].clone();
+    let extra = cores.saturating_sub(second.cores.len()) as u32;
+    second.cores.extend((0..extra).map(|k| CoreSecond {
+        core: 2 + k,
+        busy_share: k as f32 / extra as f32,
+        turn_max_us: 0,
+        generator_limited: false,
+    }));
+    let view = View {
+        outline: &outline(&format!("{OPEN}{CLOSED}")),
+        stage,
+        elapsed: Duration::from_millis(14_200),
+        second: Some(&second),
+        so_far: &summary.totals.counts,
+    };
+    frame(&view, size, style)
+}
+
+fn text_of(frame: &[String]) -> String {
+    frame.join("\n") + "\n"
+}
+
+#[test]
+fn live_views() {
+    let summary = troubled();
+    snapshot(
+        "live_80",
+        &text_of(&live(&summary, WIDE, Style::Plain, Stage::Running, 2)),
+    );
+    let narrow = Size {
+        width: 44,
+        height: 40,
+    };
+    snapshot(
+        "live_44",
+        &text_of(&live(&summary, narrow, Style::Plain, Stage::Draining, 2)),
+    );
+    snapshot(
+        "live_64_cores",
+        &text_of(&live(&summary, WIDE, Style::Plain, Stage::Running, 64)),
+    );
+    let outline = outline(CLOSED);
+    let start = View {
+        outline: &outline,
+        stage: Stage::Starting,
+        elapsed: Duration::ZERO,
+        second: None,
+        so_far: &Counts::default(),
+    };
+    snapshot("live_start", &text_of(&frame(&start, WIDE, Style::Plain)));
+}
+
+#[test]
+fn live_views_fit_any_terminal() {
+    let summary = troubled();
+    for width in 30..140 {
+        for (height, cores) in [(24, 2), (5, 2), (24, 100), (1, 8)] {
+            for style in [Style::Plain, Style::Colour] {
+                let lines = live(
+                    &summary,
+                    Size { width, height },
+                    style,
+                    Stage::Running,
+                    cores,
+                );
+                assert!(lines.len() < height.max(2), "{height}");
+                for line in lines {
+                    assert!(columns(&line) <= width, "{width}: {line}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn painting_again_goes_up_and_clears_what_is_left() {
+    let lines = ["a".to_string(), "b".to_string()];
+    assert_eq!(repaint(0, &lines), "a\x1b[K\nb\x1b[K\n\x1b[J");
+    assert_eq!(repaint(3, &lines[..1]), "\x1b[3A\ra\x1b[K\n\x1b[J");
+}

@@ -1,0 +1,380 @@
+//! The summary at the end of a run, for people.
+
+mod verdict;
+
+use crate::render::facts::RunFacts;
+use crate::render::flow::{Paint, Piece, Style};
+use crate::render::format::{
+    bytes, count, escape, length, per_second, percent, percent_of, time_us,
+};
+use crate::render::outline::{Outline, model_label};
+use crate::render::table::Table;
+use stats::summary::{NameSummary, Percentiles};
+use stats::{NameKind, Summary};
+use std::time::Duration;
+
+const WIDTH_MIN: usize = 60;
+const WIDTH_MAX: usize = 160;
+/// Cores listed one by one; more of them are summed up.
+const CORES_LISTED: usize = 8;
+
+/// The report of a run, `width` columns wide where its figures allow, ending in a line feed.
+pub fn render(
+    run: &RunFacts,
+    outline: &Outline,
+    summary: &Summary,
+    width: usize,
+    style: Style,
+) -> String {
+    let mut report = Report {
+        lines: Vec::new(),
+        width: width.clamp(WIDTH_MIN, WIDTH_MAX),
+        style,
+        run,
+        summary,
+    };
+    report.head(outline);
+    report.totals();
+    report.latency();
+    report.names(NameKind::Request, "request");
+    report.names(NameKind::Transaction, "transaction");
+    report.replies();
+    report.checks();
+    report.cores();
+    report.verdict();
+    let mut text = report.lines.join("\n");
+    text.push('\n');
+    text
+}
+
+/// The report as it grows.
+struct Report<'a> {
+    lines: Vec<String>,
+    width: usize,
+    style: Style,
+    run: &'a RunFacts,
+    summary: &'a Summary,
+}
+
+impl Report<'_> {
+    fn flow(&mut self, label: &str, pieces: &[Piece]) {
+        self.lines
+            .extend(self.style.flow(label, pieces, self.width));
+    }
+
+    fn gap(&mut self) {
+        self.lines.push(String::new());
+    }
+
+    fn table(&mut self, table: &Table) {
+        let mut lines = table.lines(self.width).into_iter();
+        if let Some(head) = lines.next() {
+            self.lines.push(self.style.apply(Paint::Faint, &head));
+        }
+        self.lines.extend(lines);
+    }
+
+    fn head(&mut self, outline: &Outline) {
+        let title = format!("{} → {}", outline.name, outline.target);
+        let title = Piece::new(title).paint(Paint::Strong);
+        let label = Piece::new(model_label(self.summary.model)).paint(Paint::Strong);
+        self.lines.push(self.style.ends(&title, &label, self.width));
+        let (run, cores) = (self.run, self.run.cores.len());
+        let took = Duration::from_millis((run.duration_s * 1e3).round() as u64);
+        let pieces = [
+            Piece::new(escape(&run.start)),
+            Piece::new(format!("took {}", length(took))),
+            Piece::new(format!(
+                "{cores} {}",
+                if cores == 1 { "core" } else { "cores" }
+            )),
+            Piece::new(format!("seed {}", run.seed)),
+        ];
+        self.flow("run", &pieces);
+        if let Some(remark) = run.ended.remark() {
+            self.flow("", &[Piece::new(remark).paint(Paint::Warn)]);
+        }
+        for load in &outline.loads {
+            let mut pieces = vec![
+                Piece::new(load.kind.as_str()),
+                Piece::new(load.scenarios.as_str()),
+            ];
+            pieces.extend(
+                load.phases
+                    .iter()
+                    .map(|phase| Piece::new(phase.text.as_str())),
+            );
+            self.flow("load", &pieces);
+        }
+    }
+
+    fn totals(&mut self) {
+        let totals = &self.summary.totals;
+        let counts = &totals.counts;
+        let seconds = self.run.duration_s;
+        let ended = counts.iterations;
+        let warn = |figure: Figure| figure.paint_if(Paint::Warn);
+        let bad = |figure: Figure| figure.paint_if(Paint::Bad);
+        let mut rows = vec![
+            (
+                "iterations",
+                vec![
+                    Figure::new(ended.finished, "finished"),
+                    bad(Figure::new(ended.failed, "failed")),
+                    warn(Figure::new(ended.unfinished, "unfinished")),
+                ],
+            ),
+            (
+                "requests",
+                vec![
+                    Figure::new(counts.sent, "sent"),
+                    Figure::new(counts.ok, "ok"),
+                    bad(Figure::new(counts.failed, "failed")),
+                    warn(Figure::new(counts.unfinished, "unfinished")),
+                ],
+            ),
+        ];
+        if counts.planned > 0 {
+            let arrivals = vec![
+                Figure::new(counts.planned, "planned"),
+                Figure::new(counts.started, "started"),
+                warn(Figure::new(counts.dropped, "dropped")),
+            ];
+            rows.insert(0, ("arrivals", arrivals));
+        }
+        self.gap();
+        self.figures(&rows);
+        let rate = format!(
+            "{} requests/s",
+            per_second(counts.ok + counts.failed, seconds)
+        );
+        let traffic = |n: u64| {
+            bytes(if seconds > 0.0 {
+                n as f64 / seconds
+            } else {
+                0.0
+            })
+        };
+        let pieces = [
+            Piece::new(rate).paint(Paint::Strong),
+            Piece::new(format!("{}/s in", traffic(counts.bytes_in))),
+            Piece::new(format!("{}/s out", traffic(counts.bytes_out))),
+        ];
+        self.flow("throughput", &pieces);
+        let pieces = [
+            Piece::new(format!("{} users at most", count(totals.users_max))),
+            Piece::new(format!(
+                "{} connections at most",
+                count(totals.connections_max)
+            )),
+            Piece::new(format!("{} made", count(totals.connections))),
+        ];
+        self.flow("concurrency", &pieces);
+    }
+
+    /// Rows of figures with their words, aligned below each other.
+    fn figures(&mut self, rows: &[(&str, Vec<Figure>)]) {
+        let longest = |column: usize, of: fn(&Figure) -> usize| {
+            rows.iter()
+                .filter_map(|(_, row)| row.get(column))
+                .map(of)
+                .max()
+                .unwrap_or(0)
+        };
+        for (label, row) in rows {
+            let pieces = row.iter().enumerate().map(|(column, figure)| {
+                let digits = longest(column, |f| f.digits.len());
+                let word = longest(column, |f| f.word.len());
+                let text = format!("{:>digits$} {:<word$}", figure.digits, figure.word);
+                Piece::new(text).paint(figure.paint)
+            });
+            let pieces: Vec<Piece> = pieces.collect();
+            self.flow(label, &pieces);
+        }
+    }
+
+    fn latency(&mut self) {
+        let phases = &self.summary.phases;
+        let mut table = Table::new(&[
+            "", "mean", "p50", "p75", "p90", "p95", "p99", "p99.9", "max",
+        ]);
+        let rows = [
+            ("latency", &phases.latency, true),
+            ("of failed", &phases.latency_failed, false),
+            ("service time", &phases.service_time, true),
+            ("lag", &phases.lag, true),
+            ("first byte", &phases.first_byte, false),
+            ("connect", &phases.connect, false),
+        ];
+        for (name, times, always) in rows {
+            if always || times.count > 0 {
+                table.rows.push(time_row(name, times));
+            }
+        }
+        self.gap();
+        self.table(&table);
+    }
+
+    fn names(&mut self, kind: NameKind, label: &str) {
+        let names: Vec<&NameSummary> = self
+            .summary
+            .names
+            .iter()
+            .filter(|n| n.kind == kind)
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let mut table = Table::new(&[
+            label, "count", "failed", "p50", "p90", "p99", "p99.9", "max",
+        ]);
+        for name in names {
+            let times = &name.phases.latency;
+            let mut row = vec![escape(&name.name), count(name.ok + name.failed)];
+            row.push(count(name.failed));
+            let shown = [
+                times.p50_us,
+                times.p90_us,
+                times.p99_us,
+                times.p999_us,
+                times.max_us,
+            ];
+            row.extend(shown.map(|us| shown_time(times, us)));
+            table.rows.push(row);
+        }
+        self.gap();
+        self.table(&table);
+    }
+
+    fn replies(&mut self) {
+        let summary = self.summary;
+        self.gap();
+        if !summary.status.is_empty() {
+            let pieces: Vec<Piece> = summary
+                .status
+                .iter()
+                .map(|(status, n)| Piece::new(format!("{status}: {}", count(*n))))
+                .collect();
+            self.flow("statuses", &pieces);
+        }
+        let total = summary.totals.counts.ok + summary.totals.counts.failed;
+        let failures = summary.failures.0.iter().map(|(kind, n)| {
+            let text = format!("{kind}: {} ({})", count(*n), percent_of(*n, total));
+            Piece::new(text).paint(Paint::Bad)
+        });
+        let failures: Vec<Piece> = failures.collect();
+        if failures.is_empty() {
+            self.flow("failures", &[Piece::new("none").paint(Paint::Good)]);
+        } else {
+            self.flow("failures", &failures);
+        }
+        let events = summary.events.0.iter();
+        let events: Vec<Piece> = events
+            .map(|(name, n)| Piece::new(format!("{name}: {}", count(*n))))
+            .collect();
+        if !events.is_empty() {
+            self.flow("events", &events);
+        }
+    }
+
+    fn checks(&mut self) {
+        let checks = &self.summary.checks;
+        if checks.is_empty() {
+            return;
+        }
+        let mut table = Table::new(&["check", "passed", "failed", "failed of all"]);
+        for check in checks {
+            table.rows.push(vec![
+                escape(&check.name),
+                count(check.passed),
+                count(check.failed),
+                percent_of(check.failed, check.passed + check.failed),
+            ]);
+        }
+        self.gap();
+        self.table(&table);
+    }
+
+    fn cores(&mut self) {
+        let cores = &self.summary.generator.cores;
+        self.gap();
+        if cores.len() <= CORES_LISTED {
+            let pieces: Vec<Piece> = cores
+                .iter()
+                .map(|core| {
+                    let (busy, turn) = (percent(core.busy_share), time_us(core.turn_max_us));
+                    Piece::new(format!("{}: {busy}, turns up to {turn}", core.core))
+                })
+                .collect();
+            self.flow("cores busy", &pieces);
+            return;
+        }
+        let mean = cores.iter().map(|c| c.busy_share).sum::<f64>() / cores.len() as f64;
+        let mut pieces = vec![Piece::new(format!("mean {}", percent(mean)))];
+        if let Some(core) = cores
+            .iter()
+            .max_by(|a, b| a.busy_share.total_cmp(&b.busy_share))
+        {
+            let text = format!("most {} (core {})", percent(core.busy_share), core.core);
+            pieces.push(Piece::new(text));
+        }
+        if let Some(core) = cores.iter().max_by_key(|c| c.turn_max_us) {
+            let text = format!(
+                "turns up to {} (core {})",
+                time_us(core.turn_max_us),
+                core.core
+            );
+            pieces.push(Piece::new(text));
+        }
+        self.flow("cores busy", &pieces);
+    }
+}
+
+/// A count and what it counts.
+struct Figure {
+    digits: String,
+    word: &'static str,
+    paint: Paint,
+}
+
+impl Figure {
+    fn new(n: u64, word: &'static str) -> Self {
+        Figure {
+            digits: count(n),
+            word,
+            paint: Paint::None,
+        }
+    }
+
+    /// In this colour when the count is not 0.
+    fn paint_if(mut self, paint: Paint) -> Self {
+        if self.digits != "0" {
+            self.paint = paint;
+        }
+        self
+    }
+}
+
+fn time_row(name: &str, times: &Percentiles) -> Vec<String> {
+    let shown = [
+        times.mean_us.round() as u64,
+        times.p50_us,
+        times.p75_us,
+        times.p90_us,
+        times.p95_us,
+        times.p99_us,
+        times.p999_us,
+        times.max_us,
+    ];
+    let mut row = vec![name.to_string()];
+    row.extend(shown.map(|us| shown_time(times, us)));
+    row
+}
+
+fn shown_time(times: &Percentiles, us: u64) -> String {
+    if times.count == 0 {
+        "-".to_string()
+    } else {
+        time_us(us)
+    }
+}

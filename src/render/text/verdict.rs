@@ -1,0 +1,132 @@
+//! The verdict at the end of the summary: what speaks against the run, where, and what to do.
+
+use super::Report;
+use crate::render::flow::{LABEL, Paint, Piece};
+use stats::OTHER;
+use stats::verdict::{Reason, ReasonKind, Spans, State};
+
+/// Ranges of seconds listed for a reason before the rest is summed up.
+const SPANS_MAX: usize = 6;
+
+impl Report<'_> {
+    pub(super) fn verdict(&mut self) {
+        let verdict = &self.summary.verdict;
+        let (paint, meaning) = match verdict.state {
+            State::Clean => (Paint::Good, "the generator did its part"),
+            State::Suspect => (Paint::Warn, "the generator shaped part of these figures"),
+            State::Invalid => (Paint::Bad, "these figures contradict each other"),
+        };
+        let word = verdict.state.as_str().to_uppercase();
+        self.flow(
+            "verdict",
+            &[Piece::new(word).paint(paint), Piece::new(meaning)],
+        );
+        for reason in &verdict.reasons {
+            let text = format!("- {}{}", reason.text, place(reason));
+            self.sentence(&text, Paint::None);
+            self.sentence(&format!("  {}", advice(reason.kind)), Paint::Faint);
+        }
+        for note in &verdict.notes {
+            self.sentence(&format!("note: {}", note.text), Paint::None);
+        }
+        if self.summary.names_folded {
+            let text = format!(
+                "note: more than {} names: the rest is under {OTHER}",
+                stats::NAMES_MAX
+            );
+            self.sentence(&text, Paint::None);
+        }
+    }
+
+    /// A sentence below the last label, wrapped between words.
+    fn sentence(&mut self, text: &str, paint: Paint) {
+        let room = self.width.saturating_sub(LABEL);
+        let indent = text.len() - text.trim_start_matches(['-', ' ']).len();
+        let mut line = text[..indent].to_string();
+        let mut empty = true;
+        for word in text[indent..].split(' ') {
+            let needed = line.chars().count() + word.chars().count() + usize::from(!empty);
+            if !empty && needed > room {
+                self.flow("", &[Piece::new(std::mem::take(&mut line)).paint(paint)]);
+                line = " ".repeat(indent);
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        self.flow("", &[Piece::new(line).paint(paint)]);
+    }
+}
+
+/// ` (core 3; second 2)`; nothing when the reason is about the run as a whole.
+fn place(reason: &Reason) -> String {
+    let mut parts = Vec::new();
+    match &reason.cores[..] {
+        [] => {}
+        [core] => parts.push(format!("core {core}")),
+        cores => {
+            let cores: Vec<String> = cores.iter().map(u32::to_string).collect();
+            parts.push(format!("cores {}", cores.join(", ")));
+        }
+    }
+    parts.extend(seconds(&reason.windows));
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join("; "))
+    }
+}
+
+fn seconds(spans: &Spans) -> Option<String> {
+    let shown = spans.0.iter().take(SPANS_MAX).map(|(first, last)| {
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
+    });
+    let shown: Vec<String> = shown.collect();
+    let more = spans.0.len().saturating_sub(SPANS_MAX);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    match &spans.0[..] {
+        [] => None,
+        [(first, last)] if first == last => Some(format!("second {first}")),
+        _ => Some(format!("seconds {}{more}", shown.join(", "))),
+    }
+}
+
+/// What to do about it.
+fn advice(kind: ReasonKind) -> &'static str {
+    match kind {
+        ReasonKind::Conservation => "a fault of this tool: please report it with the profile",
+        ReasonKind::ArrivalsDropped => {
+            "the target did not keep up with the arrivals: raise users_max or lower the rate"
+        }
+        ReasonKind::CoreBlocked => {
+            "look for script code that computes long without waiting, and for other programs on \
+             this machine's cores"
+        }
+        ReasonKind::LagBlocked | ReasonKind::LagRepeated => {
+            "use more cores or another machine, and keep other programs off this one"
+        }
+        ReasonKind::LagTypical => {
+            "the generator is slower than the target: use more cores, or fewer users"
+        }
+        ReasonKind::CoreBusy => "use more cores or machines, or do less work in the script",
+        ReasonKind::RingOverflow => {
+            "no core was free for the report: leave one out with cores = n in the profile"
+        }
+        ReasonKind::Descriptors => "raise the limit on open files (ulimit -n), or use fewer users",
+        ReasonKind::PortsExhausted => {
+            "widen net.ipv4.ip_local_port_range, or keep connections alive"
+        }
+        ReasonKind::CoresFull => "use more cores",
+    }
+}

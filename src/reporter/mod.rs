@@ -1,0 +1,217 @@
+//! The reporter thread: takes the cores' windows, merges them, tells an observer, keeps the result.
+//!
+//! It is the only reader of the rings. Cores never wait for it: if it is held up, their windows
+//! grow and the rows of the series become coarser. It inherits the cpus of the thread that starts
+//! it, so that one should not be pinned to a core that generates load.
+
+mod terminal;
+
+#[cfg(test)]
+mod tests;
+
+pub use terminal::{LinePrinter, LiveView, Terminal};
+
+use crate::render::live::Stage;
+use stats::second::Counts;
+use stats::{Aggregator, Model, Second, Summary, Window, WindowSource};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often windows are looked for: 20 times a second.
+const POLL: Duration = Duration::from_millis(50);
+/// A second is closed without the cores that are missing in it this long after its end.
+const LATE_S: u64 = 3;
+/// Messages under way to the terminal; what does not fit is counted and left out.
+const MESSAGES_MAX: usize = 1_024;
+
+/// Is told what happens, on the reporter's thread. An error ends the telling, not the run: a
+/// terminal that is gone is no reason to stop loading.
+pub trait Observer: Send {
+    /// A second is complete; `so_far` is the run with it.
+    ///
+    /// # Errors
+    /// Of the output.
+    fn second(&mut self, second: &Second, so_far: &Counts) -> std::io::Result<()>;
+
+    /// Called at every look for windows, `elapsed` after the start of the load.
+    ///
+    /// # Errors
+    /// Of the output.
+    fn tick(&mut self, stage: Stage, elapsed: Duration) -> std::io::Result<()>;
+
+    /// Something to show above everything else: a script's log, an error.
+    ///
+    /// # Errors
+    /// Of the output.
+    fn message(&mut self, text: &str) -> std::io::Result<()>;
+
+    /// The last call.
+    ///
+    /// # Errors
+    /// Of the output.
+    fn end(&mut self) -> std::io::Result<()>;
+}
+
+enum Command {
+    Begin(Instant),
+    Stage(Stage),
+    Message(String),
+    Finish(Vec<Window>),
+}
+
+/// A running reporter thread.
+pub struct Reporter {
+    commands: SyncSender<Command>,
+    thread: JoinHandle<Summary>,
+}
+
+impl Reporter {
+    /// Starts the thread; `sources` are the other ends of all recorders of the run.
+    ///
+    /// # Errors
+    /// When no thread can be made.
+    pub fn start(
+        sources: Vec<WindowSource>,
+        model: Model,
+        observer: Box<dyn Observer>,
+    ) -> std::io::Result<Self> {
+        let (commands, inbox) = sync_channel(MESSAGES_MAX);
+        let aggregator = Aggregator::new(sources.len(), model);
+        let work = Work {
+            sources,
+            aggregator,
+            observer: Some(observer),
+            stage: Stage::Starting,
+            began: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("reporter".into())
+            .spawn(move || work.run(&inbox))?;
+        Ok(Reporter { commands, thread })
+    }
+
+    /// The load began at `t0`: second 0 of all windows.
+    pub fn begin(&self, t0: Instant) {
+        // a reporter that is gone says so in `finish`
+        let _ = self.commands.send(Command::Begin(t0));
+    }
+
+    /// The run has got this far.
+    pub fn stage(&self, stage: Stage) {
+        let _ = self.commands.send(Command::Stage(stage));
+    }
+
+    /// Shows a text of one or more lines; false when there are so many under way that this one
+    /// was left out. Never waits.
+    pub fn message(&self, text: String) -> bool {
+        self.commands.try_send(Command::Message(text)).is_ok()
+    }
+
+    /// Adds the cores' last windows and ends the thread.
+    ///
+    /// # Errors
+    /// When the thread panicked.
+    pub fn finish(self, last: Vec<Window>) -> Result<Summary, ReporterGone> {
+        let _ = self.commands.send(Command::Finish(last));
+        drop(self.commands);
+        self.thread.join().map_err(|_| ReporterGone)
+    }
+}
+
+/// The reporter thread ended by a panic; its message is on stderr.
+#[derive(Debug)]
+pub struct ReporterGone;
+
+impl std::fmt::Display for ReporterGone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the reporter thread panicked: there is no result")
+    }
+}
+
+impl std::error::Error for ReporterGone {}
+
+/// What the thread owns.
+struct Work {
+    sources: Vec<WindowSource>,
+    aggregator: Aggregator,
+    /// Gone after its first error.
+    observer: Option<Box<dyn Observer>>,
+    stage: Stage,
+    began: Option<Instant>,
+}
+
+impl Work {
+    fn run(mut self, inbox: &Receiver<Command>) -> Summary {
+        let mut due = Instant::now() + POLL;
+        loop {
+            match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(Command::Begin(t0)) => {
+                    self.began = Some(t0);
+                    self.stage = Stage::Running;
+                }
+                Ok(Command::Stage(stage)) => self.stage = stage,
+                Ok(Command::Message(text)) => self.tell(|observer| observer.message(&text)),
+                Ok(Command::Finish(last)) => return self.finish(&last),
+                Err(RecvTimeoutError::Timeout) => {
+                    due = Instant::now() + POLL;
+                    self.poll();
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.finish(&[]),
+            }
+        }
+    }
+
+    fn poll(&mut self) {
+        self.drain();
+        let elapsed = self.began.map(|t0| t0.elapsed()).unwrap_or_default();
+        let late = elapsed.as_secs().saturating_sub(LATE_S);
+        while let Some(second) = self.aggregator.take_late(late) {
+            self.show(&second);
+        }
+        let stage = self.stage;
+        self.tell(|observer| observer.tick(stage, elapsed));
+    }
+
+    fn drain(&mut self) {
+        for source in &mut self.sources {
+            while let Some(window) = source.pop() {
+                self.aggregator.add(&window);
+                source.give_back(window);
+            }
+        }
+    }
+
+    fn finish(mut self, last: &[Window]) -> Summary {
+        self.drain();
+        for window in last {
+            self.aggregator.add(window);
+        }
+        while let Some(second) = self.aggregator.take_rest() {
+            self.show(&second);
+        }
+        self.tell(|observer| observer.end());
+        self.aggregator.summary()
+    }
+
+    fn show(&mut self, second: &Second) {
+        let Work {
+            aggregator,
+            observer,
+            ..
+        } = self;
+        if let Some(listening) = observer
+            && listening.second(second, aggregator.counts()).is_err()
+        {
+            *observer = None;
+        }
+    }
+
+    fn tell(&mut self, what: impl FnOnce(&mut dyn Observer) -> std::io::Result<()>) {
+        if let Some(observer) = &mut self.observer
+            && what(observer.as_mut()).is_err()
+        {
+            self.observer = None;
+        }
+    }
+}

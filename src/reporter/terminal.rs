@@ -1,0 +1,149 @@
+//! The two observers: a view painted in place, and a line per second.
+
+use crate::render::flow::Style;
+use crate::render::live::{self, Size, Stage, View};
+use crate::render::outline::Outline;
+use crate::render::{format, line};
+use crate::reporter::Observer;
+use stats::Second;
+use stats::second::Counts;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// A terminal: where to write, and how large it is right now.
+pub struct Terminal {
+    /// Takes each change of the view in one `write_all`.
+    pub output: Box<dyn Write + Send>,
+    /// Asked before every painting, since terminals change size.
+    pub size: Box<dyn Fn() -> Size + Send>,
+    /// With colours or without.
+    pub style: Style,
+}
+
+/// Paints the live view in place.
+pub struct LiveView {
+    terminal: Terminal,
+    outline: Outline,
+    /// Lines now above the cursor that belong to the view.
+    painted: Vec<String>,
+    second: Option<Second>,
+    so_far: Counts,
+    stage: Stage,
+    elapsed: Duration,
+}
+
+impl LiveView {
+    /// Nothing is written before the first call of the reporter.
+    pub fn new(terminal: Terminal, outline: Outline) -> Self {
+        LiveView {
+            terminal,
+            outline,
+            painted: Vec::new(),
+            second: None,
+            so_far: Counts::default(),
+            stage: Stage::Starting,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    fn paint(&mut self) -> io::Result<()> {
+        let view = View {
+            outline: &self.outline,
+            stage: self.stage,
+            elapsed: self.elapsed,
+            second: self.second.as_ref(),
+            so_far: &self.so_far,
+        };
+        let frame = live::frame(&view, (self.terminal.size)(), self.terminal.style);
+        if frame != self.painted {
+            self.write(&live::repaint(self.painted.len(), &frame))?;
+            self.painted = frame;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.terminal.output.write_all(text.as_bytes())?;
+        self.terminal.output.flush()
+    }
+}
+
+impl Observer for LiveView {
+    fn second(&mut self, second: &Second, so_far: &Counts) -> io::Result<()> {
+        self.second = Some(second.clone());
+        self.so_far = so_far.clone();
+        Ok(())
+    }
+
+    fn tick(&mut self, stage: Stage, elapsed: Duration) -> io::Result<()> {
+        self.stage = stage;
+        self.elapsed = elapsed;
+        self.paint()
+    }
+
+    fn message(&mut self, text: &str) -> io::Result<()> {
+        // the message takes the place of the view, which is painted again below it
+        let lines = format::escape_lines(text);
+        let above = live::repaint(self.painted.len(), &lines);
+        let view = std::mem::take(&mut self.painted);
+        self.write(&(above + &live::repaint(0, &view)))?;
+        self.painted = view;
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        // the summary follows, in the place of the view
+        if !self.painted.is_empty() {
+            let wipe = live::repaint(self.painted.len(), &[]);
+            self.painted.clear();
+            self.write(&wipe)?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints one line per second.
+pub struct LinePrinter {
+    output: Box<dyn Write + Send>,
+    stage: Stage,
+}
+
+impl LinePrinter {
+    /// Writes a line at a time.
+    pub fn new(output: Box<dyn Write + Send>) -> Self {
+        LinePrinter {
+            output,
+            stage: Stage::Starting,
+        }
+    }
+
+    fn print(&mut self, line: &str) -> io::Result<()> {
+        self.output.write_all(format!("{line}\n").as_bytes())?;
+        self.output.flush()
+    }
+}
+
+impl Observer for LinePrinter {
+    fn second(&mut self, second: &Second, _so_far: &Counts) -> io::Result<()> {
+        self.print(&line::render(second))
+    }
+
+    fn tick(&mut self, stage: Stage, _elapsed: Duration) -> io::Result<()> {
+        let changed = std::mem::replace(&mut self.stage, stage) != stage;
+        match stage {
+            Stage::Draining if changed => self.print("draining: no new arrivals"),
+            Stage::Stopping if changed => self.print("stopping"),
+            _ => Ok(()),
+        }
+    }
+
+    fn message(&mut self, text: &str) -> io::Result<()> {
+        format::escape_lines(text)
+            .iter()
+            .try_for_each(|line| self.print(line))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! The integration tests of the root package, one program.
+
+mod tidy;
