@@ -11,7 +11,6 @@ mod target;
 pub use exit::Exit;
 
 use crate::cli::{Arguments, Command};
-use exit::Failure;
 
 /// Does what was asked and tells how to exit; errors are told on stderr.
 pub fn execute(arguments: Arguments) -> Exit {

@@ -93,18 +93,18 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// Something per second: whole from 100 on, one decimal below.
+/// Something per second: whole from 100 on, at most one decimal below.
 pub fn per_second(n: u64, seconds: f64) -> String {
     let rate = if seconds > 0.0 {
         n as f64 / seconds
     } else {
         0.0
     };
-    if rate >= 99.95 || n == 0 {
-        count(rate.round() as u64)
-    } else {
-        format!("{rate:.1}")
+    if rate >= 99.95 {
+        return count(rate.round() as u64);
     }
+    let text = format!("{rate:.1}");
+    text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
 }
 
 /// Bytes with a binary unit, three digits: `512 B`, `1.50 KiB`, `12.3 MiB`.

@@ -233,7 +233,8 @@ impl Row {
             entry.turn_max_us = entry.turn_max_us.max(window.turn_max_ns / 1_000);
             entry.generator_limited |= window.limited;
         }
-        entry.busy_share = share(busy_ns, total_ns) as f32;
+        // four decimals: a share is shown, not calculated with
+        entry.busy_share = ((share(busy_ns, total_ns) * 1e4).round() / 1e4) as f32;
         self.second.generator_limited |= entry.generator_limited;
         if windows.iter().any(|w| w.first < self.second.time_s) {
             self.second.late.push(core);

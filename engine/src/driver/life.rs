@@ -165,6 +165,8 @@ impl Driver {
         }
         self.schedule.cancel();
         self.abandon_users();
+        let begun = self.window_end.0 - WINDOW.as_nanos() as u64;
+        self.account_processor(self.now.since(Moment(begun)));
         Ok(())
     }
 
@@ -194,16 +196,18 @@ impl Driver {
         }
         let since = self.now.since(self.shared.start.get());
         let next = since / WINDOW.as_nanos() as u64;
-        let cpu_ns = thread_cpu_ns();
-        let used = cpu_ns - self.cpu_ns;
-        let wall = (next - self.window) * WINDOW.as_nanos() as u64;
-        self.cpu_ns = cpu_ns;
-        self.shared.record(|recorder| {
-            recorder.processor(used, wall);
-            recorder.roll(next);
-        });
+        self.account_processor((next - self.window) * WINDOW.as_nanos() as u64);
+        self.shared.record(|recorder| recorder.roll(next));
         self.window = next;
         self.window_end = self.shared.start.get().after(WINDOW * (next as u32 + 1));
+    }
+
+    /// Records how much of the last `wall_ns` this core's thread worked.
+    fn account_processor(&mut self, wall_ns: u64) {
+        let cpu_ns = thread_cpu_ns();
+        let used = cpu_ns - self.cpu_ns;
+        self.cpu_ns = cpu_ns;
+        self.shared.record(|recorder| recorder.processor(used, wall_ns));
     }
 
     /// Lets the last connections close.

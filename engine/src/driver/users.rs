@@ -166,7 +166,9 @@ impl Driver {
         let begun = self.shared.start.get();
         let until = start.until.map_or(Moment::NEVER, |until| begun.after(until));
         let slot = self.users.take(start.load, start.number, Stage::OnStart, !open);
-        self.admit(slot, start.load, start.number, until, begun.after(start.due));
+        if !self.admit(slot, start.load, start.number, until, begun.after(start.due)) {
+            return;
+        }
         self.count_users();
         let step = if self.script.hooks().on_start {
             self.run(slot, Stage::OnStart, Entry::OnStart)
@@ -179,14 +181,25 @@ impl Driver {
     /// Starts the user that runs `setup` or `teardown`.
     pub(super) fn start_hook(&mut self, entry: Entry) {
         let slot = self.users.take(NO_LOAD, 0, Stage::Hook, false);
-        self.admit(slot, NO_LOAD, 0, Moment::NEVER, self.now);
         self.hook_end = None;
+        if !self.admit(slot, NO_LOAD, 0, Moment::NEVER, self.now) {
+            let message = "the script's state took no user".to_owned();
+            self.hook_end = Some(Err(ScriptError { message, traceback: String::new() }));
+            return;
+        }
         let step = self.run(slot, Stage::Hook, entry);
         self.follow(slot, step);
     }
 
-    /// Makes the user known to the script.
-    fn admit(&mut self, slot: u32, load: usize, number: u64, until: Moment, due: Moment) {
+    /// Makes the user known to the script; false when that failed and the user is gone.
+    fn admit(
+        &mut self,
+        slot: u32,
+        load: usize,
+        number: u64,
+        until: Moment,
+        due: Moment,
+    ) -> bool {
         let mut actors = self.shared.actors.borrow_mut();
         if actors.len() <= slot as usize {
             actors.resize_with(slot as usize + 1, Actor::default);
@@ -196,7 +209,12 @@ impl Driver {
         let transactions = std::mem::take(&mut actor.transactions);
         *actor = Actor { number, load, until, due, drawn: 0, transactions };
         drop(actors);
-        self.script.attach(slot, number);
+        let Err(error) = self.script.attach(slot, number) else { return true };
+        let error = ScriptError { message: error.to_string(), traceback: String::new() };
+        self.tell_error(slot, "(no scenario yet)".to_owned(), &error);
+        self.shared.record(Recorder::iteration_failed);
+        self.dismiss(slot);
+        false
     }
 
     fn run(&mut self, slot: u32, stage: Stage, entry: Entry) -> Step {

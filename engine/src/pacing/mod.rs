@@ -9,7 +9,7 @@ mod closed;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arrivals::{Arrival, Arrivals};
+pub(crate) use arrivals::Arrivals;
 pub(crate) use closed::{Stay, stays};
 
 use config::random;

@@ -1,1 +1,127 @@
-//! The same work for any number of cores.
+//! The same work for any number of cores, at the right times.
+
+use super::*;
+use config::{Arrivals as Spacing, Curve};
+use proptest::prelude::*;
+use std::time::Duration;
+
+fn curve(phases: &[(u64, f64, f64)]) -> Curve {
+    let phases: Vec<_> =
+        phases.iter().map(|&(s, from, to)| (Duration::from_secs(s), from, to)).collect();
+    Curve::new(&phases).unwrap()
+}
+
+/// All arrivals of a run over `cores` cores, by number.
+fn union(rate: &Curve, spacing: Spacing, seed: u64, cores: u32) -> Vec<(u64, Duration)> {
+    let mut all: Vec<(u64, Duration)> = (0..cores)
+        .flat_map(|core| {
+            let share = Share { core, cores };
+            let one = Arrivals::new(rate.clone(), spacing, seed, 0, share).collect::<Vec<_>>();
+            assert!(one.is_sorted_by_key(|arrival| arrival.due), "in the order of time");
+            assert!(one.iter().all(|arrival| share.owns(arrival.number)), "only its own");
+            one
+        })
+        .map(|arrival| (arrival.number, arrival.due))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn even_arrivals_are_evenly_spaced_and_complete() {
+    let all = union(&curve(&[(60, 1000.0, 1000.0)]), Spacing::Even, 1, 2);
+    assert_eq!(all.len(), 60_000);
+    for (k, (number, due)) in all.iter().enumerate() {
+        assert_eq!((*number, *due), (k as u64, Duration::from_millis(k as u64)));
+    }
+}
+
+#[test]
+fn poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() {
+    let all = union(&curve(&[(100, 500.0, 500.0)]), Spacing::Poisson, 7, 2);
+    // 50 000 expected, standard deviation 224: five of them.
+    assert!((48_880..51_120).contains(&all.len()), "{}", all.len());
+    let mut times: Vec<f64> = all.iter().map(|(_, due)| due.as_secs_f64()).collect();
+    times.sort_by(f64::total_cmp);
+    let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+    let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+    let variation = variance.sqrt() / mean;
+    // Standard error of an exponential's coefficient of variation is 1/sqrt(n) = 0.0045.
+    assert!((0.97..1.03).contains(&variation), "{variation}");
+}
+
+#[test]
+fn another_seed_gives_other_arrivals() {
+    let rate = curve(&[(5, 100.0, 100.0)]);
+    assert_ne!(union(&rate, Spacing::Poisson, 1, 1), union(&rate, Spacing::Poisson, 2, 1));
+}
+
+#[test]
+fn closed_users_come_with_the_ramp_and_go_with_it() {
+    let users = curve(&[(10, 0.0, 10.0), (10, 10.0, 0.0)]);
+    let all = stays(&users, Share { core: 0, cores: 1 });
+    assert_eq!(all.len(), 10);
+    for stay in &all {
+        let number = stay.number as f64;
+        assert!((stay.from.as_secs_f64() - number).abs() < 1e-6, "{stay:?}");
+        assert!((stay.until.as_secs_f64() - (20.0 - number)).abs() < 1e-6, "{stay:?}");
+    }
+}
+
+#[test]
+fn weights_are_kept_in_proportion() {
+    let count = (0..100_000).filter(|&k| choose(3, 0, k, &[7.0, 3.0]) == 0).count();
+    // Binomial, standard deviation 145: five of them.
+    assert!((69_275..70_725).contains(&count), "{count}");
+}
+
+#[test]
+fn parts_of_a_cap_add_up() {
+    for whole in [0, 1, 7, 50, 1_000] {
+        for cores in 1..9 {
+            let parts = (0..cores).map(|core| Share { core, cores }.part(whole));
+            assert_eq!(parts.sum::<u32>(), whole);
+        }
+    }
+}
+
+#[test]
+fn streams_do_not_meet() {
+    let purposes = [Purpose::Gaps, Purpose::Choice, Purpose::User];
+    let mut keys = std::collections::HashSet::new();
+    for purpose in purposes {
+        for load in [0, 1, 0xfff] {
+            for item in [0, 1, 1023, 1 << 40] {
+                assert!(keys.insert(stream(purpose, load, item)));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(11), ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_number_of_cores_gives_the_same_arrivals(
+        seed in any::<u64>(),
+        poisson in any::<bool>(),
+        from in 0.0..400.0f64,
+        to in 1.0..400.0f64,
+        cores in 2..7u32,
+    ) {
+        let rate = curve(&[(3, from, to), (2, to, to)]);
+        let spacing = if poisson { Spacing::Poisson } else { Spacing::Even };
+        prop_assert_eq!(union(&rate, spacing, seed, 1), union(&rate, spacing, seed, cores));
+    }
+
+    #[test]
+    fn any_number_of_cores_gives_the_same_users(users in 1..3_000u32, cores in 2..7u32) {
+        let users = curve(&[(4, 0.0, f64::from(users)), (2, f64::from(users), f64::from(users))]);
+        let mut split: Vec<Stay> =
+            (0..cores).flat_map(|core| stays(&users, Share { core, cores })).collect();
+        split.sort_by_key(|stay| (stay.from, stay.number));
+        prop_assert_eq!(stays(&users, Share { core: 0, cores: 1 }), split);
+    }
+}

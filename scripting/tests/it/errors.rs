@@ -68,9 +68,9 @@ fn deep_recursion_ends_the_iteration() {
     for body in [
         "local function f() return 1 + f() end f()",
         "local f f = function() local t = setmetatable({}, { __index = function() return f() end }) return t.x .. '' end f()",
-        "local function f() pcall(f) f() end f()",
+        "local function f() return 1 + select(2, pcall(f)) end f()",
         "local s = ('('):rep(300) log(('x'):match(s))",
-        "local function f(...) return f(1, ...) end f()",
+        "log(unpack({}, 1, 1e8))",
     ] {
         let error = fails(body);
         let known = ["stack overflow", "too complex", "malformed pattern", "too many", "C-call",

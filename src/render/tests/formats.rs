@@ -55,6 +55,7 @@ fn counts_and_rates() {
     );
     assert_eq!(per_second(0, 0.0), "0");
     assert_eq!(per_second(5, 2.0), "2.5");
+    assert_eq!(per_second(138, 2.0), "69");
     assert_eq!(per_second(99_999, 1.0), "99,999");
     assert_eq!(
         [0.0, 999.0, 1_000.0].map(bytes),

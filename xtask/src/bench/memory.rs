@@ -29,8 +29,8 @@ const USERS_MANY: u64 = 10_000;
 const BYTES_PER_USER_MAX: f64 = 10.0 * 1024.0;
 /// Growth of resident memory from one wave's end to the next's, wanted.
 const GROWTH_MAX: f64 = 0.02;
-/// How long a wave lasts, and the pause after it: users sleep for 2 s at most, so all are gone
-/// well before the pause ends.
+/// How long a wave lasts, and the pause after it, in which one user stays: users sleep for 2 s at
+/// most, so the others are gone well before the pause ends.
 const WAVE_S: u64 = 8;
 const PAUSE_S: u64 = 6;
 /// Memory is sampled this often.
@@ -160,7 +160,7 @@ impl Bench<'_> {
 
     /// Resident bytes at the end of each of the pauses after two equal waves of users.
     fn waves(&self) -> Result<(u64, u64), Failure> {
-        let wave = [(USERS_MANY, WAVE_S), (0, PAUSE_S)];
+        let wave = [(USERS_MANY, WAVE_S), (1, PAUSE_S)];
         let process = self.start(&[wave, wave].concat())?;
         let end_of = |wave: u64| {
             let end = (WAVE_S + PAUSE_S) * wave;

@@ -1,0 +1,137 @@
+//! `mistress check`: one user, once per scenario, and everything it did.
+
+mod once;
+mod trace;
+
+use super::console::{self, Stream};
+use super::exit::{Exit, Failure};
+use super::prepare::{self, Cpus, Loaded};
+use crate::cli::CheckArguments;
+use crate::render::flow::{Paint, Style};
+use crate::render::format;
+use anyhow::anyhow;
+use config::{Arrivals, Cores, Curve, Load, Model, Plan, Weighted};
+use once::Done;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The one user may take this long: a script that waits for minutes is checked all the same.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// One arrival, at the start: 1000/s for 1 ms.
+const ONE_ARRIVAL: (Duration, f64, f64) = (Duration::from_millis(1), 1_000.0, 1_000.0);
+
+/// Runs each scenario once and prints what it does.
+///
+/// # Errors
+/// Whatever keeps it from beginning.
+pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
+    let plan = prepare::plan(&arguments.profile, &arguments.changes)?;
+    let names = match &arguments.scenario {
+        Some(name) => vec![name.clone()],
+        None => scenario_names(&plan),
+    };
+    let allowed = engine::allowed_cpus();
+    let cpus = Cpus::choose(&Cores::Count(1), &plan.target, &allowed)?;
+    engine::raise_open_files();
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
+    let loaded = Loaded::start(&plan, &cpus)?;
+    let style = Stream::Out.style(arguments.no_color);
+    let file = format::escape(&arguments.profile.display().to_string());
+    Stream::Out.print(&format!("{file} → {}\n", format::escape(&loaded.label)));
+    let mut well = true;
+    for (place, name) in names.iter().enumerate() {
+        let head = format!("scenario {}", format::escape(name));
+        Stream::Out.print(&format!("\n{}\n", style.apply(Paint::Strong, &head)));
+        let one = Arc::new(one_user(&plan, &names, place)?);
+        let done = once::once(one, &loaded.origin, cpus.load[0], &mut signals, style)?;
+        Stream::Out.print(&closing(&done, style));
+        well &= done.is_well();
+        if let Some(error) = done.error {
+            console::complain(&Failure::failed(error));
+        }
+        match done.signal {
+            Some(SIGTERM) => return Ok(Exit::Terminated),
+            Some(_) => return Ok(Exit::Interrupted),
+            None => {}
+        }
+    }
+    Ok(if well { Exit::Done } else { Exit::Failed })
+}
+
+/// The scenarios of a plan, each once.
+fn scenario_names(plan: &Plan) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for scenario in plan.loads.iter().flat_map(|load| &load.scenarios) {
+        if !names.contains(&scenario.name) {
+            names.push(scenario.name.clone());
+        }
+    }
+    names
+}
+
+/// The plan with one user that runs scenario `chosen` of `names` once.
+fn one_user(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Failure> {
+    let rate = Curve::new(&[ONE_ARRIVAL]).ok_or_else(|| Failure::failed(anyhow!("no curve")))?;
+    // The others are there so that a name that the script does not have is found before the first
+    // request of all. Beside 1 their weight is lost in rounding: the sum is 1, and never theirs.
+    let weighted = |name: &String, weight| Weighted { name: name.clone(), weight };
+    let others = names.iter().filter(|name| **name != names[chosen]);
+    let others = others.map(|name| weighted(name, f64::MIN_POSITIVE));
+    let scenarios = std::iter::once(weighted(&names[chosen], 1.0)).chain(others).collect();
+    let model = Model::Open { arrivals: Arrivals::Even, rate, users_max: Some(1) };
+    let mut plan = plan.clone();
+    plan.loads = vec![Load { scenarios, model }];
+    plan.drain = PATIENCE;
+    Ok(plan)
+}
+
+/// How a scenario ended, and its checks.
+fn closing(done: &Done, style: Style) -> String {
+    let mut text = String::new();
+    for check in &done.summary.checks {
+        let name = format::escape(&check.name);
+        let (passed, failed) = (check.passed, check.failed);
+        let times = if passed + failed > 1 { format!("  ({passed} of {})", passed + failed) } else { String::new() };
+        let line = match failed {
+            0 => style.apply(Paint::Good, &format!("  check passed  {name}{times}")),
+            _ => style.apply(Paint::Bad, &format!("  check FAILED  {name}{times}")),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let counts = &done.summary.totals.counts;
+    let requests = format!(
+        "{} {}, {} failed",
+        counts.sent,
+        if counts.sent == 1 { "request" } else { "requests" },
+        counts.failed
+    );
+    let (paint, word) = if done.is_well() { (Paint::Good, "ok") } else { (Paint::Bad, "NOT OK") };
+    text.push_str(&format!("{}  {requests}\n", style.apply(paint, word)));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROFILE: &str = "[run]\nscript = \"Cargo.toml\"\ntarget = \"builtin\"\n\
+        [[load]]\nmodel = \"open\"\nscenarios = { a = 7, b = 3 }\nphases = [{ rate = \"9/s\", for = \"9s\" }]\n\
+        [[load]]\nmodel = \"closed\"\nscenarios = { b = 1, c = 1 }\nphases = [{ users = 2, for = \"9s\" }]\n";
+
+    #[test]
+    fn one_user_arrives_and_runs_the_scenario_chosen() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("x.toml");
+        let plan = config::parse(PROFILE, &file).unwrap();
+        let names = scenario_names(&plan);
+        assert_eq!(names, ["a", "b", "c"]);
+        let one = one_user(&plan, &names, 1).unwrap();
+        let load = &one.loads[0];
+        assert_eq!(load.model.curve().total(), 1.0);
+        let order: Vec<&str> = load.scenarios.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(order, ["b", "a", "c"]);
+        assert_eq!(load.scenarios.iter().map(|s| s.weight).sum::<f64>(), 1.0);
+    }
+}

@@ -1,0 +1,171 @@
+//! What a user did, as text.
+
+use crate::render::flow::{Paint, Style};
+use crate::render::format;
+use engine::{Event, Exchange};
+
+/// Bytes of a body that are shown.
+const BODY_SHOWN: usize = 1_024;
+
+/// An event as indented lines.
+pub fn event(event: &Event, style: Style) -> String {
+    match event {
+        Event::Log { text, .. } => {
+            indented(&format!("log: {text}"), |line| style.apply(Paint::Strong, line))
+        }
+        Event::ScriptError { scenario, text, .. } => {
+            let text = format!("script error in {scenario}: {text}");
+            indented(&text, |line| style.apply(Paint::Bad, line))
+        }
+        Event::Stuck { scenario, since, .. } => {
+            let seconds = since.as_secs();
+            let text = format!("stuck for {seconds} s in {scenario}: it computes without waiting");
+            indented(&text, |line| style.apply(Paint::Warn, line))
+        }
+        Event::Exchange(exchange) => self::exchange(exchange, style),
+    }
+}
+
+fn exchange(exchange: &Exchange, style: Style) -> String {
+    let name = style.apply(Paint::Strong, &format::escape(&exchange.name));
+    let time = format::time_us(exchange.latency.as_micros() as u64);
+    let end = match (exchange.failure, exchange.status) {
+        (None, status) => style.apply(Paint::Good, &format!("{status} ok")),
+        (Some(kind), 0) => style.apply(Paint::Bad, &format!("FAILED {kind}")),
+        (Some(kind), status) => style.apply(Paint::Bad, &format!("{status} FAILED {kind}")),
+    };
+    let mut text = format!("  {name}  {end}  {time}\n");
+    let faint = |line: &str| style.apply(Paint::Faint, line);
+    let (head, body) = split(&exchange.request);
+    text += &prefixed("    > ", head, faint);
+    text += &prefixed("    >   ", &shown(body), str::to_owned);
+    text += &prefixed("    < ", &readable(&exchange.head), faint);
+    text += &prefixed("    <   ", &shown(&exchange.body), str::to_owned);
+    text
+}
+
+/// Head and body of a request.
+fn split(request: &[u8]) -> (&str, &[u8]) {
+    let end = request.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    let end = end.map_or(request.len(), |end| end + 4);
+    // the engine encoded the head; it lets nothing but text in
+    (std::str::from_utf8(&request[..end]).unwrap_or("(not text)"), &request[end..])
+}
+
+/// The beginning of a body, and how much is left out.
+fn shown(body: &[u8]) -> String {
+    let kept = &body[..body.len().min(BODY_SHOWN)];
+    // a character that the cut goes through is left out whole
+    let kept = match std::str::from_utf8(kept) {
+        Err(error) if error.error_len().is_none() && kept.len() < body.len() => {
+            &kept[..error.valid_up_to()]
+        }
+        _ => kept,
+    };
+    let mut text = readable(kept);
+    let rest = body.len() - kept.len();
+    if rest > 0 {
+        text += &format!("\n… {} more bytes", format::count(rest as u64));
+    }
+    text
+}
+
+/// Bytes as text; those that are none as `\xff`.
+fn readable(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+fn indented(text: &str, paint: impl Fn(&str) -> String) -> String {
+    prefixed("  ", text, paint)
+}
+
+/// The lines of a text that are not empty at its end, each safe for a terminal.
+fn prefixed(prefix: &str, text: &str, paint: impl Fn(&str) -> String) -> String {
+    let lines = format::escape_lines(text.trim_end_matches(['\r', '\n']));
+    lines.iter().map(|line| format!("{prefix}{}\n", paint(line))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn check(told: Event, expected: &[&str]) {
+        let text = event(&told, Style::Plain);
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+
+    fn exchange_of(request: &[u8], head: &[u8], body: &[u8]) -> Exchange {
+        Exchange {
+            name: "GET /\x1b[2J".into(),
+            request: request.to_vec(),
+            head: head.to_vec(),
+            body: body.to_vec(),
+            status: 200,
+            failure: None,
+            latency: Duration::from_micros(1_230),
+        }
+    }
+
+    #[test]
+    fn a_request_and_its_reply() {
+        let exchange = exchange_of(
+            b"POST / HTTP/1.1\r\nHost: h\r\n\r\nsent \xff\x00",
+            b"HTTP/1.1 200 OK\r\nX: 1\r\n\r\n",
+            b"a\r\n\tb\x1b[31m\n\n",
+        );
+        check(
+            Event::Exchange(Box::new(exchange)),
+            &[
+                "  GET /\\u{1b}[2J  200 ok  1.23ms",
+                "    > POST / HTTP/1.1",
+                "    > Host: h",
+                "    >   sent \\xff\\u{0}",
+                "    < HTTP/1.1 200 OK",
+                "    < X: 1",
+                "    <   a",
+                "    <       b\\u{1b}[31m",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_request_without_a_reply() {
+        let mut exchange = exchange_of(b"GET / HTTP/1.1\r\n\r\n", b"", b"");
+        (exchange.status, exchange.failure) = (0, Some("refused"));
+        exchange.name = "home".into();
+        check(
+            Event::Exchange(Box::new(exchange)),
+            &["  home  FAILED refused  1.23ms", "    > GET / HTTP/1.1"],
+        );
+    }
+
+    #[test]
+    fn a_long_body_is_cut_between_characters() {
+        let body = "x".repeat(BODY_SHOWN - 1) + "ü and more";
+        let text = shown(body.as_bytes());
+        assert_eq!(text, "x".repeat(BODY_SHOWN - 1) + "\n… 11 more bytes");
+        let exact = "y".repeat(BODY_SHOWN);
+        assert_eq!(shown(exact.as_bytes()), exact);
+        // what is no text from the start is shown by its codes, also at the cut
+        assert_eq!(shown(&[0xff, 0xc3]), "\\xff\\xc3");
+    }
+
+    #[test]
+    fn logs_and_errors() {
+        let error = Event::ScriptError {
+            scenario: "buy".into(),
+            user: 0,
+            text: "shop.lua:3: no\nstack".into(),
+        };
+        check(error, &["  script error in buy: shop.lua:3: no", "  stack"]);
+        check(Event::Log { user: None, text: "a\nb".into() }, &["  log: a", "  b"]);
+    }
+}

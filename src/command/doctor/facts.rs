@@ -1,0 +1,104 @@
+//! What the machine says of itself.
+
+use super::parse::{self, Ticks};
+use rustix::process::{Resource, getrlimit};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long the load of the cores is watched.
+const SAMPLE: Duration = Duration::from_millis(500);
+
+/// Everything that is judged; what cannot be found out is `None`.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Release of the kernel.
+    pub release: String,
+    /// The sysctl `kernel.io_uring_disabled`; kernels before 6.6 do not have it.
+    pub io_uring_disabled: Option<u64>,
+    /// Why a ring cannot be made.
+    pub ring_error: Option<String>,
+    /// Bytes of memory that may be locked; `None` is no limit.
+    pub locked_bytes: Option<u64>,
+    /// Whether limits on locked memory do not apply.
+    pub is_root: bool,
+    /// Open files, soft limit; `None` is no limit.
+    pub files_soft: Option<u64>,
+    /// Open files, hard limit; `None` is no limit.
+    pub files_hard: Option<u64>,
+    /// First and last local port.
+    pub ports: Option<(u64, u64)>,
+    /// The sysctl `net.ipv4.tcp_tw_reuse`.
+    pub tw_reuse: Option<u64>,
+    /// The sysctl `net.core.somaxconn`.
+    pub somaxconn: Option<u64>,
+    /// Processors that this process may use.
+    pub allowed: Vec<usize>,
+    /// Processors online.
+    pub online: usize,
+    /// What each processor did while it was watched.
+    pub ticks: BTreeMap<usize, Ticks>,
+    /// Processors' worth of time that the control group allows; `None` is no bound.
+    pub quota: Option<f64>,
+    /// Frequency governor by processor.
+    pub governors: BTreeMap<usize, String>,
+    /// What the kernel tells the time by.
+    pub clock: Option<String>,
+}
+
+impl Facts {
+    /// Asks the machine this program runs on; takes half a second.
+    pub fn gather() -> Facts {
+        let before = read("/proc/stat").map(|text| parse::ticks(&text)).unwrap_or_default();
+        std::thread::sleep(SAMPLE);
+        let after = read("/proc/stat").map(|text| parse::ticks(&text)).unwrap_or_default();
+        let since = |(cpu, now): (&usize, &Ticks)| Some((*cpu, now.since(*before.get(cpu)?)));
+        let allowed = engine::allowed_cpus();
+        let governors = allowed.iter().filter_map(|cpu| {
+            let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
+            Some((*cpu, read(&path)?.trim().to_owned()))
+        });
+        let files = getrlimit(Resource::Nofile);
+        Facts {
+            release: rustix::system::uname().release().to_string_lossy().into_owned(),
+            io_uring_disabled: number("/proc/sys/kernel/io_uring_disabled"),
+            ring_error: engine::try_ring().err().map(|error| error.to_string()),
+            locked_bytes: getrlimit(Resource::Memlock).current,
+            is_root: rustix::process::geteuid().is_root(),
+            files_soft: files.current,
+            files_hard: files.maximum,
+            ports: read("/proc/sys/net/ipv4/ip_local_port_range")
+                .and_then(|text| parse::range(&text)),
+            tw_reuse: number("/proc/sys/net/ipv4/tcp_tw_reuse"),
+            somaxconn: number("/proc/sys/net/core/somaxconn"),
+            online: after.len(),
+            ticks: after.iter().filter_map(since).collect(),
+            quota: quota(),
+            governors: governors.collect(),
+            clock: read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+                .map(|text| text.trim().to_owned()),
+            allowed,
+        }
+    }
+}
+
+fn read(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+fn number(path: &str) -> Option<u64> {
+    parse::number(&read(path)?)
+}
+
+/// The tightest bound of this process's control group and those around it.
+fn quota() -> Option<f64> {
+    let text = read("/proc/self/cgroup")?;
+    let group = parse::control_group(&text)?;
+    let root = Path::new("/sys/fs/cgroup");
+    let folder = root.join(group);
+    let groups = folder.ancestors().take_while(|folder| folder.starts_with(root));
+    groups
+        .filter_map(|folder| parse::quota(&fs::read_to_string(folder.join("cpu.max")).ok()?))
+        .min_by(f64::total_cmp)
+}

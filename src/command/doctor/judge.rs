@@ -1,0 +1,287 @@
+//! What the facts mean for a load generator, and what to change.
+
+use super::facts::Facts;
+use super::parse;
+use crate::command::prepare;
+use crate::render::format::{bytes, count, percent};
+
+/// The first kernel whose io_uring has all that the engine uses.
+const KERNEL_MIN: (u32, u32) = (6, 1);
+/// Locked memory without which an executor cannot be made.
+const LOCKED_MIN: u64 = 512 << 10;
+/// Locked memory per core that is enough in any case.
+const LOCKED_PER_CORE: u64 = 1 << 20;
+/// Open files below which a run of any size is out of the question.
+const FILES_MIN: u64 = 256;
+/// Open files that are enough for most plans.
+const FILES_GOOD: u64 = 20_000;
+/// Seconds that a closed connection keeps its port: TIME-WAIT of Linux.
+const TIME_WAIT_S: u64 = 60;
+/// Connections waiting to be accepted by the built-in target.
+const BACKLOG_GOOD: u64 = 1_024;
+/// Another program's use of a core that disturbs measurements.
+const BUSY_WARN: f64 = 0.1;
+/// Time taken by the hypervisor that disturbs measurements.
+const STEAL_WARN: f64 = 0.01;
+/// Cores listed one by one.
+const CORES_LISTED: usize = 16;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// As it should be.
+    Ok,
+    /// It limits or disturbs.
+    Warn,
+    /// A run would fail.
+    Fail,
+}
+
+/// One thing looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub grade: Grade,
+    /// What was looked at.
+    pub subject: &'static str,
+    /// What was found.
+    pub found: String,
+    /// What to do.
+    pub advice: Option<String>,
+}
+
+impl Finding {
+    fn ok(subject: &'static str, found: String) -> Finding {
+        Finding { grade: Grade::Ok, subject, found, advice: None }
+    }
+
+    fn bad(grade: Grade, subject: &'static str, found: String, advice: &str) -> Finding {
+        Finding { grade, subject, found, advice: Some(advice.to_owned()) }
+    }
+}
+
+/// Judges everything, the most basic first.
+pub fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut findings = vec![
+        kernel(facts),
+        io_uring(facts),
+        locked_memory(facts),
+        open_files(facts),
+        ports(facts),
+        backlog(facts),
+        cores(facts),
+    ];
+    findings.push(load(facts));
+    findings.push(steal(facts));
+    findings.push(governor(facts));
+    findings.extend(clock(facts));
+    findings
+}
+
+fn kernel(facts: &Facts) -> Finding {
+    let (major, minor) = KERNEL_MIN;
+    let found = format!("Linux {}", facts.release);
+    let advice = format!("use Linux {major}.{minor} or later");
+    match parse::release(&facts.release) {
+        Some(release) if release >= KERNEL_MIN => Finding::ok("kernel", found),
+        Some(_) => Finding::bad(Grade::Fail, "kernel", found, &advice),
+        None => Finding::bad(Grade::Warn, "kernel", found, &advice),
+    }
+}
+
+fn io_uring(facts: &Facts) -> Finding {
+    let Some(error) = &facts.ring_error else {
+        return Finding::ok("io_uring", "a ring can be made".into());
+    };
+    let advice = match facts.io_uring_disabled {
+        Some(2) => "sysctl -w kernel.io_uring_disabled=0".to_owned(),
+        Some(1) => "sysctl -w kernel.io_uring_disabled=0, or join the group of \
+                    kernel.io_uring_group"
+            .to_owned(),
+        // the error names what helps
+        _ => return Finding { advice: None, ..Finding::bad(Grade::Fail, "io_uring", error.clone(), "") },
+    };
+    Finding::bad(Grade::Fail, "io_uring", error.clone(), &advice)
+}
+
+fn locked_memory(facts: &Facts) -> Finding {
+    let subject = "memlock";
+    let Some(limit) = facts.locked_bytes else {
+        return Finding::ok(subject, "no limit on locked memory".into());
+    };
+    let found = format!("{} of memory may be locked", bytes(limit as f64));
+    if facts.is_root {
+        return Finding::ok(subject, format!("{found}; root is not bound by it"));
+    }
+    let enough = LOCKED_PER_CORE * facts.allowed.len() as u64;
+    let needed = bytes(enough as f64);
+    let advice = format!("raise it to {needed}: ulimit -l, or memlock in /etc/security/limits.conf");
+    match limit {
+        _ if limit < LOCKED_MIN => Finding::bad(Grade::Fail, subject, found, &advice),
+        _ if limit < enough => Finding::bad(Grade::Warn, subject, found, &advice),
+        _ => Finding::ok(subject, found),
+    }
+}
+
+fn open_files(facts: &Facts) -> Finding {
+    let subject = "open files";
+    let shown = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), count);
+    let found = format!(
+        "soft limit {}, hard limit {}; a run raises the soft one to the hard one",
+        shown(facts.files_soft),
+        shown(facts.files_hard)
+    );
+    let advice = "each connection needs one: raise nofile in /etc/security/limits.conf, or \
+                  LimitNOFILE of the service";
+    match facts.files_hard {
+        Some(hard) if hard < FILES_MIN => Finding::bad(Grade::Fail, subject, found, advice),
+        Some(hard) if hard < FILES_GOOD => Finding::bad(Grade::Warn, subject, found, advice),
+        _ => Finding::ok(subject, found),
+    }
+}
+
+/// A port serves one connection per address and port of the target, and rests in TIME-WAIT after
+/// it: 60 s, or 1 s when the kernel may take it again (`tcp_tw_reuse`).
+fn ports(facts: &Facts) -> Finding {
+    let subject = "ports";
+    let (Some((first, last)), Some(reuse)) = (facts.ports, facts.tw_reuse) else {
+        let found = "the range of local ports cannot be read".into();
+        return Finding { advice: None, ..Finding::bad(Grade::Warn, subject, found, "") };
+    };
+    let all = last - first + 1;
+    let rate = if reuse == 1 { all } else { all / TIME_WAIT_S };
+    let found = format!(
+        "{first}-{last}, tcp_tw_reuse {reuse}: {} connections at once and about {} new ones/s to \
+         one address of a target",
+        count(all),
+        count(rate)
+    );
+    let advice = "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\" net.ipv4.tcp_tw_reuse=1 \
+                  (connections that are kept alive need no new port)";
+    if reuse == 1 && all >= FILES_GOOD {
+        Finding::ok(subject, found)
+    } else {
+        Finding::bad(Grade::Warn, subject, found, advice)
+    }
+}
+
+fn backlog(facts: &Facts) -> Finding {
+    let subject = "somaxconn";
+    let Some(limit) = facts.somaxconn else {
+        return Finding::ok(subject, "cannot be read".into());
+    };
+    let found = format!("{limit} connections may wait for a server here, `mistress target` too");
+    if limit >= BACKLOG_GOOD {
+        return Finding::ok(subject, found);
+    }
+    Finding::bad(Grade::Warn, subject, found, "sysctl -w net.core.somaxconn=4096")
+}
+
+fn cores(facts: &Facts) -> Finding {
+    let subject = "cores";
+    let all = facts.allowed.len();
+    let listed = if all > CORES_LISTED {
+        String::new()
+    } else {
+        format!(" ({})", prepare::list(&facts.allowed))
+    };
+    let found = format!("{all} of {} may be used{listed}", facts.online.max(all));
+    match facts.quota {
+        Some(quota) if quota < all as f64 => Finding::bad(
+            Grade::Warn,
+            subject,
+            format!("{found}, but the control group stops them after {quota:.1} cores' time"),
+            "lift the quota (cpu.max; docker run --cpus): a stopped core sends late",
+        ),
+        _ if all == 1 => Finding::bad(
+            Grade::Warn,
+            subject,
+            found,
+            "with a second core the report and a target on this machine do not disturb the load",
+        ),
+        _ => Finding::ok(subject, found),
+    }
+}
+
+/// Shares of time of the allowed cores, largest first.
+fn shares(facts: &Facts, of: impl Fn(&parse::Ticks) -> u64) -> Vec<(usize, f64)> {
+    let watched = facts.ticks.iter().filter(|(cpu, _)| facts.allowed.contains(cpu));
+    let mut shares: Vec<(usize, f64)> = watched
+        .map(|(cpu, ticks)| (*cpu, of(ticks) as f64 / ticks.total.max(1) as f64))
+        .collect();
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    shares
+}
+
+/// `cpu 3: 40 %, cpu 1: 12 %`.
+fn listed(shares: &[(usize, f64)]) -> String {
+    let shown: Vec<String> = shares
+        .iter()
+        .take(CORES_LISTED)
+        .map(|(cpu, share)| format!("cpu {cpu}: {}", percent(*share)))
+        .collect();
+    let more = shares.len().saturating_sub(CORES_LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(", ") + &more
+}
+
+fn load(facts: &Facts) -> Finding {
+    let subject = "load";
+    let shares = shares(facts, |ticks| ticks.total - ticks.idle.min(ticks.total) - ticks.steal);
+    let busy: Vec<(usize, f64)> = shares.into_iter().filter(|(_, s)| *s >= BUSY_WARN).collect();
+    if busy.is_empty() {
+        return Finding::ok(subject, "all cores are idle".into());
+    }
+    let found = format!("other programs are running: {}", listed(&busy));
+    let advice = "stop them, or choose other cores: --cores 2,3";
+    Finding::bad(Grade::Warn, subject, found, advice)
+}
+
+fn steal(facts: &Facts) -> Finding {
+    let subject = "steal";
+    let shares = shares(facts, |ticks| ticks.steal);
+    let stolen: Vec<(usize, f64)> = shares.into_iter().filter(|(_, s)| *s >= STEAL_WARN).collect();
+    if stolen.is_empty() {
+        return Finding::ok(subject, "no time is taken by a hypervisor".into());
+    }
+    let found = format!("the hypervisor takes time: {}", listed(&stolen));
+    let advice = "use a machine with cores of its own: lag and latency contain this time";
+    Finding::bad(Grade::Warn, subject, found, advice)
+}
+
+fn governor(facts: &Facts) -> Finding {
+    let subject = "governor";
+    let slow: Vec<usize> = facts
+        .governors
+        .iter()
+        .filter(|(_, governor)| *governor != "performance")
+        .map(|(cpu, _)| *cpu)
+        .collect();
+    let Some(first) = slow.first() else {
+        let found = if facts.governors.is_empty() {
+            "frequencies are not this system's to govern"
+        } else {
+            "performance"
+        };
+        return Finding::ok(subject, found.into());
+    };
+    let found = format!("{} on {} cores", facts.governors[first], slow.len());
+    let advice = "cpupower frequency-set -g performance: a core that wakes slowly sends late";
+    Finding::bad(Grade::Warn, subject, found, advice)
+}
+
+/// Reading some clocks is a system call or slower, several times per request.
+fn clock(facts: &Facts) -> Option<Finding> {
+    let clock = facts.clock.as_deref()?;
+    let found = format!("time is told by {clock}");
+    if matches!(clock, "hpet" | "acpi_pm" | "jiffies" | "xen" | "refined-jiffies") {
+        let advice = "use clocksource=tsc on the kernel's command line where it is stable: this \
+                      one is slow";
+        return Some(Finding::bad(Grade::Warn, "clock", found, advice));
+    }
+    Some(Finding::ok("clock", found))
+}
+
+#[cfg(test)]
+#[path = "judge/tests.rs"]
+mod tests;

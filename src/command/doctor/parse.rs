@@ -1,0 +1,143 @@
+//! The kernel's files as values; nothing here reads a file.
+
+use std::collections::BTreeMap;
+
+/// Major and minor of a kernel release such as `6.1.0-18-amd64`.
+pub fn release(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split(['.', '-', '+', '_', '~']);
+    let major = parts.next()?.trim().parse().ok()?;
+    let minor = parts.next()?.trim().parse().ok()?;
+    Some((major, minor))
+}
+
+/// A file with one number.
+pub fn number(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
+/// First and last of `ip_local_port_range`.
+pub fn range(text: &str) -> Option<(u64, u64)> {
+    let mut numbers = text.split_whitespace().map(str::parse);
+    let (first, last) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    (numbers.next().is_none() && first <= last).then_some((first, last))
+}
+
+/// What a processor spent its time with since the machine was started, in ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticks {
+    /// All of it.
+    pub total: u64,
+    /// Idle, or waiting for a disk.
+    pub idle: u64,
+    /// Ready to run, but the hypervisor ran something else.
+    pub steal: u64,
+}
+
+impl Ticks {
+    /// The time between two readings.
+    pub fn since(self, before: Ticks) -> Ticks {
+        Ticks {
+            total: self.total.saturating_sub(before.total),
+            idle: self.idle.saturating_sub(before.idle),
+            steal: self.steal.saturating_sub(before.steal),
+        }
+    }
+}
+
+/// The `cpuN` lines of `/proc/stat` by N.
+pub fn ticks(text: &str) -> BTreeMap<usize, Ticks> {
+    text.lines().filter_map(ticks_line).collect()
+}
+
+/// `cpuN user nice system idle iowait irq softirq steal guest guest_nice`, see proc(5); guest
+/// time is part of user and nice already.
+fn ticks_line(line: &str) -> Option<(usize, Ticks)> {
+    let (name, rest) = line.split_once(' ')?;
+    let cpu = name.strip_prefix("cpu")?.parse().ok()?;
+    let fields: Vec<u64> = rest.split_whitespace().filter_map(|f| f.parse().ok()).collect();
+    let field = |place: usize| fields.get(place).copied().unwrap_or(0);
+    let total = fields.iter().take(8).sum();
+    Some((cpu, Ticks { total, idle: field(3) + field(4), steal: field(7) }))
+}
+
+/// Processors that a control group may use at most, from its `cpu.max`: `200000 100000` is 2.
+/// None when it is not bounded.
+pub fn quota(text: &str) -> Option<f64> {
+    let mut parts = text.split_whitespace();
+    let quota: f64 = parts.next()?.parse().ok()?;
+    let period: f64 = parts.next()?.parse().ok()?;
+    (period > 0.0).then(|| quota / period)
+}
+
+/// The path of this process in the unified hierarchy of control groups, from
+/// `/proc/self/cgroup`.
+pub fn control_group(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("0::/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases() {
+        let rows = [
+            ("6.1.0-18-amd64", Some((6, 1))),
+            ("6.18.44-fc-v669", Some((6, 18))),
+            ("5.15.167.4-microsoft-standard-WSL2", Some((5, 15))),
+            ("6.6-rc1", Some((6, 6))),
+            ("7.0\n", Some((7, 0))),
+            ("6", None),
+            ("six.one", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(release(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_ranges() {
+        assert_eq!(number("4096\n"), Some(4096));
+        assert_eq!(number("-1\n"), None);
+        assert_eq!(range("32768\t60999\n"), Some((32768, 60999)));
+        for broken in ["", "1", "2 1", "a b", "1 2 3"] {
+            assert_eq!(range(broken), None, "{broken:?}");
+        }
+    }
+
+    const STAT: &str = "cpu  30 0 10 60 0 0 0 0 0 0\n\
+        cpu0 10 1 2 30 4 5 6 7 3 0\n\
+        cpu12 20 0 8 30 0 0 0 0 0 0\n\
+        intr 1760497 0 0\n\
+        cpufreq 1 2\n";
+
+    #[test]
+    fn ticks_of_each_processor() {
+        let found = ticks(STAT);
+        // 10+1+2+30+4+5+6+7, guest time left out
+        let first = Ticks { total: 65, idle: 34, steal: 7 };
+        let second = Ticks { total: 58, idle: 30, steal: 0 };
+        assert_eq!(found, BTreeMap::from([(0, first), (12, second)]));
+        assert_eq!(ticks(""), BTreeMap::new());
+        // old kernels have fewer columns
+        assert_eq!(ticks("cpu0 1 2 3 4")[&0], Ticks { total: 10, idle: 4, steal: 0 });
+    }
+
+    #[test]
+    fn ticks_that_went_backwards_count_as_nothing() {
+        let (early, late) = (Ticks { total: 9, idle: 5, steal: 1 }, Ticks { total: 8, idle: 6, steal: 1 });
+        assert_eq!(late.since(early), Ticks { total: 0, idle: 1, steal: 0 });
+    }
+
+    #[test]
+    fn quotas_and_groups() {
+        assert_eq!(quota("max 100000\n"), None);
+        assert_eq!(quota("150000 100000\n"), Some(1.5));
+        assert_eq!(quota("100 0"), None);
+        assert_eq!(quota(""), None);
+        assert_eq!(control_group("4:memory:/x\n0::/user.slice/a\n"), Some("user.slice/a"));
+        assert_eq!(control_group("0::/\n"), Some(""));
+        assert_eq!(control_group("4:memory:/x\n"), None);
+    }
+}

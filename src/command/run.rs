@@ -1,0 +1,146 @@
+//! `mistress run`: carries out a profile and reports it.
+
+mod carry;
+mod desk;
+mod files;
+mod identity;
+mod quiet;
+
+use super::console::{self, Stream};
+use super::exit::{Exit, Failure};
+use super::prepare::{self, Cpus, Loaded};
+use crate::cli::RunArguments;
+use crate::render::facts::{Ended, RunFacts};
+use crate::render::outline::Outline;
+use crate::render::{csv, json, text};
+use crate::reporter::{LinePrinter, LiveView, Observer, Terminal};
+use carry::Ran;
+use config::Plan;
+use files::OutputFile;
+use stats::verdict::State;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Carries out a profile and reports it.
+///
+/// # Errors
+/// Whatever keeps the run from beginning, or its result from being written.
+pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
+    let mut plan = prepare::plan(&arguments.profile, &arguments.changes)?;
+    if let Some(cores) = &arguments.cores {
+        plan.cores = cores.clone();
+    }
+    let outputs = Outputs::open(arguments)?;
+    let script_sha256 = identity::sha256_of_file(&plan.script)?;
+    let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus())?;
+    engine::raise_open_files();
+    cpus.step_aside();
+    let loaded = Loaded::start(&plan, &cpus)?;
+    let plan = Arc::new(plan);
+    let outline = Outline::of(&plan, &loaded.label);
+    let stream = outputs.report;
+    let observer = observer(arguments, stream, &outline);
+    let ran = carry::carry(&plan, &cpus, &loaded.origin, observer)?;
+    let run = facts(&plan, &cpus, &loaded, &ran, script_sha256);
+    let style = stream.style(arguments.no_color);
+    stream.print(&text::render(&run, &outline, &ran.summary, stream.width(), style));
+    stream.print(&ran.notices.closing(style, stream.width()));
+    outputs.write(&run, &ran)?;
+    Ok(verdict(ran, arguments.strict))
+}
+
+/// What shows the run while it goes on.
+fn observer(arguments: &RunArguments, stream: Stream, outline: &Outline) -> Box<dyn Observer> {
+    let output = stream.writer();
+    if arguments.quiet {
+        return Box::new(quiet::Quiet(LinePrinter::new(output)));
+    }
+    if !stream.is_live() {
+        return Box::new(LinePrinter::new(output));
+    }
+    let style = stream.style(arguments.no_color);
+    let terminal = Terminal { output, size: Box::new(move || stream.size()), style };
+    Box::new(LiveView::new(terminal, outline.clone()))
+}
+
+/// Where results go.
+struct Outputs {
+    json: Option<OutputFile>,
+    csv: Option<OutputFile>,
+    /// View and summary: stdout, unless a result is written there.
+    report: Stream,
+}
+
+impl Outputs {
+    /// Fails early when something cannot be written: a run can take hours.
+    fn open(arguments: &RunArguments) -> Result<Outputs, Failure> {
+        let open = |path: &Option<_>| {
+            path.as_deref().map(|path: &Path| OutputFile::open(path)).transpose()
+        };
+        let (json, csv) = (open(&arguments.json)?, open(&arguments.csv)?);
+        let on_stdout = [&json, &csv].map(|file| matches!(file, Some(OutputFile::Stdout)));
+        if on_stdout == [true, true] {
+            return Err(Failure::usage(anyhow::anyhow!("--json and --csv: only one can be -")));
+        }
+        let report = if on_stdout.contains(&true) { Stream::Err } else { Stream::Out };
+        Ok(Outputs { json, csv, report })
+    }
+
+    fn write(&self, run: &RunFacts, ran: &Ran) -> Result<(), Failure> {
+        if let Some(file) = &self.json {
+            file.write(&json::render(run, &ran.summary).map_err(Failure::failed)?)?;
+        }
+        if let Some(file) = &self.csv {
+            file.write(&csv::render(&ran.summary))?;
+        }
+        Ok(())
+    }
+}
+
+fn facts(
+    plan: &Plan,
+    cpus: &Cpus,
+    loaded: &Loaded,
+    ran: &Ran,
+    script_sha256: String,
+) -> RunFacts {
+    RunFacts {
+        name: plan.name.clone(),
+        id: identity::run_id(ran.start),
+        start: identity::utc(ran.start),
+        duration_s: (ran.took.as_secs_f64() * 1e6).round() / 1e6,
+        planned_s: plan.duration().as_secs_f64(),
+        ended: ended(ran),
+        seed: plan.seed,
+        target: loaded.origin.to_string(),
+        script: plan.script.display().to_string(),
+        script_sha256,
+        profile: plan.profile_path.display().to_string(),
+        profile_sha256: identity::sha256(plan.profile_text.as_bytes()),
+        cores: cpus.load.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn ended(ran: &Ran) -> Ended {
+    match (&ran.error, ran.notices.interrupted(), ran.notices.stopped()) {
+        (Some(_), ..) => Ended::Failed,
+        (None, _, true) => Ended::Stopped,
+        (None, Some(_), false) => Ended::Interrupted,
+        (None, None, false) => Ended::Completed,
+    }
+}
+
+/// How to exit after the report.
+fn verdict(ran: Ran, strict: bool) -> Exit {
+    if let Some(error) = ran.error {
+        console::complain(&Failure::failed(error));
+        return Exit::Failed;
+    }
+    let dirty = ran.summary.verdict.state != State::Clean;
+    match ran.notices.interrupted() {
+        Some(exit) => exit,
+        None if strict && dirty => Exit::GeneratorLimited,
+        None => Exit::Done,
+    }
+}

@@ -1,0 +1,106 @@
+//! Puts engine, reporter and desk together for the length of a run.
+
+use super::desk::{Desk, Notices, Progress};
+use crate::command::exit::Failure;
+use crate::command::prepare::Cpus;
+use crate::render::outline;
+use crate::reporter::{Observer, Reporter};
+use anyhow::anyhow;
+use config::{Origin, Plan};
+use engine::{Control, Job, Outcome};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use stats::{Recorder, Summary, WindowSource};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Seconds that the reporter may be held up before windows grow.
+const WINDOWS_IN_FLIGHT: usize = 8;
+/// Events under way; the engine counts what does not fit.
+const EVENTS_MAX: usize = 4_096;
+
+/// A run that has ended.
+pub struct Ran {
+    /// What was measured.
+    pub summary: Summary,
+    /// What was told meanwhile.
+    pub notices: Notices,
+    /// When the load began, by the wall clock.
+    pub start: SystemTime,
+    /// From then to the end, drain included.
+    pub took: Duration,
+    /// What ended it before its time.
+    pub error: Option<engine::Error>,
+}
+
+/// When a load began, by both clocks, and how long it took.
+struct Times {
+    start: SystemTime,
+    took: Duration,
+}
+
+/// Carries out the plan. `observer` shows it meanwhile.
+///
+/// # Errors
+/// The run could not begin; there is nothing to report then.
+pub fn carry(
+    plan: &Arc<Plan>,
+    cpus: &Cpus,
+    origin: &Origin,
+    observer: Box<dyn Observer>,
+) -> Result<Ran, Failure> {
+    let (recorders, sources): (Vec<Recorder>, Vec<WindowSource>) =
+        (0..cpus.load.len() as u32).map(|core| stats::link(core, WINDOWS_IN_FLIGHT)).unzip();
+    let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
+    let reporter =
+        Reporter::start(sources, outline::model(plan), observer).map_err(Failure::failed)?;
+    let control = Control::new();
+    let progress = Progress::default();
+    let (events, inbox) = sync_channel(EVENTS_MAX);
+    let job = Job {
+        plan: Arc::clone(plan),
+        origin: origin.clone(),
+        cpus: cpus.load.clone(),
+        recorders,
+        events,
+        traced: false,
+        control: control.clone(),
+    };
+    let desk = Desk::new(&reporter, &progress, control, plan);
+    let (notices, ran) = thread::scope(|scope| {
+        let desk = scope.spawn(move || desk.work(signals, &inbox));
+        let ran = load(job, &reporter, &progress);
+        progress.end();
+        (desk.join(), ran)
+    });
+    let notices = notices.map_err(|_| Failure::failed(anyhow!("the event thread panicked")))?;
+    let (times, outcome) = match ran {
+        Ok(ran) => ran,
+        Err(error) => {
+            // takes the live view away
+            let _ = reporter.finish(Vec::new());
+            return Err(error.into());
+        }
+    };
+    let last = outcome.windows.into_iter().map(|(_, window)| window).collect();
+    let summary = reporter.finish(last).map_err(Failure::failed)?;
+    Ok(Ran { summary, notices, start: times.start, took: times.took, error: outcome.error })
+}
+
+/// Begins the load and waits for its end.
+fn load(
+    job: Job,
+    reporter: &Reporter,
+    progress: &Progress,
+) -> Result<(Times, Outcome), engine::Error> {
+    let running = engine::start(job)?;
+    let t0 = running.start();
+    let start = SystemTime::now() + t0.saturating_duration_since(Instant::now());
+    reporter.begin(t0);
+    progress.begin(t0);
+    let outcome = running.wait();
+    let took = t0.elapsed();
+    Ok((Times { start, took }, outcome))
+}

@@ -1,0 +1,226 @@
+//! The desk: takes the engine's events and the user's signals while a run goes on, and keeps what
+//! has to be said again at its end.
+
+use crate::command::exit::Exit;
+use crate::render::flow::{Paint, Style};
+use crate::render::format;
+use crate::render::live::Stage;
+use crate::reporter::Reporter;
+use config::Plan;
+use engine::{Control, Event};
+use signal_hook::consts::SIGTERM;
+use signal_hook::iterator::Signals;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// How often signals are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// A drain is told of when it takes longer than this: users are usually done within it.
+const DRAIN_SHORT: Duration = Duration::from_millis(300);
+/// Script errors that are kept to be said again at the end; all are shown when they happen.
+const ERRORS_KEPT: usize = 100;
+/// Script errors that are said again at the end.
+const ERRORS_SAID: usize = 10;
+
+/// How far the run is, for the desk.
+#[derive(Debug, Default)]
+pub struct Progress {
+    start: OnceLock<Instant>,
+    over: AtomicBool,
+}
+
+impl Progress {
+    /// The load begins at `t0`.
+    pub fn begin(&self, t0: Instant) {
+        let _ = self.start.set(t0);
+    }
+
+    /// Nothing more comes.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+}
+
+/// What was told during a run.
+#[derive(Debug, Default)]
+pub struct Notices {
+    /// First signal received.
+    signal: Option<i32>,
+    /// The user did not want to wait for the drain.
+    stopped: bool,
+    /// Distinct script errors: where, and the text.
+    errors: Vec<(String, String)>,
+    /// Distinct script errors beyond those kept.
+    errors_more: u64,
+    /// Messages that found too many before them.
+    unshown: u64,
+}
+
+impl Notices {
+    /// How to exit, when the user ended the run.
+    pub fn interrupted(&self) -> Option<Exit> {
+        self.signal.map(|signal| match signal {
+            SIGTERM => Exit::Terminated,
+            _ => Exit::Interrupted,
+        })
+    }
+
+    /// Whether the run was stopped at once.
+    pub fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// What to say again after the summary; empty when there is nothing.
+    pub fn closing(&self, style: Style, width: usize) -> String {
+        let mut lines = Vec::new();
+        if !self.errors.is_empty() {
+            let distinct = self.errors.len() as u64 + self.errors_more;
+            let texts = if distinct == 1 { "text" } else { "texts" };
+            let head = format!("script errors ({distinct} distinct {texts}; details above)");
+            lines.push(style.apply(Paint::Bad, &head));
+        }
+        for (place, text) in self.errors.iter().take(ERRORS_SAID) {
+            let first = text.lines().next().unwrap_or_default();
+            lines.push(format::cut(&format!("  {} ({place})", format::escape(first)), width));
+        }
+        if self.errors.len() > ERRORS_SAID {
+            lines.push(format!("  and {} more", self.errors.len() - ERRORS_SAID));
+        }
+        if self.unshown > 0 {
+            lines.push(format!("{} messages were not shown", format::count(self.unshown)));
+        }
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+/// Sits between engine, user and reporter for the length of a run.
+pub struct Desk<'a> {
+    reporter: &'a Reporter,
+    progress: &'a Progress,
+    control: Control,
+    planned: Duration,
+    drain: Duration,
+    stage: Option<Stage>,
+    notices: Notices,
+}
+
+impl<'a> Desk<'a> {
+    /// For a run of `plan` that `control` switches.
+    pub fn new(
+        reporter: &'a Reporter,
+        progress: &'a Progress,
+        control: Control,
+        plan: &Plan,
+    ) -> Desk<'a> {
+        Desk {
+            reporter,
+            progress,
+            control,
+            planned: plan.duration(),
+            drain: plan.drain,
+            stage: None,
+            notices: Notices::default(),
+        }
+    }
+
+    /// Works until the run is over and all events are told.
+    pub fn work(mut self, mut signals: Signals, inbox: &Receiver<Event>) -> Notices {
+        loop {
+            // asked before looking for events, so that none that came before the end is missed
+            let over = self.progress.over.load(Ordering::Acquire);
+            for signal in signals.pending() {
+                self.obey(signal);
+            }
+            self.keep_time();
+            let patience = if over { Duration::ZERO } else { LOOK_EVERY };
+            match inbox.recv_timeout(patience) {
+                Ok(event) => {
+                    self.tell(event);
+                    inbox.try_iter().take(1_000).for_each(|event| self.tell(event));
+                }
+                Err(_) if over => return self.notices,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK_EVERY),
+            }
+        }
+    }
+
+    /// The first signal drains, the second stops, the third is not argued with.
+    fn obey(&mut self, signal: i32) {
+        let name = if signal == SIGTERM { "SIGTERM" } else { "Ctrl-C" };
+        match (self.notices.signal, self.notices.stopped) {
+            (None, _) => {
+                self.notices.signal = Some(signal);
+                self.control.drain();
+                self.enter(Stage::Draining);
+                let limit = format::length(self.drain);
+                self.say(format!(
+                    "{name}: draining for at most {limit}; Ctrl-C again to stop at once"
+                ));
+            }
+            (Some(_), false) => {
+                self.notices.stopped = true;
+                self.control.stop();
+                self.enter(Stage::Stopping);
+                self.say(format!("{name}: stopping at once"));
+            }
+            (Some(_), true) => {
+                let exit = self.notices.interrupted().unwrap_or(Exit::Interrupted);
+                std::process::exit(exit as i32);
+            }
+        }
+    }
+
+    /// After the last phase comes the drain.
+    fn keep_time(&mut self) {
+        let Some(start) = self.progress.start.get() else { return };
+        if self.stage.is_none() && start.elapsed() > self.planned + DRAIN_SHORT {
+            self.enter(Stage::Draining);
+        }
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        self.stage = Some(stage);
+        self.reporter.stage(stage);
+    }
+
+    fn tell(&mut self, event: Event) {
+        match event {
+            Event::Log { user, text } => self.say(match user {
+                Some(user) => format!("log (user {user}): {text}"),
+                None => format!("log: {text}"),
+            }),
+            Event::ScriptError { scenario, user, text } => {
+                self.tell_error(format!("{scenario}, user {user}"), text);
+            }
+            Event::Stuck { core, scenario, user, since } => self.say(format!(
+                "core {core} has been stuck for {} in {scenario}, user {user}: the script computes \
+                 without waiting",
+                format::length(Duration::from_millis(since.as_millis() as u64)),
+            )),
+            // only when traced, which a run is not
+            Event::Exchange(_) => {}
+        }
+    }
+
+    /// Each distinct text once: every core tells it.
+    fn tell_error(&mut self, place: String, text: String) {
+        if self.notices.errors.iter().any(|(_, known)| *known == text) {
+            return;
+        }
+        if self.notices.errors.len() == ERRORS_KEPT {
+            self.notices.errors_more += 1;
+            return;
+        }
+        self.say(format!("script error ({place}): {text}"));
+        self.notices.errors.push((place, text));
+    }
+
+    fn say(&mut self, text: String) {
+        if !self.reporter.message(text) {
+            self.notices.unshown += 1;
+        }
+    }
+}
