@@ -13,13 +13,31 @@ use mistress_scripting::{Entry, Host, Reply, Script, Step};
 /// Name, scenario body.
 const CASES: [(&str, &str); 9] = [
     ("get", "user:get('/')"),
-    ("get, test the status", "local r = user:get('/') if r.status ~= 200 then error(r.status) end"),
-    ("get, check status", "local r = user:get('/') user:check(r, { status = 200 })"),
-    ("get in a transaction", "user:transaction('t', function() user:get('/') end)"),
+    (
+        "get, test the status",
+        "local r = user:get('/') if r.status ~= 200 then error(r.status) end",
+    ),
+    (
+        "get, check status",
+        "local r = user:get('/') user:check(r, { status = 200 })",
+    ),
+    (
+        "get in a transaction",
+        "user:transaction('t', function() user:get('/') end)",
+    ),
     ("get with a name", "user:get('/', { name = 'home' })"),
-    ("post form", "user:post('/', { form = { a = 1, b = 'x y' } })"),
-    ("post json", "user:post('/', { json = { a = 1, b = { 'x' } } })"),
-    ("get, check contains", "local r = user:get('/') user:check(r, { contains = 'Welcome' })"),
+    (
+        "post form",
+        "user:post('/', { form = { a = 1, b = 'x y' } })",
+    ),
+    (
+        "post json",
+        "user:post('/', { json = { a = 1, b = { 'x' } } })",
+    ),
+    (
+        "get, check contains",
+        "local r = user:get('/') user:check(r, { contains = 'Welcome' })",
+    ),
     ("sleep", "user:sleep(1, 2)"),
 ];
 
@@ -65,7 +83,9 @@ impl Host for Fake {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let resumes: u64 = std::env::args().nth(1).map_or(Ok(1_000_000), |n| n.parse())?;
+    let resumes: u64 = std::env::args()
+        .nth(1)
+        .map_or(Ok(1_000_000), |n| n.parse())?;
     let folder = std::env::temp_dir().join(format!("mistress-resume-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let wanted = std::env::args().nth(2).unwrap_or_default();
@@ -87,14 +107,22 @@ fn measure(
     resumes: u64,
 ) -> Result<f64, Box<dyn Error>> {
     let path = folder.join("bench.lua");
-    std::fs::write(&path, format!("return {{ loop = function(user) while true do {body} end end }}"))?;
+    std::fs::write(
+        &path,
+        format!("return {{ loop = function(user) while true do {body} end end }}"),
+    )?;
     let script = Script::load(&path, Rc::new(Fake::default()))?;
     let mut steps = Vec::new();
     for slot in 0..users {
         script.attach(slot, u64::from(slot))?;
         steps.push(script.run(slot, Entry::Scenario(0)));
     }
-    let reply = Reply { status: 200, ok: true, latency_ms: 1.5, ..Reply::default() };
+    let reply = Reply {
+        status: 200,
+        ok: true,
+        latency_ms: 1.5,
+        ..Reply::default()
+    };
     let rounds = resumes / u64::from(users);
     let mut began = Instant::now();
     for round in 0..rounds + rounds / 4 {

@@ -5,7 +5,9 @@ use mlua::{Lua, Table};
 /// The fields of a head in their order: name as sent, value trimmed, folded lines joined.
 pub(crate) fn fields(head: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
     let mut fields: Vec<(&[u8], Vec<u8>)> = Vec::new();
-    let mut lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let mut lines = head
+        .split(|&byte| byte == b'\n')
+        .map(<[u8]>::trim_ascii_end);
     lines.next(); // the status line
     for line in lines {
         if line.is_empty() {

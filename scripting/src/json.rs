@@ -27,15 +27,18 @@ impl Encoder {
     fn value(&self, value: &Value, place: &mut String, depth: usize) -> Result<Json, String> {
         if depth > DEPTH_MAX {
             let shown = place.chars().take(60).collect::<String>();
-            return Err(format!("{shown}…: nested deeper than {DEPTH_MAX} levels (a cycle?)"));
+            return Err(format!(
+                "{shown}…: nested deeper than {DEPTH_MAX} levels (a cycle?)"
+            ));
         }
         match value {
             Value::Nil => Ok(Json::Null),
             Value::LightUserData(light) if light.0.is_null() => Ok(Json::Null),
             Value::Boolean(b) => Ok(Json::Bool(*b)),
             Value::Integer(i) => Ok(Json::from(*i)),
-            Value::Number(n) => number(*n)
-                .ok_or_else(|| format!("{place}: {n} is not a number that JSON can hold")),
+            Value::Number(n) => {
+                number(*n).ok_or_else(|| format!("{place}: {n} is not a number that JSON can hold"))
+            }
             Value::String(s) => match s.to_str() {
                 Ok(text) => Ok(Json::String(text.to_string())),
                 Err(_) => Err(format!("{place}: a string that is not UTF-8")),
@@ -68,24 +71,35 @@ impl Encoder {
                 }
                 other => {
                     let shown = crate::place::kind(&other);
-                    return Err(format!("{place}: the key {shown}; keys are strings, or 1..n"));
+                    return Err(format!(
+                        "{place}: the key {shown}; keys are strings, or 1..n"
+                    ));
                 }
             }
             place.truncate(mark);
         }
         let marked = self.array.is_some() && table.metatable() == self.array;
         if !entries.is_empty() && (marked || !sequence.is_empty()) {
-            return Err(format!("{place}: a table with both numbers and strings as keys"));
+            return Err(format!(
+                "{place}: a table with both numbers and strings as keys"
+            ));
         }
         if !marked && sequence.is_empty() {
             entries.sort_by(|a, b| a.0.cmp(&b.0));
             return Ok(Json::Object(Map::from_iter(entries)));
         }
         sequence.sort_by_key(|(index, _)| *index);
-        if sequence.last().is_some_and(|(index, _)| *index != sequence.len() as i64) {
-            return Err(format!("{place}: a list with gaps; put null where nothing is"));
+        if sequence
+            .last()
+            .is_some_and(|(index, _)| *index != sequence.len() as i64)
+        {
+            return Err(format!(
+                "{place}: a list with gaps; put null where nothing is"
+            ));
         }
-        Ok(Json::Array(sequence.into_iter().map(|(_, value)| value).collect()))
+        Ok(Json::Array(
+            sequence.into_iter().map(|(_, value)| value).collect(),
+        ))
     }
 }
 
@@ -117,7 +131,11 @@ pub(crate) fn value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
         Json::Array(items) => {
             let table = lua.create_table_with_capacity(items.len(), 0)?;
             for (index, item) in items.iter().enumerate() {
-                let item = if item.is_null() { Value::NULL } else { value(lua, item)? };
+                let item = if item.is_null() {
+                    Value::NULL
+                } else {
+                    value(lua, item)?
+                };
                 table.raw_set(index + 1, item)?;
             }
             table.set_metatable(lua.named_registry_value(ARRAY)?)?;

@@ -6,6 +6,7 @@
 //! of the [`Host`].
 
 mod error;
+mod functions;
 mod headers;
 mod host;
 mod json;

@@ -74,17 +74,32 @@ impl Loader {
     /// The file of a module, relative to the script's folder.
     fn resolve(&self, name: &str) -> Result<String, String> {
         let shown = place::quoted(name.as_bytes(), 60);
+        if !self.open.get() {
+            return Err(format!(
+                "{shown} is not loaded yet: call require at the top of the file"
+            ));
+        }
         let stem = name.strip_suffix(".lua").unwrap_or(name);
-        let path = if stem.contains('/') { stem.to_owned() } else { stem.replace('.', "/") };
+        let path = if stem.contains('/') {
+            stem.to_owned()
+        } else {
+            stem.replace('.', "/")
+        };
         let inside = !path.is_empty()
             && !path.contains(['\0', '\\'])
-            && Path::new(&path).components().all(|part| matches!(part, Component::Normal(_)));
+            && Path::new(&path)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
         if !inside {
-            return Err(format!("{shown} is not the name of a file below the script's folder"));
+            return Err(format!(
+                "{shown} is not the name of a file below the script's folder"
+            ));
         }
         let candidates = [format!("{path}.lua"), format!("{path}/init.lua")];
         for file in &candidates {
-            let Ok(real) = self.root.join(file).canonicalize() else { continue };
+            let Ok(real) = self.root.join(file).canonicalize() else {
+                continue;
+            };
             let Ok(relative) = real.strip_prefix(&self.root) else {
                 return Err(format!("{shown}: {file} leads out of the script's folder"));
             };
@@ -92,23 +107,27 @@ impl Loader {
                 return Ok(relative.to_string_lossy().into_owned());
             }
         }
-        Err(format!("{shown} not found: no {} below the script's folder", candidates.join(" or ")))
+        Err(format!(
+            "{shown} not found: no {} below the script's folder",
+            candidates.join(" or ")
+        ))
     }
 
     fn compile_module(&self, lua: &Lua, file: &str) -> Result<Function, String> {
-        if !self.open.get() {
-            return Err(format!("{file} is not loaded yet: call require at the top of the file"));
-        }
         let source =
             std::fs::read(self.root.join(file)).map_err(|error| format!("{file}: {error}"))?;
-        self.compile(lua, file, &source).map_err(|error| place::cause(&error))
+        self.compile(lua, file, &source)
+            .map_err(|error| place::cause(&error))
     }
 
     /// Compiles text, never bytecode, to run in the scripts' globals.
     pub(crate) fn compile(&self, lua: &Lua, file: &str, source: &[u8]) -> mlua::Result<Function> {
         self.note(source);
         let environment = self.environment.borrow().clone();
-        let chunk = lua.load(source).set_name(format!("@{file}")).set_mode(ChunkMode::Text);
+        let chunk = lua
+            .load(source)
+            .set_name(format!("@{file}"))
+            .set_mode(ChunkMode::Text);
         match environment {
             Some(environment) => chunk.set_environment(environment).into_function(),
             None => Err(mlua::Error::runtime("the script is loaded already")),
@@ -137,11 +156,17 @@ fn words(source: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
     let mut rest = source;
     std::iter::from_fn(move || {
         let start = rest.iter().position(is_word)?;
-        let length = rest[start..].iter().take_while(|byte| is_word(byte)).count();
+        let length = rest[start..]
+            .iter()
+            .take_while(|byte| is_word(byte))
+            .count();
         let (word, after) = rest[start..].split_at(length);
         rest = after;
         let after = after.trim_ascii_start();
-        Some((word, after.first() == Some(&b'=') && after.get(1) != Some(&b'=')))
+        Some((
+            word,
+            after.first() == Some(&b'=') && after.get(1) != Some(&b'='),
+        ))
     })
 }
 

@@ -14,17 +14,24 @@ pub(crate) fn entries(
     module: &Value,
     entry: &Table,
 ) -> Result<(Vec<String>, Hooks), Error> {
-    let shape = |message: String| Error::Shape { file: file.to_owned(), message };
+    let shape = |message: String| Error::Shape {
+        file: file.to_owned(),
+        message,
+    };
     let Value::Table(table) = module else {
         let found = place::kind(module);
-        return Err(shape(format!("returned {found}; the file must return a table of functions")));
+        return Err(shape(format!(
+            "returned {found}; the file must return a table of functions"
+        )));
     };
     let scenarios = scenarios(table).map_err(&shape)?;
     if scenarios.is_empty() {
-        return Err(shape("returned a table without a scenario (a function in it)".to_owned()));
+        return Err(shape(
+            "returned a table without a scenario (a function in it)".to_owned(),
+        ));
     }
-    let hooks = register(table, &scenarios, entry)
-        .map_err(|error| Error::State(place::cause(&error)))?;
+    let hooks =
+        register(table, &scenarios, entry).map_err(|error| Error::State(place::cause(&error)))?;
     Ok((scenarios, hooks))
 }
 
@@ -34,13 +41,20 @@ fn scenarios(table: &Table) -> Result<Vec<String>, String> {
         let (key, value) = pair.map_err(|error| place::cause(&error))?;
         let shown = place::kind(&key);
         let Value::String(name) = &key else {
-            return Err(format!("the returned table has the key {shown}; scenarios have names"));
+            return Err(format!(
+                "the returned table has the key {shown}; scenarios have names"
+            ));
         };
         if !matches!(value, Value::Function(_)) {
             let found = place::kind(&value);
-            return Err(format!("{shown} is {found}; the returned table holds functions only"));
+            return Err(format!(
+                "{shown} is {found}; the returned table holds functions only"
+            ));
         }
-        let name = name.to_str().map_err(|_| format!("the name {shown} is not UTF-8"))?.to_string();
+        let name = name
+            .to_str()
+            .map_err(|_| format!("the name {shown} is not UTF-8"))?
+            .to_string();
         if !HOOKS.contains(&name.as_str()) {
             names.push(name);
         }
@@ -51,7 +65,9 @@ fn scenarios(table: &Table) -> Result<Vec<String>, String> {
 
 fn register(table: &Table, scenarios: &[String], entry: &Table) -> mlua::Result<Hooks> {
     let set: Function = entry.raw_get("set_entry")?;
-    let names = HOOKS.into_iter().chain(scenarios.iter().map(String::as_str));
+    let names = HOOKS
+        .into_iter()
+        .chain(scenarios.iter().map(String::as_str));
     let mut exists = [false; HOOKS.len()];
     for (index, name) in names.enumerate() {
         let function: Option<Function> = table.raw_get(name)?;
@@ -61,5 +77,10 @@ fn register(table: &Table, scenarios: &[String], entry: &Table) -> mlua::Result<
         set.call::<()>((index, function))?;
     }
     let [setup, teardown, on_start, on_stop] = exists;
-    Ok(Hooks { setup, teardown, on_start, on_stop })
+    Ok(Hooks {
+        setup,
+        teardown,
+        on_start,
+        on_stop,
+    })
 }

@@ -62,7 +62,11 @@ fn or_message<T>(result: Result<T, String>) -> OrMessage<T> {
 /// Builds the table of native functions.
 pub(crate) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    let natives = Natives { lua, table: &table, shared };
+    let natives = Natives {
+        lua,
+        table: &table,
+        shared,
+    };
     places(&natives)?;
     requests(&natives)?;
     counters(&natives)?;
@@ -100,34 +104,47 @@ fn places(natives: &Natives<'_>) -> mlua::Result<()> {
         let text = text.to_string_lossy();
         Ok((place::with_place(lua, &text), place::calls(lua)))
     })?;
-    natives.add("error_text", |_, _, value: Value| Ok(place::error_text(&value)))?;
+    natives.add("error_text", |_, _, value: Value| {
+        Ok(place::error_text(&value))
+    })?;
     natives.add("kind", |_, _, value: Value| Ok(place::kind(&value)))?;
-    natives.add("unknown", |_, _, (what, found, known): (String, LuaString, String)| {
-        let known: Vec<&str> = known.split(' ').collect();
-        Ok(text::unknown(&what, &found.to_string_lossy(), &known))
-    })
+    natives.add(
+        "unknown",
+        |_, _, (what, found, known): (String, LuaString, String)| {
+            let known: Vec<&str> = known.split(' ').collect();
+            Ok(text::unknown(&what, &found.to_string_lossy(), &known))
+        },
+    )
 }
 
 fn requests(natives: &Natives<'_>) -> mlua::Result<()> {
-    natives.add("template", |_, shared, (method, url): (LuaString, LuaString)| {
-        let checked = options::plain(&method, &url);
-        Ok(or_message(checked.and_then(|(method, url)| shared.host.template(&method, &url))))
-    })?;
-    natives.add("request", |lua, shared, args: (LuaString, LuaString, Value)| {
-        let spec = options::request(lua, &args.0, &args.1, &args.2).and_then(|spec| {
-            if !spec.url.starts_with('/') {
-                shared.host.absolute_url(&spec.url)?;
+    natives.add(
+        "template",
+        |_, shared, (method, url): (LuaString, LuaString)| {
+            let checked = options::plain(&method, &url);
+            Ok(or_message(checked.and_then(|(method, url)| {
+                shared.host.template(&method, &url)
+            })))
+        },
+    )?;
+    natives.add(
+        "request",
+        |lua, shared, args: (LuaString, LuaString, Value)| {
+            let spec = options::request(lua, &args.0, &args.1, &args.2).and_then(|spec| {
+                if !spec.url.starts_with('/') {
+                    shared.host.absolute_url(&spec.url)?;
+                }
+                Ok(spec)
+            });
+            match spec {
+                Ok(spec) => {
+                    *shared.request.borrow_mut() = Some(Box::new(spec));
+                    Ok(None)
+                }
+                Err(message) => Ok(Some(message)),
             }
-            Ok(spec)
-        });
-        match spec {
-            Ok(spec) => {
-                *shared.request.borrow_mut() = Some(Box::new(spec));
-                Ok(None)
-            }
-            Err(message) => Ok(Some(message)),
-        }
-    })
+        },
+    )
 }
 
 fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
@@ -145,28 +162,42 @@ fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
     natives.add("check_name", |_, shared, name: LuaString| {
         Ok(shared.host.check_name(&name.to_string_lossy()))
     })?;
-    natives.add("check", |_, shared, (slot, id, passed): (u32, u32, bool)| {
-        shared.host.check(slot, id, passed);
-        Ok(())
+    natives.add(
+        "check",
+        |_, shared, (slot, id, passed): (u32, u32, bool)| {
+            shared.host.check(slot, id, passed);
+            Ok(())
+        },
+    )?;
+    natives.add("running", |_, shared, slot: u32| {
+        Ok(shared.host.running(slot))
     })?;
-    natives.add("running", |_, shared, slot: u32| Ok(shared.host.running(slot)))?;
     natives.add("random", |_, shared, slot: u32| {
         // The 53 bits a double holds, as a number in [0, 1).
         Ok((shared.host.random(slot) >> 11) as f64 * (1.0 / (1u64 << 53) as f64))
     })?;
     natives.add("elapsed", |_, shared, ()| Ok(shared.host.elapsed_s()))?;
-    natives.add("log", |_, shared, (slot, text): (Option<u32>, LuaString)| {
-        shared.host.log(slot, &text.to_string_lossy());
-        Ok(())
-    })
+    natives.add(
+        "log",
+        |_, shared, (slot, text): (Option<u32>, LuaString)| {
+            shared.host.log(slot, &text.to_string_lossy());
+            Ok(())
+        },
+    )
 }
 
 fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
     natives.add("body", |lua, shared, slot: u32| {
-        lend(|f| shared.host.body(slot, f), |bytes| lua.create_string(bytes))
+        lend(
+            |f| shared.host.body(slot, f),
+            |bytes| lua.create_string(bytes),
+        )
     })?;
     natives.add("head", |lua, shared, slot: u32| {
-        lend(|f| shared.host.head(slot, f), |bytes| lua.create_string(bytes))
+        lend(
+            |f| shared.host.head(slot, f),
+            |bytes| lua.create_string(bytes),
+        )
     })?;
     natives.add("contains", |_, shared, (slot, text): (u32, LuaString)| {
         let text = text.as_bytes();
@@ -175,11 +206,18 @@ fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
             |body| Ok(memchr::memmem::find(body, &text).is_some()),
         )
     })?;
-    natives.add("headers", |lua, _, head: LuaString| headers::table(lua, &head.as_bytes()))?;
-    natives.add("headers_all", |lua, _, (head, name): (LuaString, LuaString)| {
-        headers::all(lua, &head.as_bytes(), &name.as_bytes())
+    natives.add("headers", |lua, _, head: LuaString| {
+        headers::table(lua, &head.as_bytes())
     })?;
-    natives.add("json_decode", |lua, _, text: LuaString| json::decode(lua, &text.as_bytes()))
+    natives.add(
+        "headers_all",
+        |lua, _, (head, name): (LuaString, LuaString)| {
+            headers::all(lua, &head.as_bytes(), &name.as_bytes())
+        },
+    )?;
+    natives.add("json_decode", |lua, _, text: LuaString| {
+        json::decode(lua, &text.as_bytes())
+    })
 }
 
 /// Borrows bytes of the host and makes something of them, if they are there.

@@ -38,7 +38,10 @@ type Result<T> = std::result::Result<T, String>;
 
 /// Method and URL of a request without options, checked and encoded.
 pub(crate) fn plain(method: &LuaString, url: &LuaString) -> Result<(String, String)> {
-    Ok((text::method(&method.as_bytes())?, text::url(&url.as_bytes())?))
+    Ok((
+        text::method(&method.as_bytes())?,
+        text::url(&url.as_bytes())?,
+    ))
 }
 
 /// A whole request. The error names the key and what it found.
@@ -51,7 +54,11 @@ pub(crate) fn request(
     let (method, url) = plain(method, url)?;
     let mut reader = Reader {
         lua,
-        spec: RequestSpec { method, url, ..RequestSpec::default() },
+        spec: RequestSpec {
+            method,
+            url,
+            ..RequestSpec::default()
+        },
         query: String::new(),
         body_key: None,
     };
@@ -80,7 +87,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn option(&mut self, key: &Value, value: &Value) -> Result<()> {
         let Value::String(name) = key else {
-            return Err(format!("the option key {}; keys are names: {}", kind(key), KEYS.join(", ")));
+            return Err(format!(
+                "the option key {}; keys are names: {}",
+                kind(key),
+                KEYS.join(", ")
+            ));
         };
         let spec = &mut self.spec;
         match &*name.as_bytes() {
@@ -121,7 +132,11 @@ impl Reader<'_> {
         content_type: Option<&'static str>,
     ) -> Result<()> {
         if let Some(other) = self.body_key.replace(key) {
-            let (first, second) = if other < key { (other, key) } else { (key, other) };
+            let (first, second) = if other < key {
+                (other, key)
+            } else {
+                (key, other)
+            };
             return Err(format!("{first} and {second}: a request has one body"));
         }
         self.spec.body = Some(body);
@@ -139,14 +154,19 @@ impl Reader<'_> {
     fn finish(mut self) -> Result<RequestSpec> {
         let spec = &mut self.spec;
         if !self.query.is_empty() {
-            spec.url.push(if spec.url.contains('?') { '&' } else { '?' });
+            spec.url
+                .push(if spec.url.contains('?') { '&' } else { '?' });
             spec.url.push_str(&self.query);
         }
         if has(spec, "content-type") {
             spec.content_type = None;
         }
         for (option, header, set) in [
-            ("basic_auth or bearer", "authorization", spec.authorization.is_some()),
+            (
+                "basic_auth or bearer",
+                "authorization",
+                spec.authorization.is_some(),
+            ),
             ("referer", "referer", spec.referer.is_some()),
         ] {
             if set && has(spec, header) {
@@ -158,7 +178,9 @@ impl Reader<'_> {
 }
 
 fn has(spec: &RequestSpec, header: &str) -> bool {
-    spec.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(header))
+    spec.headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case(header))
 }
 
 fn bytes(key: &str, value: &Value) -> Result<Vec<u8>> {
@@ -190,9 +212,10 @@ fn scalar(place: &str, value: &Value) -> Result<Vec<u8>> {
         Value::Integer(i) => Ok(i.to_string().into_bytes()),
         Value::Number(n) => Ok(n.to_string().into_bytes()),
         Value::Boolean(b) => Ok(b.to_string().into_bytes()),
-        other => {
-            Err(format!("{place} must be a string, a number or a boolean, not {}", kind(other)))
-        }
+        other => Err(format!(
+            "{place} must be a string, a number or a boolean, not {}",
+            kind(other)
+        )),
     }
 }
 
@@ -230,9 +253,15 @@ fn list_of_pairs(key: &str, table: &Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let place = format!("{key}[{}]", index + 1);
         let item = item.map_err(|error| error.to_string())?;
         let Value::Table(pair) = &item else {
-            return Err(format!("{place} must be a pair {{ name, value }}, not {}", kind(&item)));
+            return Err(format!(
+                "{place} must be a pair {{ name, value }}, not {}",
+                kind(&item)
+            ));
         };
-        let part = |index: i64| pair.raw_get::<Value>(index).map_err(|error| error.to_string());
+        let part = |index: i64| {
+            pair.raw_get::<Value>(index)
+                .map_err(|error| error.to_string())
+        };
         pairs.push((scalar(&place, &part(1)?)?, scalar(&place, &part(2)?)?));
     }
     Ok(pairs)
@@ -255,8 +284,9 @@ fn headers(value: &Value) -> Result<Vec<(String, Vec<u8>)>> {
     let mut headers = Vec::new();
     for (name, value) in pairs("headers", value)? {
         let name = text::token("the header name", &name)?;
-        if let Some((_, instead)) =
-            RESERVED.iter().find(|(reserved, _)| name.eq_ignore_ascii_case(reserved))
+        if let Some((_, instead)) = RESERVED
+            .iter()
+            .find(|(reserved, _)| name.eq_ignore_ascii_case(reserved))
         {
             return Err(format!("the header {name} can't be set: {instead}"));
         }
@@ -280,7 +310,10 @@ fn to_json(lua: &Lua, value: &Value) -> Result<Vec<u8>> {
 fn status(value: &Value) -> Result<u16> {
     match value {
         Value::Integer(status @ 100..=599) => Ok(*status as u16),
-        other => Err(format!("expect: a status is a number from 100 to 599, not {}", kind(other))),
+        other => Err(format!(
+            "expect: a status is a number from 100 to 599, not {}",
+            kind(other)
+        )),
     }
 }
 
@@ -324,5 +357,8 @@ fn basic(value: &Value) -> Result<String> {
     if user.contains(&b':') {
         return Err("basic_auth: a user name can't hold a colon".to_owned());
     }
-    Ok(format!("Basic {}", BASE64.encode([&user[..], b":", &password[..]].concat())))
+    Ok(format!(
+        "Basic {}",
+        BASE64.encode([&user[..], b":", &password[..]].concat())
+    ))
 }

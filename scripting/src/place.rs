@@ -66,7 +66,11 @@ pub(crate) fn calls_of(traceback: &str) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty() && *line != "stack traceback:")
         .filter(|line| !line.starts_with(OWN) && !line.starts_with("[C]"));
-    calls.take(CALLS_MAX).map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    calls
+        .take(CALLS_MAX)
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The text of an error value that is not a Lua string.
@@ -105,7 +109,11 @@ pub(crate) fn kind(value: &Value) -> String {
 /// Bytes in quotes, escaped, cut after `max` characters.
 pub(crate) fn quoted(bytes: &[u8], max: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let mut shown: String = text.chars().take(max).flat_map(char::escape_debug).collect();
+    let mut shown: String = text
+        .chars()
+        .take(max)
+        .flat_map(char::escape_debug)
+        .collect();
     if text.chars().nth(max).is_some() {
         shown.push('…');
     }

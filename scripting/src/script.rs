@@ -8,6 +8,7 @@ use std::time::Duration;
 use mlua::{Function, Lua, LuaString, Value};
 use serde_json::Value as Json;
 
+use crate::functions::{Functions, fetch_failure, load_chunk};
 use crate::loader::Loader;
 use crate::module::{self, HOOKS};
 use crate::native::Shared;
@@ -24,6 +25,9 @@ mod code {
 
 /// How much memory the Lua state of one core may take.
 pub(crate) const MEMORY_BYTES_MAX: usize = 1 << 30;
+
+/// What LuaJIT says when an allocation is refused.
+const OUT_OF_MEMORY: &str = "not enough memory";
 
 /// How a reply's outcome is told to Lua; above `NOT_OK` come the failures by name.
 const OK: u32 = 0;
@@ -62,22 +66,9 @@ pub struct Script {
     /// The user that is running `setup`.
     setup_slot: Cell<Option<u32>>,
     setup_result: RefCell<Json>,
-}
-
-/// Handles of core.lua's functions, made once: each live handle takes a place on a bounded stack.
-struct Functions {
-    run: Function,
-    reply: Function,
-    reply_kept: Function,
-    wake: Function,
-    attach: Function,
-    detach: Function,
-    set_data: Function,
-    set_failure: Function,
-    sleep_times: Function,
-    failure: Function,
-    outcome: Function,
-    drop: Function,
+    memory_bytes_max: usize,
+    /// How many more failures for want of memory pass before the next full collection.
+    collections_skipped: Cell<u32>,
 }
 
 impl Script {
@@ -93,16 +84,25 @@ impl Script {
         host: Rc<dyn Host>,
         memory_bytes: usize,
     ) -> Result<Script, Error> {
-        let unreadable = |source| Error::Read { path: path.to_owned(), source };
+        let unreadable = |source| Error::Read {
+            path: path.to_owned(),
+            source,
+        };
         let source = std::fs::read(path).map_err(unreadable)?;
         let real = path.canonicalize().map_err(unreadable)?;
         let root = real.parent().unwrap_or(Path::new("/")).to_owned();
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
 
         let shared = Shared::new(host);
         let loader = Loader::new(root);
         let state = State::new(&shared, &loader, memory_bytes).map_err(state_error)?;
-        let chunk = loader.compile(&state.lua, &file, &source).map_err(lua_error)?;
+        let chunk = loader
+            .compile(&state.lua, &file, &source)
+            .map_err(lua_error)?;
         let functions = Functions::new(&state.entry).map_err(state_error)?;
         let module = load_chunk(&state, &chunk, &functions);
         if shared.panicked.get() {
@@ -122,6 +122,8 @@ impl Script {
             failures: RefCell::new(Vec::new()),
             setup_slot: Cell::new(None),
             setup_result: RefCell::new(Json::Null),
+            memory_bytes_max: memory_bytes,
+            collections_skipped: Cell::new(0),
         })
     }
 
@@ -139,7 +141,10 @@ impl Script {
     /// a core share it.
     pub fn set_data(&self, data: &Json) -> Result<(), Error> {
         let value = json::value(&self.lua, data).map_err(state_error)?;
-        self.functions.set_data.call::<()>(value).map_err(state_error)
+        self.functions
+            .set_data
+            .call::<()>(value)
+            .map_err(state_error)
     }
 
     /// A user begins to exist on `slot`, a small integer that may be used again after
@@ -151,7 +156,10 @@ impl Script {
             stands.resize(index + 1, Stand::Absent);
         }
         assert_eq!(stands[index], Stand::Absent, "slot {slot} has a user");
-        self.functions.attach.call::<()>((slot, number as f64)).map_err(state_error)?;
+        self.functions
+            .attach
+            .call::<()>((slot, number as f64))
+            .map_err(state_error)?;
         stands[index] = Stand::Idle;
         Ok(())
     }
@@ -166,7 +174,10 @@ impl Script {
             Entry::OnStart => (hooks.on_start, 2),
             Entry::OnStop => (hooks.on_stop, 3),
             Entry::Scenario(scenario) => {
-                assert!((scenario as usize) < self.scenarios.len(), "no scenario {scenario}");
+                assert!(
+                    (scenario as usize) < self.scenarios.len(),
+                    "no scenario {scenario}"
+                );
                 (true, HOOKS.len() as u32 + scenario)
             }
         };
@@ -201,7 +212,9 @@ impl Script {
     ) -> mlua::Result<i64> {
         let string = |bytes: Option<&[u8]>| bytes.map(|b| self.lua.create_string(b)).transpose();
         let (head, body) = (string(reply.head)?, string(reply.body)?);
-        self.functions.reply_kept.call((slot, status, code, latency_ms, head, body))
+        self.functions
+            .reply_kept
+            .call((slot, status, code, latency_ms, head, body))
     }
 
     /// Resumes a user after a sleep.
@@ -212,9 +225,12 @@ impl Script {
 
     /// Forgets the user of `slot`, whether idle or in the middle of something.
     pub fn detach(&self, slot: u32) {
-        let Some(stand) = self.stands.borrow_mut().get_mut(slot as usize).map(|stand| {
-            std::mem::replace(stand, Stand::Absent)
-        }) else {
+        let Some(stand) = self
+            .stands
+            .borrow_mut()
+            .get_mut(slot as usize)
+            .map(|stand| std::mem::replace(stand, Stand::Absent))
+        else {
             return;
         };
         if stand != Stand::Absent {
@@ -245,7 +261,12 @@ impl Script {
     }
 
     fn expect(&self, slot: u32, wanted: Stand) {
-        let stand = self.stands.borrow().get(slot as usize).copied().unwrap_or(Stand::Absent);
+        let stand = self
+            .stands
+            .borrow()
+            .get(slot as usize)
+            .copied()
+            .unwrap_or(Stand::Absent);
         assert_eq!(stand, wanted, "the user of slot {slot}");
     }
 
@@ -264,14 +285,7 @@ impl Script {
             Ok(code::DONE) => self.done(slot),
             Ok(code::FAILED) => (Stand::Idle, self.failed()),
             Ok(code) => self.broken(slot, &format!("unknown step {code}")),
-            Err(error) => {
-                if matches!(error, mlua::Error::MemoryError(_)) {
-                    // What the failed user held is garbage now; others need the room.
-                    let _ = self.functions.drop.call::<()>(slot);
-                    let _ = self.lua.gc_collect();
-                }
-                self.broken(slot, &place::cause(&error))
-            }
+            Err(error) => self.broken(slot, &place::cause(&error)),
         };
         self.stands.borrow_mut()[slot as usize] = stand;
         step
@@ -293,7 +307,11 @@ impl Script {
             return (Stand::Idle, Step::Done);
         }
         self.setup_slot.set(None);
-        let outcome = self.functions.outcome.call::<Value>(()).map_err(|e| place::cause(&e));
+        let outcome = self
+            .functions
+            .outcome
+            .call::<Value>(())
+            .map_err(|e| place::cause(&e));
         let step = match outcome.and_then(|value| json::encode(&self.lua, &value, "data")) {
             Ok(data) => {
                 *self.setup_result.borrow_mut() = data;
@@ -307,14 +325,36 @@ impl Script {
     fn failed(&self) -> Step {
         self.setup_slot.set(None);
         match fetch_failure(&self.functions.failure) {
-            Ok(error) => Step::Failed(Box::new(error)),
+            Ok(error) => {
+                self.make_room(&error.message);
+                Step::Failed(Box::new(error))
+            }
             Err(error) => failed_with(place::cause(&error)),
+        }
+    }
+
+    /// After an error for want of memory, collects what the failed iteration held: LuaJIT's
+    /// collector begins at twice the live size, which may lie beyond the limit. When that frees
+    /// little, the next failures don't try again, since each try stops the core.
+    fn make_room(&self, message: &str) {
+        const TRIES_SKIPPED: u32 = 1000;
+        if !message.contains(OUT_OF_MEMORY) {
+            return;
+        }
+        if let Some(left) = self.collections_skipped.get().checked_sub(1) {
+            self.collections_skipped.set(left);
+            return;
+        }
+        let _: mlua::Result<()> = self.lua.gc_collect();
+        if self.lua.used_memory() > self.memory_bytes_max / 2 {
+            self.collections_skipped.set(TRIES_SKIPPED);
         }
     }
 
     /// The coroutine can't be resumed any more; the user gets a new one.
     fn broken(&self, slot: u32, message: &str) -> (Stand, Step) {
-        let _ = self.functions.drop.call::<()>(slot);
+        let _: mlua::Result<()> = self.functions.drop.call(slot);
+        self.make_room(message);
         (Stand::Idle, failed_with(message.to_owned()))
     }
 
@@ -323,28 +363,24 @@ impl Script {
         let known = failures.iter().position(|known| *known == failure);
         let index = known.unwrap_or(failures.len());
         let code = NOT_OK + 1 + index as u32;
-        if known.is_none() && self.functions.set_failure.call::<()>((code, failure)).is_ok() {
+        if known.is_none()
+            && self
+                .functions
+                .set_failure
+                .call::<()>((code, failure))
+                .is_ok()
+        {
             failures.push(failure);
         }
         code
     }
 }
 
-/// Runs the file's chunk: what it returned, or the Lua error it ended in.
-fn load_chunk(
-    state: &State,
-    chunk: &Function,
-    functions: &Functions,
-) -> mlua::Result<Result<Value, ScriptError>> {
-    let load: Function = state.entry.raw_get("load")?;
-    match load.call::<(bool, Value)>(chunk)? {
-        (true, module) => Ok(Ok(module)),
-        (false, _) => fetch_failure(&functions.failure).map(Err),
-    }
-}
-
 fn failed_with(message: String) -> Step {
-    Step::Failed(Box::new(ScriptError { message, traceback: String::new() }))
+    Step::Failed(Box::new(ScriptError {
+        message,
+        traceback: String::new(),
+    }))
 }
 
 fn state_error(error: mlua::Error) -> Error {
@@ -352,33 +388,10 @@ fn state_error(error: mlua::Error) -> Error {
 }
 
 fn lua_error(error: mlua::Error) -> Error {
-    Error::Lua(ScriptError { message: place::cause(&error), traceback: String::new() })
-}
-
-/// The text and the calls of the last Lua error.
-fn fetch_failure(failure: &Function) -> mlua::Result<ScriptError> {
-    let (text, calls): (Option<LuaString>, Option<LuaString>) = failure.call(())?;
-    let lossy = |string: Option<LuaString>| string.map(|s| s.to_string_lossy()).unwrap_or_default();
-    Ok(ScriptError { message: lossy(text), traceback: lossy(calls) })
-}
-
-impl Functions {
-    fn new(entry: &mlua::Table) -> mlua::Result<Functions> {
-        Ok(Functions {
-            run: entry.raw_get("run")?,
-            reply: entry.raw_get("reply")?,
-            reply_kept: entry.raw_get("reply_kept")?,
-            wake: entry.raw_get("wake")?,
-            attach: entry.raw_get("attach")?,
-            detach: entry.raw_get("detach")?,
-            set_data: entry.raw_get("set_data")?,
-            set_failure: entry.raw_get("set_failure")?,
-            sleep_times: entry.raw_get("sleep_times")?,
-            failure: entry.raw_get("failure")?,
-            outcome: entry.raw_get("outcome")?,
-            drop: entry.raw_get("drop")?,
-        })
-    }
+    Error::Lua(ScriptError {
+        message: place::cause(&error),
+        traceback: String::new(),
+    })
 }
 
 #[cfg(test)]

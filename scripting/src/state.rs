@@ -29,12 +29,8 @@ impl State {
         loader: &Rc<Loader>,
         memory_bytes: usize,
     ) -> mlua::Result<State> {
-        let libraries = StdLib::TABLE
-            | StdLib::STRING
-            | StdLib::MATH
-            | StdLib::BIT
-            | StdLib::OS
-            | StdLib::JIT;
+        let libraries =
+            StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::BIT | StdLib::OS | StdLib::JIT;
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         lua.set_memory_limit(memory_bytes)?;
         let native = native::table(&lua, shared)?;
@@ -57,5 +53,8 @@ impl State {
 }
 
 fn own_chunk(lua: &Lua, source: &str) -> mlua::Result<Function> {
-    lua.load(source).set_name(format!("={OWN}")).set_mode(ChunkMode::Text).into_function()
+    lua.load(source)
+        .set_name(format!("={OWN}"))
+        .set_mode(ChunkMode::Text)
+        .into_function()
 }

@@ -30,7 +30,12 @@ pub(crate) fn percent(out: &mut String, bytes: &[u8], encoding: Encoding) {
     for &byte in bytes {
         let plain = byte.is_ascii_alphanumeric()
             || matches!(byte, b'-' | b'.' | b'_')
-            || byte == if encoding == Encoding::Query { b'~' } else { b'*' };
+            || byte
+                == if encoding == Encoding::Query {
+                    b'~'
+                } else {
+                    b'*'
+                };
         match byte {
             _ if plain => out.push(char::from(byte)),
             b' ' if encoding == Encoding::Form => out.push('+'),
@@ -69,7 +74,10 @@ pub(crate) fn token(what: &str, bytes: &[u8]) -> Result<String> {
 pub(crate) fn method(bytes: &[u8]) -> Result<String> {
     let method = token("the method", bytes)?;
     if method.len() > METHOD_MAX {
-        return Err(format!("the method has {} letters, at most {METHOD_MAX}", method.len()));
+        return Err(format!(
+            "the method has {} letters, at most {METHOD_MAX}",
+            method.len()
+        ));
     } else if method == "CONNECT" {
         return Err("the method CONNECT makes a tunnel, which is no request".to_owned());
     }
@@ -95,7 +103,10 @@ pub(crate) fn url(bytes: &[u8]) -> Result<String> {
     let shown = || quoted(bytes, SHOWN_MAX);
     if let Some(at) = bytes.iter().position(|&byte| byte <= b' ' || byte == 0x7f) {
         let (name, at) = (byte_name(bytes[at]), at + 1);
-        return Err(format!("the URL {} has {name} at byte {at}; write it as %XX", shown()));
+        return Err(format!(
+            "the URL {} has {name} at byte {at}; write it as %XX",
+            shown()
+        ));
     }
     let absolute = bytes.starts_with(b"http://") || bytes.starts_with(b"https://");
     if !absolute && !bytes.starts_with(b"/") {
@@ -103,7 +114,11 @@ pub(crate) fn url(bytes: &[u8]) -> Result<String> {
     }
     let mut url = String::with_capacity(bytes.len());
     for &byte in bytes.iter().take_while(|&&byte| byte != b'#') {
-        if byte.is_ascii() { url.push(char::from(byte)) } else { escape(&mut url, byte) }
+        if byte.is_ascii() {
+            url.push(char::from(byte))
+        } else {
+            escape(&mut url, byte)
+        }
     }
     Ok(url)
 }
@@ -128,14 +143,18 @@ pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
         .map(|key| (strsim::jaro_winkler(found, key), key))
         .filter(|(similarity, _)| *similarity >= NEAR)
         .max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = near.map(|(_, key)| format!("; did you mean {key}?")).unwrap_or_default();
+    let hint = near
+        .map(|(_, key)| format!("; did you mean {key}?"))
+        .unwrap_or_default();
     let found = quoted(found.as_bytes(), SHOWN_MAX);
     format!("unknown {what} {found}{hint} (known: {})", known.join(", "))
 }
 
 /// Seconds as a duration, from 0 to a day.
 pub(crate) fn seconds(value: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(value).ok().filter(|time| *time <= DAY)
+    Duration::try_from_secs_f64(value)
+        .ok()
+        .filter(|time| *time <= DAY)
 }
 
 /// A number with a unit: us, ms, s, m or h.

@@ -1,1 +1,25 @@
-//! Tests.
+//! How the text of a script is taken apart into words.
+
+use super::*;
+
+#[test]
+fn words_know_whether_a_single_equals_sign_follows() {
+    let text = b"a.body = {json=1, _x1 == body}";
+    let found: Vec<_> = words(text)
+        .map(|(word, assigned)| (String::from_utf8_lossy(word).into_owned(), assigned))
+        .collect();
+    let expected = [
+        ("a", false),
+        ("body", true),
+        ("json", true),
+        ("1", false),
+        ("_x1", false),
+        ("body", false),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(word, assigned)| (word.to_owned(), assigned))
+    );
+    assert_eq!(words(b"").count(), 0);
+    assert_eq!(words(b"= \xff\n").count(), 0);
+}

@@ -5,6 +5,7 @@ local native, shared = ...
 local fail, own, slot = shared.fail, shared.own, shared.slot
 local contains, matches, is_reply = shared.contains, shared.matches, shared.is_reply
 local concat, sort = table.concat, table.sort
+local lower, sub = string.lower, string.sub
 local next, tostring, type = next, tostring, type
 
 local NAMES_MAX = 10000 -- bound of the cache; beyond it names are looked up each time
@@ -27,7 +28,7 @@ end
 
 local function shown(text)
   if #text > SHOWN_MAX then
-    return '"' .. text:sub(1, SHOWN_MAX) .. '..."'
+    return '"' .. sub(text, 1, SHOWN_MAX) .. '..."'
   end
   return '"' .. text .. '"'
 end
@@ -113,7 +114,7 @@ function tests.header(reply, want, prefix)
     else
       return wrong("header " .. name, value, "a string, true or false")
     end
-    all = count(prefix .. "header " .. name:lower() .. " " .. said, passed) and all
+    all = count(prefix .. "header " .. lower(name) .. " " .. said, passed) and all
   end
   return all
 end

@@ -5,7 +5,7 @@ local native, shared = ...
 local fail = shared.fail
 local error, getmetatable, next, pcall, select, setmetatable, tostring, type =
   error, getmetatable, next, pcall, select, setmetatable, tostring, type
-local concat = table.concat
+local collectgarbage, concat = collectgarbage, table.concat
 
 local function copy(from, without)
   local to = {}
@@ -105,16 +105,22 @@ function shared.User.log(self, ...)
   log(...)
 end
 
+local files = {} -- by name as required
 local loaded, loading = {}, {} -- by file
 
 function env.require(name)
   if type(name) ~= "string" then
     return fail("require: the name must be a string, not " .. native.kind(name))
   end
-  local file, message = native.resolve(name)
+  local file, message = files[name], nil
   if not file then
-    return fail("require: " .. message)
-  elseif loaded[file] ~= nil then
+    file, message = native.resolve(name)
+    if not file then
+      return fail("require: " .. message)
+    end
+    files[name] = file
+  end
+  if loaded[file] ~= nil then
     return loaded[file]
   elseif loading[file] then
     return fail("require: " .. file .. " is being loaded: files that require each other")

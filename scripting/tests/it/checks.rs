@@ -6,12 +6,22 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
 
 /// The checks a call counts, sorted, as "name: passed", and what it returned last.
 fn counted(call: &str) -> (Vec<String>, String) {
-    let world = world(&format!("local r = user:get('/') log((function() {call} end)())"));
-    let answer = Answer { head: HEAD, ..Answer::body("Welcome, guest 42") };
+    let world = world(&format!(
+        "local r = user:get('/') log((function() {call} end)())"
+    ));
+    let answer = Answer {
+        head: HEAD,
+        ..Answer::body("Welcome, guest 42")
+    };
     world.answers.borrow_mut().push_back(answer);
-    world.once().unwrap_or_else(|error| panic!("{call}: {error}"));
+    world
+        .once()
+        .unwrap_or_else(|error| panic!("{call}: {error}"));
     let checks = world.host.checks.take();
-    let mut shown: Vec<_> = checks.iter().map(|(name, ok)| format!("{name}: {ok}")).collect();
+    let mut shown: Vec<_> = checks
+        .iter()
+        .map(|(name, ok)| format!("{name}: {ok}"))
+        .collect();
     shown.sort();
     (shown, world.host.logs.take().concat())
 }
@@ -19,29 +29,90 @@ fn counted(call: &str) -> (Vec<String>, String) {
 #[test]
 fn each_condition_is_a_check_of_its_own() {
     let rows: [(&str, &[&str], &str); 14] = [
-        ("return user:check(r, { status = 200 })", &["status is 200: true"], "true"),
-        ("return user:check(r, { status = 404 })", &["status is 404: false"], "false"),
-        ("return user:check(r, { status = { 302, 200 } })", &["status is 302 or 200: true"], "true"),
-        ("return user:check(r, { ok = true })", &["is ok: true"], "true"),
-        ("return user:check(r, { ok = false })", &["is not ok: false"], "false"),
-        ("return user:check(r, { status = 200, contains = 'Welcome' })",
-            &["contains \"Welcome\": true", "status is 200: true"], "true"),
-        ("return user:check(r, { contains = { 'guest', 'admin' } })",
-            &["contains \"admin\": false", "contains \"guest\": true"], "false"),
-        ("return user:check(r, { contains = '%d' })", &["contains \"%d\": false"], "false"),
-        ("return user:check(r, { matches = 'guest %d+$' })", &["matches \"guest %d+$\": true"], "true"),
-        ("return user:check(r, { header = { ['Content-Type'] = 'text/html', etag = false, age = true } })",
-            &["header age is there: false", "header content-type is \"text/html\": true",
-              "header etag is absent: true"], "false"),
-        ("return user:check(r, { latency_ms_max = 12.5 })", &["latency <= 12.5 ms: true"], "true"),
-        ("return user:check(r, { status = 200 }, 'home')", &["home: status is 200: true"], "true"),
-        ("return user:check(r, 'short', function(reply) return #reply.body < 10 end)",
-            &["short: false"], "false"),
-        ("return user:check('value', 1), user:check('none', nil)", &["none: false", "value: true"],
-            "true\tfalse"),
+        (
+            "return user:check(r, { status = 200 })",
+            &["status is 200: true"],
+            "true",
+        ),
+        (
+            "return user:check(r, { status = 404 })",
+            &["status is 404: false"],
+            "false",
+        ),
+        (
+            "return user:check(r, { status = { 302, 200 } })",
+            &["status is 302 or 200: true"],
+            "true",
+        ),
+        (
+            "return user:check(r, { ok = true })",
+            &["is ok: true"],
+            "true",
+        ),
+        (
+            "return user:check(r, { ok = false })",
+            &["is not ok: false"],
+            "false",
+        ),
+        (
+            "return user:check(r, { status = 200, contains = 'Welcome' })",
+            &["contains \"Welcome\": true", "status is 200: true"],
+            "true",
+        ),
+        (
+            "return user:check(r, { contains = { 'guest', 'admin' } })",
+            &["contains \"admin\": false", "contains \"guest\": true"],
+            "false",
+        ),
+        (
+            "return user:check(r, { contains = '%d' })",
+            &["contains \"%d\": false"],
+            "false",
+        ),
+        (
+            "return user:check(r, { matches = 'guest %d+$' })",
+            &["matches \"guest %d+$\": true"],
+            "true",
+        ),
+        (
+            "return user:check(r, { header = { ['Content-Type'] = 'text/html', etag = false, age = true } })",
+            &[
+                "header age is there: false",
+                "header content-type is \"text/html\": true",
+                "header etag is absent: true",
+            ],
+            "false",
+        ),
+        (
+            "return user:check(r, { latency_ms_max = 12.5 })",
+            &["latency <= 12.5 ms: true"],
+            "true",
+        ),
+        (
+            "return user:check(r, { status = 200 }, 'home')",
+            &["home: status is 200: true"],
+            "true",
+        ),
+        (
+            "return user:check(r, 'short', function(reply) return #reply.body < 10 end)",
+            &["short: false"],
+            "false",
+        ),
+        (
+            "return user:check('value', 1), user:check('none', nil)",
+            &["none: false", "value: true"],
+            "true\tfalse",
+        ),
     ];
     for (call, checks, result) in rows {
-        assert_eq!(counted(call), (checks.iter().map(ToString::to_string).collect(), result.to_owned()), "{call}");
+        assert_eq!(
+            counted(call),
+            (
+                checks.iter().map(ToString::to_string).collect(),
+                result.to_owned()
+            ),
+            "{call}"
+        );
     }
 }
 
@@ -49,7 +120,11 @@ fn each_condition_is_a_check_of_its_own() {
 fn a_failed_request_fails_its_checks_quietly() {
     let world = world("user:check(user:get('/'), { status = 200, contains = 'x', matches = 'x' })");
     world.retains.set(false);
-    let refused = Answer { status: 0, failure: Some("refused"), ..Answer::default() };
+    let refused = Answer {
+        status: 0,
+        failure: Some("refused"),
+        ..Answer::default()
+    };
     world.answers.borrow_mut().push_back(refused);
     world.once().unwrap();
     let checks = world.host.checks.take();
@@ -60,25 +135,70 @@ fn a_failed_request_fails_its_checks_quietly() {
 #[test]
 fn long_values_are_cut_in_names() {
     let (checks, _) = counted("return user:check(r, { contains = ('x'):rep(5000) })");
-    assert_eq!(checks, [format!("contains \"{}...\": false", "x".repeat(80))]);
+    assert_eq!(
+        checks,
+        [format!("contains \"{}...\": false", "x".repeat(80))]
+    );
 }
 
 #[test]
 fn wrong_checks_are_errors() {
     check_fails(&[
-        ("user:check(user:get('/'), { statsu = 200 })", &["user:check: unknown condition \"statsu\"; did you mean status?", "contains, header, latency_ms_max, matches, ok, status"]),
-        ("user:check(user:get('/'), { status = '200' })", &["status must be a number or a list of numbers, not \"200\""]),
-        ("user:check(user:get('/'), { status = {} })", &["status must be a number"]),
-        ("user:check(user:get('/'), { contains = 1 })", &["contains must be a string or a list of strings, not 1"]),
-        ("user:check(user:get('/'), { matches = '[' })", &["malformed pattern"]),
-        ("user:check(user:get('/'), { header = 'x' })", &["header must be a table"]),
-        ("user:check(user:get('/'), { header = { a = 1 } })", &["header a must be a string, true or false, not 1"]),
-        ("user:check(user:get('/'), { latency_ms_max = '1ms' })", &["latency_ms_max must be a number of milliseconds"]),
-        ("user:check(user:get('/'), { ok = 1 })", &["ok must be true or false"]),
-        ("user:check(user:get('/'), { status = 200 }, 5)", &["the name must be a string, not 5"]),
-        ("user:check(user:get('/'))", &["after a reply comes a table of conditions"]),
-        ("user:check(nil, { status = 200 })", &["first comes a reply or a name, not nil"]),
+        (
+            "user:check(user:get('/'), { statsu = 200 })",
+            &[
+                "user:check: unknown condition \"statsu\"; did you mean status?",
+                "contains, header, latency_ms_max, matches, ok, status",
+            ],
+        ),
+        (
+            "user:check(user:get('/'), { status = '200' })",
+            &["status must be a number or a list of numbers, not \"200\""],
+        ),
+        (
+            "user:check(user:get('/'), { status = {} })",
+            &["status must be a number"],
+        ),
+        (
+            "user:check(user:get('/'), { contains = 1 })",
+            &["contains must be a string or a list of strings, not 1"],
+        ),
+        (
+            "user:check(user:get('/'), { matches = '[' })",
+            &["malformed pattern"],
+        ),
+        (
+            "user:check(user:get('/'), { header = 'x' })",
+            &["header must be a table"],
+        ),
+        (
+            "user:check(user:get('/'), { header = { a = 1 } })",
+            &["header a must be a string, true or false, not 1"],
+        ),
+        (
+            "user:check(user:get('/'), { latency_ms_max = '1ms' })",
+            &["latency_ms_max must be a number of milliseconds"],
+        ),
+        (
+            "user:check(user:get('/'), { ok = 1 })",
+            &["ok must be true or false"],
+        ),
+        (
+            "user:check(user:get('/'), { status = 200 }, 5)",
+            &["the name must be a string, not 5"],
+        ),
+        (
+            "user:check(user:get('/'))",
+            &["after a reply comes a table of conditions"],
+        ),
+        (
+            "user:check(nil, { status = 200 })",
+            &["first comes a reply or a name, not nil"],
+        ),
         ("user.check('name', true)", &["write user:check(...)"]),
-        ("user:check(user:get('/'), 'x', function() error('inside') end)", &["inside"]),
+        (
+            "user:check(user:get('/'), 'x', function() error('inside') end)",
+            &["inside"],
+        ),
     ]);
 }

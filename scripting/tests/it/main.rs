@@ -1,5 +1,10 @@
 //! The Lua API as scripts and the engine see it, driven without sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a test can't go on without is a failed test"
+)]
+
 mod checks;
 mod errors;
 mod loading;

@@ -8,14 +8,19 @@ const USERS: u32 = 100_000;
 
 #[test]
 fn a_hundred_thousand_users_wait_at_once() {
-    let world = world("local mark = user.id local r = user:get('/') assert(mark == user.id and r.status == 200)");
+    let world = world(
+        "local mark = user.id local r = user:get('/') assert(mark == user.id and r.status == 200)",
+    );
     for slot in 0..USERS {
         world.script.attach(slot, u64::from(slot) * 3).unwrap();
         let step = world.script.run(slot, Entry::Scenario(0));
         assert!(matches!(step, Step::Template(0)), "{slot}: {step:?}");
     }
     let waiting = world.script.memory_bytes();
-    assert!(waiting / USERS as usize <= 4096, "{waiting} bytes for {USERS} users");
+    assert!(
+        waiting / USERS as usize <= 4096,
+        "{waiting} bytes for {USERS} users"
+    );
     for slot in (0..USERS).rev() {
         let step = world.resume(slot, &Step::Template(0));
         assert!(matches!(step, Step::Done), "{slot}: {step:?}");

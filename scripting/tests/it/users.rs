@@ -19,13 +19,24 @@ fn sleeps_carry_their_bounds() {
     }
     let ms = |ms| Duration::from_millis(ms);
     let day = Duration::from_secs(86_400);
-    assert_eq!(bounds, [(ms(1500), ms(1500)), (ms(250), ms(2000)), (ms(0), ms(0)), (day, day)]);
+    assert_eq!(
+        bounds,
+        [
+            (ms(1500), ms(1500)),
+            (ms(250), ms(2000)),
+            (ms(0), ms(0)),
+            (day, day)
+        ]
+    );
 }
 
 #[test]
 fn wrong_sleeps_are_errors() {
     check_fails(&[
-        ("user:sleep()", &["user:sleep: the time must be seconds from 0 to a day (86400), not nil"]),
+        (
+            "user:sleep()",
+            &["user:sleep: the time must be seconds from 0 to a day (86400), not nil"],
+        ),
         ("user:sleep(-1)", &["not -1"]),
         ("user:sleep(0/0)", &["not NaN"]),
         ("user:sleep(1/0)", &["not inf"]),
@@ -48,7 +59,10 @@ fn transactions_group_and_return() {
     world.once().unwrap();
     assert_eq!(world.host.logs.take(), ["6\tnil\tx"]);
     let events = world.host.transactions.take();
-    assert_eq!(events, ["begin outer", "begin inner", "end true", "end true"]);
+    assert_eq!(
+        events,
+        ["begin outer", "begin inner", "end true", "end true"]
+    );
 }
 
 #[test]
@@ -60,9 +74,20 @@ fn an_error_ends_its_transactions_as_failed() {
     let error = world.once().unwrap_err();
     assert_eq!(error.message, "main.lua:2: oops");
     // The calls are those of the error, not of its way up.
-    assert!(error.traceback.lines().next().unwrap().contains("main.lua:2:"), "{error}");
+    assert!(
+        error
+            .traceback
+            .lines()
+            .next()
+            .unwrap()
+            .contains("main.lua:2:"),
+        "{error}"
+    );
     let events = world.host.transactions.take();
-    assert_eq!(events, ["begin outer", "begin inner", "end false", "end false"]);
+    assert_eq!(
+        events,
+        ["begin outer", "begin inner", "end false", "end false"]
+    );
 }
 
 #[test]
@@ -75,8 +100,14 @@ fn a_caught_error_does_not_colour_the_next() {
     assert_eq!(error.message, "main.lua:2: second");
     assert!(error.traceback.contains("main.lua:2:"), "{error}");
     check_fails(&[
-        ("user:transaction(1, print)", &["user:transaction: the name must be a string, not 1"]),
-        ("user:transaction('x')", &["after the name comes a function, not nil"]),
+        (
+            "user:transaction(1, print)",
+            &["user:transaction: the name must be a string, not 1"],
+        ),
+        (
+            "user:transaction('x')",
+            &["after the name comes a function, not nil"],
+        ),
     ]);
 }
 
@@ -91,8 +122,10 @@ fn random_numbers_come_from_the_host() {
         end";
     let first = logs(body);
     assert_eq!(first, logs(body), "the same stream gives the same choices");
-    let faces: std::collections::BTreeSet<_> =
-        first.iter().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect();
+    let faces: std::collections::BTreeSet<_> = first
+        .iter()
+        .map(|line| line.split('\t').nth(1).unwrap().to_owned())
+        .collect();
     assert_eq!(faces.len(), 6, "all faces of a die in 1000 throws");
     check_fails(&[
         ("user:random(0)", &["the interval from 1 to 0 is empty"]),
@@ -102,9 +135,15 @@ fn random_numbers_come_from_the_host() {
         ("math.random(-1e300, 1e300)", &["too wide"]),
         ("math.randomseed(1)", &["the seed is the profile's"]),
     ]);
-    let error = load(&[("main.lua", "local x = math.random() return { a = function() end }")]);
+    let error = load(&[(
+        "main.lua",
+        "local x = math.random() return { a = function() end }",
+    )]);
     let message = error.err().unwrap().to_string();
-    assert!(message.starts_with("main.lua:1: a random number needs a running user"), "{message}");
+    assert!(
+        message.starts_with("main.lua:1: a random number needs a running user"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -113,7 +152,10 @@ fn logs_join_their_values() {
         ("log('a', 1, nil, true)", &["a\t1\tnil\ttrue"]),
         ("log()", &[""]),
         ("print('p') user:log('u', 2)", &["p", "u\t2"]),
-        ("log(setmetatable({}, { __tostring = function() return 'shown' end }))", &["shown"]),
+        (
+            "log(setmetatable({}, { __tostring = function() return 'shown' end }))",
+            &["shown"],
+        ),
     ]);
     let world = load(&[("main.lua", "log('once') return { a = function() end }")]).unwrap();
     assert_eq!(world.host.logs.take(), ["(loading) once"]);
@@ -121,7 +163,9 @@ fn logs_join_their_values() {
 
 #[test]
 fn users_know_their_number_and_when_to_stop() {
-    let world = world("user.seen = (user.seen or 0) + 1 log(user.id, user.seen, user:running(), os.clock())");
+    let world = world(
+        "user.seen = (user.seen or 0) + 1 log(user.id, user.seen, user:running(), os.clock())",
+    );
     world.script.attach(3, 4_000_000_000_000).unwrap();
     world.host.elapsed.set(1.25);
     world.finish(3, Entry::Scenario(0)).unwrap();
@@ -130,8 +174,11 @@ fn users_know_their_number_and_when_to_stop() {
     world.script.detach(3);
     world.script.attach(3, 7).unwrap();
     world.finish(3, Entry::Scenario(0)).unwrap();
-    let expected =
-        ["4e+12\t1\ttrue\t1.25", "4e+12\t2\tfalse\t1.25", "7\t1\tfalse\t1.25"];
+    let expected = [
+        "4000000000000\t1\ttrue\t1.25",
+        "4000000000000\t2\tfalse\t1.25",
+        "7\t1\tfalse\t1.25",
+    ];
     assert_eq!(world.host.logs.take(), expected);
 }
 
@@ -145,7 +192,12 @@ const HOOKED: &str = "local m = {}
 
 fn run_hooks(world: &World) {
     world.script.attach(0, 0).unwrap();
-    for entry in [Entry::OnStart, Entry::Scenario(0), Entry::OnStop, Entry::Teardown] {
+    for entry in [
+        Entry::OnStart,
+        Entry::Scenario(0),
+        Entry::OnStop,
+        Entry::Teardown,
+    ] {
         world.finish(0, entry).unwrap();
     }
     world.script.detach(0);
@@ -157,7 +209,10 @@ fn hooks_and_data_reach_every_state() {
     let hooks = first.script.hooks();
     assert!(hooks.setup && hooks.teardown && hooks.on_start && hooks.on_stop);
     assert_eq!(first.script.scenarios(), ["main"]);
-    first.answers.borrow_mut().push_back(Answer::body(r#"{"t":"secret"}"#));
+    first
+        .answers
+        .borrow_mut()
+        .push_back(Answer::body(r#"{"t":"secret"}"#));
     first.script.attach(9, 0).unwrap();
     first.finish(9, Entry::Setup).unwrap();
     let data = first.script.setup_result();
@@ -166,7 +221,10 @@ fn hooks_and_data_reach_every_state() {
     let second = load(&[("main.lua", HOOKED)]).unwrap();
     second.script.set_data(&data).unwrap();
     run_hooks(&second);
-    assert_eq!(second.host.logs.take(), ["secret\t2\t2", "stop\tsecret", "teardown\tsecret"]);
+    assert_eq!(
+        second.host.logs.take(),
+        ["secret\t2\t2", "stop\tsecret", "teardown\tsecret"]
+    );
 }
 
 #[test]
@@ -183,45 +241,97 @@ fn missing_hooks_are_done_at_once() {
 #[test]
 fn setup_returns_plain_values_only() {
     let rows = [
-        ("print", "the result of setup: data: a function can't be JSON"),
-        ("{ a = { print } }", "the result of setup: data.a[1]: a function can't be JSON"),
-        ("{ s = '\\255' }", "the result of setup: data.s: a string that is not UTF-8"),
-        ("{ [5] = 1 }", "the result of setup: data: a list with gaps; put null where nothing is"),
-        ("1/0", "the result of setup: data: inf is not a number that JSON can hold"),
+        (
+            "print",
+            "the result of setup: data: a function can't be JSON",
+        ),
+        (
+            "{ a = { print } }",
+            "the result of setup: data.a[1]: a function can't be JSON",
+        ),
+        (
+            "{ s = '\\255' }",
+            "the result of setup: data.s: a string that is not UTF-8",
+        ),
+        (
+            "{ [5] = 1 }",
+            "the result of setup: data: a list with gaps; put null where nothing is",
+        ),
+        (
+            "1/0",
+            "the result of setup: data: inf is not a number that JSON can hold",
+        ),
     ];
     for (value, expected) in rows {
-        let source = format!("return {{ setup = function() return {value} end, a = function() end }}");
+        let source =
+            format!("return {{ setup = function() return {value} end, a = function() end }}");
         let world = load(&[("main.lua", &source)]).unwrap();
         world.script.attach(0, 0).unwrap();
-        assert_eq!(world.finish(0, Entry::Setup).unwrap_err().message, expected, "{value}");
+        assert_eq!(
+            world.finish(0, Entry::Setup).unwrap_err().message,
+            expected,
+            "{value}"
+        );
     }
 }
 
 #[test]
 fn methods_belong_to_the_running_user() {
     check_fails(&[
-        ("user.get('/')", &["user:get was not called on the user that runs here: write user:get(...)"]),
+        (
+            "user.get('/')",
+            &["user:get was not called on the user that runs here: write user:get(...)"],
+        ),
         ("user.sleep(1)", &["write user:sleep(...)"]),
-        ("user.transaction('x', print)", &["write user:transaction(...)"]),
+        (
+            "user.transaction('x', print)",
+            &["write user:transaction(...)"],
+        ),
         ("user.running()", &["write user:running(...)"]),
-        ("local get = user.get get(nil, '/')", &["write user:get(...)"]),
-        ("coroutine.wrap(function() user:get('/') end)()", &["user:get can't be called from a coroutine of the script's own"]),
-        ("coroutine.wrap(function() user:get('/', { name = 'x' }) end)()", &["script's own"]),
-        ("coroutine.wrap(function() user:sleep(1) end)()", &["script's own"]),
-        ("coroutine.wrap(function() user:transaction('t', print) end)()", &["script's own"]),
-        ("coroutine.yield(1)", &["coroutine.yield outside a coroutine of the script's own"]),
+        (
+            "local get = user.get get(nil, '/')",
+            &["write user:get(...)"],
+        ),
+        (
+            "coroutine.wrap(function() user:get('/') end)()",
+            &["user:get can't be called from a coroutine of the script's own"],
+        ),
+        (
+            "coroutine.wrap(function() user:get('/', { name = 'x' }) end)()",
+            &["script's own"],
+        ),
+        (
+            "coroutine.wrap(function() user:sleep(1) end)()",
+            &["script's own"],
+        ),
+        (
+            "coroutine.wrap(function() user:transaction('t', print) end)()",
+            &["script's own"],
+        ),
+        (
+            "coroutine.yield(1)",
+            &["coroutine.yield outside a coroutine of the script's own"],
+        ),
         ("coroutine.resume(1)", &["expected a coroutine, not 1"]),
     ]);
-    let world = load(&[("main.lua", "local other return {
+    let world = load(&[(
+        "main.lua",
+        "local other return {
         a = function(user) other = user user:sleep(1) end,
-        b = function(user) other:get('/') end }")])
+        b = function(user) other:get('/') end }",
+    )])
     .unwrap();
     for slot in 0..2 {
         world.script.attach(slot, u64::from(slot)).unwrap();
     }
     world.script.run(0, Entry::Scenario(0));
     let error = world.finish(1, Entry::Scenario(1)).unwrap_err();
-    assert!(error.message.contains("was not called on the user that runs here"), "{error}");
+    assert!(
+        error
+            .message
+            .contains("was not called on the user that runs here"),
+        "{error}"
+    );
     assert!(matches!(world.script.wake(0), Step::Done));
 }
 

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use mistress_scripting::{Entry, Error, Host, Reply, RequestSpec, Script, ScriptError, Step};
@@ -18,13 +17,21 @@ pub struct Answer {
 
 impl Default for Answer {
     fn default() -> Answer {
-        Answer { status: 200, failure: None, head: "HTTP/1.1 200 OK\r\n\r\n", body: b"" }
+        Answer {
+            status: 200,
+            failure: None,
+            head: "HTTP/1.1 200 OK\r\n\r\n",
+            body: b"",
+        }
     }
 }
 
 impl Answer {
     pub fn body(body: &'static str) -> Answer {
-        Answer { body: body.as_bytes(), ..Answer::default() }
+        Answer {
+            body: body.as_bytes(),
+            ..Answer::default()
+        }
     }
 }
 
@@ -56,11 +63,18 @@ impl Host for Fake {
         Ok(self.templates.borrow().len() as u32 - 1)
     }
     fn absolute_url(&self, url: &str) -> Result<(), String> {
-        if url.starts_with("https://") { Err("no https".to_owned()) } else { Ok(()) }
+        if url.starts_with("https://") {
+            Err("no https".to_owned())
+        } else {
+            Ok(())
+        }
     }
     fn random(&self, slot: u32) -> u64 {
         // SplitMix64 from a seed per slot.
-        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15 + u64::from(slot));
+        let state = self
+            .random
+            .get()
+            .wrapping_add(0x9e37_79b9_7f4a_7c15 + u64::from(slot));
         self.random.set(state);
         let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -94,7 +108,11 @@ impl Host for Fake {
         f(self.latest.borrow().as_ref().map(|answer| answer.body));
     }
     fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
-        f(self.latest.borrow().as_ref().map(|answer| answer.head.as_bytes()));
+        f(self
+            .latest
+            .borrow()
+            .as_ref()
+            .map(|answer| answer.head.as_bytes()));
     }
     fn elapsed_s(&self) -> f64 {
         self.elapsed.get()
@@ -118,7 +136,6 @@ pub struct World {
     pub requests: RefCell<Vec<RequestSpec>>,
     /// Whether the host retains bodies until the next step.
     pub retains: Cell<bool>,
-    folder: tempfile::TempDir,
 }
 
 /// Loads `main.lua` among other files.
@@ -135,14 +152,16 @@ pub fn load(files: &[(&str, &str)]) -> Result<World, Error> {
 /// Loads `main.lua` of a prepared folder.
 pub fn load_in(folder: tempfile::TempDir) -> Result<World, Error> {
     let host = Rc::new(Fake::default());
-    let script = Script::load(&folder.path().join("main.lua"), Rc::clone(&host) as Rc<dyn Host>)?;
+    let script = Script::load(
+        &folder.path().join("main.lua"),
+        Rc::clone(&host) as Rc<dyn Host>,
+    )?;
     Ok(World {
         script,
         host,
         answers: RefCell::default(),
         requests: RefCell::default(),
         retains: Cell::new(true),
-        folder,
     })
 }
 
@@ -153,10 +172,6 @@ pub fn world(body: &str) -> World {
 }
 
 impl World {
-    pub fn path(&self) -> PathBuf {
-        self.folder.path().to_owned()
-    }
-
     /// Resumes a user that waits.
     pub fn resume(&self, slot: u32, step: &Step) -> Step {
         let keeps = match step {
@@ -208,7 +223,9 @@ impl World {
 /// What a scenario with this body logs; it must not fail.
 pub fn logs(body: &str) -> Vec<String> {
     let world = world(body);
-    world.once().unwrap_or_else(|error| panic!("{body}: {error}"));
+    world
+        .once()
+        .unwrap_or_else(|error| panic!("{body}: {error}"));
     world.host.logs.take()
 }
 
@@ -228,9 +245,18 @@ pub fn check_logs(rows: &[(&str, &[&str])]) {
 pub fn check_fails(rows: &[(&str, &[&str])]) {
     for (body, parts) in rows {
         let error = fails(body);
-        assert!(error.message.starts_with("main.lua:1: "), "{body}: {}", error.message);
+        assert!(
+            error.message.starts_with("main.lua:1: "),
+            "{body}: {}",
+            error.message
+        );
         for part in *parts {
-            assert!(error.message.contains(part), "{body}: {:?} in {}", part, error.message);
+            assert!(
+                error.message.contains(part),
+                "{body}: {:?} in {}",
+                part,
+                error.message
+            );
         }
         assert!(!error.to_string().contains("[mistress]"), "{body}: {error}");
     }

@@ -283,5 +283,4 @@ fn clock(facts: &Facts) -> Option<Finding> {
 }
 
 #[cfg(test)]
-#[path = "judge/tests.rs"]
 mod tests;

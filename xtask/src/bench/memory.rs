@@ -20,6 +20,7 @@ pub const USAGE: &str = "\
 cargo xtask bench memory [OPTIONS]
 
   --seconds S          length of each run (20)
+  --waves N            waves of users that come and go (2)
   --cpu K              the core that the tool is pinned to (0)
   --server-cpu K       the core that the server is pinned to (the last)";
 
@@ -39,6 +40,7 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(250);
 /// What to run.
 pub struct Settings {
     seconds: u64,
+    waves: u64,
     cpu: usize,
     server_cpu: usize,
 }
@@ -52,12 +54,14 @@ impl Settings {
         let cores = std::thread::available_parallelism()?.get();
         let mut settings = Settings {
             seconds: 20,
+            waves: 2,
             cpu: 0,
             server_cpu: cores - 1,
         };
         for (name, text) in pairs {
             match name {
                 "--seconds" => settings.seconds = value(name, text)?,
+                "--waves" => settings.waves = value(name, text)?,
                 "--cpu" => settings.cpu = value(name, text)?,
                 "--server-cpu" => settings.server_cpu = value(name, text)?,
                 _ => return Err(format!("{name} {text}: unknown option\n\n{USAGE}").into()),
@@ -65,6 +69,9 @@ impl Settings {
         }
         if settings.seconds < 8 {
             return Err("--seconds: at least 8, as users start and sleep first".into());
+        }
+        if settings.waves < 2 {
+            return Err("--waves: at least 2, to compare them".into());
         }
         Ok(Some(settings))
     }
@@ -83,17 +90,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let few = bench.steady(USERS_FEW)?;
     let many = bench.steady(USERS_MANY)?;
     print_users(&[(1, one), (USERS_FEW, few), (USERS_MANY, many)]);
-    let (first, second) = bench.waves()?;
-    let growth = second as f64 / first as f64 - 1.0;
-    println!(
-        "after a wave of {USERS_MANY} users {:.2} MiB, after a second one {:.2} MiB: {:+.2} % \
-         (<= {:.0} %: {})",
-        mib(first),
-        mib(second),
-        growth * 100.0,
-        GROWTH_MAX * 100.0,
-        verdict(growth <= GROWTH_MAX)
-    );
+    print_waves(&bench.waves()?);
     Ok(())
 }
 
@@ -123,6 +120,23 @@ fn print_users(sizes: &[(u64, Memory); 3]) {
         total / 1024.0,
         BYTES_PER_USER_MAX / 1024.0,
         verdict(total <= BYTES_PER_USER_MAX)
+    );
+}
+
+/// Resident bytes in the pause after each wave. What is lost grows with every wave; what is only
+/// kept for later use does not.
+fn print_waves(rss: &[u64]) {
+    let shown: Vec<String> = rss.iter().map(|&rss| format!("{:.2}", mib(rss))).collect();
+    println!(
+        "\nMiB of RSS after each wave of {USERS_MANY} users: {}",
+        shown.join(", ")
+    );
+    let growth = rss[1] as f64 / rss[0] as f64 - 1.0;
+    println!(
+        "from the first to the second: {:+.2} % (<= {:.0} %: {})",
+        growth * 100.0,
+        GROWTH_MAX * 100.0,
+        verdict(growth <= GROWTH_MAX)
     );
 }
 
@@ -158,10 +172,10 @@ impl Bench<'_> {
         })
     }
 
-    /// Resident bytes at the end of each of the pauses after two equal waves of users.
-    fn waves(&self) -> Result<(u64, u64), Failure> {
+    /// Resident bytes at the end of the pause after each of equal waves of users.
+    fn waves(&self) -> Result<Vec<u64>, Failure> {
         let wave = [(USERS_MANY, WAVE_S), (1, PAUSE_S)];
-        let process = self.start(&[wave, wave].concat())?;
+        let process = self.start(&wave.repeat(self.settings.waves as usize))?;
         let end_of = |wave: u64| {
             let end = (WAVE_S + PAUSE_S) * wave;
             (
@@ -169,16 +183,15 @@ impl Bench<'_> {
                 Duration::from_millis(end * 1000 - 500),
             )
         };
-        let samples = sample(process.id(), &[end_of(1), end_of(2)])?;
+        let pauses: Vec<_> = (1..=self.settings.waves).map(end_of).collect();
+        let samples = sample(process.id(), &pauses)?;
         process.finish(Duration::from_secs(60))?;
         self.check_result(USERS_MANY)?;
-        let rss = |pause: &[Memory]| {
+        let rss = |pause: &Vec<Memory>| {
             let spread = Spread::of(pause.iter().map(|memory| memory.rss as f64));
-            spread
-                .map(|spread| spread.median as u64)
-                .ok_or("no sample in a pause")
+            Ok(spread.ok_or("no sample in a pause")?.median as u64)
         };
-        Ok((rss(&samples[0])?, rss(&samples[1])?))
+        samples.iter().map(rss).collect()
     }
 
     /// Starts a run with phases of (users, seconds) and returns once its traffic begins.
@@ -279,6 +292,7 @@ mod tests {
         let settings = Settings::parse(&["--seconds", "9"]).unwrap().unwrap();
         assert_eq!(settings.seconds, 9);
         assert!(Settings::parse(&["--seconds", "7"]).is_err());
+        assert!(Settings::parse(&["--waves", "1"]).is_err());
         assert!(Settings::parse(&["--users", "7"]).is_err());
     }
 }

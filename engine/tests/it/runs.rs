@@ -1,0 +1,74 @@
+//! Running a scenario through the engine's public parts.
+
+use mistress_engine::{Control, Event, Job, Outcome, Target, TargetOptions, start};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+/// A target on a port of its own.
+pub(crate) fn target() -> Target {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    Target::start(&TargetOptions { listen, cpus: Vec::new(), threads: 1 }).unwrap()
+}
+
+/// A run that goes on, with what is needed to look at it.
+pub(crate) struct Started {
+    pub(crate) running: mistress_engine::Running,
+    pub(crate) source: stats::WindowSource,
+    pub(crate) events: Receiver<Event>,
+    /// The scenario's folder lives as long as the run.
+    _folder: tempfile::TempDir,
+}
+
+/// Starts `scenario` (the body of a Lua function of `user`) on one core with a load in TOML.
+pub(crate) fn launch(target: &Target, scenario: &str, load: &str) -> Started {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("local s = {{}}\nfunction s.main(user)\n{scenario}\nend\nreturn s\n");
+    std::fs::write(folder.path().join("s.lua"), script).unwrap();
+    let profile = folder.path().join("p.toml");
+    let text = format!(
+        "[run]\nscript = \"s.lua\"\ntarget = \"http://{}\"\ndrain = \"5s\"\n{load}",
+        target.address()
+    );
+    std::fs::write(&profile, text).unwrap();
+    let plan = config::load(&profile).unwrap_or_else(|e| panic!("{e}"));
+    let config::Target::Http(origin) = plan.target.clone() else { panic!("an address") };
+    let (recorder, source) = stats::link(0, 4);
+    let (sender, events) = sync_channel(1_000);
+    let running = start(Job {
+        plan: Arc::new(plan),
+        origin,
+        cpus: vec![mistress_engine::allowed_cpus()[0]],
+        recorders: vec![recorder],
+        events: sender,
+        traced: false,
+        control: Control::new(),
+    })
+    .unwrap_or_else(|e| panic!("{e}"));
+    Started { running, source, events, _folder: folder }
+}
+
+impl Started {
+    /// Waits for the end; all windows are in the summary.
+    pub(crate) fn finish(mut self) -> stats::Summary {
+        let mut aggregator = stats::Aggregator::new(1, stats::Model::Closed);
+        while !self.running.is_finished() {
+            std::thread::sleep(Duration::from_millis(20));
+            while let Some(window) = self.source.pop() {
+                aggregator.add(&window);
+                self.source.give_back(window);
+            }
+        }
+        let Outcome { windows, error } = self.running.wait();
+        assert!(error.is_none(), "{}", error.unwrap());
+        while let Some(window) = self.source.pop() {
+            aggregator.add(&window);
+            self.source.give_back(window);
+        }
+        for (_, window) in &windows {
+            aggregator.add(window);
+        }
+        assert!(self.events.try_recv().is_err(), "no script error, no log");
+        aggregator.summary()
+    }
+}
