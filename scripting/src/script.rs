@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mlua::{Function, Lua, LuaString, Value};
+use mlua::{Lua, Value};
 use serde_json::Value as Json;
 
 use crate::functions::{Functions, fetch_failure, load_chunk};

@@ -76,11 +76,20 @@ fn one_user(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Failur
     let rate = Curve::new(&[ONE_ARRIVAL]).ok_or_else(|| Failure::failed(anyhow!("no curve")))?;
     // The others are there so that a name that the script does not have is found before the first
     // request of all. Beside 1 their weight is lost in rounding: the sum is 1, and never theirs.
-    let weighted = |name: &String, weight| Weighted { name: name.clone(), weight };
+    let weighted = |name: &String, weight| Weighted {
+        name: name.clone(),
+        weight,
+    };
     let others = names.iter().filter(|name| **name != names[chosen]);
     let others = others.map(|name| weighted(name, f64::MIN_POSITIVE));
-    let scenarios = std::iter::once(weighted(&names[chosen], 1.0)).chain(others).collect();
-    let model = Model::Open { arrivals: Arrivals::Even, rate, users_max: Some(1) };
+    let scenarios = std::iter::once(weighted(&names[chosen], 1.0))
+        .chain(others)
+        .collect();
+    let model = Model::Open {
+        arrivals: Arrivals::Even,
+        rate,
+        users_max: Some(1),
+    };
     let mut plan = plan.clone();
     plan.loads = vec![Load { scenarios, model }];
     plan.drain = PATIENCE;
@@ -93,7 +102,11 @@ fn closing(done: &Done, style: Style) -> String {
     for check in &done.summary.checks {
         let name = format::escape(&check.name);
         let (passed, failed) = (check.passed, check.failed);
-        let times = if passed + failed > 1 { format!("  ({passed} of {})", passed + failed) } else { String::new() };
+        let times = if passed + failed > 1 {
+            format!("  ({passed} of {})", passed + failed)
+        } else {
+            String::new()
+        };
         let line = match failed {
             0 => style.apply(Paint::Good, &format!("  check passed  {name}{times}")),
             _ => style.apply(Paint::Bad, &format!("  check FAILED  {name}{times}")),
@@ -105,10 +118,18 @@ fn closing(done: &Done, style: Style) -> String {
     let requests = format!(
         "{} {}, {} failed",
         counts.sent,
-        if counts.sent == 1 { "request" } else { "requests" },
+        if counts.sent == 1 {
+            "request"
+        } else {
+            "requests"
+        },
         counts.failed
     );
-    let (paint, word) = if done.is_well() { (Paint::Good, "ok") } else { (Paint::Bad, "NOT OK") };
+    let (paint, word) = if done.is_well() {
+        (Paint::Good, "ok")
+    } else {
+        (Paint::Bad, "NOT OK")
+    };
     text.push_str(&format!("{}  {requests}\n", style.apply(paint, word)));
     text
 }

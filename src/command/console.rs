@@ -9,7 +9,10 @@ use std::io::{self, IsTerminal, Write};
 /// Columns of a report that does not go to a terminal.
 const WIDTH: usize = 100;
 /// Assumed of a terminal that does not tell its size.
-const SIZE_UNKNOWN: Size = Size { width: 80, height: 24 };
+const SIZE_UNKNOWN: Size = Size {
+    width: 80,
+    height: 24,
+};
 
 /// One of the two standard streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +36,9 @@ impl Stream {
     /// Writes all of the text. That nobody reads it is no error.
     pub fn print(self, text: &str) {
         let mut writer = self.writer();
-        let _ = writer.write_all(text.as_bytes()).and_then(|()| writer.flush());
+        let _ = writer
+            .write_all(text.as_bytes())
+            .and_then(|()| writer.flush());
     }
 
     /// Whether a view can be painted in place here.
@@ -46,7 +51,11 @@ impl Stream {
     pub fn style(self, no_color: bool) -> Style {
         // https://no-color.org: set and not empty
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if self.is_live() && !no_color && !unwanted { Style::Colour } else { Style::Plain }
+        if self.is_live() && !no_color && !unwanted {
+            Style::Colour
+        } else {
+            Style::Plain
+        }
     }
 
     /// How large the terminal is at the moment.
@@ -56,16 +65,21 @@ impl Stream {
             Stream::Err => rustix::termios::tcgetwinsize(io::stderr()),
         };
         match told {
-            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
-                Size { width: size.ws_col.into(), height: size.ws_row.into() }
-            }
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => Size {
+                width: size.ws_col.into(),
+                height: size.ws_row.into(),
+            },
             _ => SIZE_UNKNOWN,
         }
     }
 
     /// Columns for a report.
     pub fn width(self) -> usize {
-        if self.is_terminal() { self.size().width } else { WIDTH }
+        if self.is_terminal() {
+            self.size().width
+        } else {
+            WIDTH
+        }
     }
 
     fn is_terminal(self) -> bool {
@@ -79,7 +93,9 @@ impl Stream {
 /// Tells an error on stderr, each of its lines safe for a terminal.
 pub fn complain(failure: &Failure) {
     let lines = format::escape_lines(&failure.to_string());
-    let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+    let (first, rest) = lines
+        .split_first()
+        .map_or(("", &[][..]), |(first, rest)| (first, rest));
     let mut text = if lines.len() == 1 {
         format!("error: {first}\n")
     } else {

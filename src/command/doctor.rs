@@ -38,12 +38,20 @@ fn report(findings: &[Finding], style: Style) -> String {
             text += &format!("{:19}→ {advice}\n", "");
         }
     }
-    let count = |grade| findings.iter().filter(|finding| finding.grade == grade).count();
+    let count = |grade| {
+        findings
+            .iter()
+            .filter(|finding| finding.grade == grade)
+            .count()
+    };
     let number = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     text += "\n";
     text += &match (count(Grade::Fail), count(Grade::Warn)) {
         (0, 0) => "fit to generate load\n".to_owned(),
-        (0, warnings) => format!("fit to generate load, with {}\n", number(warnings, "warning")),
+        (0, warnings) => format!(
+            "fit to generate load, with {}\n",
+            number(warnings, "warning")
+        ),
         (failures, warnings) => format!(
             "not fit to generate load: {}, {}\n",
             number(failures, "failure"),
@@ -59,7 +67,12 @@ mod tests {
 
     fn finding(grade: Grade, advice: Option<&str>) -> Finding {
         let found = "6.1\x1b".to_owned();
-        Finding { grade, subject: "kernel", found, advice: advice.map(str::to_owned) }
+        Finding {
+            grade,
+            subject: "kernel",
+            found,
+            advice: advice.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -69,7 +82,10 @@ mod tests {
         let fail = finding(Grade::Fail, None);
         let rows: [(&[Finding], &str); 4] = [
             (&[], "\nfit to generate load\n"),
-            (&[ok], "ok    kernel       6.1\\u{1b}\n\nfit to generate load\n"),
+            (
+                &[ok],
+                "ok    kernel       6.1\\u{1b}\n\nfit to generate load\n",
+            ),
             (
                 std::slice::from_ref(&warn),
                 "warn  kernel       6.1\\u{1b}\n                   → do this\n\n\

@@ -37,12 +37,18 @@ pub struct Failure {
 impl Failure {
     /// The user has to change the command, the profile or the script.
     pub fn usage(error: impl Into<anyhow::Error>) -> Failure {
-        Failure { exit: Exit::Usage, error: error.into() }
+        Failure {
+            exit: Exit::Usage,
+            error: error.into(),
+        }
     }
 
     /// It could not be carried out.
     pub fn failed(error: impl Into<anyhow::Error>) -> Failure {
-        Failure { exit: Exit::Failed, error: error.into() }
+        Failure {
+            exit: Exit::Failed,
+            error: error.into(),
+        }
     }
 }
 

@@ -16,7 +16,9 @@ use std::path::Path;
 pub fn plan(profile: &Path, changes: &Changes) -> Result<Plan, Failure> {
     let mut plan = config::load(profile).map_err(Failure::usage)?;
     if let Some(target) = &changes.target {
-        plan = plan.with_target(target).map_err(|e| Failure::usage(anyhow!("--target: {e}")))?;
+        plan = plan
+            .with_target(target)
+            .map_err(|e| Failure::usage(anyhow!("--target: {e}")))?;
     }
     plan.seed = changes.seed.unwrap_or(plan.seed);
     Ok(plan)
@@ -59,8 +61,11 @@ impl Cpus {
                 )));
             }
             Cores::List(ids) => {
-                let not: Vec<usize> =
-                    ids.iter().copied().filter(|id| !allowed.contains(id)).collect();
+                let not: Vec<usize> = ids
+                    .iter()
+                    .copied()
+                    .filter(|id| !allowed.contains(id))
+                    .collect();
                 if !not.is_empty() {
                     return Err(Failure::usage(anyhow!(
                         "cores: cpu {} cannot be used, allowed are {}",
@@ -71,7 +76,11 @@ impl Cpus {
                 ids.clone()
             }
         };
-        let free = allowed.iter().copied().filter(|cpu| !load.contains(cpu)).collect();
+        let free = allowed
+            .iter()
+            .copied()
+            .filter(|cpu| !load.contains(cpu))
+            .collect();
         Ok(Cpus { load, free })
     }
 
@@ -117,7 +126,11 @@ impl Loaded {
             Target::Http(origin) => origin.clone(),
             Target::Builtin => return Loaded::builtin(cpus),
         };
-        Ok(Loaded { label: origin.to_string(), origin, _builtin: None })
+        Ok(Loaded {
+            label: origin.to_string(),
+            origin,
+            _builtin: None,
+        })
     }
 
     fn builtin(cpus: &Cpus) -> Result<Loaded, Failure> {
@@ -129,7 +142,11 @@ impl Loaded {
         let builtin = engine::Target::start(&options)?;
         let url = format!("http://{}", builtin.address());
         let origin = Origin::parse(&url).map_err(|e| Failure::failed(anyhow!("{url}: {e}")))?;
-        Ok(Loaded { origin, label: format!("builtin at {url}"), _builtin: Some(builtin) })
+        Ok(Loaded {
+            origin,
+            label: format!("builtin at {url}"),
+            _builtin: Some(builtin),
+        })
     }
 }
 
@@ -137,7 +154,12 @@ impl Loaded {
 mod tests {
     use super::*;
 
-    fn check(wanted: Cores, target: &str, allowed: &[usize], expected: Result<(&[usize], &[usize]), &str>) {
+    fn check(
+        wanted: Cores,
+        target: &str,
+        allowed: &[usize],
+        expected: Result<(&[usize], &[usize]), &str>,
+    ) {
         let target = Target::parse(target).unwrap();
         let chosen = Cpus::choose(&wanted, &target, allowed);
         match (chosen, expected) {
@@ -157,7 +179,12 @@ mod tests {
         check(Cores::Auto, url, &[0, 1], Ok((&[0, 1], &[])));
         check(Cores::Auto, "builtin", &[0, 1], Ok((&[1], &[0])));
         check(Cores::Auto, url, &[0, 1, 5], Ok((&[1, 5], &[0])));
-        check(Cores::Auto, "builtin", &[0, 1, 5, 6], Ok((&[1, 5, 6], &[0])));
+        check(
+            Cores::Auto,
+            "builtin",
+            &[0, 1, 5, 6],
+            Ok((&[1, 5, 6], &[0])),
+        );
     }
 
     #[test]
@@ -167,7 +194,12 @@ mod tests {
         check(Cores::Count(3), url, &[0, 1, 2], Ok((&[0, 1, 2], &[])));
         let text = "cores: 4 asked for, but this process may use 3 (0, 1, 2)";
         check(Cores::Count(4), url, &[0, 1, 2], Err(text));
-        check(Cores::List(vec![2, 0]), url, &[0, 1, 2], Ok((&[2, 0], &[1])));
+        check(
+            Cores::List(vec![2, 0]),
+            url,
+            &[0, 1, 2],
+            Ok((&[2, 0], &[1])),
+        );
         let text = "cores: cpu 7, 9 cannot be used, allowed are 0, 1";
         check(Cores::List(vec![7, 0, 9]), url, &[0, 1], Err(text));
     }

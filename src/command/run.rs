@@ -43,7 +43,13 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let ran = carry::carry(&plan, &cpus, &loaded.origin, observer)?;
     let run = facts(&plan, &cpus, &loaded, &ran, script_sha256);
     let style = stream.style(arguments.no_color);
-    stream.print(&text::render(&run, &outline, &ran.summary, stream.width(), style));
+    stream.print(&text::render(
+        &run,
+        &outline,
+        &ran.summary,
+        stream.width(),
+        style,
+    ));
     stream.print(&ran.notices.closing(style, stream.width()));
     outputs.write(&run, &ran)?;
     Ok(verdict(ran, arguments.strict))
@@ -59,7 +65,11 @@ fn observer(arguments: &RunArguments, stream: Stream, outline: &Outline) -> Box<
         return Box::new(LinePrinter::new(output));
     }
     let style = stream.style(arguments.no_color);
-    let terminal = Terminal { output, size: Box::new(move || stream.size()), style };
+    let terminal = Terminal {
+        output,
+        size: Box::new(move || stream.size()),
+        style,
+    };
     Box::new(LiveView::new(terminal, outline.clone()))
 }
 
@@ -75,14 +85,22 @@ impl Outputs {
     /// Fails early when something cannot be written: a run can take hours.
     fn open(arguments: &RunArguments) -> Result<Outputs, Failure> {
         let open = |path: &Option<_>| {
-            path.as_deref().map(|path: &Path| OutputFile::open(path)).transpose()
+            path.as_deref()
+                .map(|path: &Path| OutputFile::open(path))
+                .transpose()
         };
         let (json, csv) = (open(&arguments.json)?, open(&arguments.csv)?);
         let on_stdout = [&json, &csv].map(|file| matches!(file, Some(OutputFile::Stdout)));
         if on_stdout == [true, true] {
-            return Err(Failure::usage(anyhow::anyhow!("--json and --csv: only one can be -")));
+            return Err(Failure::usage(anyhow::anyhow!(
+                "--json and --csv: only one can be -"
+            )));
         }
-        let report = if on_stdout.contains(&true) { Stream::Err } else { Stream::Out };
+        let report = if on_stdout.contains(&true) {
+            Stream::Err
+        } else {
+            Stream::Out
+        };
         Ok(Outputs { json, csv, report })
     }
 
@@ -97,13 +115,7 @@ impl Outputs {
     }
 }
 
-fn facts(
-    plan: &Plan,
-    cpus: &Cpus,
-    loaded: &Loaded,
-    ran: &Ran,
-    script_sha256: String,
-) -> RunFacts {
+fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, script_sha256: String) -> RunFacts {
     RunFacts {
         name: plan.name.clone(),
         id: identity::run_id(ran.start),

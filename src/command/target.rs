@@ -17,7 +17,9 @@ pub fn execute(arguments: &TargetArguments) -> Result<Exit, Failure> {
     let allowed = engine::allowed_cpus();
     if let Some(cpu) = arguments.cpu.iter().find(|cpu| !allowed.contains(cpu)) {
         let allowed = prepare::list(&allowed);
-        return Err(Failure::usage(anyhow!("--cpu: {cpu} cannot be used, allowed are {allowed}")));
+        return Err(Failure::usage(anyhow!(
+            "--cpu: {cpu} cannot be used, allowed are {allowed}"
+        )));
     }
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     engine::raise_open_files();

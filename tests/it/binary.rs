@@ -21,7 +21,9 @@ pub fn can_run() -> bool {
 /// The program with `arguments`, in the project's folder, away from the user's terminal settings.
 pub fn mistress<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mistress"));
-    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
     command.env_remove("NO_COLOR").stdin(Stdio::null());
     command
 }
@@ -38,14 +40,25 @@ pub struct Done {
 impl Done {
     /// Fails unless it ended with `code`.
     pub fn expect(self, code: i32) -> Done {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.out,
+            self.err
+        );
         self
     }
 
     /// Fails unless stdout contains all parts.
     pub fn says(self, parts: &[&str]) -> Done {
         for part in parts {
-            assert!(self.out.contains(part), "no {part:?} in:\n{}\nstderr:\n{}", self.out, self.err);
+            assert!(
+                self.out.contains(part),
+                "no {part:?} in:\n{}\nstderr:\n{}",
+                self.out,
+                self.err
+            );
         }
         self
     }
@@ -93,7 +106,13 @@ impl Program {
             text
         });
         let limit = Instant::now() + PATIENCE;
-        Program { child, lines, seen: String::new(), errors: Some(errors), limit }
+        Program {
+            child,
+            lines,
+            seen: String::new(),
+            errors: Some(errors),
+            limit,
+        }
     }
 
     /// Reads stdout up to and with a line that contains `part`.
@@ -126,12 +145,20 @@ impl Program {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status.code();
             }
-            assert!(Instant::now() < self.limit, "it does not end; stdout:\n{}", self.seen);
+            assert!(
+                Instant::now() < self.limit,
+                "it does not end; stdout:\n{}",
+                self.seen
+            );
             std::thread::sleep(Duration::from_millis(5));
         };
         let errors = self.errors.take().expect("finished once");
         let err = errors.join().expect("stderr is text");
-        Done { code, out: std::mem::take(&mut self.seen), err }
+        Done {
+            code,
+            out: std::mem::take(&mut self.seen),
+            err,
+        }
     }
 }
 
@@ -150,8 +177,7 @@ impl Scratch {
     /// `p.toml` runs `p.lua` against the built-in target; `run` is the rest of its `[run]` and
     /// `load` the loads.
     pub fn new(run: &str, load: &str, script: &str) -> Scratch {
-        let profile =
-            format!("[run]\nscript = \"p.lua\"\ntarget = \"builtin\"\n{run}\n{load}\n");
+        let profile = format!("[run]\nscript = \"p.lua\"\ntarget = \"builtin\"\n{run}\n{load}\n");
         Scratch::of(&profile, script)
     }
 
@@ -177,7 +203,10 @@ impl Scratch {
     }
 
     pub fn argument(&self, name: &str) -> String {
-        self.path(name).to_str().expect("the path is text").to_owned()
+        self.path(name)
+            .to_str()
+            .expect("the path is text")
+            .to_owned()
     }
 
     /// `mistress run p.toml` with the JSON result written to `r.json`, and more arguments.
@@ -204,8 +233,12 @@ pub fn json(path: &Path) -> Value {
 
 /// A count at a path such as `/totals/sent`.
 pub fn count(result: &Value, pointer: &str) -> u64 {
-    let value = result.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {result}"));
-    value.as_u64().unwrap_or_else(|| panic!("{pointer} is {value}"))
+    let value = result
+        .pointer(pointer)
+        .unwrap_or_else(|| panic!("no {pointer} in {result}"));
+    value
+        .as_u64()
+        .unwrap_or_else(|| panic!("{pointer} is {value}"))
 }
 
 /// Fails unless planned = started + dropped, and sent = ok + failed + unfinished, in the totals
@@ -214,12 +247,19 @@ pub fn conserved(result: &Value) {
     let totals = &result["totals"];
     let n = |key: &str| count(totals, &format!("/{key}"));
     assert_eq!(n("planned"), n("started") + n("dropped"), "{totals}");
-    assert_eq!(n("sent"), n("ok") + n("failed") + n("unfinished"), "{totals}");
+    assert_eq!(
+        n("sent"),
+        n("ok") + n("failed") + n("unfinished"),
+        "{totals}"
+    );
     for name in result["names"].as_array().expect("names are a list") {
         let n = |key: &str| count(name, &format!("/{key}"));
         assert_eq!(n("sent"), n("ok") + n("failed") + n("unfinished"), "{name}");
     }
-    let mut kinds = result["failures"].as_object().expect("failures are a map").values();
+    let mut kinds = result["failures"]
+        .as_object()
+        .expect("failures are a map")
+        .values();
     let failures: u64 = kinds.by_ref().filter_map(Value::as_u64).sum();
     assert_eq!(failures, n("failed"), "{}", result["failures"]);
 }

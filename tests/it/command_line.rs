@@ -23,9 +23,20 @@ fn a_run_is_told_second_by_second_and_summed_up() {
     let scratch = Scratch::new("drain = \"2s\"", HUNDRED, HELLO);
     let csv = scratch.argument("s.csv");
     let done = scratch.run(&["--csv", &csv]).expect(0);
-    let done = done.says(&["    1s ", "OPEN MODEL", "100 planned", "200 sent", "200 ok", "verdict"]);
+    let done = done.says(&[
+        "    1s ",
+        "OPEN MODEL",
+        "100 planned",
+        "200 sent",
+        "200 ok",
+        "verdict",
+    ]);
     assert!(done.err.is_empty(), "{}", done.err);
-    assert!(!done.out.contains('\x1b'), "escapes in a pipe: {:?}", done.out);
+    assert!(
+        !done.out.contains('\x1b'),
+        "escapes in a pipe: {:?}",
+        done.out
+    );
 
     let result = scratch.result();
     has_all_keys(&result);
@@ -71,11 +82,19 @@ fn has_all_keys(result: &Value) {
             "/latency",
             "count min_us mean_us p50_us p75_us p90_us p95_us p99_us p999_us max_us",
         ),
-        ("/names/0", "name kind sent ok failed unfinished latency service_time lag histogram"),
-        ("/series/0", "time_s users connections planned sent ok failed latency lag cores"),
+        (
+            "/names/0",
+            "name kind sent ok failed unfinished latency service_time lag histogram",
+        ),
+        (
+            "/series/0",
+            "time_s users connections planned sent ok failed latency lag cores",
+        ),
     ];
     for (pointer, keys) in keys {
-        let part = result.pointer(pointer).unwrap_or_else(|| panic!("no {pointer}"));
+        let part = result
+            .pointer(pointer)
+            .unwrap_or_else(|| panic!("no {pointer}"));
         for key in keys.split_whitespace() {
             assert!(part.get(key).is_some(), "no {key} in {pointer}: {part}");
         }
@@ -87,13 +106,21 @@ fn is_described(result: &Value, scratch: &Scratch) {
     let facts = &result["run"];
     let hash = |name: &str| {
         let bytes = std::fs::read(scratch.path(name)).unwrap();
-        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
     };
     assert_eq!(facts["script_sha256"], hash("p.lua"));
     assert_eq!(facts["profile_sha256"], hash("p.toml"));
     assert_eq!(facts["name"], "p");
     assert_eq!(facts["ended"], "completed");
-    assert!(facts["target"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    assert!(
+        facts["target"]
+            .as_str()
+            .unwrap()
+            .starts_with("http://127.0.0.1:")
+    );
     // one phase of a second, then at most the drain limit of two
     let took = facts["duration_s"].as_f64().unwrap();
     assert!((1.0..4.0).contains(&took), "{took}");
@@ -142,7 +169,10 @@ fn quiet_leaves_the_seconds_out() {
     }
     let script = HELLO.replace("user:get('/')", "user:log('hello', 'world')");
     let scratch = Scratch::new("", HUNDRED, &script);
-    let done = scratch.run(&["--quiet"]).expect(0).says(&["verdict", "log (user 7): hello"]);
+    let done = scratch
+        .run(&["--quiet"])
+        .expect(0)
+        .says(&["verdict", "log (user 7): hello"]);
     assert!(!done.out.contains("req/s"), "{}", done.out);
 }
 
@@ -153,7 +183,11 @@ fn a_reader_that_has_gone_does_not_end_the_run() {
     }
     let scratch = Scratch::new("", HUNDRED, HELLO);
     let mut command = scratch.run_command(&[]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let done = child.wait_with_output().unwrap();
     let err = String::from_utf8(done.stderr).unwrap();
@@ -178,8 +212,9 @@ fn the_same_seed_gives_the_same_run_on_one_core_and_on_two() {
         scratch.run(more).expect(0);
         let result = scratch.result();
         let names = result["names"].as_array().unwrap().iter();
-        let counts: Vec<(String, u64)> =
-            names.map(|n| (n["name"].to_string(), count(n, "/sent"))).collect();
+        let counts: Vec<(String, u64)> = names
+            .map(|n| (n["name"].to_string(), count(n, "/sent")))
+            .collect();
         (counts, count(&result, "/totals/planned"))
     };
     let one = counted(&["--cores", "1"]);
@@ -196,7 +231,10 @@ fn a_generator_at_its_limit_is_told_and_has_its_own_exit_code() {
     let load = HUNDRED.replace("phases", "users_max = 5\nphases");
     let script = HELLO.replace("'/'", "'/delay/500'");
     let scratch = Scratch::new("", &load, &script);
-    let strict = scratch.run(&["--strict"]).expect(4).says(&["SUSPECT", "dropped"]);
+    let strict = scratch
+        .run(&["--strict"])
+        .expect(4)
+        .says(&["SUSPECT", "dropped"]);
     drop(strict);
     let result = scratch.result();
     conserved(&result);
@@ -231,7 +269,10 @@ fn what_fails_is_counted_and_no_error_of_the_run() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    scratch.run(&["--target", &url]).expect(0).says(&["refused: 200"]);
+    scratch
+        .run(&["--target", &url])
+        .expect(0)
+        .says(&["refused: 200"]);
     let result = scratch.result();
     conserved(&result);
     assert_eq!(count(&result, "/failures/refused"), 200);
@@ -250,9 +291,15 @@ fn wrong_usage_ends_with_2() {
         (&["run", &profile, "--rate", "3"], "--rate"),
         (&["run", &profile, "--target", "ftp://h"], "--target: "),
         (&["run", &profile, "--cores", "none"], "--cores"),
-        (&["run", &profile, "--cores", "8190,"], "cpu 8190 cannot be used"),
+        (
+            &["run", &profile, "--cores", "8190,"],
+            "cpu 8190 cannot be used",
+        ),
         (&["run", &profile, "--json", &missing], "none/r.json: "),
-        (&["check", &profile, "--scenario", "other"], "no scenario \"other\""),
+        (
+            &["check", &profile, "--scenario", "other"],
+            "no scenario \"other\"",
+        ),
         (&["target", "--listen", "somewhere"], "--listen"),
     ];
     for (arguments, part) in rows {
@@ -269,12 +316,24 @@ fn what_cannot_be_carried_out_ends_with_3() {
     if !can_run() {
         return;
     }
-    let setup = format!("{}", HELLO.replace("return s", "function s.setup(user) error('no luck') end\nreturn s"));
+    let setup = format!(
+        "{}",
+        HELLO.replace(
+            "return s",
+            "function s.setup(user) error('no luck') end\nreturn s"
+        )
+    );
     let scratch = Scratch::new("", HUNDRED, &setup);
-    scratch.run(&[]).expect(3).complains(&["setup failed", "p.lua:6: no luck"]);
+    scratch
+        .run(&[])
+        .expect(3)
+        .complains(&["setup failed", "p.lua:6: no luck"]);
     let scratch = Scratch::new("", HUNDRED, HELLO);
     let nowhere = ["--target", "http://nowhere.invalid"];
-    scratch.run(&nowhere).expect(3).complains(&["nowhere.invalid"]);
+    scratch
+        .run(&nowhere)
+        .expect(3)
+        .complains(&["nowhere.invalid"]);
 }
 
 #[test]
@@ -311,7 +370,10 @@ fn check_fails_with_what_it_shows() {
         function s.checked(user) user:check(user:get('/'), { status = 201 }) end\n\
         function s.broken(user)\n  user:get('/')\n  error('oh no')\nend\n\
         return s\n";
-    let load = HUNDRED.replace("\"main\"", "{ fine = 1, status = 1, checked = 1, broken = 1 }");
+    let load = HUNDRED.replace(
+        "\"main\"",
+        "{ fine = 1, status = 1, checked = 1, broken = 1 }",
+    );
     let scratch = Scratch::new("", &load, script);
     let profile = scratch.profile();
     run(&["check", &profile]).expect(3).says(&[
@@ -332,9 +394,13 @@ fn the_target_says_where_it_listens_and_ends_with_ctrl_c() {
     }
     let mut target = Program::start(mistress(&["target", "--listen", "127.0.0.1:0"]));
     let line = target.until("");
-    let address = line.strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}"));
+    let address = line
+        .strip_prefix("listening on http://")
+        .unwrap_or_else(|| panic!("{line}"));
     let mut socket = TcpStream::connect(address).unwrap();
-    socket.write_all(b"GET /status/418 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    socket
+        .write_all(b"GET /status/418 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let mut reply = String::new();
     socket.read_to_string(&mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 418 "), "{reply}");
@@ -345,25 +411,51 @@ fn the_target_says_where_it_listens_and_ends_with_ctrl_c() {
 #[test]
 fn the_doctor_grades_everything_it_looks_at() {
     let done = run(&["doctor"]);
-    let failures = done.out.lines().filter(|line| line.starts_with("FAIL ")).count();
-    assert_eq!(done.code, Some(if failures > 0 { 3 } else { 0 }), "{}", done.out);
-    for subject in ["kernel", "io_uring", "memlock", "open files", "ports", "cores", "load"] {
+    let failures = done
+        .out
+        .lines()
+        .filter(|line| line.starts_with("FAIL "))
+        .count();
+    assert_eq!(
+        done.code,
+        Some(if failures > 0 { 3 } else { 0 }),
+        "{}",
+        done.out
+    );
+    for subject in [
+        "kernel",
+        "io_uring",
+        "memlock",
+        "open files",
+        "ports",
+        "cores",
+        "load",
+    ] {
         let graded = |line: &str| {
             ["ok    ", "warn  ", "FAIL  "].iter().any(|grade| {
-                line.strip_prefix(grade).is_some_and(|rest| rest.starts_with(subject))
+                line.strip_prefix(grade)
+                    .is_some_and(|rest| rest.starts_with(subject))
             })
         };
-        assert!(done.out.lines().any(graded), "no {subject} in:\n{}", done.out);
+        assert!(
+            done.out.lines().any(graded),
+            "no {subject} in:\n{}",
+            done.out
+        );
     }
 }
 
 #[test]
 fn every_subcommand_has_help_with_examples() {
     for command in ["run", "check", "target"] {
-        run(&[command, "--help"]).expect(0).says(&["Usage: mistress", "Examples:"]);
+        run(&[command, "--help"])
+            .expect(0)
+            .says(&["Usage: mistress", "Examples:"]);
     }
     run(&["doctor", "--help"]).expect(0).says(&["Exit codes:"]);
-    run(&["--version"]).expect(0).says(&[env!("CARGO_PKG_VERSION")]);
+    run(&["--version"])
+        .expect(0)
+        .says(&[env!("CARGO_PKG_VERSION")]);
 }
 
 #[test]

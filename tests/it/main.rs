@@ -1,4 +1,5 @@
 //! The integration tests of the root package, one program.
+#![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failure")]
 
 mod binary;
 mod command_line;

@@ -10,8 +10,9 @@ fn profiles() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let files = std::fs::read_dir(folder).expect("the folder is there");
     let paths = files.map(|file| file.expect("it can be read").path());
-    let mut found: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    let mut found: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        .collect();
     found.sort();
     assert!(!found.is_empty(), "no profile in scenarios/");
     found
@@ -47,8 +48,17 @@ fn every_profile_of_the_project_runs_without_a_failure() {
         conserved(&result);
         let place = path.display();
         assert!(count(&result, "/totals/ok") > 0, "{place}: {}", done.out);
-        for pointer in ["/totals/failed", "/totals/unfinished", "/totals/iterations/failed"] {
-            assert_eq!(count(&result, pointer), 0, "{place}: {pointer}\n{}", done.out);
+        for pointer in [
+            "/totals/failed",
+            "/totals/unfinished",
+            "/totals/iterations/failed",
+        ] {
+            assert_eq!(
+                count(&result, pointer),
+                0,
+                "{place}: {pointer}\n{}",
+                done.out
+            );
         }
         for check in result["checks"].as_array().unwrap() {
             // how long a request takes is the machine's affair
@@ -64,7 +74,9 @@ fn every_profile_of_the_project_checks() {
         return;
     }
     for path in profiles() {
-        run(&["check", path.to_str().unwrap()]).expect(0).says(&["scenario "]);
+        run(&["check", path.to_str().unwrap()])
+            .expect(0)
+            .says(&["scenario "]);
     }
 }
 
@@ -78,20 +90,31 @@ fn everything_wrong_is_told_at_once_and_before_any_traffic() {
          [[load]]\nmodel = \"open\"\nscenarios = \"main\"\nphases = [{{ rate = \"-5/s\", for = \"1s\" }}]\n\
          [[load]]\nmodel = \"closed\"\nscenarios = \"main\"\nphases = [{{ users = 0, for = \"1x\" }}]\n"
     );
-    let scratch = Scratch::of(&profile, "return { main = function(user) user:get('/') end }");
+    let scratch = Scratch::of(
+        &profile,
+        "return { main = function(user) user:get('/') end }",
+    );
     let path = scratch.profile();
     for command in ["run", "check"] {
         let done = run(&[command, &path]).expect(2);
         // line:column of each: a number without unit, an unknown key, a negative rate, no users,
         // an unknown unit
-        for place in ["4:11", "5:1", "9:21", "13:22", "13:31"] {
-            assert!(done.err.contains(&format!("{path}:{place}: ")), "no {place}:\n{}", done.err);
+        for place in ["4:11", "5:1", "9:20", "13:21", "13:30"] {
+            assert!(
+                done.err.contains(&format!("{path}:{place}: ")),
+                "no {place}:\n{}",
+                done.err
+            );
         }
         assert!(done.err.contains("`seed`"), "no nearest key:\n{}", done.err);
         assert!(done.out.is_empty(), "{}", done.out);
     }
     let accepted = target.accept().map(|_| ()).map_err(|error| error.kind());
-    assert_eq!(accepted, Err(std::io::ErrorKind::WouldBlock), "somebody connected");
+    assert_eq!(
+        accepted,
+        Err(std::io::ErrorKind::WouldBlock),
+        "somebody connected"
+    );
 }
 
 #[test]
@@ -104,7 +127,10 @@ fn a_wrong_script_is_told_with_its_place() {
     let fine = "return { main = function(user) user:get('/') end }";
     let rows: [(&str, &[&str]); 4] = [
         (fine, &["\"mian\"", "\"other\"", "it has: main"]),
-        ("return {\n  main = function(user)\n    user:get(\n  end\n}", &["p.lua:4:"]),
+        (
+            "return {\n  main = function(user)\n    user:get(\n  end\n}",
+            &["p.lua:4:"],
+        ),
         ("error('not today')", &["p.lua:1: not today"]),
         ("return 3", &["p.lua"]),
     ];

@@ -20,7 +20,10 @@ fn interrupted(scratch: &Scratch, signals: &[Signal]) -> (Done, Value, Duration)
     let mut program = Program::start(scratch.run_command(&[]));
     program.until("    1s ");
     let sent = Instant::now();
-    for (signal, answer) in signals.iter().zip(["draining for at most", "stopping at once"]) {
+    for (signal, answer) in signals
+        .iter()
+        .zip(["draining for at most", "stopping at once"])
+    {
         program.signal(*signal);
         program.until(answer);
     }
@@ -40,7 +43,8 @@ fn the_first_signal_drains_and_reports() {
         let run = "drain = \"20s\"\ntimeout = \"20s\"";
         let scratch = Scratch::new(run, TEN_USERS, &waiting_for("/delay/200"));
         let (done, result, took) = interrupted(&scratch, &[signal]);
-        done.expect(code).says(&["interrupted: no new arrivals, then drained", "verdict"]);
+        done.expect(code)
+            .says(&["interrupted: no new arrivals, then drained", "verdict"]);
         // what is under way takes 200 ms; the limit is far from that
         assert!(took < Duration::from_secs(20), "{took:?}");
         assert_eq!(result["run"]["ended"], "interrupted");
@@ -72,7 +76,8 @@ fn the_second_signal_stops_at_once_and_reports() {
     let run = "drain = \"5m\"\ntimeout = \"5m\"";
     let scratch = Scratch::new(run, TEN_USERS, &waiting_for("/delay/300000"));
     let (done, result, took) = interrupted(&scratch, &[Signal::INT, Signal::INT]);
-    done.expect(130).says(&["stopped at once: a partial run", "10 unfinished", "verdict"]);
+    done.expect(130)
+        .says(&["stopped at once: a partial run", "10 unfinished", "verdict"]);
     // the drain limit is five minutes
     assert!(took < Duration::from_secs(60), "{took:?}");
     assert_eq!(result["run"]["ended"], "stopped");

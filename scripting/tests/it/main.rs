@@ -6,8 +6,10 @@
 )]
 
 mod checks;
+mod documents;
 mod errors;
 mod loading;
+mod properties;
 mod replies;
 mod requests;
 mod sandbox;

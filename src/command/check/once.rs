@@ -89,7 +89,12 @@ pub fn once(
     for (_, window) in &windows {
         aggregator.add(window);
     }
-    Ok(Done { summary: aggregator.summary(), error, signal: told.signal, told })
+    Ok(Done {
+        summary: aggregator.summary(),
+        error,
+        signal: told.signal,
+        told,
+    })
 }
 
 /// Prints events until nothing more comes. A signal ends the run.

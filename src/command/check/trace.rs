@@ -10,14 +10,16 @@ const BODY_SHOWN: usize = 1_024;
 /// An event as indented lines.
 pub fn event(event: &Event, style: Style) -> String {
     match event {
-        Event::Log { text, .. } => {
-            indented(&format!("log: {text}"), |line| style.apply(Paint::Strong, line))
-        }
+        Event::Log { text, .. } => indented(&format!("log: {text}"), |line| {
+            style.apply(Paint::Strong, line)
+        }),
         Event::ScriptError { scenario, text, .. } => {
             let text = format!("script error in {scenario}: {text}");
             indented(&text, |line| style.apply(Paint::Bad, line))
         }
-        Event::Stuck { scenario, since, .. } => {
+        Event::Stuck {
+            scenario, since, ..
+        } => {
             let seconds = since.as_secs();
             let text = format!("stuck for {seconds} s in {scenario}: it computes without waiting");
             indented(&text, |line| style.apply(Paint::Warn, line))
@@ -49,7 +51,10 @@ fn split(request: &[u8]) -> (&str, &[u8]) {
     let end = request.windows(4).position(|bytes| bytes == b"\r\n\r\n");
     let end = end.map_or(request.len(), |end| end + 4);
     // the engine encoded the head; it lets nothing but text in
-    (std::str::from_utf8(&request[..end]).unwrap_or("(not text)"), &request[end..])
+    (
+        std::str::from_utf8(&request[..end]).unwrap_or("(not text)"),
+        &request[end..],
+    )
 }
 
 /// The beginning of a body, and how much is left out.
@@ -89,7 +94,10 @@ fn indented(text: &str, paint: impl Fn(&str) -> String) -> String {
 /// The lines of a text that are not empty at its end, each safe for a terminal.
 fn prefixed(prefix: &str, text: &str, paint: impl Fn(&str) -> String) -> String {
     let lines = format::escape_lines(text.trim_end_matches(['\r', '\n']));
-    lines.iter().map(|line| format!("{prefix}{}\n", paint(line))).collect()
+    lines
+        .iter()
+        .map(|line| format!("{prefix}{}\n", paint(line)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -166,6 +174,12 @@ mod tests {
             text: "shop.lua:3: no\nstack".into(),
         };
         check(error, &["  script error in buy: shop.lua:3: no", "  stack"]);
-        check(Event::Log { user: None, text: "a\nb".into() }, &["  log: a", "  b"]);
+        check(
+            Event::Log {
+                user: None,
+                text: "a\nb".into(),
+            },
+            &["  log: a", "  b"],
+        );
     }
 }

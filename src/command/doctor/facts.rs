@@ -50,9 +50,13 @@ pub struct Facts {
 impl Facts {
     /// Asks the machine this program runs on; takes half a second.
     pub fn gather() -> Facts {
-        let before = read("/proc/stat").map(|text| parse::ticks(&text)).unwrap_or_default();
+        let before = read("/proc/stat")
+            .map(|text| parse::ticks(&text))
+            .unwrap_or_default();
         std::thread::sleep(SAMPLE);
-        let after = read("/proc/stat").map(|text| parse::ticks(&text)).unwrap_or_default();
+        let after = read("/proc/stat")
+            .map(|text| parse::ticks(&text))
+            .unwrap_or_default();
         let since = |(cpu, now): (&usize, &Ticks)| Some((*cpu, now.since(*before.get(cpu)?)));
         let allowed = engine::allowed_cpus();
         let governors = allowed.iter().filter_map(|cpu| {
@@ -61,7 +65,10 @@ impl Facts {
         });
         let files = getrlimit(Resource::Nofile);
         Facts {
-            release: rustix::system::uname().release().to_string_lossy().into_owned(),
+            release: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
             io_uring_disabled: number("/proc/sys/kernel/io_uring_disabled"),
             ring_error: engine::try_ring().err().map(|error| error.to_string()),
             locked_bytes: getrlimit(Resource::Memlock).current,
@@ -97,7 +104,9 @@ fn quota() -> Option<f64> {
     let group = parse::control_group(&text)?;
     let root = Path::new("/sys/fs/cgroup");
     let folder = root.join(group);
-    let groups = folder.ancestors().take_while(|folder| folder.starts_with(root));
+    let groups = folder
+        .ancestors()
+        .take_while(|folder| folder.starts_with(root));
     groups
         .filter_map(|folder| parse::quota(&fs::read_to_string(folder.join("cpu.max")).ok()?))
         .min_by(f64::total_cmp)

@@ -52,11 +52,21 @@ pub struct Finding {
 
 impl Finding {
     fn ok(subject: &'static str, found: String) -> Finding {
-        Finding { grade: Grade::Ok, subject, found, advice: None }
+        Finding {
+            grade: Grade::Ok,
+            subject,
+            found,
+            advice: None,
+        }
     }
 
     fn bad(grade: Grade, subject: &'static str, found: String, advice: &str) -> Finding {
-        Finding { grade, subject, found, advice: Some(advice.to_owned()) }
+        Finding {
+            grade,
+            subject,
+            found,
+            advice: Some(advice.to_owned()),
+        }
     }
 }
 
@@ -99,7 +109,12 @@ fn io_uring(facts: &Facts) -> Finding {
                     kernel.io_uring_group"
             .to_owned(),
         // the error names what helps
-        _ => return Finding { advice: None, ..Finding::bad(Grade::Fail, "io_uring", error.clone(), "") },
+        _ => {
+            return Finding {
+                advice: None,
+                ..Finding::bad(Grade::Fail, "io_uring", error.clone(), "")
+            };
+        }
     };
     Finding::bad(Grade::Fail, "io_uring", error.clone(), &advice)
 }
@@ -115,7 +130,8 @@ fn locked_memory(facts: &Facts) -> Finding {
     }
     let enough = LOCKED_PER_CORE * facts.allowed.len() as u64;
     let needed = bytes(enough as f64);
-    let advice = format!("raise it to {needed}: ulimit -l, or memlock in /etc/security/limits.conf");
+    let advice =
+        format!("raise it to {needed}: ulimit -l, or memlock in /etc/security/limits.conf");
     match limit {
         _ if limit < LOCKED_MIN => Finding::bad(Grade::Fail, subject, found, &advice),
         _ if limit < enough => Finding::bad(Grade::Warn, subject, found, &advice),
@@ -146,7 +162,10 @@ fn ports(facts: &Facts) -> Finding {
     let subject = "ports";
     let (Some((first, last)), Some(reuse)) = (facts.ports, facts.tw_reuse) else {
         let found = "the range of local ports cannot be read".into();
-        return Finding { advice: None, ..Finding::bad(Grade::Warn, subject, found, "") };
+        return Finding {
+            advice: None,
+            ..Finding::bad(Grade::Warn, subject, found, "")
+        };
     };
     let all = last - first + 1;
     let rate = if reuse == 1 { all } else { all / TIME_WAIT_S };
@@ -174,7 +193,12 @@ fn backlog(facts: &Facts) -> Finding {
     if limit >= BACKLOG_GOOD {
         return Finding::ok(subject, found);
     }
-    Finding::bad(Grade::Warn, subject, found, "sysctl -w net.core.somaxconn=4096")
+    Finding::bad(
+        Grade::Warn,
+        subject,
+        found,
+        "sysctl -w net.core.somaxconn=4096",
+    )
 }
 
 fn cores(facts: &Facts) -> Finding {
@@ -205,7 +229,10 @@ fn cores(facts: &Facts) -> Finding {
 
 /// Shares of time of the allowed cores, largest first.
 fn shares(facts: &Facts, of: impl Fn(&parse::Ticks) -> u64) -> Vec<(usize, f64)> {
-    let watched = facts.ticks.iter().filter(|(cpu, _)| facts.allowed.contains(cpu));
+    let watched = facts
+        .ticks
+        .iter()
+        .filter(|(cpu, _)| facts.allowed.contains(cpu));
     let mut shares: Vec<(usize, f64)> = watched
         .map(|(cpu, ticks)| (*cpu, of(ticks) as f64 / ticks.total.max(1) as f64))
         .collect();
@@ -221,14 +248,23 @@ fn listed(shares: &[(usize, f64)]) -> String {
         .map(|(cpu, share)| format!("cpu {cpu}: {}", percent(*share)))
         .collect();
     let more = shares.len().saturating_sub(CORES_LISTED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     shown.join(", ") + &more
 }
 
 fn load(facts: &Facts) -> Finding {
     let subject = "load";
-    let shares = shares(facts, |ticks| ticks.total - ticks.idle.min(ticks.total) - ticks.steal);
-    let busy: Vec<(usize, f64)> = shares.into_iter().filter(|(_, s)| *s >= BUSY_WARN).collect();
+    let shares = shares(facts, |ticks| {
+        ticks.total - ticks.idle.min(ticks.total) - ticks.steal
+    });
+    let busy: Vec<(usize, f64)> = shares
+        .into_iter()
+        .filter(|(_, s)| *s >= BUSY_WARN)
+        .collect();
     if busy.is_empty() {
         return Finding::ok(subject, "all cores are idle".into());
     }
@@ -240,7 +276,10 @@ fn load(facts: &Facts) -> Finding {
 fn steal(facts: &Facts) -> Finding {
     let subject = "steal";
     let shares = shares(facts, |ticks| ticks.steal);
-    let stolen: Vec<(usize, f64)> = shares.into_iter().filter(|(_, s)| *s >= STEAL_WARN).collect();
+    let stolen: Vec<(usize, f64)> = shares
+        .into_iter()
+        .filter(|(_, s)| *s >= STEAL_WARN)
+        .collect();
     if stolen.is_empty() {
         return Finding::ok(subject, "no time is taken by a hypervisor".into());
     }
@@ -274,7 +313,10 @@ fn governor(facts: &Facts) -> Finding {
 fn clock(facts: &Facts) -> Option<Finding> {
     let clock = facts.clock.as_deref()?;
     let found = format!("time is told by {clock}");
-    if matches!(clock, "hpet" | "acpi_pm" | "jiffies" | "xen" | "refined-jiffies") {
+    if matches!(
+        clock,
+        "hpet" | "acpi_pm" | "jiffies" | "xen" | "refined-jiffies"
+    ) {
         let advice = "use clocksource=tsc on the kernel's command line where it is stable: this \
                       one is slow";
         return Some(Finding::bad(Grade::Warn, "clock", found, advice));

@@ -54,10 +54,20 @@ pub fn ticks(text: &str) -> BTreeMap<usize, Ticks> {
 fn ticks_line(line: &str) -> Option<(usize, Ticks)> {
     let (name, rest) = line.split_once(' ')?;
     let cpu = name.strip_prefix("cpu")?.parse().ok()?;
-    let fields: Vec<u64> = rest.split_whitespace().filter_map(|f| f.parse().ok()).collect();
+    let fields: Vec<u64> = rest
+        .split_whitespace()
+        .filter_map(|f| f.parse().ok())
+        .collect();
     let field = |place: usize| fields.get(place).copied().unwrap_or(0);
     let total = fields.iter().take(8).sum();
-    Some((cpu, Ticks { total, idle: field(3) + field(4), steal: field(7) }))
+    Some((
+        cpu,
+        Ticks {
+            total,
+            idle: field(3) + field(4),
+            steal: field(7),
+        },
+    ))
 }
 
 /// Processors that a control group may use at most, from its `cpu.max`: `200000 100000` is 2.
@@ -116,18 +126,51 @@ mod tests {
     fn ticks_of_each_processor() {
         let found = ticks(STAT);
         // 10+1+2+30+4+5+6+7, guest time left out
-        let first = Ticks { total: 65, idle: 34, steal: 7 };
-        let second = Ticks { total: 58, idle: 30, steal: 0 };
+        let first = Ticks {
+            total: 65,
+            idle: 34,
+            steal: 7,
+        };
+        let second = Ticks {
+            total: 58,
+            idle: 30,
+            steal: 0,
+        };
         assert_eq!(found, BTreeMap::from([(0, first), (12, second)]));
         assert_eq!(ticks(""), BTreeMap::new());
         // old kernels have fewer columns
-        assert_eq!(ticks("cpu0 1 2 3 4")[&0], Ticks { total: 10, idle: 4, steal: 0 });
+        assert_eq!(
+            ticks("cpu0 1 2 3 4")[&0],
+            Ticks {
+                total: 10,
+                idle: 4,
+                steal: 0
+            }
+        );
     }
 
     #[test]
     fn ticks_that_went_backwards_count_as_nothing() {
-        let (early, late) = (Ticks { total: 9, idle: 5, steal: 1 }, Ticks { total: 8, idle: 6, steal: 1 });
-        assert_eq!(late.since(early), Ticks { total: 0, idle: 1, steal: 0 });
+        let (early, late) = (
+            Ticks {
+                total: 9,
+                idle: 5,
+                steal: 1,
+            },
+            Ticks {
+                total: 8,
+                idle: 6,
+                steal: 1,
+            },
+        );
+        assert_eq!(
+            late.since(early),
+            Ticks {
+                total: 0,
+                idle: 1,
+                steal: 0
+            }
+        );
     }
 
     #[test]
@@ -136,7 +179,10 @@ mod tests {
         assert_eq!(quota("150000 100000\n"), Some(1.5));
         assert_eq!(quota("100 0"), None);
         assert_eq!(quota(""), None);
-        assert_eq!(control_group("4:memory:/x\n0::/user.slice/a\n"), Some("user.slice/a"));
+        assert_eq!(
+            control_group("4:memory:/x\n0::/user.slice/a\n"),
+            Some("user.slice/a")
+        );
         assert_eq!(control_group("0::/\n"), Some(""));
         assert_eq!(control_group("4:memory:/x\n"), None);
     }

@@ -51,8 +51,9 @@ pub fn carry(
     origin: &Origin,
     observer: Box<dyn Observer>,
 ) -> Result<Ran, Failure> {
-    let (recorders, sources): (Vec<Recorder>, Vec<WindowSource>) =
-        (0..cpus.load.len() as u32).map(|core| stats::link(core, WINDOWS_IN_FLIGHT)).unzip();
+    let (recorders, sources): (Vec<Recorder>, Vec<WindowSource>) = (0..cpus.load.len() as u32)
+        .map(|core| stats::link(core, WINDOWS_IN_FLIGHT))
+        .unzip();
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let reporter =
         Reporter::start(sources, outline::model(plan), observer).map_err(Failure::failed)?;
@@ -84,9 +85,19 @@ pub fn carry(
             return Err(error.into());
         }
     };
-    let last = outcome.windows.into_iter().map(|(_, window)| window).collect();
+    let last = outcome
+        .windows
+        .into_iter()
+        .map(|(_, window)| window)
+        .collect();
     let summary = reporter.finish(last).map_err(Failure::failed)?;
-    Ok(Ran { summary, notices, start: times.start, took: times.took, error: outcome.error })
+    Ok(Ran {
+        summary,
+        notices,
+        start: times.start,
+        took: times.took,
+        error: outcome.error,
+    })
 }
 
 /// Begins the load and waits for its end.

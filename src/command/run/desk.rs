@@ -83,13 +83,19 @@ impl Notices {
         }
         for (place, text) in self.errors.iter().take(ERRORS_SAID) {
             let first = text.lines().next().unwrap_or_default();
-            lines.push(format::cut(&format!("  {} ({place})", format::escape(first)), width));
+            lines.push(format::cut(
+                &format!("  {} ({place})", format::escape(first)),
+                width,
+            ));
         }
         if self.errors.len() > ERRORS_SAID {
             lines.push(format!("  and {} more", self.errors.len() - ERRORS_SAID));
         }
         if self.unshown > 0 {
-            lines.push(format!("{} messages were not shown", format::count(self.unshown)));
+            lines.push(format!(
+                "{} messages were not shown",
+                format::count(self.unshown)
+            ));
         }
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
@@ -138,7 +144,10 @@ impl<'a> Desk<'a> {
             match inbox.recv_timeout(patience) {
                 Ok(event) => {
                     self.tell(event);
-                    inbox.try_iter().take(1_000).for_each(|event| self.tell(event));
+                    inbox
+                        .try_iter()
+                        .take(1_000)
+                        .for_each(|event| self.tell(event));
                 }
                 Err(_) if over => return self.notices,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -149,7 +158,11 @@ impl<'a> Desk<'a> {
 
     /// The first signal drains, the second stops, the third is not argued with.
     fn obey(&mut self, signal: i32) {
-        let name = if signal == SIGTERM { "SIGTERM" } else { "Ctrl-C" };
+        let name = if signal == SIGTERM {
+            "SIGTERM"
+        } else {
+            "Ctrl-C"
+        };
         match (self.notices.signal, self.notices.stopped) {
             (None, _) => {
                 self.notices.signal = Some(signal);
@@ -175,7 +188,9 @@ impl<'a> Desk<'a> {
 
     /// After the last phase comes the drain.
     fn keep_time(&mut self) {
-        let Some(start) = self.progress.start.get() else { return };
+        let Some(start) = self.progress.start.get() else {
+            return;
+        };
         if self.stage.is_none() && start.elapsed() > self.planned + DRAIN_SHORT {
             self.enter(Stage::Draining);
         }
@@ -192,10 +207,19 @@ impl<'a> Desk<'a> {
                 Some(user) => format!("log (user {user}): {text}"),
                 None => format!("log: {text}"),
             }),
-            Event::ScriptError { scenario, user, text } => {
+            Event::ScriptError {
+                scenario,
+                user,
+                text,
+            } => {
                 self.tell_error(format!("{scenario}, user {user}"), text);
             }
-            Event::Stuck { core, scenario, user, since } => self.say(format!(
+            Event::Stuck {
+                core,
+                scenario,
+                user,
+                since,
+            } => self.say(format!(
                 "core {core} has been stuck for {} in {scenario}, user {user}: the script computes \
                  without waiting",
                 format::length(Duration::from_millis(since.as_millis() as u64)),

@@ -32,7 +32,9 @@ impl OutputFile {
             Ok(data) if data.is_dir() => Err(failed(io::ErrorKind::IsADirectory.into())),
             Ok(data) if !data.is_file() => Ok(OutputFile::Special(path.to_owned())),
             // a link is kept, the file it leads to is replaced
-            Ok(_) => fs::canonicalize(path).and_then(OutputFile::try_folder).map_err(failed),
+            Ok(_) => fs::canonicalize(path)
+                .and_then(OutputFile::try_folder)
+                .map_err(failed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 OutputFile::try_folder(path.to_owned()).map_err(failed)
             }
@@ -120,9 +122,15 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_known_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        for path in [folder.path().to_owned(), folder.path().join("none/result.json")] {
+        for path in [
+            folder.path().to_owned(),
+            folder.path().join("none/result.json"),
+        ] {
             let failure = OutputFile::open(&path).unwrap_err();
-            assert!(failure.to_string().starts_with(&path.display().to_string()), "{failure}");
+            assert!(
+                failure.to_string().starts_with(&path.display().to_string()),
+                "{failure}"
+            );
         }
     }
 

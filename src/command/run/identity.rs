@@ -39,13 +39,22 @@ fn uuid7(ms: u64, random: [u8; 10]) -> String {
     bytes[6] = 0x70 | bytes[6] & 0x0f;
     bytes[8] = 0x80 | bytes[8] & 0x3f;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+    let (a, b, c, d, e) = (
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    );
     format!("{a}-{b}-{c}-{d}-{e}")
 }
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// SHA-256 of a file in hexadecimal.
@@ -53,8 +62,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// # Errors
 /// It cannot be read.
 pub fn sha256_of_file(path: &Path) -> Result<String, Failure> {
-    let bytes =
-        fs::read(path).map_err(|e| Failure::usage(anyhow!("{}: {e}", path.display())))?;
+    let bytes = fs::read(path).map_err(|e| Failure::usage(anyhow!("{}: {e}", path.display())))?;
     Ok(sha256(&bytes))
 }
 

@@ -5,7 +5,11 @@ use crate::command::doctor::parse::Ticks;
 
 /// A machine with nothing wrong.
 fn sound() -> Facts {
-    let idle = Ticks { total: 50, idle: 50, steal: 0 };
+    let idle = Ticks {
+        total: 50,
+        idle: 50,
+        steal: 0,
+    };
     Facts {
         release: "6.1.0-18-amd64".into(),
         io_uring_disabled: Some(0),
@@ -37,7 +41,11 @@ fn check(change: impl Fn(&mut Facts), subject: &str, grade: Grade, part: &str) {
             continue;
         }
         assert_eq!(found.grade, grade, "{found:?}");
-        let text = format!("{} → {}", found.found, found.advice.clone().unwrap_or_default());
+        let text = format!(
+            "{} → {}",
+            found.found,
+            found.advice.clone().unwrap_or_default()
+        );
         assert!(text.contains(part), "{text:?} is without {part:?}");
     }
 }
@@ -46,35 +54,90 @@ fn check(change: impl Fn(&mut Facts), subject: &str, grade: Grade, part: &str) {
 fn a_sound_machine_is_fit() {
     let findings = judge(&sound());
     assert_eq!(findings.len(), 11);
-    assert!(findings.iter().all(|f| f.grade == Grade::Ok && f.advice.is_none()), "{findings:?}");
+    assert!(
+        findings
+            .iter()
+            .all(|f| f.grade == Grade::Ok && f.advice.is_none()),
+        "{findings:?}"
+    );
 }
 
 #[test]
 fn kernel_and_ring() {
-    check(|f| f.release = "5.15.0-1-amd64".into(), "kernel", Grade::Fail, "use Linux 6.1");
-    check(|f| f.release = "odd".into(), "kernel", Grade::Warn, "use Linux 6.1");
-    check(|f| f.release = "10.0.1".into(), "kernel", Grade::Ok, "Linux 10.0.1");
+    check(
+        |f| f.release = "5.15.0-1-amd64".into(),
+        "kernel",
+        Grade::Fail,
+        "use Linux 6.1",
+    );
+    check(
+        |f| f.release = "odd".into(),
+        "kernel",
+        Grade::Warn,
+        "use Linux 6.1",
+    );
+    check(
+        |f| f.release = "10.0.1".into(),
+        "kernel",
+        Grade::Ok,
+        "Linux 10.0.1",
+    );
     let broken = |disabled| {
         move |facts: &mut Facts| {
             facts.ring_error = Some("io_uring: not permitted; do so".into());
             facts.io_uring_disabled = disabled;
         }
     };
-    check(broken(Some(2)), "io_uring", Grade::Fail, "sysctl -w kernel.io_uring_disabled=0");
+    check(
+        broken(Some(2)),
+        "io_uring",
+        Grade::Fail,
+        "sysctl -w kernel.io_uring_disabled=0",
+    );
     check(broken(Some(1)), "io_uring", Grade::Fail, "io_uring_group");
-    check(broken(None), "io_uring", Grade::Fail, "not permitted; do so");
+    check(
+        broken(None),
+        "io_uring",
+        Grade::Fail,
+        "not permitted; do so",
+    );
 }
 
 #[test]
 fn limits() {
     check(|f| f.locked_bytes = None, "memlock", Grade::Ok, "no limit");
-    check(|f| f.locked_bytes = Some(64 << 10), "memlock", Grade::Fail, "ulimit -l");
-    check(|f| f.locked_bytes = Some(1 << 20), "memlock", Grade::Warn, "2.00 MiB");
+    check(
+        |f| f.locked_bytes = Some(64 << 10),
+        "memlock",
+        Grade::Fail,
+        "ulimit -l",
+    );
+    check(
+        |f| f.locked_bytes = Some(1 << 20),
+        "memlock",
+        Grade::Warn,
+        "2.00 MiB",
+    );
     let root = |f: &mut Facts| (f.locked_bytes, f.is_root) = (Some(64 << 10), true);
     check(root, "memlock", Grade::Ok, "not bound");
-    check(|f| f.files_hard = Some(200), "open files", Grade::Fail, "LimitNOFILE");
-    check(|f| f.files_hard = Some(4_096), "open files", Grade::Warn, "hard limit 4,096");
-    check(|f| f.files_hard = None, "open files", Grade::Ok, "unlimited");
+    check(
+        |f| f.files_hard = Some(200),
+        "open files",
+        Grade::Fail,
+        "LimitNOFILE",
+    );
+    check(
+        |f| f.files_hard = Some(4_096),
+        "open files",
+        Grade::Warn,
+        "hard limit 4,096",
+    );
+    check(
+        |f| f.files_hard = None,
+        "open files",
+        Grade::Ok,
+        "unlimited",
+    );
 }
 
 #[test]
@@ -84,17 +147,41 @@ fn ports_and_the_connections_they_allow() {
     check(|_| (), "ports", Grade::Ok, found);
     // the default range, which rests for a minute: 28232 / 60
     let default = |f: &mut Facts| (f.ports, f.tw_reuse) = (Some((32_768, 60_999)), Some(2));
-    check(default, "ports", Grade::Warn, "28,232 connections at once and about 470 new ones/s");
-    check(|f| f.ports = Some((60_000, 61_000)), "ports", Grade::Warn, "1,001 connections");
+    check(
+        default,
+        "ports",
+        Grade::Warn,
+        "28,232 connections at once and about 470 new ones/s",
+    );
+    check(
+        |f| f.ports = Some((60_000, 61_000)),
+        "ports",
+        Grade::Warn,
+        "1,001 connections",
+    );
     check(|f| f.ports = None, "ports", Grade::Warn, "cannot be read");
-    check(|f| f.somaxconn = Some(128), "somaxconn", Grade::Warn, "128 connections");
+    check(
+        |f| f.somaxconn = Some(128),
+        "somaxconn",
+        Grade::Warn,
+        "128 connections",
+    );
 }
 
 #[test]
 fn cores_and_who_uses_them() {
-    check(|f| f.quota = Some(1.5), "cores", Grade::Warn, "after 1.5 cores' time");
+    check(
+        |f| f.quota = Some(1.5),
+        "cores",
+        Grade::Warn,
+        "after 1.5 cores' time",
+    );
     check(|f| f.quota = Some(2.0), "cores", Grade::Ok, "2 of 2");
-    let ticks = |idle, steal| Ticks { total: 50, idle, steal };
+    let ticks = |idle, steal| Ticks {
+        total: 50,
+        idle,
+        steal,
+    };
     let busy = move |f: &mut Facts| f.ticks = [(0, ticks(50, 0)), (1, ticks(40, 0))].into();
     check(busy, "load", Grade::Warn, "running: cpu 1: 20 %");
     let calm = move |f: &mut Facts| f.ticks = [(0, ticks(46, 0)), (7, ticks(0, 0))].into();
@@ -107,24 +194,51 @@ fn cores_and_who_uses_them() {
 fn one_core_is_few() {
     let mut facts = sound();
     facts.allowed = vec![1];
-    let cores = judge(&facts).into_iter().find(|f| f.subject == "cores").unwrap();
-    assert_eq!((cores.grade, cores.found.as_str()), (Grade::Warn, "1 of 2 may be used (1)"));
+    let cores = judge(&facts)
+        .into_iter()
+        .find(|f| f.subject == "cores")
+        .unwrap();
+    assert_eq!(
+        (cores.grade, cores.found.as_str()),
+        (Grade::Warn, "1 of 2 may be used (1)")
+    );
 }
 
 #[test]
 fn governor_and_clock() {
     let slow = |f: &mut Facts| f.governors = [(0, "powersave".to_owned())].into();
     check(slow, "governor", Grade::Warn, "powersave on 1 cores");
-    check(|f| f.governors.clear(), "governor", Grade::Ok, "not this system's");
-    check(|f| f.clock = Some("hpet".into()), "clock", Grade::Warn, "clocksource=tsc");
+    check(
+        |f| f.governors.clear(),
+        "governor",
+        Grade::Ok,
+        "not this system's",
+    );
+    check(
+        |f| f.clock = Some("hpet".into()),
+        "clock",
+        Grade::Warn,
+        "clocksource=tsc",
+    );
 }
 
 #[test]
 fn many_cores_are_summed_up() {
-    let busy = Ticks { total: 50, idle: 0, steal: 0 };
+    let busy = Ticks {
+        total: 50,
+        idle: 0,
+        steal: 0,
+    };
     let mut facts = sound();
     facts.allowed = (0..20).collect();
     facts.ticks = (0..20).map(|cpu| (cpu, busy)).collect();
-    let load = judge(&facts).into_iter().find(|f| f.subject == "load").unwrap();
-    assert!(load.found.ends_with("cpu 15: 100 % and 4 more"), "{}", load.found);
+    let load = judge(&facts)
+        .into_iter()
+        .find(|f| f.subject == "load")
+        .unwrap();
+    assert!(
+        load.found.ends_with("cpu 15: 100 % and 4 more"),
+        "{}",
+        load.found
+    );
 }
