@@ -55,11 +55,7 @@ impl Host for Fake {
     fn random(&self, _slot: u32) -> u64 {
         self.calls.set(self.calls.get() + 1);
         self.calls.get()
-    }
-    fn running(&self, _slot: u32) -> bool {
-        true
-    }
-    fn check_name(&self, _name: &str) -> u32 {
+    }    fn check_name(&self, _name: &str) -> u32 {
         1
     }
     fn check(&self, _slot: u32, _check: u32, passed: bool) {
@@ -115,7 +111,7 @@ fn measure(
     let mut steps = Vec::new();
     for slot in 0..users {
         script.attach(slot, u64::from(slot))?;
-        steps.push(script.run(slot, Entry::Scenario(0)));
+        steps.push(script.run(slot, Entry::Scenario(0), false));
     }
     let reply = Reply {
         status: 200,
@@ -132,7 +128,7 @@ fn measure(
         for slot in 0..users {
             let step = &mut steps[slot as usize];
             *step = match step {
-                Step::Sleep { .. } => script.wake(slot),
+                Step::Sleep { .. } => script.wake(slot, false),
                 Step::Failed(error) => return Err(error.to_string().into()),
                 Step::Done => return Err("the loop ended".into()),
                 _ => script.reply(slot, &reply),

@@ -21,9 +21,6 @@ pub trait Host {
     /// The next 64 bits of the user's own random stream.
     fn random(&self, slot: u32) -> u64;
 
-    /// False once the load asks users to stop.
-    fn running(&self, slot: u32) -> bool;
-
     /// The number of a check's name. Called once per distinct name and state (more often only
     /// beyond 10 000 names), so that counting a check carries no string.
     fn check_name(&self, name: &str) -> u32;

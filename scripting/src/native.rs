@@ -169,9 +169,6 @@ fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
             Ok(())
         },
     )?;
-    natives.add("running", |_, shared, slot: u32| {
-        Ok(shared.host.running(slot))
-    })?;
     natives.add("random", |_, shared, slot: u32| {
         // The 53 bits a double holds, as a number in [0, 1).
         Ok((shared.host.random(slot) >> 11) as f64 * (1.0 / (1u64 << 53) as f64))

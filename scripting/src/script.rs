@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use mlua::state::{GcIncParams, GcMode};
 use mlua::{Lua, Value};
 use serde_json::Value as Json;
 
@@ -32,6 +33,18 @@ const OUT_OF_MEMORY: &str = "not enough memory";
 /// How a reply's outcome is told to Lua; above `NOT_OK` come the failures by name.
 const OK: u32 = 0;
 const NOT_OK: u32 = 1;
+/// Added to the outcome when the load asks the user to stop; stands in core.lua too.
+const STOPPING: u32 = 65_536;
+
+/// Below this a state counts as small.
+const SMALL_STATE_BYTES: usize = 4 << 20;
+/// From this a state counts as large: six times small, so that a state collected rarely does not
+/// look large just before a collection and small after it, over and over.
+const LARGE_STATE_BYTES: usize = 24 << 20;
+/// The state may grow to ten times what is alive before the next collection.
+const RARE_PAUSE_PERCENT: std::ffi::c_int = 1_000;
+/// LuaJIT's default.
+const USUAL_PAUSE_PERCENT: std::ffi::c_int = 200;
 
 /// Where a user's coroutine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +178,8 @@ impl Script {
     }
 
     /// Begins an entry of an idle user. A hook that the script doesn't have is `Done` at once.
-    pub fn run(&self, slot: u32, entry: Entry) -> Step {
+    /// `stopping` says that the load asks the user to stop: what `user:running()` tells.
+    pub fn run(&self, slot: u32, entry: Entry, stopping: bool) -> Step {
         self.expect(slot, Stand::Idle);
         let hooks = self.hooks;
         let (exists, index) = match entry {
@@ -187,7 +201,7 @@ impl Script {
         if entry == Entry::Setup {
             self.setup_slot.set(Some(slot));
         }
-        self.step(slot, self.functions.run.call((slot, index)))
+        self.step(slot, self.functions.run.call((slot, index, stopping)))
     }
 
     /// Resumes a user after a request.
@@ -198,6 +212,7 @@ impl Script {
             (false, None) => NOT_OK,
             (false, Some(failure)) => self.failure_code(failure),
         };
+        let code = if reply.stopping { code + STOPPING } else { code };
         let numbers = (slot, reply.status, code, reply.latency_ms);
         if reply.head.is_none() && reply.body.is_none() {
             return self.step(slot, self.functions.reply.call(numbers));
@@ -217,10 +232,24 @@ impl Script {
             .call((slot, status, code, latency_ms, head, body))
     }
 
-    /// Resumes a user after a sleep.
-    pub fn wake(&self, slot: u32) -> Step {
+    /// Resumes a user after a sleep; `stopping` as for [`run`](Script::run).
+    pub fn wake(&self, slot: u32, stopping: bool) -> Step {
         self.expect(slot, Stand::Sleeping);
-        self.step(slot, self.functions.wake.call(slot))
+        self.step(slot, self.functions.wake.call((slot, stopping)))
+    }
+
+    /// Tunes the garbage collector to the size of the state: a small one is collected rarely, since
+    /// marking it costs each request a share; a large one as often as usual, to bound its memory.
+    /// To be called about once a second.
+    pub fn tend(&self) {
+        let used = self.lua.used_memory();
+        let pause = match used {
+            ..SMALL_STATE_BYTES => RARE_PAUSE_PERCENT,
+            LARGE_STATE_BYTES.. => USUAL_PAUSE_PERCENT,
+            _ => return,
+        };
+        let params = GcIncParams::default().pause(pause);
+        self.lua.gc_set_mode(GcMode::Incremental(params));
     }
 
     /// Forgets the user of `slot`, whether idle or in the middle of something.

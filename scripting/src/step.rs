@@ -97,6 +97,8 @@ pub struct Reply<'a> {
     pub failure: Option<&'static str>,
     /// From when the request was due to the last byte, in milliseconds.
     pub latency_ms: f64,
+    /// The load asks the user to stop: `user:running()` is false from here on.
+    pub stopping: bool,
     /// The raw head, status line to empty line; given when
     /// [`Script::reads_heads`](crate::Script::reads_heads).
     pub head: Option<&'a [u8]>,

@@ -76,6 +76,16 @@ pub struct Verdict {
     pub notes: Vec<Reason>,
 }
 
+impl Verdict {
+    /// The same after an error ended the run: what was measured is not what happened.
+    pub fn after_error(mut self, error: &str) -> Self {
+        self.state = State::Invalid;
+        let reason = Found::default().reason(ReasonKind::RunFailed, error.to_owned());
+        self.reasons.insert(0, reason);
+        self
+    }
+}
+
 /// What a reason is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,6 +112,8 @@ pub enum ReasonKind {
     PortsExhausted,
     /// A note: closed users kept the cores full.
     CoresFull,
+    /// An error ended the run, and part of its figures are missing.
+    RunFailed,
 }
 
 /// One thing found, and where.

@@ -316,13 +316,8 @@ fn what_cannot_be_carried_out_ends_with_3() {
     if !can_run() {
         return;
     }
-    let setup = format!(
-        "{}",
-        HELLO.replace(
-            "return s",
-            "function s.setup(user) error('no luck') end\nreturn s"
-        )
-    );
+    let setup = "function s.setup(user) error('no luck') end\nreturn s";
+    let setup = HELLO.replace("return s", setup);
     let scratch = Scratch::new("", HUNDRED, &setup);
     scratch
         .run(&[])
@@ -334,6 +329,21 @@ fn what_cannot_be_carried_out_ends_with_3() {
         .run(&nowhere)
         .expect(3)
         .complains(&["nowhere.invalid"]);
+}
+
+#[test]
+fn a_core_that_is_stuck_ends_the_run_with_a_report() {
+    if !can_run() {
+        return;
+    }
+    let script = "return { main = function(user)\n  user:get('/')\n  \
+        if user.id == 50 then while true do end end\nend }";
+    let scratch = Scratch::new("", HUNDRED, script);
+    let done = scratch.run(&[]).expect(3).says(&["INVALID", "ended by an error"]);
+    done.complains(&["core 0 is stuck in scenario \"main\", user 50"]);
+    let result = scratch.result();
+    assert_eq!(result["run"]["ended"], "failed");
+    assert_eq!(result["verdict"]["state"], "invalid");
 }
 
 #[test]

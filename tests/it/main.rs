@@ -1,8 +1,13 @@
 //! The integration tests of the root package, one program.
+//!
+//! Tests that measure time wait for each other (`harness::measuring`), but not for those that do
+//! not measure: figures are good only in release and with `--test-threads=1`.
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failure")]
 
 mod binary;
 mod command_line;
+mod harness;
 mod profiles;
 mod signals;
 mod tidy;
+mod truth;

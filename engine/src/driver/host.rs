@@ -86,6 +86,11 @@ impl Shared {
         self.clock.now().since(self.start.get())
     }
 
+    /// Whether the load asks the user to stop.
+    pub(super) fn stopping(&self, slot: u32) -> bool {
+        self.draining.get() || self.now.get() >= self.actors.borrow()[slot as usize].until
+    }
+
     /// Marks the open transactions of a user whose request failed.
     pub(super) fn fail_transactions(&self, slot: u32) {
         for transaction in &mut self.actors.borrow_mut()[slot as usize].transactions {
@@ -120,13 +125,6 @@ impl Host for Shared {
         let drawn = actor.drawn;
         actor.drawn += 1;
         random::bits(self.seed, key, drawn)
-    }
-
-    fn running(&self, slot: u32) -> bool {
-        if self.draining.get() {
-            return false;
-        }
-        self.now.get() < self.actors.borrow()[slot as usize].until
     }
 
     fn absolute_url(&self, url: &str) -> Result<(), String> {

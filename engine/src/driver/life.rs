@@ -137,6 +137,7 @@ impl Driver {
         self.window = 0;
         self.window_end = start.after(WINDOW);
         self.cpu_ns = thread_cpu_ns();
+        self.script.tend();
     }
 
     /// Carries the load from start to the end of the drain.
@@ -198,6 +199,7 @@ impl Driver {
         let next = since / WINDOW.as_nanos() as u64;
         self.account_processor((next - self.window) * WINDOW.as_nanos() as u64);
         self.shared.record(|recorder| recorder.roll(next));
+        self.script.tend();
         self.window = next;
         self.window_end = self.shared.start.get().after(WINDOW * (next as u32 + 1));
     }

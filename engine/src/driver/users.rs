@@ -228,7 +228,7 @@ impl Driver {
         };
         user.scenario = scenario;
         self.pulse.enter(scenario, user.number);
-        self.script.run(slot, entry)
+        self.script.run(slot, entry, self.shared.stopping(slot))
     }
 
     fn begin_pass(&mut self, slot: u32) -> Step {
@@ -324,12 +324,14 @@ impl Driver {
         self.pulse.enter(user.scenario, user.number);
         let step = match doing {
             Doing::Nothing | Doing::Request => return,
-            Doing::Sleep => Some(self.script.wake(slot)),
+            Doing::Sleep => Some(self.script.wake(slot, self.shared.stopping(slot))),
             Doing::Pass if self.may_loop(slot) => Some(self.begin_pass(slot)),
             Doing::Pass => self.leave(slot),
             Doing::Refused { kind, latency_ns } => {
                 self.shared.actors.borrow_mut()[slot as usize].due = self.now;
-                Some(self.script.reply(slot, &refused(kind, latency_ns)))
+                let stopping = self.shared.stopping(slot);
+                let reply = Reply { stopping, ..refused(kind, latency_ns) };
+                Some(self.script.reply(slot, &reply))
             }
         };
         if let Some(step) = step {
@@ -361,6 +363,7 @@ impl Driver {
             ok: answer.failure.is_none(),
             failure: answer.failure.map(FailureKind::as_str),
             latency_ms: answer.latency_ns as f64 / 1e6,
+            stopping: self.shared.stopping(slot),
             head: None,
             body: None,
         };
@@ -509,6 +512,7 @@ fn refused(kind: FailureKind, latency_ns: u64) -> Reply<'static> {
         ok: false,
         failure: Some(kind.as_str()),
         latency_ms: latency_ns as f64 / 1e6,
+        stopping: false,
         head: None,
         body: None,
     }

@@ -11,6 +11,9 @@ local error, rawequal, select, setmetatable, tostring, type, xpcall, pcall =
   error, rawequal, select, setmetatable, tostring, type, xpcall, pcall
 local floor = math.floor
 
+-- Added to the code of a reply when the load asks the user to stop; stands in script.rs too.
+local STOPPING = 65536
+
 -- What a coroutine hands to Rust; the same numbers stand in script.rs.
 local DONE, FAILED, REQUEST, SLEEP = -1, -2, -3, -4
 
@@ -19,6 +22,7 @@ local NAMES_MAX = 10000 -- bound of each cache below; beyond it the slow way is 
 local SLEEP_MAX = 86400 -- seconds
 
 local threads, users = {}, {} -- by slot
+local stopping = {} -- by slot: the load asks the user to stop
 local idle, idle_count = {}, 0
 local entries, data = {}, nil -- the functions of the script by entry number; the result of setup
 local failures = {} -- failure names by code
@@ -113,7 +117,7 @@ end
 
 local function attach(slot, number)
   users[slot] = setmetatable({ id = number }, user_meta)
-  threads[slot] = nil
+  threads[slot], stopping[slot] = nil, false
 end
 
 local function detach(slot, is_idle)
@@ -142,7 +146,8 @@ local function thread_of(slot)
   return thread
 end
 
-local function run(slot, index)
+local function run(slot, index, is_stopping)
+  stopping[slot] = is_stopping
   local user, thread = users[slot], thread_of(slot)
   me, now, slot_now, latest = user, user, slot, nil
   failure_text, failure_trace, outcome = nil, nil, nil
@@ -153,7 +158,8 @@ local function run(slot, index)
   return lost(slot, op)
 end
 
-local function wake(slot)
+local function wake(slot, is_stopping)
+  stopping[slot] = is_stopping
   local user = users[slot]
   me, now, slot_now, latest = user, user, slot, nil
   local alive, op = co_resume(threads[slot])
@@ -169,7 +175,12 @@ local function reply(slot, status, code, latency_ms)
   local result = { status = 0, ok = true, latency_ms = 0 }
   result.status, result.latency_ms = status, latency_ms
   if code ~= 0 then
-    result.ok, result.failure = false, failures[code]
+    if code >= STOPPING then
+      stopping[slot], code = true, code - STOPPING
+    end
+    if code ~= 0 then
+      result.ok, result.failure = false, failures[code]
+    end
   end
   setmetatable(result, Reply)
   me, now, slot_now, latest = user, user, slot, result
@@ -182,6 +193,9 @@ end
 
 -- The same with a head or a body that the script will or may ask for.
 local function reply_kept(slot, status, code, latency_ms, head, body)
+  if code >= STOPPING then
+    stopping[slot], code = true, code - STOPPING
+  end
   local user = users[slot]
   local result = setmetatable({
     status = status,
@@ -326,7 +340,7 @@ end
 
 function User:running()
   own(self, "running")
-  return native.running(slot_now)
+  return not stopping[slot_now]
 end
 
 ------------------------------------------------------------------------------- random, own coroutines

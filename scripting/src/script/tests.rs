@@ -12,11 +12,7 @@ impl Host for Deaf {
     }
     fn random(&self, _slot: u32) -> u64 {
         0
-    }
-    fn running(&self, _slot: u32) -> bool {
-        true
-    }
-    fn check_name(&self, _name: &str) -> u32 {
+    }    fn check_name(&self, _name: &str) -> u32 {
         0
     }
     fn check(&self, _slot: u32, _check: u32, _passed: bool) {}
@@ -67,12 +63,12 @@ fn growth_ends_the_iteration_and_others_go_on() {
     }
     // Sorted by name: grow, modest, strings.
     assert!(matches!(
-        script.run(1, Entry::Scenario(1)),
+        script.run(1, Entry::Scenario(1), false),
         Step::Template(0)
     ));
     for _ in 0..20 {
         for (slot, scenario) in [(0, 0), (2, 2)] {
-            let message = failure(script.run(slot, Entry::Scenario(scenario)));
+            let message = failure(script.run(slot, Entry::Scenario(scenario), false));
             assert!(message.contains(OUT_OF_MEMORY), "{message}");
             assert!(script.memory_bytes() <= LIMIT);
         }
@@ -83,7 +79,7 @@ fn growth_ends_the_iteration_and_others_go_on() {
         };
         assert!(matches!(script.reply(1, &reply), Step::Done));
         assert!(matches!(
-            script.run(1, Entry::Scenario(1)),
+            script.run(1, Entry::Scenario(1), false),
             Step::Template(0)
         ));
     }
@@ -100,7 +96,7 @@ fn a_full_state_fails_users_without_breaking_them() {
         }",
     );
     script.attach(0, 0).unwrap();
-    assert!(failure(script.run(0, Entry::Scenario(0))).contains(OUT_OF_MEMORY));
+    assert!(failure(script.run(0, Entry::Scenario(0), false)).contains(OUT_OF_MEMORY));
     let reply = Reply {
         status: 200,
         ok: true,
@@ -110,7 +106,7 @@ fn a_full_state_fails_users_without_breaking_them() {
         if script.attach(slot, u64::from(slot)).is_err() {
             continue;
         }
-        let mut step = script.run(slot, Entry::Scenario(1));
+        let mut step = script.run(slot, Entry::Scenario(1), false);
         while matches!(step, Step::Template(_)) {
             step = script.reply(slot, &reply);
         }

@@ -135,7 +135,7 @@ fn a_user_runs_on_after_a_failure_and_others_are_untouched() {
         world.script.attach(slot, u64::from(slot)).unwrap();
     }
     for _ in 0..3 {
-        let waiting = world.script.run(1, Entry::Scenario(1));
+        let waiting = world.script.run(1, Entry::Scenario(1), false);
         world.finish(0, Entry::Scenario(0)).unwrap_err();
         let done = world.resume(1, &waiting);
         assert!(matches!(done, mistress_scripting::Step::Done), "{done:?}");

@@ -31,7 +31,7 @@ fn requests_without_options_are_prepared_once() {
          user:request('PURGE', '/a') user:get('http://other:81/b?c=d#e') user:get('/ä')",
     );
     world.script.attach(0, 0).unwrap();
-    let mut step = world.script.run(0, mistress_scripting::Entry::Scenario(0));
+    let mut step = world.script.run(0, mistress_scripting::Entry::Scenario(0), false);
     let mut seen = Vec::new();
     while let Step::Template(id) = step {
         seen.push(id);

@@ -13,7 +13,7 @@ fn a_hundred_thousand_users_wait_at_once() {
     );
     for slot in 0..USERS {
         world.script.attach(slot, u64::from(slot) * 3).unwrap();
-        let step = world.script.run(slot, Entry::Scenario(0));
+        let step = world.script.run(slot, Entry::Scenario(0), false);
         assert!(matches!(step, Step::Template(0)), "{slot}: {step:?}");
     }
     let waiting = world.script.memory_bytes();

@@ -11,11 +11,11 @@ use crate::world::{Answer, World, check_fails, check_logs, load, logs, world};
 fn sleeps_carry_their_bounds() {
     let world = world("user:sleep(1.5) user:sleep(0.25, 2) user:sleep(0) user:sleep(86400)");
     world.script.attach(0, 0).unwrap();
-    let mut step = world.script.run(0, Entry::Scenario(0));
+    let mut step = world.script.run(0, Entry::Scenario(0), false);
     let mut bounds = Vec::new();
     while let Step::Sleep { min, max } = step {
         bounds.push((min, max));
-        step = world.script.wake(0);
+        step = world.script.wake(0, false);
     }
     let ms = |ms| Duration::from_millis(ms);
     let day = Duration::from_secs(86_400);
@@ -324,7 +324,7 @@ fn methods_belong_to_the_running_user() {
     for slot in 0..2 {
         world.script.attach(slot, u64::from(slot)).unwrap();
     }
-    world.script.run(0, Entry::Scenario(0));
+    world.script.run(0, Entry::Scenario(0), false);
     let error = world.finish(1, Entry::Scenario(1)).unwrap_err();
     assert!(
         error
@@ -332,7 +332,7 @@ fn methods_belong_to_the_running_user() {
             .contains("was not called on the user that runs here"),
         "{error}"
     );
-    assert!(matches!(world.script.wake(0), Step::Done));
+    assert!(matches!(world.script.wake(0, false), Step::Done));
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn a_user_can_be_detached_anywhere_and_its_slot_used_again() {
     let world = world("log(user.id) user:transaction('t', function() user:get('/') end)");
     for number in 0..5000u64 {
         world.script.attach(0, number).unwrap();
-        let step = world.script.run(0, Entry::Scenario(0));
+        let step = world.script.run(0, Entry::Scenario(0), false);
         assert!(matches!(step, Step::Template(_)), "{step:?}");
         if number % 2 == 0 {
             assert!(matches!(world.resume(0, &step), Step::Done));
@@ -378,6 +378,6 @@ fn a_user_can_be_detached_anywhere_and_its_slot_used_again() {
 fn a_reply_to_a_user_that_sleeps_is_a_bug_of_the_engine() {
     let world = world("user:sleep(1)");
     world.script.attach(0, 0).unwrap();
-    world.script.run(0, Entry::Scenario(0));
+    world.script.run(0, Entry::Scenario(0), false);
     world.resume(0, &Step::Template(0));
 }

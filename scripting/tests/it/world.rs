@@ -79,11 +79,7 @@ impl Host for Fake {
         let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
-    }
-    fn running(&self, _slot: u32) -> bool {
-        !self.stopping.get()
-    }
-    fn check_name(&self, name: &str) -> u32 {
+    }    fn check_name(&self, name: &str) -> u32 {
         self.name(name)
     }
     fn check(&self, _slot: u32, check: u32, passed: bool) {
@@ -177,7 +173,7 @@ impl World {
         let keeps = match step {
             Step::Sleep { .. } => {
                 *self.host.latest.borrow_mut() = None;
-                return self.script.wake(slot);
+                return self.script.wake(slot, self.host.stopping.get());
             }
             Step::Template(_) => false,
             Step::Request(spec) => {
@@ -193,6 +189,7 @@ impl World {
             ok: answer.failure.is_none(),
             failure: answer.failure,
             latency_ms: 12.5,
+            stopping: self.host.stopping.get(),
             head: self.script.reads_heads().then_some(answer.head.as_bytes()),
             body: keeps.then_some(answer.body),
         };
@@ -201,7 +198,7 @@ impl World {
 
     /// Runs an entry to its end, resuming it from the list of answers.
     pub fn finish(&self, slot: u32, entry: Entry) -> Result<(), ScriptError> {
-        let mut step = self.script.run(slot, entry);
+        let mut step = self.script.run(slot, entry, self.host.stopping.get());
         loop {
             step = match step {
                 Step::Done => return Ok(()),

@@ -90,7 +90,11 @@ pub fn carry(
         .into_iter()
         .map(|(_, window)| window)
         .collect();
-    let summary = reporter.finish(last).map_err(Failure::failed)?;
+    let mut summary = reporter.finish(last).map_err(Failure::failed)?;
+    if let Some(error) = &outcome.error {
+        let error = error.to_string();
+        summary.verdict = summary.verdict.after_error(error.lines().next().unwrap_or_default());
+    }
     Ok(Ran {
         summary,
         notices,

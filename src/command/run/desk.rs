@@ -109,6 +109,8 @@ pub struct Desk<'a> {
     planned: Duration,
     drain: Duration,
     stage: Option<Stage>,
+    /// The load was seen to have begun.
+    begun: bool,
     notices: Notices,
 }
 
@@ -127,6 +129,7 @@ impl<'a> Desk<'a> {
             planned: plan.duration(),
             drain: plan.drain,
             stage: None,
+            begun: false,
             notices: Notices::default(),
         }
     }
@@ -191,6 +194,12 @@ impl<'a> Desk<'a> {
         let Some(start) = self.progress.start.get() else {
             return;
         };
+        // a signal from before the beginning still holds
+        if !std::mem::replace(&mut self.begun, true)
+            && let Some(stage) = self.stage
+        {
+            self.enter(stage);
+        }
         if self.stage.is_none() && start.elapsed() > self.planned + DRAIN_SHORT {
             self.enter(Stage::Draining);
         }

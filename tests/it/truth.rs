@@ -1,0 +1,205 @@
+//! The known answers about latency and pacing, in their short forms; see `testkit::truth`.
+//!
+//! The tolerances are part of the answers. When a figure is wrong, what the server and the
+//! generator say of their own lateness is shown beside it: it tells a wrong generator from a
+//! machine that let neither of them run.
+
+use crate::binary::{Scratch, count};
+use crate::harness::{
+    ONE_REQUEST, cpus, event, failures, figure, measuring, name, number, run_table, scratch_of,
+    server_cpu, settled,
+};
+use serde_json::Value;
+use std::time::Duration;
+use testkit::origin::{Behaviour, Origin, Report};
+use testkit::truth::{self, Truth};
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Starts the server on a processor of its own.
+fn serve(behaviour: Behaviour) -> Origin {
+    Origin::start(Behaviour { cpu: server_cpu(), ..behaviour })
+}
+
+/// Carries out a truth and holds all its figures against the result.
+fn hold(truth: &Truth) -> Option<(Value, Report)> {
+    let _alone = measuring()?;
+    let origin = serve(truth.server.clone());
+    let scratch = scratch_of(truth, &origin.url());
+    let done = scratch.run(&["--quiet", "--cores", "1"]);
+    let result = scratch.result();
+    let done = settled(done, &result);
+    let report = origin.stop();
+    let verdicts = truth.verdicts(|wanted| {
+        truth.at_server(wanted, &report).unwrap_or_else(|| figure(&result, wanted))
+    });
+    let lines: Vec<String> = verdicts.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "{}: {}\n{}\n{}",
+        truth.id,
+        truth.title,
+        lines.join("\n"),
+        lateness(&result, &report)
+    );
+    assert!(verdicts.iter().all(truth::Verdict::holds), "{text}\n{}", done.out);
+    if let Some(verdict) = truth.verdict {
+        assert_eq!(result["verdict"]["state"], verdict, "{text}\n{}", done.out);
+    }
+    println!("{text}");
+    Some((result, report))
+}
+
+/// What server and generator say of themselves.
+fn lateness(result: &Value, report: &Report) -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let turns = result.pointer("/generator/cores").map(ToString::to_string);
+    format!(
+        "server: late by {:.3} ms at most, {} in flight at most\nlag: {}\nconnect: {}\n\
+         cores: {}\nload of this machine: {}",
+        report.late_max_ns as f64 / 1e6,
+        report.in_flight_max,
+        result["lag"],
+        result["connect"],
+        turns.unwrap_or_default(),
+        load.trim()
+    )
+}
+
+#[test]
+fn l1_a_fixed_service_time() {
+    hold(&truth::l1(secs(10)));
+}
+
+#[test]
+fn l2_a_freeze_is_seen_in_full() {
+    hold(&truth::l2_ci());
+}
+
+#[test]
+fn l4_a_closed_load_hides_the_freeze_and_says_so() {
+    let Some((result, _)) = hold(&truth::l4(secs(10))) else { return };
+    assert_eq!(result["model"], "closed");
+}
+
+#[test]
+fn l9_dropped_arrivals_are_counted_and_doubted() {
+    let Some((result, report)) = hold(&truth::l9()) else { return };
+    assert_eq!(count(&result, "/totals/planned"), 10_000);
+    assert_eq!(report.received, count(&result, "/totals/sent"));
+    let reasons = result["verdict"]["reasons"].as_array().expect("reasons are a list");
+    assert!(reasons.iter().any(|reason| reason["kind"] == "arrivals_dropped"), "{reasons:?}");
+}
+
+#[test]
+fn l11_even_arrivals_are_evenly_spaced() {
+    hold(&truth::l11_even(secs(15)));
+}
+
+#[test]
+fn l11_poisson_arrivals_are_a_poisson_process() {
+    hold(&truth::l11_poisson(secs(15)));
+}
+
+/// 2 000/s for 20 s are 40 000, give or take one.
+#[test]
+fn an_open_load_sends_what_it_was_asked_for() {
+    let Some(_alone) = measuring() else { return };
+    let origin = serve(Behaviour::fixed(Duration::ZERO));
+    let load = "[[load]]\nmodel = \"open\"\nscenarios = \"main\"\narrivals = \"even\"\n\
+                phases = [{ rate = \"2k/s\", for = \"20s\" }]\n";
+    let scratch = Scratch::of(&(run_table(&origin.url()) + load), ONE_REQUEST);
+    let done = scratch.run(&["--quiet", "--cores", "1"]);
+    let result = scratch.result();
+    settled(done, &result);
+    let sent = count(&result, "/totals/sent");
+    assert!((39_999..=40_001).contains(&sent), "{sent} sent");
+    assert_eq!(count(&result, "/totals/ok"), sent);
+    assert_eq!(origin.stop().received, sent);
+}
+
+#[test]
+fn l12_a_busy_script_is_seen_in_latency_lag_and_window() {
+    let Some(_alone) = measuring() else { return };
+    if !testkit::need::need("two processors", cpus() >= 2) {
+        return;
+    }
+    let origin = Origin::start(Behaviour::fixed(millis(5)));
+    // even numbers are one core's, odd ones the other's; number 400 of 200/s is due at 2.0 s
+    let script = "return { main = function(user)\n\
+          if user.id == 400 then\n\
+            local begun = os.clock()\n\
+            while os.clock() - begun < 0.2 do end\n\
+          end\n\
+          user:get('/', { name = user.id % 2 == 0 and 'even' or 'odd' })\n\
+        end }";
+    let load = "[[load]]\nmodel = \"open\"\nscenarios = \"main\"\narrivals = \"even\"\n\
+                phases = [{ rate = \"200/s\", for = \"4s\" }]\n";
+    let scratch = Scratch::of(&(run_table(&origin.url()) + load), script);
+    let done = scratch.run(&["--quiet", "--cores", "2"]);
+    let result = scratch.result();
+    let done = settled(done, &result);
+    let report = origin.stop();
+    let (even, odd) = (name(&result, "even"), name(&result, "odd"));
+    for figure in ["/latency/max_us", "/lag/max_us"] {
+        let (blocked, free) = (number(even, figure), number(odd, figure));
+        let text = format!("{figure}: even {blocked}, odd {free}\n{}", lateness(&result, &report));
+        // the busy user's own request was due before the loop
+        assert!(blocked >= 200_000.0, "{text}");
+        // half of the block: a core that had waited for the other would show all of it
+        assert!(free < 100_000.0, "{text}");
+    }
+    let reasons = result["verdict"]["reasons"].as_array().expect("reasons are a list");
+    let blocked = reasons.iter().find(|reason| reason["kind"] == "core_blocked");
+    let blocked = blocked.unwrap_or_else(|| panic!("{reasons:?}\n{}", done.out));
+    assert_eq!(blocked["cores"], serde_json::json!([0]), "{blocked}");
+    let series = result["series"].as_array().expect("a series of seconds");
+    // the loop begins at 2.0 s and ends at 2.2 s
+    let marked: Vec<&Value> =
+        series.iter().filter(|second| second["generator_limited"] == true).collect();
+    assert!(marked.iter().any(|second| second["time_s"] == 2), "{marked:?}");
+}
+
+#[test]
+fn l13_timeouts_are_on_time() {
+    let Some((result, report)) = hold(&truth::l13()) else { return };
+    let sent = count(&result, "/totals/sent");
+    assert_eq!(failures(&result, "timeout"), sent);
+    // given up with its connection, so that no late reply can meet the next request
+    assert_eq!(report.connections_opened, sent);
+    assert_eq!(event(&result, "connection_closed"), sent);
+}
+
+/// Half of the replies come too late, and none of them is taken for the next request's.
+#[test]
+fn l13_late_replies_never_answer_another_request() {
+    let Some(_alone) = measuring() else { return };
+    let origin = serve(Behaviour::exponential(millis(60), 7));
+    let script = "return { main = function(user)\n\
+          for i = 1, 5 do\n\
+            local id = user.id .. '-' .. i\n\
+            local reply = user:get('/', { headers = { ['x-id'] = id } })\n\
+            if reply.ok then user:check('own id', reply.headers['x-id'] == id) end\n\
+          end\n\
+        end }";
+    let load = "[[load]]\nmodel = \"open\"\nscenarios = \"main\"\narrivals = \"even\"\n\
+                phases = [{ rate = \"200/s\", for = \"2s\" }]\n";
+    let profile = run_table(&origin.url()) + "timeout = \"50ms\"\n" + load;
+    let scratch = Scratch::of(&profile, script);
+    let done = scratch.run(&["--quiet", "--cores", "1"]);
+    let result = scratch.result();
+    settled(done, &result);
+    let (ok, late) = (count(&result, "/totals/ok"), failures(&result, "timeout"));
+    assert_eq!(ok + late, 2_000);
+    // 1 - exp(-50/60) = 0.565 of 2000 are in time, with a deviation of 22; not more than that
+    // plus four of them, and some at any rate
+    assert!(ok > 500 && ok < 1_220, "{ok} ok, {late} late");
+    let checks = result["checks"].as_array().expect("checks are a list");
+    assert_eq!(checks.len(), 1, "{checks:?}");
+    assert_eq!((count(&checks[0], "/passed"), count(&checks[0], "/failed")), (ok, 0));
+}
