@@ -40,7 +40,7 @@ Examples:
   mistress run shop.toml --cores 2,3 --strict --csv - >seconds.csv
 
 The first Ctrl-C (or SIGTERM) ends the load and lets users finish within the profile's drain
-limit; the second stops at once. Both end with the full report.
+limit; the second stops at once. Both end with the full report. A third leaves without one.
 
 Exit codes:
   0    done

@@ -49,6 +49,8 @@ pub enum Error {
         /// The hard limit of open files.
         limit: u64,
     },
+    /// The run was stopped before its load began.
+    Stopped,
     /// A core ended in a panic; the run is over.
     Panicked {
         /// The core's place in the run, from 0.
@@ -86,6 +88,7 @@ impl fmt::Display for Error {
                 "open files: the plan needs {needed} sockets and the hard limit is {limit}; \
                  raise it (ulimit -Hn, or LimitNOFILE of the service)"
             ),
+            Error::Stopped => f.write_str("stopped before the load began"),
             Error::Panicked { core } => write!(f, "core {core} panicked; the run is incomplete"),
             Error::Stuck { core, scenario, user } => write!(
                 f,

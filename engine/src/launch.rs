@@ -48,6 +48,7 @@ pub struct Job {
 
 /// A run that goes on.
 pub struct Running {
+    clock: Clock,
     start: Instant,
     cores: usize,
     reports: Receiver<Report>,
@@ -58,8 +59,10 @@ pub struct Running {
 
 /// How a run ended.
 pub struct Outcome {
-    /// The last window of each core that ended in order, with the core's place.
+    /// The last window of each core that carried its load to the end, with the core's place.
     pub windows: Vec<(u32, Window)>,
+    /// When the last core had carried its load: the end of the drain, before `teardown`.
+    pub end: Instant,
     /// What ended the run before its time.
     pub error: Option<Error>,
 }
@@ -78,6 +81,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
     let loaded = Arc::new(AtomicUsize::new(cores));
     let (to_launcher, reports) = channel();
     let mut running = Running {
+        clock,
         start: Instant::now(),
         cores,
         reports,
@@ -114,7 +118,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
     }
     drop(to_launcher);
     let (scenarios, data) = running.await_ready()?;
-    running.begin(clock, &begins, data);
+    running.begin(&begins, data);
     running.stuck = watchdog::watch(&running.pulses, scenarios, job.events, job.control);
     Ok(running)
 }
@@ -133,14 +137,15 @@ impl Running {
 
     /// Waits for the end of the run.
     pub fn wait(self) -> Outcome {
-        let mut outcome = Outcome { windows: Vec::new(), error: None };
+        let mut outcome = Outcome { windows: Vec::new(), end: self.start, error: None };
         let mut open = self.cores;
         while open > 0 {
             match self.reports.recv_timeout(Duration::from_millis(100)) {
-                Ok(Report::Ended { core, window }) => {
+                Ok(Report::Carried { core, window, at }) => {
                     outcome.windows.push((core, *window));
-                    open -= 1;
+                    outcome.end = outcome.end.max(self.clock.instant(at));
                 }
+                Ok(Report::Ended) => open -= 1,
                 Ok(Report::Failed(error)) => {
                     outcome.error.get_or_insert(error);
                     open -= 1;
@@ -150,6 +155,7 @@ impl Running {
                     if let Ok(error) = self.stuck.try_recv() {
                         // The thread cannot be ended; it goes down with the process.
                         outcome.error.get_or_insert(error);
+                        outcome.end = Instant::now();
                         return outcome;
                     }
                     if self.threads.iter().all(JoinHandle::is_finished) {
@@ -176,17 +182,16 @@ impl Running {
                     data = found.unwrap_or(data);
                 }
                 Ok(Report::Failed(error)) => return Err(error),
-                Ok(Report::Ended { core, .. }) => return Err(Error::Panicked { core }),
-                Err(_) => return Err(Error::Panicked { core: 0 }),
+                Ok(Report::Carried { .. } | Report::Ended) | Err(_) => return Err(Error::Stopped),
             }
         }
         Ok((names, data))
     }
 
-    fn begin(&mut self, clock: Clock, begins: &[Sender<Begin>], data: Value) {
+    fn begin(&mut self, begins: &[Sender<Begin>], data: Value) {
         let data = Arc::new(data);
-        let start = clock.now().after(LEAD);
-        self.start = clock.instant(start);
+        let start = self.clock.now().after(LEAD);
+        self.start = self.clock.instant(start);
         for begin in begins {
             // A core that ended in between is met again while waiting for the end.
             let _ = begin.send(Begin { start, data: Arc::clone(&data) });
@@ -198,7 +203,8 @@ impl Running {
 fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> {
     let core = line.core;
     let spawned = std::thread::Builder::new().name(format!("core-{core}")).spawn(move || {
-        let guard = Guard { core, to_launcher: line.to_launcher.clone(), calm: false };
+        let pulse = Arc::clone(&parts.pulse);
+        let guard = Guard { core, pulse, to_launcher: line.to_launcher.clone(), calm: false };
         let ended = LocalExecutorBuilder::new(Placement::Fixed(cpu))
             .io_memory(GLOMMIO_IO_BYTES)
             .ring_depth(GLOMMIO_RING_DEPTH)
@@ -216,6 +222,7 @@ fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> 
 /// Tells the launcher how a core's thread ended, also when it panics.
 struct Guard {
     core: u32,
+    pulse: Arc<Pulse>,
     to_launcher: Sender<Report>,
     calm: bool,
 }
@@ -223,15 +230,16 @@ struct Guard {
 impl Guard {
     fn end(mut self, ended: Result<(), Error>) {
         self.calm = true;
-        if let Err(error) = ended {
-            let _ = self.to_launcher.send(Report::Failed(error));
-        }
+        self.pulse.end();
+        let report = ended.map_or_else(Report::Failed, |()| Report::Ended);
+        let _ = self.to_launcher.send(report);
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.calm {
+            self.pulse.end();
             let error = Error::Panicked { core: self.core };
             let _ = self.to_launcher.send(Report::Failed(error));
         }

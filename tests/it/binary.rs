@@ -115,6 +115,11 @@ impl Program {
         }
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Reads stdout up to and with a line that contains `part`.
     pub fn until(&mut self, part: &str) -> String {
         loop {

@@ -339,7 +339,10 @@ fn a_core_that_is_stuck_ends_the_run_with_a_report() {
     let script = "return { main = function(user)\n  user:get('/')\n  \
         if user.id == 50 then while true do end end\nend }";
     let scratch = Scratch::new("", HUNDRED, script);
-    let done = scratch.run(&[]).expect(3).says(&["INVALID", "ended by an error"]);
+    let done = scratch
+        .run(&[])
+        .expect(3)
+        .says(&["INVALID", "ended by an error"]);
     done.complains(&["core 0 is stuck in scenario \"main\", user 50"]);
     let result = scratch.result();
     assert_eq!(result["run"]["ended"], "failed");

@@ -44,24 +44,33 @@ pub fn run_table(target: &str) -> String {
 
 /// A number at a path such as `/latency/mean_us`; NaN when there is none.
 pub fn number(result: &Value, pointer: &str) -> f64 {
-    result.pointer(pointer).and_then(Value::as_f64).unwrap_or(f64::NAN)
+    result
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .unwrap_or(f64::NAN)
 }
 
 /// The counts of a request name; panics when it is not in the result.
 pub fn name<'a>(result: &'a Value, name: &str) -> &'a Value {
     let names = result["names"].as_array().expect("names are a list");
-    let found = names.iter().find(|entry| entry["name"] == name && entry["kind"] == "request");
+    let found = names
+        .iter()
+        .find(|entry| entry["name"] == name && entry["kind"] == "request");
     found.unwrap_or_else(|| panic!("no request {name:?} in {names:?}"))
 }
 
 /// A tally of the run; 0 when it did not happen.
 pub fn event(result: &Value, tally: &str) -> u64 {
-    result["events"].get(tally).map_or(0, |n| n.as_u64().expect("tallies are counts"))
+    result["events"]
+        .get(tally)
+        .map_or(0, |n| n.as_u64().expect("tallies are counts"))
 }
 
 /// How many requests failed of one kind.
 pub fn failures(result: &Value, kind: &str) -> u64 {
-    result["failures"].get(kind).map_or(0, |n| n.as_u64().expect("failures are counts"))
+    result["failures"]
+        .get(kind)
+        .map_or(0, |n| n.as_u64().expect("failures are counts"))
 }
 
 /// A figure that the generator knows; NaN for those that only the server does.
@@ -89,7 +98,8 @@ fn percentile(q: f64) -> String {
     match q {
         0.0 => "min_us".to_owned(),
         1.0 => "max_us".to_owned(),
-        q => format!("p{}_us", (q * 1e4).round().to_string().trim_end_matches('0')),
+        0.999 => "p999_us".to_owned(),
+        q => format!("p{}_us", (q * 100.0).round()),
     }
 }
 
@@ -104,14 +114,27 @@ pub fn settled(done: Done, result: &Value) -> Done {
     let done = done.expect(0);
     crate::binary::conserved(result);
     assert_eq!(result["run"]["ended"], "completed", "{}", done.out);
-    assert_eq!(count(result, "/totals/iterations/failed"), 0, "{}", done.out);
+    assert_eq!(
+        count(result, "/totals/iterations/failed"),
+        0,
+        "{}",
+        done.out
+    );
     done
 }
 
 #[test]
 fn quantiles_have_the_keys_of_the_result() {
-    let keys = [(0.0, "min_us"), (0.5, "p50_us"), (0.9, "p90_us"), (0.99, "p99_us")];
-    for (q, key) in keys.into_iter().chain([(0.75, "p75_us"), (0.999, "p999_us"), (1.0, "max_us")]) {
+    let keys = [
+        (0.0, "min_us"),
+        (0.5, "p50_us"),
+        (0.9, "p90_us"),
+        (0.99, "p99_us"),
+    ];
+    for (q, key) in keys
+        .into_iter()
+        .chain([(0.75, "p75_us"), (0.999, "p999_us"), (1.0, "max_us")])
+    {
         assert_eq!(percentile(q), key);
     }
 }

@@ -11,3 +11,4 @@ mod profiles;
 mod signals;
 mod tidy;
 mod truth;
+mod witness;

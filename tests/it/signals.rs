@@ -97,6 +97,24 @@ fn the_first_signal_says_the_exit_code() {
 }
 
 #[test]
+fn the_third_signal_does_not_wait_for_a_core_that_is_stuck() {
+    if !can_run() {
+        return;
+    }
+    let script = "return { main = function(user) while true do end end }";
+    let scratch = Scratch::new("drain = \"5m\"", TEN_USERS, script);
+    let mut program = Program::start(scratch.run_command(&[]));
+    program.until("core 0 has been stuck");
+    for answer in ["draining for at most", "stopping at once"] {
+        program.signal(Signal::INT);
+        program.until(answer);
+    }
+    program.signal(Signal::INT);
+    program.finish().expect(130);
+    assert!(!scratch.path("r.json").exists(), "there is no result");
+}
+
+#[test]
 fn setup_can_be_interrupted() {
     if !can_run() {
         return;

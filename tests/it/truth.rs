@@ -4,15 +4,23 @@
 //! generator say of their own lateness is shown beside it: it tells a wrong generator from a
 //! machine that let neither of them run.
 
-use crate::binary::{Scratch, count};
+use crate::binary::{Program, Scratch, count};
 use crate::harness::{
     ONE_REQUEST, cpus, event, failures, figure, measuring, name, number, run_table, scratch_of,
     server_cpu, settled,
 };
+use crate::witness::Witness;
 use serde_json::Value;
 use std::time::Duration;
 use testkit::origin::{Behaviour, Origin, Report};
+use testkit::sample;
 use testkit::truth::{self, Truth};
+
+/// How often a measurement that the machine disturbed is made.
+const ATTEMPTS: u32 = 3;
+/// A wait for the processor that explains a wrong figure: a third of the share that the tolerances
+/// leave to the machine (3 ms), and far above what a wake-up takes on an idle one.
+const DISTURBED: Duration = Duration::from_millis(1);
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -24,15 +32,50 @@ fn millis(n: u64) -> Duration {
 
 /// Starts the server on a processor of its own.
 fn serve(behaviour: Behaviour) -> Origin {
-    Origin::start(Behaviour { cpu: server_cpu(), ..behaviour })
+    Origin::start(Behaviour {
+        cpu: server_cpu(),
+        ..behaviour
+    })
+}
+
+/// A truth as it came out.
+struct Measured {
+    result: Value,
+    report: Report,
+    /// Figure by figure, and what everybody says of their own lateness.
+    text: String,
+    holds: bool,
+    /// The kernel kept server or generator from running for longer than the tolerances allow for.
+    disturbed: bool,
 }
 
 /// Carries out a truth and holds all its figures against the result.
+///
+/// A wrong figure counts at once, unless the kernel itself says that it kept generator or server
+/// off their processors, which then is the explanation: such a measurement is void and repeated,
+/// and not more than [`ATTEMPTS`] may be.
 fn hold(truth: &Truth) -> Option<(Value, Report)> {
     let _alone = measuring()?;
+    for attempt in 1.. {
+        let measured = measure(truth);
+        println!("{}", measured.text);
+        if measured.holds {
+            return Some((measured.result, measured.report));
+        }
+        let void = measured.disturbed && attempt < ATTEMPTS;
+        assert!(void, "attempt {attempt}\n{}", measured.text);
+    }
+    unreachable!("the last attempt returns or fails");
+}
+
+fn measure(truth: &Truth) -> Measured {
     let origin = serve(truth.server.clone());
     let scratch = scratch_of(truth, &origin.url());
-    let done = scratch.run(&["--quiet", "--cores", "1"]);
+    let program = Program::start(scratch.run_command(&["--quiet", "--cores", "1"]));
+    let core = Witness::of(program.id(), "core-");
+    let server = Witness::of(std::process::id(), "origin");
+    let done = program.finish();
+    let (core, server) = (core.end(), server.end());
     let result = scratch.result();
     let done = settled(done, &result);
     let report = origin.stop();
@@ -41,32 +84,41 @@ fn hold(truth: &Truth) -> Option<(Value, Report)> {
     });
     let lines: Vec<String> = verdicts.iter().map(ToString::to_string).collect();
     let text = format!(
-        "{}: {}\n{}\n{}",
+        "{}: {}\n{}\n{}\nkept waiting by the kernel: generator {core:?}, server {server:?}\n{}",
         truth.id,
         truth.title,
         lines.join("\n"),
-        lateness(&result, &report)
+        lateness(&result, &report),
+        done.out
     );
-    assert!(verdicts.iter().all(truth::Verdict::holds), "{text}\n{}", done.out);
-    if let Some(verdict) = truth.verdict {
-        assert_eq!(result["verdict"]["state"], verdict, "{text}\n{}", done.out);
+    let state = result["verdict"]["state"].as_str();
+    Measured {
+        holds: verdicts.iter().all(truth::Verdict::holds)
+            && (truth.verdict.is_none() || truth.verdict == state),
+        disturbed: core.longest.max(server.longest) > DISTURBED,
+        text,
+        result,
+        report,
     }
-    println!("{text}");
-    Some((result, report))
 }
 
 /// What server and generator say of themselves.
 fn lateness(result: &Value, report: &Report) -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let turns = result.pointer("/generator/cores").map(ToString::to_string);
+    let gaps = sample::sorted(report.gaps_ms());
+    let of = |q| if gaps.is_empty() { f64::NAN } else { sample::quantile(&gaps, q) };
     format!(
-        "server: late by {:.3} ms at most, {} in flight at most\nlag: {}\nconnect: {}\n\
-         cores: {}\nload of this machine: {}",
+        "server: late by {:.3} ms at most, {} in flight at most; gaps (ms): p1 {:.3}, p10 {:.3}, \
+         p50 {:.3}, p90 {:.3}, p99 {:.3}\nlag: {}\nconnect: {}\nload of this machine: {}",
         report.late_max_ns as f64 / 1e6,
         report.in_flight_max,
+        of(0.01),
+        of(0.1),
+        of(0.5),
+        of(0.9),
+        of(0.99),
         result["lag"],
         result["connect"],
-        turns.unwrap_or_default(),
         load.trim()
     )
 }
@@ -83,17 +135,28 @@ fn l2_a_freeze_is_seen_in_full() {
 
 #[test]
 fn l4_a_closed_load_hides_the_freeze_and_says_so() {
-    let Some((result, _)) = hold(&truth::l4(secs(10))) else { return };
+    let Some((result, _)) = hold(&truth::l4(secs(10))) else {
+        return;
+    };
     assert_eq!(result["model"], "closed");
 }
 
 #[test]
 fn l9_dropped_arrivals_are_counted_and_doubted() {
-    let Some((result, report)) = hold(&truth::l9()) else { return };
+    let Some((result, report)) = hold(&truth::l9()) else {
+        return;
+    };
     assert_eq!(count(&result, "/totals/planned"), 10_000);
     assert_eq!(report.received, count(&result, "/totals/sent"));
-    let reasons = result["verdict"]["reasons"].as_array().expect("reasons are a list");
-    assert!(reasons.iter().any(|reason| reason["kind"] == "arrivals_dropped"), "{reasons:?}");
+    let reasons = result["verdict"]["reasons"]
+        .as_array()
+        .expect("reasons are a list");
+    assert!(
+        reasons
+            .iter()
+            .any(|reason| reason["kind"] == "arrivals_dropped"),
+        "{reasons:?}"
+    );
 }
 
 #[test]
@@ -148,26 +211,40 @@ fn l12_a_busy_script_is_seen_in_latency_lag_and_window() {
     let (even, odd) = (name(&result, "even"), name(&result, "odd"));
     for figure in ["/latency/max_us", "/lag/max_us"] {
         let (blocked, free) = (number(even, figure), number(odd, figure));
-        let text = format!("{figure}: even {blocked}, odd {free}\n{}", lateness(&result, &report));
+        let text = format!(
+            "{figure}: even {blocked}, odd {free}\n{}",
+            lateness(&result, &report)
+        );
         // the busy user's own request was due before the loop
         assert!(blocked >= 200_000.0, "{text}");
         // half of the block: a core that had waited for the other would show all of it
         assert!(free < 100_000.0, "{text}");
     }
-    let reasons = result["verdict"]["reasons"].as_array().expect("reasons are a list");
-    let blocked = reasons.iter().find(|reason| reason["kind"] == "core_blocked");
+    let reasons = result["verdict"]["reasons"]
+        .as_array()
+        .expect("reasons are a list");
+    let blocked = reasons
+        .iter()
+        .find(|reason| reason["kind"] == "core_blocked");
     let blocked = blocked.unwrap_or_else(|| panic!("{reasons:?}\n{}", done.out));
     assert_eq!(blocked["cores"], serde_json::json!([0]), "{blocked}");
     let series = result["series"].as_array().expect("a series of seconds");
     // the loop begins at 2.0 s and ends at 2.2 s
-    let marked: Vec<&Value> =
-        series.iter().filter(|second| second["generator_limited"] == true).collect();
-    assert!(marked.iter().any(|second| second["time_s"] == 2), "{marked:?}");
+    let marked: Vec<&Value> = series
+        .iter()
+        .filter(|second| second["generator_limited"] == true)
+        .collect();
+    assert!(
+        marked.iter().any(|second| second["time_s"] == 2),
+        "{marked:?}"
+    );
 }
 
 #[test]
 fn l13_timeouts_are_on_time() {
-    let Some((result, report)) = hold(&truth::l13()) else { return };
+    let Some((result, report)) = hold(&truth::l13()) else {
+        return;
+    };
     let sent = count(&result, "/totals/sent");
     assert_eq!(failures(&result, "timeout"), sent);
     // given up with its connection, so that no late reply can meet the next request
@@ -201,5 +278,8 @@ fn l13_late_replies_never_answer_another_request() {
     assert!(ok > 500 && ok < 1_220, "{ok} ok, {late} late");
     let checks = result["checks"].as_array().expect("checks are a list");
     assert_eq!(checks.len(), 1, "{checks:?}");
-    assert_eq!((count(&checks[0], "/passed"), count(&checks[0], "/failed")), (ok, 0));
+    assert_eq!(
+        (count(&checks[0], "/passed"), count(&checks[0], "/failed")),
+        (ok, 0)
+    );
 }

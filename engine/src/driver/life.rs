@@ -39,8 +39,10 @@ pub(crate) enum Report {
     },
     /// The core cannot be used.
     Failed(crate::Error),
-    /// The core has ended; its last window.
-    Ended { core: u32, window: Box<Window> },
+    /// The core has carried its load; its last window, and when that was.
+    Carried { core: u32, window: Box<Window>, at: Moment },
+    /// The core has ended.
+    Ended,
 }
 
 /// The launcher to a core: the load starts.
@@ -66,21 +68,25 @@ impl Driver {
         let Some(begin) = self.await_start(&line, ready).await? else { return Ok(()) };
         self.script().set_data(&begin.data).map_err(crate::Error::Script)?;
         self.begin(begin.start);
-        self.carry().await.map_err(|e| core_error(line.core, &e))?;
-        line.loaded.fetch_sub(1, Ordering::AcqRel);
-        let spare = stats::link(line.core, 1).0;
-        let last = self.shared.recorder.replace(spare).finish();
-        self.shared.recording.set(false);
+        let carried = self.carry().await.map_err(|e| core_error(line.core, &e));
+        self.report_load(&line);
+        carried?;
         if line.core == 0 && self.script().hooks().teardown {
             self.await_others(&line).await?;
             self.hook(Entry::Teardown).await?;
         }
-        self.farewell().await.map_err(|e| core_error(line.core, &e))?;
-        self.pulse.end();
-        let ended = Report::Ended { core: line.core, window: Box::new(last) };
+        self.farewell().await.map_err(|e| core_error(line.core, &e))
+    }
+
+    /// Hands over the last window: from here on nothing is recorded.
+    fn report_load(&mut self, line: &Line) {
+        line.loaded.fetch_sub(1, Ordering::AcqRel);
+        self.shared.recording.set(false);
+        let spare = stats::link(line.core, 1).0;
+        let last = self.shared.recorder.replace(spare).finish();
+        let carried = Report::Carried { core: line.core, window: Box::new(last), at: self.now };
         // The launcher may have given up; then nobody needs the window.
-        let _ = line.to_launcher.send(ended);
-        Ok(())
+        let _ = line.to_launcher.send(carried);
     }
 
     /// Runs `setup` or `teardown` to its end.

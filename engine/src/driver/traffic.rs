@@ -148,7 +148,7 @@ impl Driver {
             && !connection.sending
             && !connection.send_failed
             && connection.receiving;
-        let failure = if !exchange.expects(exchange.reply.status) {
+        let failure = if !exchange.expects(connection.reader.status()) {
             Some(FailureKind::Status)
         } else if exchange.reply.is_too_large() {
             Some(FailureKind::BodyTooLarge)

@@ -39,22 +39,6 @@ pub(crate) struct Server {
     pub(crate) port: u16,
 }
 
-impl Server {
-    /// For the Host field: the port left out when it is the scheme's own, IPv6 in brackets.
-    pub(crate) fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        if self.port == self.scheme.port() {
-            host
-        } else {
-            format!("{host}:{}", self.port)
-        }
-    }
-}
-
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Resolved {

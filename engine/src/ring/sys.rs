@@ -48,14 +48,7 @@ impl Ring {
     /// `ENOMEM` when the memlock limit is too low, `EMFILE` when `sizes.sockets` is above the
     /// limit of open files.
     pub(crate) fn new(sizes: Sizes) -> io::Result<(Ring, Buffers)> {
-        let io: IoUring = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_coop_taskrun()
-            .setup_submit_all()
-            .setup_clamp()
-            .setup_cqsize(sizes.entries * COMPLETIONS_PER_ENTRY)
-            .build(sizes.entries)?;
+        let io = build(sizes.entries)?;
         io.submitter().register_files_sparse(sizes.sockets)?;
         io.submitter().register_ring_fd()?;
         let memory = Rc::new(Mapping::new(sizes.buffers, sizes.buffer_bytes)?);
@@ -229,6 +222,23 @@ impl Drop for Ring {
             std::mem::forget(Rc::clone(&self.memory));
             std::mem::forget(std::mem::take(&mut self.owned));
         }
+    }
+}
+
+/// Makes the ring itself, without the indirection of entries where the kernel can (6.6).
+fn build(entries: u32) -> io::Result<IoUring> {
+    let mut builder = IoUring::builder();
+    builder
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_coop_taskrun()
+        .setup_submit_all()
+        .setup_clamp()
+        .setup_cqsize(entries * COMPLETIONS_PER_ENTRY);
+    let plain = builder.clone();
+    match builder.setup_no_sqarray().build(entries) {
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => plain.build(entries),
+        built => built,
     }
 }
 

@@ -135,12 +135,12 @@ fn a_ring_with_work_under_way_can_be_dropped() {
 #[test]
 fn a_send_to_a_dead_peer_completes_visibly() {
     let (mut ring, _buffers, peer) = connected();
-    socket2::SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
     drop(peer);
     for _ in 0..TURNS_MAX {
         let mut seen = Vec::new();
         ring.send_static(3, b"x", 9);
-        ring.turn(std::time::Duration::ZERO).unwrap();
+        ring.turn(Duration::ZERO).unwrap();
         ring.reap(&mut seen);
         if let Some(one) = seen.first() {
             assert_eq!(one.token.kind, Kind::SendStatic);

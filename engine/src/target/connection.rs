@@ -35,7 +35,6 @@ pub(super) struct Connection {
 pub(super) struct Heard {
     pub(super) page: Page,
     pub(super) head_only: bool,
-    pub(super) keep_alive: bool,
     /// The client wants to be told to go on with its body.
     pub(super) expects_continue: bool,
     pub(super) text: Vec<u8>,
@@ -69,7 +68,6 @@ impl RequestSink for Heard {
     fn head(&mut self, head: &RequestHead<'_>) {
         self.page = if head.path == b"/" { Page::Home } else { Page::of(head.path) };
         self.head_only = head.method == b"HEAD";
-        self.keep_alive = head.keep_alive;
         self.expects_continue = head.expects_continue;
         if self.page == Page::Headers {
             self.text.extend_from_slice(head.raw);

@@ -174,7 +174,13 @@ impl Server {
             self.hear(slot, &received);
             self.buffers.give_back(received);
         }
-        let connection = &self.connections[slot as usize];
+        let connection = &mut self.connections[slot as usize];
+        if completion.result == 0 && !connection.closing && connection.reader.eof().is_err() {
+            // The client has sent half a request and no more; it may still listen.
+            connection.parts.push_back(Part::Bytes(BAD_REQUEST.to_vec()));
+            connection.parts.push_back(Part::Close);
+            return self.push(slot);
+        }
         let ended = completion.result <= 0 && completion.result != -libc::ENOBUFS;
         if ended || connection.closing {
             self.hang_up(slot);
@@ -216,14 +222,15 @@ impl Server {
     fn answer(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
         let heard = &connection.heard;
-        let plain = heard.page == Page::Home && heard.keep_alive && !heard.head_only;
+        let keep_alive = connection.reader.keep_alive();
+        let plain = heard.page == Page::Home && keep_alive && !heard.head_only;
         if plain && connection.is_clear() {
             return self.ring.send_static(slot, HOME, connection.generation);
         }
         let heard = &mut connection.heard;
         heard.expects_continue = false;
         let text = std::mem::take(&mut heard.text);
-        let parts = heard.page.parts(heard.head_only, heard.keep_alive, text);
+        let parts = heard.page.parts(heard.head_only, keep_alive, text);
         connection.parts.extend(parts);
         self.push(slot);
     }

@@ -103,6 +103,12 @@ fn replies_to_head_have_no_body() {
 #[test]
 fn nonsense_is_refused() {
     let target = target();
+    let mut stream = TcpStream::connect(target.address()).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost:").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with("HTTP/1.1 400 "), "half a request: {reply}");
     assert!(ask(&target, "nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
 }
 

@@ -93,7 +93,9 @@ pub fn carry(
     let mut summary = reporter.finish(last).map_err(Failure::failed)?;
     if let Some(error) = &outcome.error {
         let error = error.to_string();
-        summary.verdict = summary.verdict.after_error(error.lines().next().unwrap_or_default());
+        summary.verdict = summary
+            .verdict
+            .after_error(error.lines().next().unwrap_or_default());
     }
     Ok(Ran {
         summary,
@@ -116,6 +118,6 @@ fn load(
     reporter.begin(t0);
     progress.begin(t0);
     let outcome = running.wait();
-    let took = t0.elapsed();
+    let took = outcome.end.saturating_duration_since(t0);
     Ok((Times { start, took }, outcome))
 }

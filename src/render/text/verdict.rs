@@ -14,7 +14,10 @@ impl Report<'_> {
         let (paint, meaning) = match verdict.state {
             State::Clean => (Paint::Good, "the generator did its part"),
             State::Suspect => (Paint::Warn, "the generator shaped part of these figures"),
-            State::Invalid => (Paint::Bad, "these figures are incomplete or contradict each other"),
+            State::Invalid => (
+                Paint::Bad,
+                "these figures are incomplete or contradict each other",
+            ),
         };
         let word = verdict.state.as_str().to_uppercase();
         self.flow(
@@ -128,6 +131,8 @@ fn advice(kind: ReasonKind) -> &'static str {
             "widen net.ipv4.ip_local_port_range, or keep connections alive"
         }
         ReasonKind::CoresFull => "use more cores",
-        ReasonKind::RunFailed => "what happened after the error, and what was lost by it, is not here",
+        ReasonKind::RunFailed => {
+            "what happened after the error, and what was lost by it, is not here"
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! URLs and references as scripts write them.
 
-use super::super::url::{Scheme, UrlError, default_name, resolve};
+use super::super::url::{Scheme, Server, UrlError, default_name, resolve};
 
 #[track_caller]
 fn check_path(url: &str, base_path: &str, path: &str) {
@@ -13,7 +13,7 @@ fn check_server(url: &str, authority: &str, path: &str) {
     let resolved = resolve(url, "/base").unwrap();
     let server = resolved.server.unwrap();
     assert_eq!(
-        (server.authority().as_str(), resolved.path.as_str()),
+        (authority_of(&server).as_str(), resolved.path.as_str()),
         (authority, path)
     );
 }
@@ -130,4 +130,18 @@ fn names_leave_the_query_out() {
     assert_eq!(default_name("GET", "/a/b?c=d"), "GET /a/b");
     assert_eq!(default_name("POST", "/"), "POST /");
     assert_eq!(default_name("GET", "/a#b"), "GET /a");
+}
+
+/// For the Host field: the port left out when it is the scheme's own, IPv6 in brackets.
+fn authority_of(server: &Server) -> String {
+    let host = if server.host.contains(':') {
+        format!("[{}]", server.host)
+    } else {
+        server.host.clone()
+    };
+    if server.port == server.scheme.port() {
+        host
+    } else {
+        format!("{host}:{}", server.port)
+    }
 }
