@@ -18,7 +18,10 @@ impl Moment {
 
     /// This moment plus a length of time.
     pub(crate) fn after(self, length: Duration) -> Moment {
-        Moment(self.0.saturating_add(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)))
+        Moment(
+            self.0
+                .saturating_add(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 }
 

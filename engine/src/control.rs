@@ -64,7 +64,8 @@ impl Pulse {
     /// The core has turned.
     pub(crate) fn beat(&self) {
         // The only writer: no read-modify-write is needed.
-        self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.turns
+            .store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// The core enters a script.
@@ -87,6 +88,9 @@ impl Pulse {
 
     /// Scenario (or [`HOOK`]) and user that were entered last.
     pub(crate) fn last_entered(&self) -> (u32, u64) {
-        (self.scenario.load(Ordering::Relaxed), self.user.load(Ordering::Relaxed))
+        (
+            self.scenario.load(Ordering::Relaxed),
+            self.user.load(Ordering::Relaxed),
+        )
     }
 }

@@ -80,7 +80,9 @@ impl fmt::Display for Error {
             Error::Script(error) => error.fmt(f),
             Error::Scenarios { problems } => f.write_str(&problems.join("\n")),
             Error::Hook { name, error } => write!(f, "{name} failed: {error}"),
-            Error::Resolve { host, source } => write!(f, "target: no address for {host:?}: {source}"),
+            Error::Resolve { host, source } => {
+                write!(f, "target: no address for {host:?}: {source}")
+            }
             Error::Listen { address, source } => write!(f, "listen: {address}: {source}"),
             Error::Ring { hint, source } => write!(f, "io_uring: {source}; {hint}"),
             Error::Descriptors { needed, limit } => write!(
@@ -90,7 +92,11 @@ impl fmt::Display for Error {
             ),
             Error::Stopped => f.write_str("stopped before the load began"),
             Error::Panicked { core } => write!(f, "core {core} panicked; the run is incomplete"),
-            Error::Stuck { core, scenario, user } => write!(
+            Error::Stuck {
+                core,
+                scenario,
+                user,
+            } => write!(
                 f,
                 "core {core} is stuck in scenario {scenario:?}, user {user}: the script does not \
                  give up the processor (an endless loop without a request or a sleep?)"

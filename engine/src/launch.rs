@@ -97,7 +97,10 @@ pub fn start(job: Job) -> Result<Running, Error> {
             plan: Arc::clone(&job.plan),
             origin: job.origin.clone(),
             addresses: addresses.clone(),
-            share: Share { core: core as u32, cores: cores as u32 },
+            share: Share {
+                core: core as u32,
+                cores: cores as u32,
+            },
             sizes,
             clock,
             recorder,
@@ -137,7 +140,11 @@ impl Running {
 
     /// Waits for the end of the run.
     pub fn wait(self) -> Outcome {
-        let mut outcome = Outcome { windows: Vec::new(), end: self.start, error: None };
+        let mut outcome = Outcome {
+            windows: Vec::new(),
+            end: self.start,
+            error: None,
+        };
         let mut open = self.cores;
         while open > 0 {
             match self.reports.recv_timeout(Duration::from_millis(100)) {
@@ -177,7 +184,10 @@ impl Running {
         let mut names = Vec::new();
         for _ in 0..self.cores {
             match self.reports.recv() {
-                Ok(Report::Ready { scenarios, data: found }) => {
+                Ok(Report::Ready {
+                    scenarios,
+                    data: found,
+                }) => {
                     names = scenarios;
                     data = found.unwrap_or(data);
                 }
@@ -194,7 +204,10 @@ impl Running {
         self.start = self.clock.instant(start);
         for begin in begins {
             // A core that ended in between is met again while waiting for the end.
-            let _ = begin.send(Begin { start, data: Arc::clone(&data) });
+            let _ = begin.send(Begin {
+                start,
+                data: Arc::clone(&data),
+            });
         }
     }
 }
@@ -202,21 +215,31 @@ impl Running {
 /// Starts the thread of one core.
 fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> {
     let core = line.core;
-    let spawned = std::thread::Builder::new().name(format!("core-{core}")).spawn(move || {
-        let pulse = Arc::clone(&parts.pulse);
-        let guard = Guard { core, pulse, to_launcher: line.to_launcher.clone(), calm: false };
-        let ended = LocalExecutorBuilder::new(Placement::Fixed(cpu))
-            .io_memory(GLOMMIO_IO_BYTES)
-            .ring_depth(GLOMMIO_RING_DEPTH)
-            .preempt_timer(PREEMPT_TIMER)
-            .make()
-            .map_err(|e| probe::executor_error(&e))
-            .and_then(|executor| {
-                executor.run(async move { Driver::new(parts)?.live(line).await })
-            });
-        guard.end(ended);
-    });
-    spawned.map_err(|e| Error::Core { core, message: format!("its thread did not start: {e}") })
+    let spawned = std::thread::Builder::new()
+        .name(format!("core-{core}"))
+        .spawn(move || {
+            let pulse = Arc::clone(&parts.pulse);
+            let guard = Guard {
+                core,
+                pulse,
+                to_launcher: line.to_launcher.clone(),
+                calm: false,
+            };
+            let ended = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+                .io_memory(GLOMMIO_IO_BYTES)
+                .ring_depth(GLOMMIO_RING_DEPTH)
+                .preempt_timer(PREEMPT_TIMER)
+                .make()
+                .map_err(|e| probe::executor_error(&e))
+                .and_then(|executor| {
+                    executor.run(async move { Driver::new(parts)?.live(line).await })
+                });
+            guard.end(ended);
+        });
+    spawned.map_err(|e| Error::Core {
+        core,
+        message: format!("its thread did not start: {e}"),
+    })
 }
 
 /// Tells the launcher how a core's thread ended, also when it panics.
@@ -248,8 +271,13 @@ impl Drop for Guard {
 
 /// The addresses of the target, in the order of the system's resolver.
 fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
-    let failed = |source| Error::Resolve { host: origin.host.clone(), source };
-    let found = (origin.host.as_str(), origin.port).to_socket_addrs().map_err(failed)?;
+    let failed = |source| Error::Resolve {
+        host: origin.host.clone(),
+        source,
+    };
+    let found = (origin.host.as_str(), origin.port)
+        .to_socket_addrs()
+        .map_err(failed)?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
         if !addresses.contains(&address) {
@@ -261,4 +289,3 @@ fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
     }
     Ok(addresses)
 }
-

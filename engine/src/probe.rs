@@ -23,7 +23,10 @@ const BUFFER_BYTES: u32 = 4096;
 pub fn raise_open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let hard = limit.maximum.unwrap_or(u64::MAX);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => hard,
         Err(_) => limit.current.unwrap_or(hard),
@@ -52,19 +55,29 @@ pub(crate) fn sizes(plan: &Plan, cores: usize) -> Result<Sizes, Error> {
     let needed = users_max(plan);
     let cores = cores as u64;
     if needed.is_some_and(|users| users > usable) {
-        return Err(Error::Descriptors { needed: needed.unwrap_or(0), limit });
+        return Err(Error::Descriptors {
+            needed: needed.unwrap_or(0),
+            limit,
+        });
     }
     let wanted = needed.map_or(SOCKETS_DEFAULT, |users| users * SOCKETS_PER_USER / cores);
     let sockets = (wanted + SOCKETS_MIN).min(usable).min(SOCKETS_MAX) as u32;
-    Ok(Sizes { entries: ENTRIES, sockets, buffers: BUFFERS, buffer_bytes: BUFFER_BYTES })
+    Ok(Sizes {
+        entries: ENTRIES,
+        sockets,
+        buffers: BUFFERS,
+        buffer_bytes: BUFFER_BYTES,
+    })
 }
 
 /// The users that the plan may have at once, if that is bounded.
 fn users_max(plan: &Plan) -> Option<u64> {
-    plan.loads.iter().try_fold(0, |sum, load| match &load.model {
-        Model::Open { users_max, .. } => Some(sum + u64::from((*users_max)?)),
-        Model::Closed { users, .. } => Some(sum + users.max().ceil() as u64),
-    })
+    plan.loads
+        .iter()
+        .try_fold(0, |sum, load| match &load.model {
+            Model::Open { users_max, .. } => Some(sum + u64::from((*users_max)?)),
+            Model::Closed { users, .. } => Some(sum + users.max().ceil() as u64),
+        })
 }
 
 /// Says what helps when a ring cannot be made.
@@ -79,7 +92,10 @@ pub(crate) fn ring_error(source: io::Error) -> Error {
         Some(libc::EMFILE) => "raise the limit of open files (ulimit -n)",
         _ => "`mistress doctor` looks for the cause",
     };
-    Error::Ring { hint: hint.to_owned(), source }
+    Error::Ring {
+        hint: hint.to_owned(),
+        source,
+    }
 }
 
 /// Says what helps when Glommio's executor cannot be made.
@@ -88,7 +104,10 @@ pub(crate) fn executor_error<T>(error: &glommio::GlommioError<T>) -> Error {
     let source = io::Error::other(text);
     let hint = "the executor needs at least 512 KiB of locked memory (ulimit -l) and io_uring; \
                 `mistress doctor` looks for the cause";
-    Error::Ring { hint: hint.to_owned(), source }
+    Error::Ring {
+        hint: hint.to_owned(),
+        source,
+    }
 }
 
 /// Tries to make a ring as a run would.
@@ -97,6 +116,11 @@ pub(crate) fn executor_error<T>(error: &glommio::GlommioError<T>) -> Error {
 ///
 /// What the kernel said and what helps.
 pub fn try_ring() -> Result<(), Error> {
-    let sizes = Sizes { entries: 64, sockets: 64, buffers: 64, buffer_bytes: BUFFER_BYTES };
+    let sizes = Sizes {
+        entries: 64,
+        sockets: 64,
+        buffers: 64,
+        buffer_bytes: BUFFER_BYTES,
+    };
     Ring::new(sizes).map(drop).map_err(ring_error)
 }

@@ -33,7 +33,9 @@ pub(crate) fn watch(
     let pulses = pulses.to_vec();
     let watch = move || look(&pulses, &scenarios, &events, &control, &stuck);
     // Without the thread the run still works, it is only not watched.
-    let _ = std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch);
+    let _ = std::thread::Builder::new()
+        .name("watchdog".to_owned())
+        .spawn(watch);
     receiver
 }
 
@@ -44,7 +46,11 @@ fn look(
     control: &Control,
     stuck: &Sender<Error>,
 ) {
-    let fresh = |pulse: &Arc<Pulse>| Seen { turns: pulse.turns(), at: Instant::now(), warned: false };
+    let fresh = |pulse: &Arc<Pulse>| Seen {
+        turns: pulse.turns(),
+        at: Instant::now(),
+        warned: false,
+    };
     let mut seen: Vec<Seen> = pulses.iter().map(fresh).collect();
     while pulses.iter().any(|pulse| !pulse.is_done()) {
         std::thread::sleep(LOOK_EVERY);
@@ -58,11 +64,20 @@ fn look(
             let core = core as u32;
             if since > WARN_AFTER && !last.warned {
                 last.warned = true;
-                let _ = events.try_send(Event::Stuck { core, scenario: scenario.clone(), user, since });
+                let _ = events.try_send(Event::Stuck {
+                    core,
+                    scenario: scenario.clone(),
+                    user,
+                    since,
+                });
             }
             if since > GIVE_UP_AFTER {
                 control.stop();
-                let _ = stuck.send(Error::Stuck { core, scenario, user });
+                let _ = stuck.send(Error::Stuck {
+                    core,
+                    scenario,
+                    user,
+                });
                 return;
             }
         }
@@ -72,6 +87,10 @@ fn look(
 fn named(pulse: &Pulse, scenarios: &[String]) -> (String, u64) {
     let (scenario, user) = pulse.last_entered();
     let name = scenarios.get(scenario as usize);
-    let hook = if scenario == HOOK { "a hook" } else { "unknown" };
+    let hook = if scenario == HOOK {
+        "a hook"
+    } else {
+        "unknown"
+    };
     (name.map_or_else(|| hook.to_owned(), Clone::clone), user)
 }

@@ -55,7 +55,8 @@ impl Host for Fake {
     fn random(&self, _slot: u32) -> u64 {
         self.calls.set(self.calls.get() + 1);
         self.calls.get()
-    }    fn check_name(&self, _name: &str) -> u32 {
+    }
+    fn check_name(&self, _name: &str) -> u32 {
         1
     }
     fn check(&self, _slot: u32, _check: u32, passed: bool) {

@@ -212,7 +212,11 @@ impl Script {
             (false, None) => NOT_OK,
             (false, Some(failure)) => self.failure_code(failure),
         };
-        let code = if reply.stopping { code + STOPPING } else { code };
+        let code = if reply.stopping {
+            code + STOPPING
+        } else {
+            code
+        };
         let numbers = (slot, reply.status, code, reply.latency_ms);
         if reply.head.is_none() && reply.body.is_none() {
             return self.step(slot, self.functions.reply.call(numbers));

@@ -45,7 +45,7 @@ pub fn clock(time: Duration) -> String {
 /// A length of time as a profile writes it, without digits that are zero: `250ms`, `1m30s`.
 pub fn length(time: Duration) -> String {
     let seconds = time.as_secs();
-    if seconds == 0 || !time.subsec_nanos().is_multiple_of(1_000_000_000) {
+    if seconds == 0 || time.subsec_nanos() > 0 {
         let s = time.as_secs_f64();
         return if s > 0.0 && s < 1.0 {
             format!("{}ms", trimmed(s * 1e3))

@@ -6,8 +6,13 @@
 
 mod binary;
 mod command_line;
+mod conservation;
+mod determinism;
+mod faults;
 mod harness;
+mod nginx;
 mod profiles;
+mod scripts_faults;
 mod signals;
 mod tidy;
 mod truth;

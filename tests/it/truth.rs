@@ -80,7 +80,9 @@ fn measure(truth: &Truth) -> Measured {
     let done = settled(done, &result);
     let report = origin.stop();
     let verdicts = truth.verdicts(|wanted| {
-        truth.at_server(wanted, &report).unwrap_or_else(|| figure(&result, wanted))
+        truth
+            .at_server(wanted, &report)
+            .unwrap_or_else(|| figure(&result, wanted))
     });
     let lines: Vec<String> = verdicts.iter().map(ToString::to_string).collect();
     let text = format!(
@@ -106,7 +108,13 @@ fn measure(truth: &Truth) -> Measured {
 fn lateness(result: &Value, report: &Report) -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let gaps = sample::sorted(report.gaps_ms());
-    let of = |q| if gaps.is_empty() { f64::NAN } else { sample::quantile(&gaps, q) };
+    let of = |q| {
+        if gaps.is_empty() {
+            f64::NAN
+        } else {
+            sample::quantile(&gaps, q)
+        }
+    };
     format!(
         "server: late by {:.3} ms at most, {} in flight at most; gaps (ms): p1 {:.3}, p10 {:.3}, \
          p50 {:.3}, p90 {:.3}, p99 {:.3}\nlag: {}\nconnect: {}\nload of this machine: {}",

@@ -40,7 +40,10 @@ impl Witness {
             }
             waits
         });
-        Witness { over, thread: Some(thread) }
+        Witness {
+            over,
+            thread: Some(thread),
+        }
     }
 
     /// What was seen.
@@ -60,9 +63,13 @@ impl Drop for Witness {
 /// Compares the run-queue waits of each thread with what they were (`Documentation/scheduler/
 /// sched-stats.rst`: the second number of `schedstat`, in nanoseconds).
 fn look(process: u32, threads: &str, before: &mut HashMap<String, u64>, waits: &mut Waits) {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else { return };
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else {
+        return;
+    };
     for task in tasks.flatten() {
-        let Some(waited) = waited_ns(&task.path(), threads) else { continue };
+        let Some(waited) = waited_ns(&task.path(), threads) else {
+            continue;
+        };
         let id = task.file_name().to_string_lossy().into_owned();
         let since = waited - before.insert(id, waited).unwrap_or(waited).min(waited);
         waits.longest = waits.longest.max(Duration::from_nanos(since));

@@ -100,7 +100,12 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(max: u32) -> Connections {
-        Connections { table: Vec::new(), free: Vec::new(), max, open: 0 }
+        Connections {
+            table: Vec::new(),
+            free: Vec::new(),
+            max,
+            open: 0,
+        }
     }
 
     /// Takes a free slot; none when the table is full.
@@ -121,7 +126,10 @@ impl Connections {
     pub(super) fn release(&mut self, slot: Slot) {
         let connection = &mut self.table[slot as usize];
         let generation = connection.generation.wrapping_add(1) & GENERATION_MASK;
-        *connection = Connection { generation, ..Connection::free() };
+        *connection = Connection {
+            generation,
+            ..Connection::free()
+        };
         self.free.push(slot);
         self.open -= 1;
     }

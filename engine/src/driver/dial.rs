@@ -67,7 +67,10 @@ impl Driver {
         connection.deadline = crate::clock::Moment(self.now.0.saturating_add(limit));
         if connection.deadline < connection.armed {
             connection.armed = connection.deadline;
-            let owner = Owner::Connection { slot, generation: connection.generation };
+            let owner = Owner::Connection {
+                slot,
+                generation: connection.generation,
+            };
             self.timers.add(connection.deadline, owner);
         }
     }
@@ -75,9 +78,15 @@ impl Driver {
     /// Queues the request of a connection that is ready for it.
     pub(super) fn send(&mut self, slot: Slot) {
         let connection = self.connections.get_mut(slot);
-        let Some(exchange) = &mut connection.exchange else { return };
+        let Some(exchange) = &mut connection.exchange else {
+            return;
+        };
         connection.state = State::Busy;
-        let rule = if exchange.head_only { BodyRule::Head } else { BodyRule::Normal };
+        let rule = if exchange.head_only {
+            BodyRule::Head
+        } else {
+            BodyRule::Normal
+        };
         connection.reader.start(rule);
         let generation = connection.generation;
         match std::mem::replace(&mut exchange.payload, Payload::InRing) {
@@ -210,7 +219,12 @@ impl Driver {
 
     fn wait_for_address(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
         let generation = self.users.get(user).generation;
-        let waiting = Waiting { origin, user, generation, exchange };
+        let waiting = Waiting {
+            origin,
+            user,
+            generation,
+            exchange,
+        };
         self.lookups.waiting.borrow_mut().push(waiting);
     }
 
@@ -244,8 +258,15 @@ impl Driver {
                 Kept { address, kept }
             };
             let kept: Vec<Kept> = found.into_iter().map(keep).collect();
-            let addresses = if kept.is_empty() { Addresses::None } else { Addresses::Known(kept) };
-            self.shared.origins.borrow_mut().set_addresses(origin, addresses);
+            let addresses = if kept.is_empty() {
+                Addresses::None
+            } else {
+                Addresses::Known(kept)
+            };
+            self.shared
+                .origins
+                .borrow_mut()
+                .set_addresses(origin, addresses);
         }
         let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
         for one in waiting {
@@ -259,7 +280,8 @@ impl Driver {
     pub(super) fn forget_lookups(&mut self) {
         let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
         for one in waiting {
-            self.shared.record(|recorder| recorder.request_unfinished(one.exchange.name));
+            self.shared
+                .record(|recorder| recorder.request_unfinished(one.exchange.name));
         }
     }
 

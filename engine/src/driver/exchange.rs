@@ -85,7 +85,10 @@ impl Sink for Reply {
     fn head(&mut self, status: u16, head: &[u8]) {
         self.status = status;
         if self.keep != Keep::Nothing {
-            self.kept.get_or_insert_default().head.extend_from_slice(head);
+            self.kept
+                .get_or_insert_default()
+                .head
+                .extend_from_slice(head);
         }
     }
 
@@ -124,8 +127,16 @@ impl Exchange {
 
     /// What is recorded of it when it ends at `done`.
     pub(super) fn sample(&self, done: Moment, failure: Option<FailureKind>) -> Sample {
-        let sent = if self.sent == Moment::NEVER { done } else { self.sent };
-        let first_byte = if self.first_byte == Moment::NEVER { done } else { self.first_byte };
+        let sent = if self.sent == Moment::NEVER {
+            done
+        } else {
+            self.sent
+        };
+        let first_byte = if self.first_byte == Moment::NEVER {
+            done
+        } else {
+            self.first_byte
+        };
         Sample {
             latency_ns: done.since(self.intended),
             service_ns: done.since(sent),

@@ -101,10 +101,13 @@ impl Shared {
 
 /// The number of `id` in a list, new or known.
 fn number<T: PartialEq>(list: &mut Vec<T>, id: T) -> u32 {
-    let place = list.iter().position(|known| *known == id).unwrap_or_else(|| {
-        list.push(id);
-        list.len() - 1
-    });
+    let place = list
+        .iter()
+        .position(|known| *known == id)
+        .unwrap_or_else(|| {
+            list.push(id);
+            list.len() - 1
+        });
     place as u32
 }
 
@@ -150,7 +153,11 @@ impl Host for Shared {
         let name = self.transactions.borrow()[transaction as usize];
         let actor = &mut self.actors.borrow_mut()[slot as usize];
         let begun = actor.due;
-        actor.transactions.push(Transaction { name, begun, failed: false });
+        actor.transactions.push(Transaction {
+            name,
+            begun,
+            failed: false,
+        });
     }
 
     fn transaction_end(&self, slot: u32, ok: bool) {
@@ -167,7 +174,10 @@ impl Host for Shared {
 
     fn log(&self, slot: Option<u32>, text: &str) {
         let user = slot.map(|slot| self.actors.borrow()[slot as usize].number);
-        self.tell(Event::Log { user, text: text.to_owned() });
+        self.tell(Event::Log {
+            user,
+            text: text.to_owned(),
+        });
     }
 
     fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {

@@ -40,7 +40,11 @@ pub(crate) enum Report {
     /// The core cannot be used.
     Failed(crate::Error),
     /// The core has carried its load; its last window, and when that was.
-    Carried { core: u32, window: Box<Window>, at: Moment },
+    Carried {
+        core: u32,
+        window: Box<Window>,
+        at: Moment,
+    },
     /// The core has ended.
     Ended,
 }
@@ -65,8 +69,12 @@ impl Driver {
         }
         let scenarios = self.script().scenarios().to_vec();
         let ready = Report::Ready { scenarios, data };
-        let Some(begin) = self.await_start(&line, ready).await? else { return Ok(()) };
-        self.script().set_data(&begin.data).map_err(crate::Error::Script)?;
+        let Some(begin) = self.await_start(&line, ready).await? else {
+            return Ok(());
+        };
+        self.script()
+            .set_data(&begin.data)
+            .map_err(crate::Error::Script)?;
         self.begin(begin.start);
         let carried = self.carry().await.map_err(|e| core_error(line.core, &e));
         self.report_load(&line);
@@ -84,7 +92,11 @@ impl Driver {
         self.shared.recording.set(false);
         let spare = stats::link(line.core, 1).0;
         let last = self.shared.recorder.replace(spare).finish();
-        let carried = Report::Carried { core: line.core, window: Box::new(last), at: self.now };
+        let carried = Report::Carried {
+            core: line.core,
+            window: Box::new(last),
+            at: self.now,
+        };
         // The launcher may have given up; then nobody needs the window.
         let _ = line.to_launcher.send(carried);
     }
@@ -93,7 +105,10 @@ impl Driver {
     async fn hook(&mut self, entry: Entry) -> Result<(), crate::Error> {
         self.shared.draining.set(false);
         self.start_hook(entry);
-        let limit = self.clock.now().after(self.plan.drain.max(self.plan.timeout));
+        let limit = self
+            .clock
+            .now()
+            .after(self.plan.drain.max(self.plan.timeout));
         while self.hook_end.is_none() {
             let late = entry == Entry::Teardown && self.now > limit;
             if self.wish() == Wish::Stop || late {
@@ -104,7 +119,10 @@ impl Driver {
             glommio::yield_if_needed().await;
         }
         match self.hook_end.take() {
-            Some(Err(error)) => Err(crate::Error::Hook { name: hook_name(entry), error }),
+            Some(Err(error)) => Err(crate::Error::Hook {
+                name: hook_name(entry),
+                error,
+            }),
             _ => Ok(()),
         }
     }
@@ -215,7 +233,8 @@ impl Driver {
         let cpu_ns = thread_cpu_ns();
         let used = cpu_ns - self.cpu_ns;
         self.cpu_ns = cpu_ns;
-        self.shared.record(|recorder| recorder.processor(used, wall_ns));
+        self.shared
+            .record(|recorder| recorder.processor(used, wall_ns));
     }
 
     /// Lets the last connections close.
@@ -230,11 +249,18 @@ impl Driver {
 }
 
 fn hook_name(entry: Entry) -> &'static str {
-    if entry == Entry::Setup { "setup" } else { "teardown" }
+    if entry == Entry::Setup {
+        "setup"
+    } else {
+        "teardown"
+    }
 }
 
 fn core_error(core: u32, error: &io::Error) -> crate::Error {
-    crate::Error::Core { core, message: format!("the ring failed: {error}") }
+    crate::Error::Core {
+        core,
+        message: format!("the ring failed: {error}"),
+    }
 }
 
 /// Processor time of this thread, user and system, in nanoseconds.

@@ -21,9 +21,9 @@ use crate::ring::{Buffers, Completion, Ring, Sizes, Slot, WAIT_MAX};
 use crate::timers::{Owner, Timers};
 use config::Plan;
 use connections::Connections;
-pub(crate) use life::{Begin, Line, Report};
 use exchange::Keep;
 use host::Shared;
+pub(crate) use life::{Begin, Line, Report};
 use origins::{Addresses, Kept, Origins};
 use schedule::Schedule;
 use scripting::Script;
@@ -33,12 +33,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use users::{HookEnd, Users};
 
+/// How late the kernel may end a wait, to end it together with others.
+const TIMER_SLACK_NS: u64 = 1_000;
 /// Distinct texts of script errors that one core tells; the rest is only counted.
 const ERROR_TEXTS_MAX: usize = 64;
 
@@ -97,6 +100,9 @@ impl Driver {
     ///
     /// A script that cannot be used, or a ring that cannot be made.
     pub(crate) fn new(parts: Parts) -> Result<Driver, crate::Error> {
+        // The default of 50 us would be a lateness of that size for everything that is due at a
+        // moment. Without the right to change it, it stays.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
         let (mut ring, buffers) = Ring::new(parts.sizes).map_err(crate::probe::ring_error)?;
         let recorder = RefCell::new(parts.recorder);
         let target = (parts.origin, &parts.addresses[..]);
@@ -117,8 +123,11 @@ impl Driver {
             latest: RefCell::default(),
             events: parts.events,
         });
-        let script = Script::load(&parts.plan.script, Rc::clone(&shared) as Rc<dyn scripting::Host>)
-            .map_err(crate::Error::Script)?;
+        let script = Script::load(
+            &parts.plan.script,
+            Rc::clone(&shared) as Rc<dyn scripting::Host>,
+        )
+        .map_err(crate::Error::Script)?;
         let schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
         let retains = parts.traced || script.reads_bodies() || script.reads_heads();
         Ok(Driver {
@@ -178,7 +187,9 @@ impl Driver {
         let now = self.now;
         for slot in self.acting.drain(..) {
             let connection = self.connections.get_mut(slot);
-            let Some(exchange) = &mut connection.exchange else { continue };
+            let Some(exchange) = &mut connection.exchange else {
+                continue;
+            };
             exchange.act(now);
             match connection.state {
                 connections::State::Connecting => connection.opened = now,
@@ -192,8 +203,14 @@ impl Driver {
         if !self.ready.is_empty() {
             return Duration::ZERO;
         }
-        let next = self.timers.next().min(self.schedule.next_due()).min(self.window_end);
-        Duration::from_nanos(next.since(self.now)).min(limit).min(WAIT_MAX)
+        let next = self
+            .timers
+            .next()
+            .min(self.schedule.next_due())
+            .min(self.window_end);
+        Duration::from_nanos(next.since(self.now))
+            .min(limit)
+            .min(WAIT_MAX)
     }
 
     fn serve_completions(&mut self) {
@@ -243,7 +260,11 @@ impl Driver {
         }
         self.error_texts.push(text.clone());
         let user = self.shared.actors.borrow()[slot as usize].number;
-        self.shared.tell(Event::ScriptError { scenario, user, text });
+        self.shared.tell(Event::ScriptError {
+            scenario,
+            user,
+            text,
+        });
     }
 
     fn wish(&self) -> Wish {
@@ -253,10 +274,15 @@ impl Driver {
 
 /// The target as the first origin, its addresses kept in the ring.
 fn origins_of((target, addresses): (config::Origin, &[SocketAddr]), ring: &mut Ring) -> Origins {
-    let keep = |&address| Kept { address, kept: ring.add_address(SockAddr::from(address)) };
+    let keep = |&address| Kept {
+        address,
+        kept: ring.add_address(SockAddr::from(address)),
+    };
     let kept: Vec<Kept> = addresses.iter().map(keep).collect();
     let mut origins = Origins::default();
-    let id = origins.intern(&target).expect("the first origin always fits");
+    let id = origins
+        .intern(&target)
+        .expect("the first origin always fits");
     origins.set_addresses(id, Addresses::Known(kept));
     origins
 }

@@ -48,16 +48,18 @@ impl Origins {
     ///
     /// A message when there are too many.
     pub(super) fn intern(&mut self, origin: &Origin) -> Result<OriginId, String> {
-        let same = |known: &Known| {
-            known.origin.host == origin.host && known.origin.port == origin.port
-        };
+        let same =
+            |known: &Known| known.origin.host == origin.host && known.origin.port == origin.port;
         if let Some(place) = self.list.iter().position(same) {
             return Ok(place as OriginId);
         }
         if self.list.len() >= ORIGINS_MAX {
             return Err(format!("more than {ORIGINS_MAX} different hosts"));
         }
-        self.list.push(Known { origin: origin.clone(), addresses: Addresses::Unknown });
+        self.list.push(Known {
+            origin: origin.clone(),
+            addresses: Addresses::Unknown,
+        });
         Ok(self.list.len() as OriginId - 1)
     }
 

@@ -66,7 +66,11 @@ impl Schedule {
             loads.push(Load::new(load, place, known, plan.seed, share));
         }
         if problems.is_empty() {
-            Ok(Schedule { loads, start: Moment::NEVER, seed: plan.seed })
+            Ok(Schedule {
+                loads,
+                start: Moment::NEVER,
+                seed: plan.seed,
+            })
         } else {
             Err(crate::Error::Scenarios { problems })
         }
@@ -91,7 +95,11 @@ impl Schedule {
     pub(super) fn pop_due(&mut self, now: Moment) -> Option<Start> {
         let start = self.start;
         for (place, load) in self.loads.iter_mut().enumerate() {
-            if load.source.peek().is_some_and(|due| start.after(due) <= now) {
+            if load
+                .source
+                .peek()
+                .is_some_and(|due| start.after(due) <= now)
+            {
                 return load.source.pop(place);
             }
         }
@@ -127,13 +135,23 @@ impl Load {
         share: Share,
     ) -> Load {
         let (source, users_max, pacing) = match &load.model {
-            Model::Open { arrivals, rate, users_max } => {
+            Model::Open {
+                arrivals,
+                rate,
+                users_max,
+            } => {
                 let arrivals = Arrivals::new(rate.clone(), *arrivals, seed, place, share);
-                (Source::Open(Box::new(arrivals.peekable())), *users_max, None)
+                (
+                    Source::Open(Box::new(arrivals.peekable())),
+                    *users_max,
+                    None,
+                )
             }
-            Model::Closed { users, pacing } => {
-                (Source::Closed(stays(users, share).into_iter().peekable()), None, *pacing)
-            }
+            Model::Closed { users, pacing } => (
+                Source::Closed(stays(users, share).into_iter().peekable()),
+                None,
+                *pacing,
+            ),
         };
         Load {
             source,

@@ -76,7 +76,11 @@ pub(super) fn destination(shared: &Shared, url: &str) -> Result<Destination, Str
         Some(_) => return Err(format!("url: {url:?}; only http is spoken")),
     };
     let authority = origin.authority();
-    Ok(Destination { origin: origins.intern(&origin)?, authority, path: resolved.path })
+    Ok(Destination {
+        origin: origins.intern(&origin)?,
+        authority,
+        path: resolved.path,
+    })
 }
 
 impl Template {
@@ -98,7 +102,12 @@ impl Template {
             idempotent: self.idempotent,
             last: false,
             retried: false,
-            reply: Reply { keep, status: 0, bytes_in: 0, kept: None },
+            reply: Reply {
+                keep,
+                status: 0,
+                bytes_in: 0,
+                kept: None,
+            },
         }
     }
 }
@@ -147,7 +156,9 @@ fn encode_spec(spec: &RequestSpec, to: &Destination) -> Result<Vec<u8>, String> 
         ("Referer", spec.referer.as_deref()),
         ("Content-Type", spec.content_type),
     ];
-    let given = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let given = options
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
     let extra: Vec<(&str, &str)> = given.collect();
     let body = spec.body.as_deref();
     let head = Head {
@@ -167,5 +178,8 @@ fn encode_spec(spec: &RequestSpec, to: &Destination) -> Result<Vec<u8>, String> 
 
 /// RFC 9110, section 9.2.2.
 fn is_idempotent(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE")
+    matches!(
+        method,
+        "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"
+    )
 }

@@ -24,7 +24,11 @@ enum End {
 impl Driver {
     /// Serves one completion.
     pub(super) fn complete(&mut self, completion: Completion) {
-        let Token { kind, slot, generation } = completion.token;
+        let Token {
+            kind,
+            slot,
+            generation,
+        } = completion.token;
         match kind {
             Kind::Receive => return self.received(completion),
             Kind::SendOwned => return self.sent_owned(&completion),
@@ -73,7 +77,8 @@ impl Driver {
         let end = match completion.result {
             0 => Some(End::Closed),
             code if code == -libc::ENOBUFS => {
-                self.shared.record(|recorder| recorder.count(Tally::BuffersExhausted, 1));
+                self.shared
+                    .record(|recorder| recorder.count(Tally::BuffersExhausted, 1));
                 None
             }
             code if code < 0 => Some(End::Broken(-code)),
@@ -112,7 +117,9 @@ impl Driver {
                     exchange.first_byte = self.now;
                 }
                 exchange.reply.bytes_in += bytes.len() as u64;
-                let fed = connection.reader.feed(&mut self.memo, bytes, &mut exchange.reply);
+                let fed = connection
+                    .reader
+                    .feed(&mut self.memo, bytes, &mut exchange.reply);
                 fed.map(|Fed { consumed, done }| (done, consumed < bytes.len()))
             }
             (State::Idle, _) => {
@@ -132,7 +139,11 @@ impl Driver {
 
     /// Bytes that nobody asked for: the server has given the connection up, or is confused.
     fn spoken_to_while_idle(&mut self, slot: Slot, timed_out: bool) {
-        let tally = if timed_out { Tally::IdleClosed } else { Tally::UnsolicitedData };
+        let tally = if timed_out {
+            Tally::IdleClosed
+        } else {
+            Tally::UnsolicitedData
+        };
         self.shared.record(|recorder| recorder.count(tally, 1));
         self.hang_up(slot);
     }
@@ -140,7 +151,9 @@ impl Driver {
     /// A whole response is there.
     fn answered(&mut self, slot: Slot, surplus: bool) {
         let connection = self.connections.get_mut(slot);
-        let Some(exchange) = &connection.exchange else { return };
+        let Some(exchange) = &connection.exchange else {
+            return;
+        };
         connection.served += 1;
         let reusable = connection.reader.keep_alive()
             && !surplus
@@ -163,7 +176,8 @@ impl Driver {
             connection.deadline = Moment::NEVER;
         } else {
             if surplus {
-                self.shared.record(|recorder| recorder.count(Tally::UnsolicitedData, 1));
+                self.shared
+                    .record(|recorder| recorder.count(Tally::UnsolicitedData, 1));
             }
             self.hang_up(slot);
         }
@@ -174,7 +188,8 @@ impl Driver {
     fn ended(&mut self, slot: Slot, end: End) {
         match self.connections.get(slot).state {
             State::Idle => {
-                self.shared.record(|recorder| recorder.count(Tally::IdleClosed, 1));
+                self.shared
+                    .record(|recorder| recorder.count(Tally::IdleClosed, 1));
                 self.hang_up(slot);
             }
             State::Busy => self.ended_busy(slot, end),
@@ -220,9 +235,12 @@ impl Driver {
             return false;
         }
         let (user, origin) = (connection.owner, connection.origin);
-        let Some(mut exchange) = connection.exchange.take() else { return false };
+        let Some(mut exchange) = connection.exchange.take() else {
+            return false;
+        };
         exchange.rewind(self.now);
-        self.shared.record(|recorder| recorder.count(Tally::StaleRetry, 1));
+        self.shared
+            .record(|recorder| recorder.count(Tally::StaleRetry, 1));
         self.hang_up(slot);
         self.open(user, origin, exchange);
         true
@@ -250,7 +268,8 @@ impl Driver {
     /// A request could not even be written: the reply reaches the script a little later, so that
     /// a dead target costs no busy loop.
     pub(super) fn refuse(&mut self, user: u32, exchange: &Exchange, kind: FailureKind) {
-        self.shared.record(|recorder| recorder.count(Tally::NotWritten, 1));
+        self.shared
+            .record(|recorder| recorder.count(Tally::NotWritten, 1));
         self.account(user, exchange, Some(kind));
         let latency_ns = self.now.since(exchange.intended);
         self.postpone_refusal(user, kind, latency_ns);
@@ -260,7 +279,8 @@ impl Driver {
     #[inline]
     fn account(&self, user: u32, exchange: &Exchange, failure: Option<FailureKind>) {
         let sample = exchange.sample(self.now, failure);
-        self.shared.record(|recorder| recorder.request(exchange.name, &sample));
+        self.shared
+            .record(|recorder| recorder.request(exchange.name, &sample));
         if failure.is_some() {
             self.shared.fail_transactions(user);
         }
@@ -320,11 +340,16 @@ impl Driver {
         }
         if connection.deadline > self.now {
             connection.armed = connection.deadline;
-            self.timers.add(connection.deadline, Owner::Connection { slot, generation });
+            self.timers
+                .add(connection.deadline, Owner::Connection { slot, generation });
             return;
         }
         let connecting = connection.state == State::Connecting;
-        let kind = if connecting { FailureKind::ConnectTimeout } else { FailureKind::Timeout };
+        let kind = if connecting {
+            FailureKind::ConnectTimeout
+        } else {
+            FailureKind::Timeout
+        };
         self.fail(slot, kind);
     }
 
@@ -338,11 +363,13 @@ impl Driver {
             State::Connecting => {
                 if connection.pending > 0 {
                     connection.pending += 1;
-                    self.ring.cancel(Token::new(Kind::Connect, slot, generation));
+                    self.ring
+                        .cancel(Token::new(Kind::Connect, slot, generation));
                 }
             }
             State::Idle | State::Busy => {
-                self.shared.record(|recorder| recorder.count(Tally::ConnectionClosed, 1));
+                self.shared
+                    .record(|recorder| recorder.count(Tally::ConnectionClosed, 1));
                 if connection.receiving || connection.sending {
                     connection.pending += 1;
                     self.ring.shutdown(slot, generation);
@@ -369,7 +396,9 @@ impl Driver {
 
     /// Takes a connection out of its user's list.
     fn unlink(&mut self, slot: Slot) {
-        let Some(owner) = self.connections.get_mut(slot).disown() else { return };
+        let Some(owner) = self.connections.get_mut(slot).disown() else {
+            return;
+        };
         let next = self.connections.get(slot).next;
         let mut place = self.users.get(owner).connection;
         if place == slot {

@@ -112,7 +112,10 @@ impl Users {
     fn take(&mut self, load: usize, number: u64, stage: Stage, loops: bool) -> u32 {
         self.present += 1;
         let slot = self.free.pop().unwrap_or(self.table.len() as u32);
-        let generation = self.table.get(slot as usize).map_or(0, |old| old.generation + 1);
+        let generation = self
+            .table
+            .get(slot as usize)
+            .map_or(0, |old| old.generation + 1);
         let user = User {
             generation,
             doing: Doing::Nothing,
@@ -164,9 +167,19 @@ impl Driver {
             self.shared.record(Recorder::arrival_started);
         }
         let begun = self.shared.start.get();
-        let until = start.until.map_or(Moment::NEVER, |until| begun.after(until));
-        let slot = self.users.take(start.load, start.number, Stage::OnStart, !open);
-        if !self.admit(slot, start.load, start.number, until, begun.after(start.due)) {
+        let until = start
+            .until
+            .map_or(Moment::NEVER, |until| begun.after(until));
+        let slot = self
+            .users
+            .take(start.load, start.number, Stage::OnStart, !open);
+        if !self.admit(
+            slot,
+            start.load,
+            start.number,
+            until,
+            begun.after(start.due),
+        ) {
             return;
         }
         self.count_users();
@@ -184,7 +197,10 @@ impl Driver {
         self.hook_end = None;
         if !self.admit(slot, NO_LOAD, 0, Moment::NEVER, self.now) {
             let message = "the script's state took no user".to_owned();
-            self.hook_end = Some(Err(ScriptError { message, traceback: String::new() }));
+            self.hook_end = Some(Err(ScriptError {
+                message,
+                traceback: String::new(),
+            }));
             return;
         }
         let step = self.run(slot, Stage::Hook, entry);
@@ -192,14 +208,7 @@ impl Driver {
     }
 
     /// Makes the user known to the script; false when that failed and the user is gone.
-    fn admit(
-        &mut self,
-        slot: u32,
-        load: usize,
-        number: u64,
-        until: Moment,
-        due: Moment,
-    ) -> bool {
+    fn admit(&mut self, slot: u32, load: usize, number: u64, until: Moment, due: Moment) -> bool {
         let mut actors = self.shared.actors.borrow_mut();
         if actors.len() <= slot as usize {
             actors.resize_with(slot as usize + 1, Actor::default);
@@ -207,10 +216,22 @@ impl Driver {
         let actor = &mut actors[slot as usize];
         actor.transactions.clear();
         let transactions = std::mem::take(&mut actor.transactions);
-        *actor = Actor { number, load, until, due, drawn: 0, transactions };
+        *actor = Actor {
+            number,
+            load,
+            until,
+            due,
+            drawn: 0,
+            transactions,
+        };
         drop(actors);
-        let Err(error) = self.script.attach(slot, number) else { return true };
-        let error = ScriptError { message: error.to_string(), traceback: String::new() };
+        let Err(error) = self.script.attach(slot, number) else {
+            return true;
+        };
+        let error = ScriptError {
+            message: error.to_string(),
+            traceback: String::new(),
+        };
         self.tell_error(slot, "(no scenario yet)".to_owned(), &error);
         self.shared.record(Recorder::iteration_failed);
         self.dismiss(slot);
@@ -279,7 +300,10 @@ impl Driver {
                 None
             }
             Err(message) => {
-                let error = ScriptError { message, traceback: String::new() };
+                let error = ScriptError {
+                    message,
+                    traceback: String::new(),
+                };
                 Some(Step::Failed(Box::new(error)))
             }
         }
@@ -287,7 +311,11 @@ impl Driver {
 
     fn sleep(&mut self, slot: u32, min: Duration, max: Duration) -> Option<Step> {
         let span = (max - min).as_nanos() as f64;
-        let drawn = if span > 0.0 { self.draw(slot) * span } else { 0.0 };
+        let drawn = if span > 0.0 {
+            self.draw(slot) * span
+        } else {
+            0.0
+        };
         let due = self.shared.actors.borrow()[slot as usize].due;
         let wake = due.after(min + Duration::from_nanos(drawn as u64));
         self.users.get_mut(slot).waited = true;
@@ -330,7 +358,10 @@ impl Driver {
             Doing::Refused { kind, latency_ns } => {
                 self.shared.actors.borrow_mut()[slot as usize].due = self.now;
                 let stopping = self.shared.stopping(slot);
-                let reply = Reply { stopping, ..refused(kind, latency_ns) };
+                let reply = Reply {
+                    stopping,
+                    ..refused(kind, latency_ns)
+                };
                 Some(self.script.reply(slot, &reply))
             }
         };
@@ -483,7 +514,8 @@ impl Driver {
             while connection != NONE {
                 let held = self.connections.get_mut(connection);
                 if let Some(exchange) = held.exchange.take() {
-                    self.shared.record(|recorder| recorder.request_unfinished(exchange.name));
+                    self.shared
+                        .record(|recorder| recorder.request_unfinished(exchange.name));
                 }
                 connection = held.next;
             }

@@ -29,7 +29,10 @@ enum Order {
     Even { next: u64 },
     /// One Poisson process per owned shard, each with 1/1024 of the rate: unit-rate exponential
     /// gaps, warped in time by the cumulative rate (inversion; Devroye 1986, section VI.1.3).
-    Poisson { shards: BinaryHeap<Reverse<(Duration, u64)>>, streams: Vec<Shard> },
+    Poisson {
+        shards: BinaryHeap<Reverse<(Duration, u64)>>,
+        streams: Vec<Shard>,
+    },
 }
 
 /// Where one shard's Poisson process stands.
@@ -52,11 +55,18 @@ impl Arrivals {
     ) -> Arrivals {
         let order = match spacing {
             config::Arrivals::Even => Order::Even { next: 0 },
-            config::Arrivals::Poisson => {
-                Order::Poisson { shards: BinaryHeap::new(), streams: Vec::new() }
-            }
+            config::Arrivals::Poisson => Order::Poisson {
+                shards: BinaryHeap::new(),
+                streams: Vec::new(),
+            },
         };
-        let mut arrivals = Arrivals { rate, seed, load, share, order };
+        let mut arrivals = Arrivals {
+            rate,
+            seed,
+            load,
+            share,
+            order,
+        };
         arrivals.begin();
         arrivals
     }
@@ -73,7 +83,9 @@ impl Arrivals {
 
     /// Draws the next arrival of a Poisson shard and queues it, unless the load ends before.
     fn advance(&mut self, number: u64) {
-        let Order::Poisson { shards, streams } = &mut self.order else { return };
+        let Order::Poisson { shards, streams } = &mut self.order else {
+            return;
+        };
         let shard = &mut streams[number as usize];
         let key = stream(Purpose::Gaps, self.load, number);
         let uniform = random::unit(self.seed, key, shard.count);

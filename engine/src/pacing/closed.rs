@@ -24,7 +24,11 @@ pub(crate) fn stays(users: &Curve, share: Share) -> Vec<Stay> {
         .filter(|&number| share.owns(number))
         .flat_map(|number| {
             let present = users.crossings(number as f64).into_iter();
-            present.map(move |(from, until)| Stay { from, until: until.unwrap_or(end), number })
+            present.map(move |(from, until)| Stay {
+                from,
+                until: until.unwrap_or(end),
+                number,
+            })
         })
         .collect();
     stays.sort_by_key(|stay| (stay.from, stay.number));

@@ -6,8 +6,10 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 fn curve(phases: &[(u64, f64, f64)]) -> Curve {
-    let phases: Vec<_> =
-        phases.iter().map(|&(s, from, to)| (Duration::from_secs(s), from, to)).collect();
+    let phases: Vec<_> = phases
+        .iter()
+        .map(|&(s, from, to)| (Duration::from_secs(s), from, to))
+        .collect();
     Curve::new(&phases).unwrap()
 }
 
@@ -17,8 +19,14 @@ fn union(rate: &Curve, spacing: Spacing, seed: u64, cores: u32) -> Vec<(u64, Dur
         .flat_map(|core| {
             let share = Share { core, cores };
             let one = Arrivals::new(rate.clone(), spacing, seed, 0, share).collect::<Vec<_>>();
-            assert!(one.is_sorted_by_key(|arrival| arrival.due), "in the order of time");
-            assert!(one.iter().all(|arrival| share.owns(arrival.number)), "only its own");
+            assert!(
+                one.is_sorted_by_key(|arrival| arrival.due),
+                "in the order of time"
+            );
+            assert!(
+                one.iter().all(|arrival| share.owns(arrival.number)),
+                "only its own"
+            );
             one
         })
         .map(|arrival| (arrival.number, arrival.due))
@@ -54,7 +62,10 @@ fn poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() {
 #[test]
 fn another_seed_gives_other_arrivals() {
     let rate = curve(&[(5, 100.0, 100.0)]);
-    assert_ne!(union(&rate, Spacing::Poisson, 1, 1), union(&rate, Spacing::Poisson, 2, 1));
+    assert_ne!(
+        union(&rate, Spacing::Poisson, 1, 1),
+        union(&rate, Spacing::Poisson, 2, 1)
+    );
 }
 
 #[test]
@@ -65,13 +76,18 @@ fn closed_users_come_with_the_ramp_and_go_with_it() {
     for stay in &all {
         let number = stay.number as f64;
         assert!((stay.from.as_secs_f64() - number).abs() < 1e-6, "{stay:?}");
-        assert!((stay.until.as_secs_f64() - (20.0 - number)).abs() < 1e-6, "{stay:?}");
+        assert!(
+            (stay.until.as_secs_f64() - (20.0 - number)).abs() < 1e-6,
+            "{stay:?}"
+        );
     }
 }
 
 #[test]
 fn weights_are_kept_in_proportion() {
-    let count = (0..100_000).filter(|&k| choose(3, 0, k, &[7.0, 3.0]) == 0).count();
+    let count = (0..100_000)
+        .filter(|&k| choose(3, 0, k, &[7.0, 3.0]) == 0)
+        .count();
     // Binomial, standard deviation 145: five of them.
     assert!((69_275..70_725).contains(&count), "{count}");
 }

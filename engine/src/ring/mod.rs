@@ -54,7 +54,11 @@ pub(crate) const GENERATION_MASK: u32 = 0x00ff_ffff;
 impl Token {
     /// A token for `kind` on `slot` in its use `generation` (only the low 24 bits are kept).
     pub(crate) fn new(kind: Kind, slot: Slot, generation: u32) -> Token {
-        Token { kind, slot, generation: generation & GENERATION_MASK }
+        Token {
+            kind,
+            slot,
+            generation: generation & GENERATION_MASK,
+        }
     }
 
     fn to_bits(self) -> u64 {
@@ -73,7 +77,11 @@ impl Token {
             8 => Kind::Cancel,
             _ => return None,
         };
-        Some(Token { kind, slot: bits as u32, generation: (bits >> 32) as u32 & GENERATION_MASK })
+        Some(Token {
+            kind,
+            slot: bits as u32,
+            generation: (bits >> 32) as u32 & GENERATION_MASK,
+        })
     }
 }
 

@@ -8,7 +8,10 @@
 //! 3. Receive buffers belong to the kernel from the moment they are published in the buffer ring
 //!    until a completion names them; then to the one [`Received`] made from it, until given back.
 //! 4. When a ring is dropped with operations under way, the memory of 1 and 3 is leaked.
-#![expect(unsafe_code, reason = "memory shared with the kernel; see the invariants above")]
+#![expect(
+    unsafe_code,
+    reason = "memory shared with the kernel; see the invariants above"
+)]
 
 use super::{Completion, Kind, Received, Sizes, Slot, Token};
 use io_uring::types::{BufRingEntry, Fixed, SubmitArgs, Timespec};
@@ -33,6 +36,10 @@ pub(crate) struct Ring {
     memory: Rc<Mapping>,
     /// Bytes of owned sends by slot; `Some` from queueing to completion.
     owned: Vec<Option<Vec<u8>>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "the kernel holds pointers to them while the list grows"
+    )]
     addresses: Vec<Box<SockAddr>>,
     /// Entries whose last completion has not been seen (static sends are not counted: their
     /// memory is immortal and they complete silently).
@@ -62,13 +69,25 @@ impl Ring {
                 0,
             )?;
         }
-        let mut buffers = Buffers { memory: Rc::clone(&memory), tail: 0 };
+        let mut buffers = Buffers {
+            memory: Rc::clone(&memory),
+            tail: 0,
+        };
         for id in 0..sizes.buffers {
             buffers.give_back(Received { id, length: 0 });
         }
         buffers.publish();
         let owned = (0..sizes.sockets).map(|_| None).collect();
-        Ok((Ring { io, memory, owned, addresses: Vec::new(), pending: 0 }, buffers))
+        Ok((
+            Ring {
+                io,
+                memory,
+                owned,
+                addresses: Vec::new(),
+                pending: 0,
+            },
+            buffers,
+        ))
     }
 
     /// Puts a socket into the table of registered descriptors; the descriptor itself is closed,
@@ -78,7 +97,9 @@ impl Ring {
     ///
     /// What the kernel says, when the slot is outside the table for example.
     pub(crate) fn install(&mut self, slot: Slot, socket: OwnedFd) -> io::Result<()> {
-        self.io.submitter().register_files_update(slot, &[socket.as_raw_fd()])?;
+        self.io
+            .submitter()
+            .register_files_update(slot, &[socket.as_raw_fd()])?;
         Ok(())
     }
 
@@ -97,7 +118,9 @@ impl Ring {
 
     /// Queues a multishot accept on a listening socket in `slot`; new sockets get free slots.
     pub(crate) fn accept(&mut self, slot: Slot, generation: u32) {
-        let entry = opcode::AcceptMulti::new(Fixed(slot)).allocate_file_index(true).build();
+        let entry = opcode::AcceptMulti::new(Fixed(slot))
+            .allocate_file_index(true)
+            .build();
         self.push_counted(entry, Token::new(Kind::Accept, slot, generation));
     }
 
@@ -115,7 +138,10 @@ impl Ring {
 
     /// Queues a send of immortal bytes whose completion is seen in any case.
     pub(crate) fn send_static_told(&mut self, slot: Slot, bytes: &'static [u8], generation: u32) {
-        self.push(send_entry(slot, bytes), Token::new(Kind::SendStatic, slot, generation));
+        self.push(
+            send_entry(slot, bytes),
+            Token::new(Kind::SendStatic, slot, generation),
+        );
     }
 
     /// Queues a send of bytes that the ring keeps until [`Ring::take_sent`].
@@ -134,8 +160,13 @@ impl Ring {
 
     /// The bytes of a completed owned send, for reuse. Call once per `SendOwned` completion.
     pub(crate) fn take_sent(&mut self, completion: &Completion) -> Vec<u8> {
-        assert!(completion.token.kind == Kind::SendOwned, "the completion of an owned send");
-        self.owned[completion.token.slot as usize].take().unwrap_or_default()
+        assert!(
+            completion.token.kind == Kind::SendOwned,
+            "the completion of an owned send"
+        );
+        self.owned[completion.token.slot as usize]
+            .take()
+            .unwrap_or_default()
     }
 
     /// Queues a shutdown of both directions: a receive under way ends with 0.
@@ -153,7 +184,10 @@ impl Ring {
     /// Queues the cancellation of the entry that carries `target`.
     pub(crate) fn cancel(&mut self, target: Token) {
         let entry = opcode::AsyncCancel::new(target.to_bits()).build();
-        self.push_counted(entry, Token::new(Kind::Cancel, target.slot, target.generation));
+        self.push_counted(
+            entry,
+            Token::new(Kind::Cancel, target.slot, target.generation),
+        );
     }
 
     /// Submits what is queued and waits for a completion, `timeout` at most.
@@ -176,17 +210,24 @@ impl Ring {
     pub(crate) fn reap(&mut self, out: &mut Vec<Completion>) {
         let pending = &mut self.pending;
         for entry in self.io.completion() {
-            let Some(token) = Token::from_bits(entry.user_data()) else { continue };
+            let Some(token) = Token::from_bits(entry.user_data()) else {
+                continue;
+            };
             let flags = entry.flags();
             let more = cqueue::more(flags);
             if !more && token.kind != Kind::SendStatic {
                 *pending -= 1;
             }
-            let received = match cqueue::buffer_select(flags) {
-                Some(id) => Some(Received { id, length: entry.result().max(0) as u32 }),
-                None => None,
-            };
-            out.push(Completion { token, result: entry.result(), more, received });
+            let received = cqueue::buffer_select(flags).map(|id| Received {
+                id,
+                length: entry.result().max(0) as u32,
+            });
+            out.push(Completion {
+                token,
+                result: entry.result(),
+                more,
+                received,
+            });
         }
     }
 
@@ -251,7 +292,9 @@ fn send_entry(slot: Slot, bytes: &[u8]) -> squeue::Entry {
 
 fn is_no_error(error: &io::Error) -> bool {
     let passing = [libc::ETIME, libc::EINTR, libc::EBUSY, libc::EAGAIN];
-    error.raw_os_error().is_some_and(|code| passing.contains(&code))
+    error
+        .raw_os_error()
+        .is_some_and(|code| passing.contains(&code))
 }
 
 /// The receive buffers of one ring.
@@ -305,7 +348,10 @@ struct Mapping {
 
 impl Mapping {
     fn new(buffers: u16, buffer_bytes: u32) -> io::Result<Mapping> {
-        assert!(buffers.is_power_of_two() && buffers <= 32768, "the kernel's bound");
+        assert!(
+            buffers.is_power_of_two() && buffers <= 32768,
+            "the kernel's bound"
+        );
         let entries = usize::from(buffers) * size_of::<BufRingEntry>();
         let offset = entries.next_multiple_of(PAGE_BYTES);
         let length = offset + usize::from(buffers) * buffer_bytes as usize;
@@ -319,7 +365,13 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).expect("a mapping is never at address 0");
-        Ok(Mapping { base, offset, length, buffers, buffer_bytes })
+        Ok(Mapping {
+            base,
+            offset,
+            length,
+            buffers,
+            buffer_bytes,
+        })
     }
 
     fn buffer(&self, id: u16) -> *const u8 {

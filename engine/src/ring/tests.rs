@@ -7,7 +7,12 @@ use std::net::{TcpListener, TcpStream};
 
 /// More turns than any of these exchanges needs, each at most [`WAIT_MAX`].
 const TURNS_MAX: u32 = 5_000;
-const SIZES: Sizes = Sizes { entries: 64, sockets: 16, buffers: 8, buffer_bytes: 1024 };
+const SIZES: Sizes = Sizes {
+    entries: 64,
+    sockets: 16,
+    buffers: 8,
+    buffer_bytes: 1024,
+};
 
 /// Turns until `wanted` completions were seen.
 fn turn_until(ring: &mut Ring, wanted: usize) -> Vec<Completion> {
@@ -19,7 +24,10 @@ fn turn_until(ring: &mut Ring, wanted: usize) -> Vec<Completion> {
         }
         ring.turn(WAIT_MAX).unwrap();
     }
-    panic!("{} of {wanted} completions after {TURNS_MAX} turns: {seen:?}", seen.len());
+    panic!(
+        "{} of {wanted} completions after {TURNS_MAX} turns: {seen:?}",
+        seen.len()
+    );
 }
 
 /// A ring whose slot 3 is connected to the returned stream.
@@ -31,13 +39,22 @@ fn connected() -> (Ring, Buffers, TcpStream) {
     let address = ring.add_address(SockAddr::from(listener.local_addr().unwrap()));
     ring.connect(3, address, 9);
     let done = turn_until(&mut ring, 1);
-    assert_eq!((done[0].token, done[0].result), (Token::new(Kind::Connect, 3, 9), 0));
+    assert_eq!(
+        (done[0].token, done[0].result),
+        (Token::new(Kind::Connect, 3, 9), 0)
+    );
     (ring, buffers, listener.accept().unwrap().0)
 }
 
 #[test]
 fn tokens_survive_the_kernel() {
-    for kind in [Kind::Accept, Kind::Connect, Kind::Receive, Kind::SendStatic, Kind::Cancel] {
+    for kind in [
+        Kind::Accept,
+        Kind::Connect,
+        Kind::Receive,
+        Kind::SendStatic,
+        Kind::Cancel,
+    ] {
         let token = Token::new(kind, u32::MAX - 1, u32::MAX);
         assert_eq!(token.generation, GENERATION_MASK);
         assert_eq!(Token::from_bits(token.to_bits()), Some(token));
@@ -51,7 +68,11 @@ fn bytes_go_both_ways() {
     ring.send_static(3, b"static ", 9);
     ring.send_owned(3, b"owned".to_vec(), 9);
     let done = turn_until(&mut ring, 1);
-    assert_eq!(done[0].token.kind, Kind::SendOwned, "a static send completes silently");
+    assert_eq!(
+        done[0].token.kind,
+        Kind::SendOwned,
+        "a static send completes silently"
+    );
     assert_eq!(ring.take_sent(&done[0]), b"owned");
     let mut got = [0; 12];
     peer.read_exact(&mut got).unwrap();
@@ -101,7 +122,10 @@ fn a_shutdown_ends_the_receive_and_a_close_frees_the_slot() {
     ring.shutdown(3, 9);
     let mut done = turn_until(&mut ring, 2);
     done.sort_by_key(|completion| completion.token.kind as u8);
-    assert_eq!((done[0].token.kind, done[0].result, done[0].more), (Kind::Receive, 0, false));
+    assert_eq!(
+        (done[0].token.kind, done[0].result, done[0].more),
+        (Kind::Receive, 0, false)
+    );
     assert_eq!((done[1].token.kind, done[1].result), (Kind::Shutdown, 0));
     ring.close(3, 9);
     assert_eq!(turn_until(&mut ring, 1)[0].result, 0);
@@ -111,7 +135,10 @@ fn a_shutdown_ends_the_receive_and_a_close_frees_the_slot() {
 
 #[test]
 fn a_refused_connect_says_so() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let (mut ring, _buffers) = Ring::new(SIZES).unwrap();
     let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).unwrap();
     ring.install(0, socket.into()).unwrap();
@@ -135,7 +162,9 @@ fn a_ring_with_work_under_way_can_be_dropped() {
 #[test]
 fn a_send_to_a_dead_peer_completes_visibly() {
     let (mut ring, _buffers, peer) = connected();
-    socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&peer)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
     drop(peer);
     for _ in 0..TURNS_MAX {
         let mut seen = Vec::new();
@@ -144,7 +173,10 @@ fn a_send_to_a_dead_peer_completes_visibly() {
         ring.reap(&mut seen);
         if let Some(one) = seen.first() {
             assert_eq!(one.token.kind, Kind::SendStatic);
-            assert!([-libc::EPIPE, -libc::ECONNRESET].contains(&one.result), "{one:?}");
+            assert!(
+                [-libc::EPIPE, -libc::ECONNRESET].contains(&one.result),
+                "{one:?}"
+            );
             return;
         }
     }

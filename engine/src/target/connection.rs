@@ -66,7 +66,11 @@ impl Connection {
 impl RequestSink for Heard {
     #[inline]
     fn head(&mut self, head: &RequestHead<'_>) {
-        self.page = if head.path == b"/" { Page::Home } else { Page::of(head.path) };
+        self.page = if head.path == b"/" {
+            Page::Home
+        } else {
+            Page::of(head.path)
+        };
         self.head_only = head.method == b"HEAD";
         self.expects_continue = head.expects_continue;
         if self.page == Page::Headers {

@@ -45,18 +45,29 @@ impl Target {
     /// The address cannot be listened on, or the ring cannot be made.
     pub fn start(options: &TargetOptions) -> Result<Target, Error> {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut target = Target { address: options.listen, stop, threads: Vec::new() };
+        let mut target = Target {
+            address: options.listen,
+            stop,
+            threads: Vec::new(),
+        };
         let (ready, started) = std::sync::mpsc::channel();
         for thread in 0..options.threads.max(1) {
-            let listener = listen(target.address).map_err(|source| listen_error(&target, source))?;
-            target.address =
-                listener.local_addr().map_err(|source| listen_error(&target, source))?;
-            let cpu = options.cpus.get(thread % options.cpus.len().max(1)).copied();
+            let listener =
+                listen(target.address).map_err(|source| listen_error(&target, source))?;
+            target.address = listener
+                .local_addr()
+                .map_err(|source| listen_error(&target, source))?;
+            let cpu = options
+                .cpus
+                .get(thread % options.cpus.len().max(1))
+                .copied();
             let (stop, ready) = (Arc::clone(&target.stop), ready.clone());
             let serve = move || serve(listener, cpu, &stop, &ready);
             let name = format!("target-{thread}");
             let spawned = std::thread::Builder::new().name(name).spawn(serve);
-            target.threads.push(spawned.map_err(|source| listen_error(&target, source))?);
+            target
+                .threads
+                .push(spawned.map_err(|source| listen_error(&target, source))?);
         }
         drop(ready);
         for _ in 0..target.threads.len() {
@@ -104,7 +115,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn listen_error(target: &Target, source: io::Error) -> Error {
-    Error::Listen { address: target.address, source }
+    Error::Listen {
+        address: target.address,
+        source,
+    }
 }
 
 fn serve(

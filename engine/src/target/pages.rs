@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// The page at `/`: one constant response.
-pub(super) const HOME: &[u8] = b"HTTP/1.1 200 OK\r\nServer: mistress\r\nContent-Type: text/plain\r\n\
+pub(super) const HOME: &[u8] =
+    b"HTTP/1.1 200 OK\r\nServer: mistress\r\nContent-Type: text/plain\r\n\
 Content-Length: 20\r\n\r\nWelcome to Mistress\n";
 
 /// Content of generated bodies: the same letters over and over.
@@ -57,7 +58,9 @@ impl Page {
     /// The page that a path names.
     pub(super) fn of(path: &[u8]) -> Page {
         let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
-        let Ok(path) = std::str::from_utf8(path) else { return Page::Missing };
+        let Ok(path) = std::str::from_utf8(path) else {
+            return Page::Missing;
+        };
         let (name, number) = match path.strip_prefix('/').and_then(|rest| rest.split_once('/')) {
             Some((name, number)) => (name, number.parse::<u64>().ok()),
             None => return Page::plain(path),
@@ -132,15 +135,22 @@ fn of_status(status: u16, close: bool) -> Vec<u8> {
 }
 
 fn whole(status: u16, body: &[u8], close: bool) -> Vec<u8> {
-    let mut bytes = head(status, &format!("Content-Length: {}\r\n", body.len()), close);
+    let mut bytes = head(
+        status,
+        &format!("Content-Length: {}\r\n", body.len()),
+        close,
+    );
     bytes.extend_from_slice(body);
     bytes
 }
 
 fn head(status: u16, framing: &str, close: bool) -> Vec<u8> {
     let connection = if close { "Connection: close\r\n" } else { "" };
-    let location =
-        if (301..309).contains(&status) && status != 304 { "Location: /\r\n" } else { "" };
+    let location = if (301..309).contains(&status) && status != 304 {
+        "Location: /\r\n"
+    } else {
+        ""
+    };
     let text = format!(
         "HTTP/1.1 {status} {}\r\nServer: mistress\r\nContent-Type: text/plain\r\n\
          {location}{framing}{connection}\r\n",

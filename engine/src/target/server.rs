@@ -51,8 +51,12 @@ impl Server {
     /// The ring cannot be made.
     pub(super) fn new(listener: TcpListener) -> io::Result<Server> {
         let sockets = probe::raise_open_files().min(CONNECTIONS_MAX) as u32;
-        let sizes =
-            Sizes { entries: ENTRIES, sockets, buffers: BUFFERS, buffer_bytes: BUFFER_BYTES };
+        let sizes = Sizes {
+            entries: ENTRIES,
+            sockets,
+            buffers: BUFFERS,
+            buffer_bytes: BUFFER_BYTES,
+        };
         let (mut ring, buffers) = Ring::new(sizes)?;
         ring.install(sockets - 1, listener.into())?;
         ring.accept(sockets - 1, 0);
@@ -141,7 +145,8 @@ impl Server {
     fn accepted(&mut self, completion: &Completion) {
         if let Ok(slot) = Slot::try_from(completion.result) {
             if self.connections.len() <= slot as usize {
-                self.connections.resize_with(slot as usize + 1, Connection::unused);
+                self.connections
+                    .resize_with(slot as usize + 1, Connection::unused);
             }
             let connection = &mut self.connections[slot as usize];
             connection.open = true;
@@ -177,7 +182,9 @@ impl Server {
         let connection = &mut self.connections[slot as usize];
         if completion.result == 0 && !connection.closing && connection.reader.eof().is_err() {
             // The client has sent half a request and no more; it may still listen.
-            connection.parts.push_back(Part::Bytes(BAD_REQUEST.to_vec()));
+            connection
+                .parts
+                .push_back(Part::Bytes(BAD_REQUEST.to_vec()));
             connection.parts.push_back(Part::Close);
             return self.push(slot);
         }
@@ -210,7 +217,9 @@ impl Server {
                     }
                 }
                 Err(_) => {
-                    connection.parts.push_back(Part::Bytes(BAD_REQUEST.to_vec()));
+                    connection
+                        .parts
+                        .push_back(Part::Bytes(BAD_REQUEST.to_vec()));
                     connection.parts.push_back(Part::Close);
                     return self.push(slot);
                 }
@@ -256,7 +265,8 @@ impl Server {
                     connection.parts.push_front(Part::Filling(bytes - now));
                 }
                 connection.sending = true;
-                self.ring.send_static_told(slot, &FILLING[..now as usize], generation);
+                self.ring
+                    .send_static_told(slot, &FILLING[..now as usize], generation);
             }
             Some(Part::Chunks(bytes)) => {
                 let piece = chunks(connection, bytes);
@@ -267,7 +277,10 @@ impl Server {
             Some(Part::Pause(time)) => {
                 self.now = self.clock.now();
                 connection.not_before = self.now.after(time);
-                self.timers.add(connection.not_before, Owner::Connection { slot, generation });
+                self.timers.add(
+                    connection.not_before,
+                    Owner::Connection { slot, generation },
+                );
             }
             Some(Part::Close) => self.hang_up(slot),
         }
@@ -309,7 +322,10 @@ impl Server {
     fn closed(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
         let generation = connection.generation.wrapping_add(1) & GENERATION_MASK;
-        *connection = Connection { generation, ..Connection::unused() };
+        *connection = Connection {
+            generation,
+            ..Connection::unused()
+        };
     }
 }
 

@@ -7,13 +7,20 @@ use std::time::{Duration, Instant};
 
 fn target() -> Target {
     let listen = "127.0.0.1:0".parse().unwrap();
-    Target::start(&TargetOptions { listen, cpus: Vec::new(), threads: 1 }).unwrap()
+    Target::start(&TargetOptions {
+        listen,
+        cpus: Vec::new(),
+        threads: 1,
+    })
+    .unwrap()
 }
 
 /// Sends `request` and reads until the server closes.
 fn ask(target: &Target, request: &str) -> String {
     let mut stream = TcpStream::connect(target.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
@@ -21,7 +28,10 @@ fn ask(target: &Target, request: &str) -> String {
 }
 
 fn get(target: &Target, path: &str) -> String {
-    ask(target, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    ask(
+        target,
+        &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+    )
 }
 
 fn body(reply: &str) -> &str {
@@ -44,10 +54,19 @@ fn pages_answer_as_documented() {
     ];
     for (path, status, text) in table {
         let reply = get(&target, path);
-        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {reply}");
+        assert!(
+            reply.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{path}: {reply}"
+        );
         assert_eq!(body(&reply), text, "{path}");
     }
-    for path in ["/nothing", "/status/999", "/status/100", "/bytes/x", "/bytes/-1"] {
+    for path in [
+        "/nothing",
+        "/status/999",
+        "/status/100",
+        "/bytes/x",
+        "/bytes/-1",
+    ] {
         assert!(get(&target, path).starts_with("HTTP/1.1 404 "), "{path}");
     }
 }
@@ -64,10 +83,14 @@ fn large_bodies_are_whole() {
 #[test]
 fn echo_returns_the_body_and_headers_the_head() {
     let target = target();
-    let request = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n";
+    let request =
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n";
     assert_eq!(body(&ask(&target, &format!("{request}hello"))), "hello");
     let reply = get(&target, "/headers");
-    assert!(body(&reply).starts_with("GET /headers HTTP/1.1\r\nHost: x\r\n"), "{reply}");
+    assert!(
+        body(&reply).starts_with("GET /headers HTTP/1.1\r\nHost: x\r\n"),
+        "{reply}"
+    );
 }
 
 #[test]
@@ -76,8 +99,10 @@ fn requests_sent_at_once_are_answered_in_order() {
     let one = |path: &str, last: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n{last}\r\n");
     let all = one("/", "") + &one("/delay/50", "") + &one("/bytes/2", "Connection: close\r\n");
     let reply = ask(&target, &all);
-    let places: Vec<usize> =
-        ["Welcome", "late\n", "\r\n\r\nmm"].iter().map(|text| reply.find(text).unwrap()).collect();
+    let places: Vec<usize> = ["Welcome", "late\n", "\r\n\r\nmm"]
+        .iter()
+        .map(|text| reply.find(text).unwrap())
+        .collect();
     assert!(places.is_sorted(), "{reply}");
     assert_eq!(reply.matches("HTTP/1.1 200").count(), 3);
 }
@@ -108,17 +133,23 @@ fn nonsense_is_refused() {
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
-    assert!(reply.starts_with("HTTP/1.1 400 "), "half a request: {reply}");
+    assert!(
+        reply.starts_with("HTTP/1.1 400 "),
+        "half a request: {reply}"
+    );
     assert!(ask(&target, "nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
 }
 
 #[test]
 fn many_connections_are_served() {
     let target = target();
-    let mut streams: Vec<TcpStream> =
-        (0..500).map(|_| TcpStream::connect(target.address()).unwrap()).collect();
+    let mut streams: Vec<TcpStream> = (0..500)
+        .map(|_| TcpStream::connect(target.address()).unwrap())
+        .collect();
     for stream in &mut streams {
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
     }
     for stream in &mut streams {
         let mut reply = [0; 15];

@@ -21,13 +21,20 @@ const GLOMMIO_MAX: u64 = 1_000;
 
 struct Counting;
 
-#[expect(unsafe_code, reason = "an allocator that counts is an implementation of an unsafe trait")]
+#[expect(
+    unsafe_code,
+    reason = "an allocator that counts is an implementation of an unsafe trait"
+)]
 // SAFETY: every call is handed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let watched = WATCHED.load(Ordering::Relaxed);
         if watched != 0 && rustix::thread::gettid().as_raw_nonzero().get() == watched {
-            let counter = if layout.align() == LUA_ALIGNMENT { &LUA } else { &RUST };
+            let counter = if layout.align() == LUA_ALIGNMENT {
+                &LUA
+            } else {
+                &RUST
+            };
             counter.fetch_add(1, Ordering::Relaxed);
         }
         // SAFETY: the caller's promise is passed on.
@@ -82,6 +89,12 @@ fn the_path_of_a_request_allocates_nothing_after_warm_up() {
     println!("{rust} allocations in Rust code while LuaJIT made {lua}");
     // LuaJIT takes two pieces of memory per reply (a table and its fields).
     let requests = lua / 2;
-    assert!(requests > 50 * GLOMMIO_MAX / 10, "too few requests to tell: {requests}");
-    assert!(rust <= GLOMMIO_MAX, "{rust} allocations in Rust code for {requests} requests");
+    assert!(
+        requests > 50 * GLOMMIO_MAX / 10,
+        "too few requests to tell: {requests}"
+    );
+    assert!(
+        rust <= GLOMMIO_MAX,
+        "{rust} allocations in Rust code for {requests} requests"
+    );
 }

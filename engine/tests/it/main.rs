@@ -1,4 +1,5 @@
 //! The engine as a whole, against its own target on loopback.
+#![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failure")]
 
 mod allocation;
 mod runs;

@@ -8,7 +8,12 @@ use std::time::Duration;
 /// A target on a port of its own.
 pub(crate) fn target() -> Target {
     let listen = "127.0.0.1:0".parse().unwrap();
-    Target::start(&TargetOptions { listen, cpus: Vec::new(), threads: 1 }).unwrap()
+    Target::start(&TargetOptions {
+        listen,
+        cpus: Vec::new(),
+        threads: 1,
+    })
+    .unwrap()
 }
 
 /// A run that goes on, with what is needed to look at it.
@@ -32,7 +37,9 @@ pub(crate) fn launch(target: &Target, scenario: &str, load: &str) -> Started {
     );
     std::fs::write(&profile, text).unwrap();
     let plan = config::load(&profile).unwrap_or_else(|e| panic!("{e}"));
-    let config::Target::Http(origin) = plan.target.clone() else { panic!("an address") };
+    let config::Target::Http(origin) = plan.target.clone() else {
+        panic!("an address")
+    };
     let (recorder, source) = stats::link(0, 4);
     let (sender, events) = sync_channel(1_000);
     let running = start(Job {
@@ -45,7 +52,12 @@ pub(crate) fn launch(target: &Target, scenario: &str, load: &str) -> Started {
         control: Control::new(),
     })
     .unwrap_or_else(|e| panic!("{e}"));
-    Started { running, source, events, _folder: folder }
+    Started {
+        running,
+        source,
+        events,
+        _folder: folder,
+    }
 }
 
 impl Started {
@@ -59,7 +71,7 @@ impl Started {
                 self.source.give_back(window);
             }
         }
-        let Outcome { windows, error } = self.running.wait();
+        let Outcome { windows, error, .. } = self.running.wait();
         assert!(error.is_none(), "{}", error.unwrap());
         while let Some(window) = self.source.pop() {
             aggregator.add(&window);

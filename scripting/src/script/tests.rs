@@ -12,7 +12,8 @@ impl Host for Deaf {
     }
     fn random(&self, _slot: u32) -> u64 {
         0
-    }    fn check_name(&self, _name: &str) -> u32 {
+    }
+    fn check_name(&self, _name: &str) -> u32 {
         0
     }
     fn check(&self, _slot: u32, _check: u32, _passed: bool) {}

@@ -123,7 +123,9 @@ fn another_users_reply_is_not_taken_for_the_latest() {
     for slot in 0..2 {
         world.script.attach(slot, u64::from(slot)).unwrap();
     }
-    let step = world.script.run(0, mistress_scripting::Entry::Scenario(0), false);
+    let step = world
+        .script
+        .run(0, mistress_scripting::Entry::Scenario(0), false);
     let sleeping = world.resume(0, &step);
     assert!(matches!(sleeping, mistress_scripting::Step::Sleep { .. }));
     world

@@ -31,7 +31,9 @@ fn requests_without_options_are_prepared_once() {
          user:request('PURGE', '/a') user:get('http://other:81/b?c=d#e') user:get('/ä')",
     );
     world.script.attach(0, 0).unwrap();
-    let mut step = world.script.run(0, mistress_scripting::Entry::Scenario(0), false);
+    let mut step = world
+        .script
+        .run(0, mistress_scripting::Entry::Scenario(0), false);
     let mut seen = Vec::new();
     while let Step::Template(id) = step {
         seen.push(id);
@@ -258,7 +260,7 @@ fn what_would_break_a_head_is_refused() {
 }
 
 #[test]
-fn wrong_options_are_refused_with_what_is_allowed() {
+fn unknown_options_and_wrong_urls_are_refused() {
     check_fails(&[
         (
             "user:get('/', { nmae = 'x' })",
@@ -289,6 +291,12 @@ fn wrong_options_are_refused_with_what_is_allowed() {
             "user:get('https://h/', { name = 'x' })",
             &["user:get: no https"],
         ),
+    ]);
+}
+
+#[test]
+fn wrong_bodies_are_refused_with_their_place() {
+    check_fails(&[
         (
             "user:post('/', { body = 1 })",
             &["body must be a string, not 1"],
@@ -337,6 +345,12 @@ fn wrong_options_are_refused_with_what_is_allowed() {
             "local t = {} t.t = t user:post('/', { json = t })",
             &["nested deeper than 128 levels (a cycle?)"],
         ),
+    ]);
+}
+
+#[test]
+fn wrong_options_are_refused_with_what_is_allowed() {
+    check_fails(&[
         (
             "user:get('/', { keep_body = 1 })",
             &["keep_body must be true or false, not 1"],

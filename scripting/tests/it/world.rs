@@ -79,7 +79,8 @@ impl Host for Fake {
         let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
-    }    fn check_name(&self, name: &str) -> u32 {
+    }
+    fn check_name(&self, name: &str) -> u32 {
         self.name(name)
     }
     fn check(&self, _slot: u32, check: u32, passed: bool) {

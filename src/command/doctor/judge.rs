@@ -269,7 +269,7 @@ fn load(facts: &Facts) -> Finding {
         return Finding::ok(subject, "all cores are idle".into());
     }
     let found = format!("other programs are running: {}", listed(&busy));
-    let advice = "stop them, or choose other cores: --cores 2,3";
+    let advice = "stop them, or choose other cores (--cores)";
     Finding::bad(Grade::Warn, subject, found, advice)
 }
 

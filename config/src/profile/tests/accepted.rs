@@ -10,9 +10,8 @@ fn one(length_s: f64, from: f64, to: f64) -> Curve {
     Curve::new(&[(Duration::from_secs_f64(length_s), from, to)]).unwrap()
 }
 
-#[test]
-fn a_full_profile_becomes_the_plan_it_says() {
-    let text = r#"
+/// A profile with every key there is.
+const FULL: &str = r#"
 [run]
 name = "shop"
 script = "lua/shop.lua"
@@ -39,10 +38,13 @@ scenarios.poll = 1
 pacing = "1s"
 phases = [{ users = [0, 64], for = "1h" }]
 "#;
-    let plan = parse(text, Path::new("dir/p.toml")).unwrap();
+
+#[test]
+fn a_full_run_table_becomes_the_plan_it_says() {
+    let plan = parse(FULL, Path::new("dir/p.toml")).unwrap();
     assert_eq!(plan.name, "shop");
     assert_eq!(plan.profile_path, PathBuf::from("dir/p.toml"));
-    assert_eq!(plan.profile_text, text);
+    assert_eq!(plan.profile_text, FULL);
     assert_eq!(plan.script, PathBuf::from("dir/lua/shop.lua"));
     assert_eq!(
         plan.target,
@@ -55,7 +57,11 @@ phases = [{ users = [0, 64], for = "1h" }]
     assert_eq!(plan.stats, StatsSink::Url("http://host:7777".to_owned()));
     assert_eq!(plan.duration(), Duration::from_secs(3600));
     assert_eq!(plan.model_label(), "mixed");
+}
 
+#[test]
+fn full_load_tables_become_the_plan_they_say() {
+    let plan = plan(FULL);
     let [open, closed] = plan.loads.as_slice() else {
         panic!("two loads")
     };

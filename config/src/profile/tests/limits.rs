@@ -8,7 +8,7 @@ fn load_of(model: &str, phase: &str) -> String {
 }
 
 #[test]
-fn the_run_table_is_held_to_its_limits() {
+fn unknown_keys_of_the_run_table_are_named() {
     check_run(
         "timeuot = \"1s\"",
         &[
@@ -19,6 +19,10 @@ fn the_run_table_is_held_to_its_limits() {
         "zzz = 1",
         &["4:1: found the unknown key \"zzz\", allowed in `run` are name,"],
     );
+}
+
+#[test]
+fn the_lengths_of_time_of_the_run_table_are_held_to_their_limits() {
     check_run(
         "timeout = 10",
         &["4:11: found the number 10 without a unit, allowed is a length of time such as"],
@@ -57,6 +61,10 @@ fn the_run_table_is_held_to_its_limits() {
         "drain = \"25h\"",
         &["4:9: found \"25h\", allowed is at most \"1d\" (`run.drain`)"],
     );
+}
+
+#[test]
+fn seeds_and_cores_are_held_to_their_limits() {
     check_run(
         "seed = -1",
         &[
@@ -91,6 +99,10 @@ fn the_run_table_is_held_to_its_limits() {
         "cores = [1, 2, 1, -1]",
         &["4:16: found cpu 1 twice", "4:19: found the number -1"],
     );
+}
+
+#[test]
+fn stats_and_names_are_held_to_their_limits() {
     check_run(
         "stats = true",
         &["4:9: found true, allowed is \"auto\", \"http://host:port\" or false (`run.stats`)"],
@@ -194,7 +206,7 @@ fn targets_are_checked() {
 }
 
 #[test]
-fn phases_are_held_to_their_limits() {
+fn rates_are_held_to_their_limits() {
     let open = |phase: &str, expected: &[&str]| check_load(&load_of("open", phase), expected);
     open(
         "{ rate = 100, for = \"1s\" }",
@@ -229,6 +241,11 @@ fn phases_are_held_to_their_limits() {
             "8:14: found \"x\", allowed is a rate",
         ],
     );
+}
+
+#[test]
+fn phases_are_held_to_their_limits() {
+    let open = |phase: &str, expected: &[&str]| check_load(&load_of("open", phase), expected);
     open(
         "{ rate = \"1/s\", for = \"0s\" }",
         &["8:23: found \"0s\", allowed is above zero, at most \"30d\" (`load.phases.for`)"],
@@ -268,7 +285,18 @@ fn phases_are_held_to_their_limits() {
         "{ rate = \"1/s\", for = \"20d\" }, { rate = \"1/s\", for = \"11d\" }",
         &["7:10: found phases of 31.0 days together, allowed are 30"],
     );
+    check_load(
+        &load_of("opne", "{ users = 0, for = 1 }"),
+        &[
+            "5:9: found \"opne\", allowed is \"open\" or \"closed\" (`load.model`)",
+            "8:11: found the number 0",
+            "8:20: found the number 1 without",
+        ],
+    );
+}
 
+#[test]
+fn numbers_of_users_are_held_to_their_limits() {
     let closed = |phase: &str, expected: &[&str]| check_load(&load_of("closed", phase), expected);
     closed(
         "{ users = 0, for = \"1s\" }",
@@ -299,14 +327,6 @@ fn phases_are_held_to_their_limits() {
     closed(
         "{ rate = \"1/s\", users = 1, for = \"1s\" }",
         &["8:3: found `rate` in a load of model \"closed\""],
-    );
-    check_load(
-        &load_of("opne", "{ users = 0, for = 1 }"),
-        &[
-            "5:9: found \"opne\", allowed is \"open\" or \"closed\" (`load.model`)",
-            "8:11: found the number 0",
-            "8:20: found the number 1 without",
-        ],
     );
 }
 
