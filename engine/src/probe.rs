@@ -1,7 +1,7 @@
 //! What this machine offers: kernel, io_uring, limits; and errors that say what to change.
 
 use crate::Error;
-use crate::ring::{Ring, Sizes};
+use crate::ring::{Ring, Sizes, WAIT_MAX};
 use config::{Model, Plan};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
@@ -67,6 +67,7 @@ pub(crate) fn sizes(plan: &Plan, cores: usize) -> Result<Sizes, Error> {
         sockets,
         buffers: BUFFERS,
         buffer_bytes: BUFFER_BYTES,
+        tick: WAIT_MAX,
     })
 }
 
@@ -121,6 +122,7 @@ pub fn try_ring() -> Result<(), Error> {
         sockets: 64,
         buffers: 64,
         buffer_bytes: BUFFER_BYTES,
+        tick: WAIT_MAX,
     };
     Ring::new(sizes).map(drop).map_err(ring_error)
 }

@@ -126,7 +126,8 @@ fn problems(
             found.push(format!("{tally} is {counted} instead of {expected}"));
         }
     }
-    let report = origin.wait_for(|report| !report.ends.contains(&faults::End::Open));
+    // the client is gone; a connection may still wait to be accepted
+    let report = origin.wait_for(|report| report.connections() >= row.connections);
     if report.connections() != row.connections {
         let (seen, wanted) = (report.connections(), row.connections);
         found.push(format!(
@@ -346,10 +347,12 @@ fn the_second_address_of_a_host_is_tried() {
         return;
     }
     let listener = faults::localhost_second_alive();
+    use std::io::Write as _;
     let what = "localhost as ::1 first and 127.0.0.1 second, in /etc/hosts";
     let Some(listener) = listener else {
-        // what a resolver answers is the machine's affair, in CI as well
-        eprintln!("left out: {what}");
+        // What the resolver answers is the machine's affair, in CI as well. Past the harness's
+        // capture:
+        let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: missing {what} ***");
         return;
     };
     let port = listener.local_addr().expect("it is bound").port();

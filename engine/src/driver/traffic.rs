@@ -45,7 +45,7 @@ impl Driver {
                 self.connections.get_mut(slot).pending -= 1;
                 self.close_when_idle(slot);
             }
-            Kind::Accept | Kind::Receive | Kind::SendOwned | Kind::Close => {}
+            Kind::Accept | Kind::Receive | Kind::SendOwned | Kind::Close | Kind::Tick => {}
         }
     }
 
@@ -77,6 +77,7 @@ impl Driver {
         let end = match completion.result {
             0 => Some(End::Closed),
             code if code == -libc::ENOBUFS => {
+                self.buffers.grow();
                 self.shared
                     .record(|recorder| recorder.count(Tally::BuffersExhausted, 1));
                 None

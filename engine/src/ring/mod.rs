@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Close = 7,
     /// A cancellation of another entry.
     Cancel = 8,
+    /// The ring's own clock tick; never handed out.
+    Tick = 9,
 }
 
 /// Bits of a token's generation.
@@ -75,6 +77,7 @@ impl Token {
             6 => Kind::Shutdown,
             7 => Kind::Close,
             8 => Kind::Cancel,
+            9 => Kind::Tick,
             _ => return None,
         };
         Some(Token {
@@ -116,6 +119,8 @@ pub(crate) struct Sizes {
     pub(crate) buffers: u16,
     /// Bytes of one receive buffer.
     pub(crate) buffer_bytes: u32,
+    /// The longest wait of one turn.
+    pub(crate) tick: Duration,
 }
 
 /// The longest wait of one turn, so that the executor's other work is served.

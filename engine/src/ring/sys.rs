@@ -29,6 +29,8 @@ const BUFFER_GROUP: u16 = 0;
 /// How many completions fit for each submission entry before the kernel must keep them back.
 const COMPLETIONS_PER_ENTRY: u32 = 4;
 const PAGE_BYTES: usize = 4096;
+/// Receive buffers in circulation at first.
+const BUFFERS_FIRST: u16 = 64;
 
 /// One core's io_uring. Neither `Send` nor shared: single issuer.
 pub(crate) struct Ring {
@@ -41,6 +43,12 @@ pub(crate) struct Ring {
         reason = "the kernel holds pointers to them while the list grows"
     )]
     addresses: Vec<Box<SockAddr>>,
+    /// How often the ring wakes by itself; the kernel reads it when a tick is submitted.
+    tick: Box<Timespec>,
+    /// The same.
+    tick_length: Duration,
+    /// A tick is under way.
+    ticking: bool,
     /// Entries whose last completion has not been seen (static sends are not counted: their
     /// memory is immortal and they complete silently).
     pending: u64,
@@ -72,11 +80,9 @@ impl Ring {
         let mut buffers = Buffers {
             memory: Rc::clone(&memory),
             tail: 0,
+            circulating: 0,
         };
-        for id in 0..sizes.buffers {
-            buffers.give_back(Received { id, length: 0 });
-        }
-        buffers.publish();
+        buffers.grow();
         let owned = (0..sizes.sockets).map(|_| None).collect();
         Ok((
             Ring {
@@ -84,6 +90,9 @@ impl Ring {
                 memory,
                 owned,
                 addresses: Vec::new(),
+                tick: Box::new(Timespec::from(sizes.tick)),
+                tick_length: sizes.tick,
+                ticking: false,
                 pending: 0,
             },
             buffers,
@@ -190,19 +199,38 @@ impl Ring {
         );
     }
 
-    /// Submits what is queued and waits for a completion, `timeout` at most.
+    /// Submits what is queued and waits for a completion: `limit` at most, and never longer than
+    /// the ring's tick.
+    ///
+    /// The tick is one standing timer. A timer for each wait would cost about as much as a request
+    /// on a virtual machine, where setting one leaves the guest; so only a limit that is nearer
+    /// than the tick gets its own.
     ///
     /// # Errors
     ///
     /// What the kernel says, but for a time-out, a signal and a full completion queue, which are
     /// no errors here.
-    pub(crate) fn turn(&mut self, timeout: Duration) -> io::Result<()> {
-        let timespec = Timespec::from(timeout);
-        let args = SubmitArgs::new().timespec(&timespec);
-        match self.io.submitter().submit_with_args(1, &args) {
+    pub(crate) fn turn(&mut self, limit: Duration) -> io::Result<()> {
+        let waited = if limit >= self.tick_length {
+            self.keep_ticking();
+            self.io.submitter().submit_and_wait(1)
+        } else {
+            let timespec = Timespec::from(limit);
+            let args = SubmitArgs::new().timespec(&timespec);
+            self.io.submitter().submit_with_args(1, &args)
+        };
+        match waited {
             Ok(_) => Ok(()),
             Err(e) if is_no_error(&e) => Ok(()),
             Err(e) => Err(e),
+        }
+    }
+
+    fn keep_ticking(&mut self) {
+        if !self.ticking {
+            self.ticking = true;
+            let entry = opcode::Timeout::new(&raw const *self.tick).build();
+            self.push(entry, Token::new(Kind::Tick, 0, 0));
         }
     }
 
@@ -213,6 +241,10 @@ impl Ring {
             let Some(token) = Token::from_bits(entry.user_data()) else {
                 continue;
             };
+            if token.kind == Kind::Tick {
+                self.ticking = false;
+                continue;
+            }
             let flags = entry.flags();
             let more = cqueue::more(flags);
             if !more && token.kind != Kind::SendStatic {
@@ -302,9 +334,24 @@ pub(crate) struct Buffers {
     memory: Rc<Mapping>,
     /// The next free place of the buffer ring, modulo 2^16, published by [`Buffers::publish`].
     tail: u16,
+    /// Buffers that were ever handed to the ring; the others have not been touched yet.
+    circulating: u16,
 }
 
 impl Buffers {
+    /// Puts more buffers into circulation, when there are more: to be called when the ring ran out
+    /// of them. The ring uses its buffers in turn, so as few as do are best: they stay in the
+    /// processor's cache.
+    pub(crate) fn grow(&mut self) {
+        let all = self.memory.buffers;
+        let wanted = (self.circulating.saturating_mul(2)).clamp(BUFFERS_FIRST.min(all), all);
+        for id in self.circulating..wanted {
+            self.give_back(Received { id, length: 0 });
+        }
+        self.circulating = wanted;
+        self.publish();
+    }
+
     /// The received bytes.
     pub(crate) fn bytes(&self, received: &Received) -> &[u8] {
         let start = self.memory.buffer(received.id);

@@ -12,6 +12,7 @@ const SIZES: Sizes = Sizes {
     sockets: 16,
     buffers: 8,
     buffer_bytes: 1024,
+    tick: WAIT_MAX,
 };
 
 /// Turns until `wanted` completions were seen.

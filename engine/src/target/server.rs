@@ -56,6 +56,7 @@ impl Server {
             sockets,
             buffers: BUFFERS,
             buffer_bytes: BUFFER_BYTES,
+            tick: WAIT_MAX,
         };
         let (mut ring, buffers) = Ring::new(sizes)?;
         ring.install(sockets - 1, listener.into())?;
@@ -138,7 +139,7 @@ impl Server {
                 self.close_when_idle(slot);
             }
             Kind::Close => self.closed(slot),
-            Kind::Connect | Kind::Cancel => {}
+            Kind::Connect | Kind::Cancel | Kind::Tick => {}
         }
     }
 
@@ -174,6 +175,9 @@ impl Server {
             let connection = &mut self.connections[slot as usize];
             connection.receiving = false;
             connection.pending -= 1;
+        }
+        if completion.result == -libc::ENOBUFS {
+            self.buffers.grow();
         }
         if let Some(received) = completion.received {
             self.hear(slot, &received);
