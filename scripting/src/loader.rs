@@ -9,6 +9,9 @@ use mlua::{Function, Lua, LuaString, Table};
 
 use crate::place;
 
+/// How every precompiled chunk of LuaJIT and of plain Lua begins.
+const BYTECODE_MARK: u8 = 0x1b;
+
 /// The files of one script: all below one folder.
 pub(crate) struct Loader {
     /// The script's folder, without symbolic links.
@@ -122,6 +125,11 @@ impl Loader {
 
     /// Compiles text, never bytecode, to run in the scripts' globals.
     pub(crate) fn compile(&self, lua: &Lua, file: &str, source: &[u8]) -> mlua::Result<Function> {
+        if source.first() == Some(&BYTECODE_MARK) {
+            let message =
+                format!("{file}: bytecode is refused: binary chunks can break out of Lua");
+            return Err(mlua::Error::runtime(message));
+        }
         self.note(source);
         let environment = self.environment.borrow().clone();
         let chunk = lua

@@ -239,8 +239,8 @@ fn bytecode_is_refused() {
     let load = with_good_users("");
     let bytecode = "\x1bLJ\x02\x08\x05@p.lua";
     let scratch = Scratch::new("", &load, bytecode);
-    scratch.run(&[]).expect(2).complains(&["p.lua", "binary"]);
+    scratch.run(&[]).expect(2).complains(&["p.lua", "bytecode"]);
     let scratch = Scratch::new("", &load, "local m = require('m') return { good = m.good }");
     scratch.write("m.lua", bytecode);
-    scratch.run(&[]).expect(2).complains(&["m.lua", "binary"]);
+    scratch.run(&[]).expect(2).complains(&["m.lua", "bytecode"]);
 }

@@ -2,6 +2,7 @@
 
 use super::exchange::Exchange;
 use super::origins::OriginId;
+use super::traffic::End;
 use crate::clock::Moment;
 use crate::http::response::ResponseReader;
 use crate::ring::{GENERATION_MASK, Slot};
@@ -46,6 +47,8 @@ pub(super) struct Connection {
     pub(super) send_failed: bool,
     /// An owned send is under way.
     pub(super) sending: bool,
+    /// The receive ended while the send was still under way.
+    pub(super) ended: Option<End>,
     /// Responses completed on this connection.
     pub(super) served: u32,
     /// When the connect was submitted.
@@ -72,6 +75,7 @@ impl Connection {
             receiving: false,
             send_failed: false,
             sending: false,
+            ended: None,
             served: 0,
             opened: Moment::NEVER,
             deadline: Moment::NEVER,

@@ -4,6 +4,7 @@ use super::connections::{NONE, State};
 use super::exchange::{Exchange, Payload};
 use super::origins::{Addresses, Kept, OriginId};
 use super::{Driver, users};
+use crate::clock::Moment;
 use crate::http::response::BodyRule;
 use crate::ring::Slot;
 use crate::timers::Owner;
@@ -64,7 +65,7 @@ impl Driver {
         let connection = self.connections.get_mut(slot);
         let limit = exchange.timeout_ns;
         connection.exchange = Some(exchange);
-        connection.deadline = crate::clock::Moment(self.now.0.saturating_add(limit));
+        connection.deadline = Moment(self.now.0.saturating_add(limit));
         if connection.deadline < connection.armed {
             connection.armed = connection.deadline;
             let owner = Owner::Connection {
@@ -217,15 +218,29 @@ impl Driver {
         self.fail(slot, connect_failure(error));
     }
 
+    /// The request waits for an address, as long as its time limit lets it.
     fn wait_for_address(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
         let generation = self.users.get(user).generation;
-        let waiting = Waiting {
+        let limit = Moment(self.now.0.saturating_add(exchange.timeout_ns));
+        self.wait_until(user, limit, users::Doing::Lookup);
+        self.lookups.waiting.borrow_mut().push(Waiting {
             origin,
             user,
             generation,
             exchange,
-        };
-        self.lookups.waiting.borrow_mut().push(waiting);
+        });
+    }
+
+    /// The time of a request is over before its host name had an answer.
+    pub(super) fn give_up_lookup(&mut self, user: u32, generation: u32) {
+        let mut waiting = self.lookups.waiting.borrow_mut();
+        let mine = |one: &Waiting| one.user == user && one.generation == generation;
+        let found = waiting.iter().position(mine);
+        let found = found.map(|place| waiting.swap_remove(place));
+        drop(waiting);
+        if let Some(one) = found {
+            self.refuse(user, &one.exchange, FailureKind::Dns);
+        }
     }
 
     /// Asks the system's resolver on a helper thread of the executor.
@@ -271,6 +286,7 @@ impl Driver {
         let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
         for one in waiting {
             if self.users.is_current(one.user, one.generation) {
+                self.users.get_mut(one.user).doing = users::Doing::Request;
                 self.open(one.user, one.origin, one.exchange);
             }
         }

@@ -212,6 +212,7 @@ impl Driver {
         }
         self.shared.draining.set(true);
         self.schedule.cancel();
+        self.release_waiting();
     }
 
     /// Hands over the window when its second is over.
@@ -231,7 +232,8 @@ impl Driver {
     /// Records how much of the last `wall_ns` this core's thread worked.
     fn account_processor(&mut self, wall_ns: u64) {
         let cpu_ns = thread_cpu_ns();
-        let used = cpu_ns - self.cpu_ns;
+        let spun = std::mem::take(&mut self.spun_ns);
+        let used = (cpu_ns - self.cpu_ns).saturating_sub(spun);
         self.cpu_ns = cpu_ns;
         self.shared
             .record(|recorder| recorder.processor(used, wall_ns));

@@ -9,6 +9,7 @@ mod life;
 mod origins;
 mod schedule;
 mod template;
+mod told;
 mod traffic;
 mod users;
 
@@ -42,6 +43,9 @@ use users::{HookEnd, Users};
 
 /// How late the kernel may end a wait, to end it together with others.
 const TIMER_SLACK_NS: u64 = 1_000;
+/// How long before a deadline the core stops sleeping: waking takes the kernel tens of
+/// microseconds, and all of them would be lateness of what is due.
+const SPIN: Duration = Duration::from_micros(80);
 /// Distinct texts of script errors that one core tells; the rest is only counted.
 const ERROR_TEXTS_MAX: usize = 64;
 
@@ -74,6 +78,8 @@ pub(crate) struct Driver {
     window_end: Moment,
     window: u64,
     cpu_ns: u64,
+    /// Time spent awake for the next deadline since `cpu_ns` was taken: not work.
+    spun_ns: u64,
     connections: Connections,
     /// Connections with an entry queued in this turn, whose moment of acting is not yet stamped.
     acting: Vec<Slot>,
@@ -141,6 +147,7 @@ impl Driver {
             window_end: Moment::NEVER,
             window: 0,
             cpu_ns: 0,
+            spun_ns: 0,
             connections: Connections::new(parts.sizes.sockets),
             acting: Vec::new(),
             users: Users::default(),
@@ -169,11 +176,15 @@ impl Driver {
         self.stamp();
         let took_ns = self.now.since(begun);
         self.shared.record(|recorder| recorder.turn(took_ns));
+        let submitted = self.now;
         let patience = self.patience(limit);
-        self.ring.turn(patience)?;
+        self.ring.turn(blocked_part(patience))?;
         self.now = self.clock.now();
         self.shared.now.set(self.now);
         self.pulse.beat();
+        if !patience.is_zero() && patience < SPIN {
+            self.spun_ns += self.now.since(submitted);
+        }
         self.serve_completions();
         self.serve_lookups();
         self.serve_timers();
@@ -255,10 +266,11 @@ impl Driver {
     /// Bounds a message to the outside: each distinct error text once.
     fn tell_error(&mut self, slot: u32, scenario: String, error: &scripting::ScriptError) {
         let text = error.to_string();
-        if self.error_texts.len() >= ERROR_TEXTS_MAX || self.error_texts.contains(&text) {
+        let known = format!("{scenario}\n{}", told::without_numbers(&text));
+        if self.error_texts.len() >= ERROR_TEXTS_MAX || self.error_texts.contains(&known) {
             return;
         }
-        self.error_texts.push(text.clone());
+        self.error_texts.push(known);
         let user = self.shared.actors.borrow()[slot as usize].number;
         self.shared.tell(Event::ScriptError {
             scenario,
@@ -269,6 +281,15 @@ impl Driver {
 
     fn wish(&self) -> Wish {
         self.control.wish()
+    }
+}
+
+/// The part of a wait that the core sleeps; it is awake for the rest.
+fn blocked_part(patience: Duration) -> Duration {
+    if patience >= WAIT_MAX {
+        patience
+    } else {
+        patience.saturating_sub(SPIN)
     }
 }
 

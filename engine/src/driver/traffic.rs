@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// The other side closed its direction.
     Closed,
     /// Reset, or another error.
@@ -63,6 +63,9 @@ impl Driver {
             && matches!(exchange.payload, Payload::InRing)
         {
             exchange.payload = Payload::Owned(bytes);
+        }
+        if let Some(end) = connection.ended.take() {
+            return self.ended(slot, end);
         }
         self.close_when_idle(slot);
     }
@@ -132,10 +135,17 @@ impl Driver {
         };
         self.buffers.give_back(received);
         match outcome {
+            Ok((false, _)) if self.is_too_large(slot) => self.fail(slot, FailureKind::BodyTooLarge),
             Ok((false, _)) => {}
             Ok((true, surplus)) => self.answered(slot, surplus),
             Err(fault) => self.fail(slot, failure_of(fault)),
         }
+    }
+
+    /// The body that the script asked for is past what may be kept: the rest is not waited for.
+    fn is_too_large(&self, slot: Slot) -> bool {
+        let exchange = self.connections.get(slot).exchange.as_ref();
+        exchange.is_some_and(|exchange| exchange.reply.is_too_large())
     }
 
     /// Bytes that nobody asked for: the server has given the connection up, or is confused.
@@ -201,6 +211,11 @@ impl Driver {
 
     fn ended_busy(&mut self, slot: Slot, end: End) {
         let connection = self.connections.get_mut(slot);
+        if connection.sending {
+            // How the send ended tells what this is, and gives the request back for a retry.
+            connection.ended = Some(end);
+            return;
+        }
         let started = connection.reader.got_any_byte();
         if end == End::Closed && started {
             return match connection.reader.eof() {

@@ -33,6 +33,8 @@ pub(super) enum Doing {
     Refused { kind: FailureKind, latency_ns: u64 },
     /// About to begin its next pass.
     Pass,
+    /// Its request waits for an address.
+    Lookup,
 }
 
 /// The end of a request, as its script is told of it.
@@ -63,6 +65,8 @@ pub(super) struct User {
     /// The use of this slot.
     pub(super) generation: u32,
     pub(super) doing: Doing,
+    /// When it goes on; an entry of the timers that comes up before is an old one.
+    pub(super) wakes: Moment,
     /// The first of its connections, or [`NONE`].
     pub(super) connection: u32,
     /// Requests refused one after another.
@@ -119,6 +123,7 @@ impl Users {
         let user = User {
             generation,
             doing: Doing::Nothing,
+            wakes: Moment(0),
             connection: NONE,
             refusals: 0,
             stage,
@@ -332,9 +337,10 @@ impl Driver {
         config::random::unit(self.shared.seed, key, drawn)
     }
 
-    fn wait_until(&mut self, slot: u32, wake: Moment, doing: Doing) {
+    pub(super) fn wait_until(&mut self, slot: u32, wake: Moment, doing: Doing) {
         let user = self.users.get_mut(slot);
         user.doing = doing;
+        user.wakes = wake;
         let generation = user.generation;
         self.timers.add(wake, Owner::User { slot, generation });
         if doing == Doing::Sleep || doing == Doing::Pass {
@@ -344,14 +350,18 @@ impl Driver {
 
     /// A user whose time has come goes on.
     pub(super) fn wake_user(&mut self, slot: u32, generation: u32) {
-        if !self.users.is_current(slot, generation) {
+        if !self.users.is_current(slot, generation) || self.users.get(slot).wakes > self.now {
             return;
         }
         let user = self.users.get_mut(slot);
         let doing = std::mem::replace(&mut user.doing, Doing::Nothing);
         self.pulse.enter(user.scenario, user.number);
         let step = match doing {
-            Doing::Nothing | Doing::Request => return,
+            Doing::Nothing | Doing::Request => {
+                self.users.get_mut(slot).doing = doing;
+                return;
+            }
+            Doing::Lookup => return self.give_up_lookup(slot, generation),
             Doing::Sleep => Some(self.script.wake(slot, self.shared.stopping(slot))),
             Doing::Pass if self.may_loop(slot) => Some(self.begin_pass(slot)),
             Doing::Pass => self.leave(slot),
@@ -379,6 +389,7 @@ impl Driver {
             return self.wait_until(slot, self.now.after(REFUSAL_PAUSE), doing);
         }
         user.doing = doing;
+        user.wakes = self.now;
         let generation = user.generation;
         self.ready.push_back((slot, generation));
     }
@@ -499,6 +510,17 @@ impl Driver {
         self.count_users();
     }
 
+    /// Users that only wait for their next pass need not wait for it: there will be none.
+    pub(super) fn release_waiting(&mut self) {
+        for slot in self.users.slots() {
+            let user = self.users.get_mut(slot);
+            if user.present && user.doing == Doing::Pass {
+                user.wakes = self.now;
+                self.ready.push_back((slot, user.generation));
+            }
+        }
+    }
+
     /// Ends all users where they stand: what they have not finished is counted as unfinished.
     pub(super) fn abandon_users(&mut self) {
         self.forget_lookups();
@@ -507,7 +529,8 @@ impl Driver {
             if !user.present {
                 continue;
             }
-            if user.stage == Stage::Scenario || user.stage == Stage::OnStart {
+            let between = user.doing == Doing::Pass;
+            if !between && matches!(user.stage, Stage::Scenario | Stage::OnStart) {
                 self.shared.record(Recorder::iteration_unfinished);
             }
             let mut connection = user.connection;

@@ -118,7 +118,10 @@ fn bytecode_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("main.lua"), bytecode).unwrap();
     let message = load_in(folder).err().unwrap().to_string();
-    assert!(message.contains("attempt to load"), "{message}");
+    assert!(
+        message.starts_with("main.lua: bytecode is refused"),
+        "{message}"
+    );
 
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.lua"), bytecode).unwrap();
