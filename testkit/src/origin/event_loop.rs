@@ -183,6 +183,12 @@ impl EventLoop {
 
     /// Until shortly before the next reply is due; `None`: for ever.
     fn wait_length(&self) -> Option<Timespec> {
+        if self.behaviour.awake {
+            return Some(Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            });
+        }
         let Reverse(next) = self.due.peek()?;
         let left = Duration::from_nanos(next.at_ns.saturating_sub(self.now_ns()));
         let sleep = left.saturating_sub(SPIN);

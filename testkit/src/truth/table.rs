@@ -249,7 +249,7 @@ pub fn l9() -> Truth {
 
 /// Even pacing as seen by the server.
 pub fn l11_even(length: Duration) -> Truth {
-    let server = Behaviour::fixed(Duration::ZERO);
+    let server = Behaviour::fixed(Duration::ZERO).awake();
     truth(
         "L11",
         "evenly paced",
@@ -265,7 +265,7 @@ pub fn l11_even(length: Duration) -> Truth {
 
 /// Poisson pacing as seen by the server.
 pub fn l11_poisson(length: Duration) -> Truth {
-    let server = Behaviour::fixed(Duration::ZERO);
+    let server = Behaviour::fixed(Duration::ZERO).awake();
     let n = 1000.0 * length.as_secs_f64();
     truth(
         "L11",
