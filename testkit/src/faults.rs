@@ -13,10 +13,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use address::{
-    Address, AddressRow, BlackHole, Refused, UNRESOLVABLE, addresses, localhost_second_alive,
-    unreachable,
-};
+pub use address::{Address, AddressRow, BlackHole, Refused, UNRESOLVABLE, addresses, unreachable};
 pub use bodies::bodies;
 pub use framing::framing;
 pub use keep_alive::keep_alive;

@@ -56,7 +56,8 @@ impl Driver {
         let connection = self.connections.get_mut(slot);
         connection.pending -= 1;
         connection.sending = false;
-        if completion.result < 0 {
+        // A send that broke off in its middle completes with what it had sent by then.
+        if usize::try_from(completion.result) != Ok(bytes.len()) {
             connection.send_failed = true;
         }
         if let Some(exchange) = &mut connection.exchange

@@ -1,6 +1,6 @@
 //! Addresses at which nobody answers, each in its own way.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -98,18 +98,6 @@ fn is_writable(socket: &Socket) -> bool {
 /// kernel refuses for TCP with ENETUNREACH on each Linux machine.
 pub fn unreachable() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(127, 255, 255, 255), 9))
-}
-
-/// A listener on 127.0.0.1 only, when this machine resolves `localhost` to ::1 first and to
-/// 127.0.0.1 second: a host whose first address is dead and whose second is alive.
-pub fn localhost_second_alive() -> Option<TcpListener> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
-    let port = listener.local_addr().ok()?.port();
-    let all: Vec<SocketAddr> = ("localhost", port).to_socket_addrs().ok()?.collect();
-    let dead_first = all.first().is_some_and(SocketAddr::is_ipv6)
-        && all.iter().any(SocketAddr::is_ipv4)
-        && TcpStream::connect(all[0]).is_err();
-    dead_first.then_some(listener)
 }
 
 /// What a row of [`addresses`] holds on to while it is used.
