@@ -17,7 +17,7 @@ use testkit::sample;
 use testkit::truth::{self, Truth};
 
 /// How often a measurement that the machine disturbed is made.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 5;
 /// A wait for the processor that explains a wrong figure: a third of the share that the tolerances
 /// leave to the machine (3 ms), and far above what a wake-up takes on an idle one.
 const DISTURBED: Duration = Duration::from_millis(1);
