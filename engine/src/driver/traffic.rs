@@ -229,6 +229,8 @@ impl Driver {
         }
         let send_failed = self.connections.get(slot).send_failed;
         let kind = match end {
+            // The reset was told to the send, the receive saw the end that is left of it.
+            End::Closed if send_failed => FailureKind::ResetSend,
             End::Closed => FailureKind::ClosedNoResponse,
             End::Broken(_) if started => FailureKind::ResetReceive,
             End::Broken(_) if send_failed => FailureKind::ResetSend,
