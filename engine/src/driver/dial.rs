@@ -29,6 +29,13 @@ struct Waiting {
     exchange: Exchange,
 }
 
+impl Lookups {
+    /// Whether nobody waits for an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.borrow().is_empty()
+    }
+}
+
 impl Driver {
     /// Sends a request of a user on one of its idle connections, or on a new one.
     #[inline]

@@ -46,6 +46,8 @@ const TIMER_SLACK_NS: u64 = 1_000;
 /// How long before a deadline the core stops sleeping: waking takes the kernel tens of
 /// microseconds, and all of them would be lateness of what is due.
 const SPIN: Duration = Duration::from_micros(80);
+/// The longest wait of one turn while the executor has work of its own: a name being resolved.
+const WAIT_FOR_LOOKUP: Duration = Duration::from_millis(1);
 /// Distinct texts of script errors that one core tells; the rest is only counted.
 const ERROR_TEXTS_MAX: usize = 64;
 
@@ -219,9 +221,14 @@ impl Driver {
             .next()
             .min(self.schedule.next_due())
             .min(self.window_end);
+        let longest = if self.lookups.is_idle() {
+            WAIT_MAX
+        } else {
+            WAIT_FOR_LOOKUP
+        };
         Duration::from_nanos(next.since(self.now))
             .min(limit)
-            .min(WAIT_MAX)
+            .min(longest)
     }
 
     fn serve_completions(&mut self) {
