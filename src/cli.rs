@@ -44,6 +44,7 @@ limit; the second stops at once. Both end with the full report. A third leaves w
 
 Exit codes:
   0    done
+  1    a threshold of the profile was missed
   2    bad usage, profile or script, found before any traffic
   3    the run could not be carried out, or its result could not be written
   4    with --strict: the verdict is not clean, the generator was the limit
@@ -106,6 +107,9 @@ pub struct RunArguments {
     /// Write one CSV row per second; - is stdout, the report then goes to stderr
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// Write thresholds and checks as JUnit XML, for CI; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Exit with 4 when the verdict about the generator is not clean
     #[arg(long)]
     pub strict: bool,

@@ -19,5 +19,6 @@ mod units;
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
 pub use origin::{Origin, Scheme};
-pub use plan::{Arrivals, Cores, Load, Model, Plan, StatsSink, Target, Weighted};
+pub use plan::{Arrivals, Cores, Load, Metric, Model, Op, Plan, Stat, StatsSink, Target};
+pub use plan::{Threshold, Weighted};
 pub use profile::{load, parse};

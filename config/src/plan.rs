@@ -29,8 +29,10 @@ pub struct Plan {
     pub drain: Duration,
     /// Where the statistics go besides the report.
     pub stats: StatsSink,
-    /// The loads, in the order of the file, all starting together; at least one.
+    /// The loads, in the order of the file; at least one.
     pub loads: Vec<Load>,
+    /// What must hold for the run to pass, in the order of the file.
+    pub thresholds: Vec<Threshold>,
 }
 
 impl Plan {
@@ -38,7 +40,7 @@ impl Plan {
     pub fn duration(&self) -> Duration {
         self.loads
             .iter()
-            .map(|load| load.model.curve().duration())
+            .map(|load| load.start + load.model.curve().duration())
             .max()
             .unwrap_or_default()
     }
@@ -122,6 +124,8 @@ pub struct Load {
     pub scenarios: Vec<Weighted>,
     /// How users come to be.
     pub model: Model,
+    /// When its curve begins, from the start of the run; at most 30 days.
+    pub start: Duration,
 }
 
 /// A scenario and how often it is chosen.
@@ -144,6 +148,9 @@ pub enum Model {
         rate: Curve,
         /// Most users at once, 1 to 10 million; arrivals beyond are dropped and counted.
         users_max: Option<u32>,
+        /// How often the user of an arrival runs a scenario, one pass after the other, 1 to a
+        /// million.
+        iterations: u32,
     },
     /// A number of users run their scenario again and again.
     Closed {
@@ -171,4 +178,85 @@ pub enum Arrivals {
     Even,
     /// Independent of each other, as visitors are.
     Poisson,
+    /// Evenly spaced slots, each arrival at any place of its slot: arrival k is due at
+    /// `rate.inverse(k + u)`, u uniform from 0 to 1.
+    Jittered,
+}
+
+/// What must hold for the run to pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Threshold {
+    /// What is looked at.
+    pub metric: Metric,
+    /// Of which request, transaction or check; none: of all.
+    pub name: Option<String>,
+    /// Which figure of it.
+    pub stat: Stat,
+    /// How the figure must stand to the limit.
+    pub op: Op,
+    /// Times in microseconds, shares from 0 to 1, rates per second, otherwise plain.
+    pub limit: f64,
+    /// Every span of this length is judged, in whole seconds; none: the whole run.
+    pub over: Option<Duration>,
+    /// Whether the run ends when it is missed.
+    pub abort: bool,
+    /// It is not judged before this time has passed.
+    pub delay: Duration,
+    /// The threshold in words, for reports.
+    pub text: String,
+}
+
+/// What a threshold looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Done minus intended.
+    Latency,
+    /// Done minus sent.
+    ServiceTime,
+    /// Sent minus intended.
+    Lag,
+    /// Sent to first byte of the reply.
+    FirstByte,
+    /// Making connections.
+    Connect,
+    /// Failed requests.
+    Failures,
+    /// Checks of the script.
+    Checks,
+    /// Requests that ended, per second.
+    Rate,
+    /// Arrivals that were started, of those planned.
+    Arrivals,
+}
+
+/// A figure of a metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stat {
+    /// The value below which this share lies, above 0, below 1.
+    Percentile(f64),
+    /// The mean.
+    Mean,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// How many.
+    Count,
+    /// How many per second.
+    Rate,
+    /// The share from 0 to 1.
+    Share,
+}
+
+/// How a figure must stand to its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
 }

@@ -6,6 +6,8 @@ mod fields;
 mod loads;
 mod phases;
 mod run;
+mod shapes;
+mod thresholds;
 
 use std::fs::File;
 use std::io::Read;
@@ -19,7 +21,7 @@ use fields::Table;
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
 /// The tables a profile consists of.
-const TABLES: [&str; 2] = ["run", "load"];
+const TABLES: [&str; 3] = ["run", "load", "threshold"];
 
 /// Reads the profile at `path` and looks whether its script is a file.
 ///
@@ -92,8 +94,11 @@ fn read(
     root.refuse_unknown(report, &TABLES);
     let run = run::read(&root, path, script_check, report);
     let loads = loads::read(&root, report);
-    match (document.errors(path), run, loads) {
-        (None, Some(run), Some(loads)) => Ok(run.into_plan(path, text, loads)),
+    let thresholds = thresholds::read(&root, report);
+    match (document.errors(path), run, loads.zip(thresholds)) {
+        (None, Some(run), Some((loads, thresholds))) => {
+            Ok(run.into_plan(path, text, loads, thresholds))
+        }
         (Some(errors), ..) => Err(errors),
         // Each reader reports why it yields nothing; should one forget, the profile is refused.
         (None, ..) => Err(Errors::of_file(

@@ -89,9 +89,15 @@ fn one_user(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Failur
         arrivals: Arrivals::Even,
         rate,
         users_max: Some(1),
+        iterations: 1,
     };
     let mut plan = plan.clone();
-    plan.loads = vec![Load { scenarios, model }];
+    let start = Duration::ZERO;
+    plan.loads = vec![Load {
+        scenarios,
+        model,
+        start,
+    }];
     plan.drain = PATIENCE;
     Ok(plan)
 }

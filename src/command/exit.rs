@@ -3,11 +3,13 @@
 use std::fmt;
 use std::process::ExitCode;
 
-/// How the process ends; the numbers are part of the interface. 1 is kept for missed thresholds.
+/// How the process ends; the numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// All was done.
     Done = 0,
+    /// A threshold was missed; the report is written.
+    ThresholdMissed = 1,
     /// Bad usage, profile or script, found before any traffic.
     Usage = 2,
     /// It could not be carried out.

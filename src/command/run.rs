@@ -5,6 +5,7 @@ mod desk;
 mod files;
 mod identity;
 mod quiet;
+mod rules;
 
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
@@ -12,7 +13,7 @@ use super::prepare::{self, Cpus, Loaded};
 use crate::cli::RunArguments;
 use crate::render::facts::{Ended, RunFacts};
 use crate::render::outline::Outline;
-use crate::render::{csv, json, text};
+use crate::render::{csv, json, junit, text};
 use crate::reporter::{LinePrinter, LiveView, Observer, Terminal};
 use carry::Ran;
 use config::Plan;
@@ -77,6 +78,7 @@ fn observer(arguments: &RunArguments, stream: Stream, outline: &Outline) -> Box<
 struct Outputs {
     json: Option<OutputFile>,
     csv: Option<OutputFile>,
+    junit: Option<OutputFile>,
     /// View and summary: stdout, unless a result is written there.
     report: Stream,
 }
@@ -90,18 +92,28 @@ impl Outputs {
                 .transpose()
         };
         let (json, csv) = (open(&arguments.json)?, open(&arguments.csv)?);
-        let on_stdout = [&json, &csv].map(|file| matches!(file, Some(OutputFile::Stdout)));
-        if on_stdout == [true, true] {
+        let junit = open(&arguments.junit)?;
+        let is_stdout = |file: &&Option<OutputFile>| matches!(file, Some(OutputFile::Stdout));
+        let on_stdout = [&json, &csv, &junit]
+            .iter()
+            .filter(|f| is_stdout(f))
+            .count();
+        if on_stdout > 1 {
             return Err(Failure::usage(anyhow::anyhow!(
-                "--json and --csv: only one can be -"
+                "--json, --csv and --junit: only one can be -"
             )));
         }
-        let report = if on_stdout.contains(&true) {
+        let report = if on_stdout > 0 {
             Stream::Err
         } else {
             Stream::Out
         };
-        Ok(Outputs { json, csv, report })
+        Ok(Outputs {
+            json,
+            csv,
+            junit,
+            report,
+        })
     }
 
     fn write(&self, run: &RunFacts, ran: &Ran) -> Result<(), Failure> {
@@ -110,6 +122,9 @@ impl Outputs {
         }
         if let Some(file) = &self.csv {
             file.write(&csv::render(&ran.summary))?;
+        }
+        if let Some(file) = &self.junit {
+            file.write(&junit::render(run, &ran.summary))?;
         }
         Ok(())
     }
@@ -139,6 +154,7 @@ fn ended(ran: &Ran) -> Ended {
         (Some(_), ..) => Ended::Failed,
         (None, _, true) => Ended::Stopped,
         (None, Some(_), false) => Ended::Interrupted,
+        (None, None, false) if ran.notices.aborted() => Ended::Aborted,
         (None, None, false) => Ended::Completed,
     }
 }
@@ -149,9 +165,11 @@ fn verdict(ran: Ran, strict: bool) -> Exit {
         console::complain(&Failure::failed(error));
         return Exit::Failed;
     }
+    let missed = ran.summary.thresholds.iter().any(|one| !one.met);
     let dirty = ran.summary.verdict.state != State::Clean;
     match ran.notices.interrupted() {
         Some(exit) => exit,
+        None if missed => Exit::ThresholdMissed,
         None if strict && dirty => Exit::GeneratorLimited,
         None => Exit::Done,
     }

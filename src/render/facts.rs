@@ -41,6 +41,8 @@ pub struct RunFacts {
 pub enum Ended {
     /// All phases done, and drained or out of drain time.
     Completed,
+    /// Ended early by a missed threshold; what was under way was drained.
+    Aborted,
     /// Asked to end early; what was under way was drained.
     Interrupted,
     /// Stopped at once.
@@ -54,6 +56,7 @@ impl Ended {
     pub fn remark(self) -> Option<&'static str> {
         match self {
             Ended::Completed => None,
+            Ended::Aborted => Some("ended by a missed threshold: no new arrivals, then drained"),
             Ended::Interrupted => Some("interrupted: no new arrivals, then drained"),
             Ended::Stopped => Some("stopped at once: a partial run"),
             Ended::Failed => Some("ended by an error: a partial run"),

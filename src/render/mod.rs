@@ -8,11 +8,13 @@ pub mod facts;
 pub mod flow;
 pub mod format;
 pub mod json;
+pub mod junit;
 pub mod line;
 pub mod live;
 pub mod outline;
 pub mod table;
 pub mod text;
+pub mod thresholds;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,9 @@ use crate::render::format;
 use config::{Arrivals, Load, Model, Plan, Segment};
 use std::time::Duration;
 
+/// Phases that a report lists one by one.
+const PHASES_TOLD: usize = 12;
+
 /// What a plan asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outline {
@@ -73,30 +76,59 @@ pub fn model_label(model: stats::Model) -> &'static str {
 
 impl LoadOutline {
     fn of(load: &Load) -> Self {
-        let (kind, unit) = match &load.model {
+        let (mut kind, unit) = match &load.model {
             Model::Open {
                 arrivals,
                 users_max,
+                iterations,
                 ..
             } => {
                 let spread = match arrivals {
                     Arrivals::Even => "even",
                     Arrivals::Poisson => "poisson",
+                    Arrivals::Jittered => "jittered",
                 };
-                let cap = users_max.map(|n| format!(", at most {} users", format::count(n.into())));
-                (format!("open, {spread}{}", cap.unwrap_or_default()), "/s")
+                let mut kind = format!("open, {spread}");
+                if let Some(n) = users_max {
+                    kind += &format!(", at most {} users", format::count((*n).into()));
+                }
+                if *iterations > 1 {
+                    kind += &format!(", {} passes each", format::count((*iterations).into()));
+                }
+                (kind, "/s")
             }
             Model::Closed { pacing, .. } => {
                 let pacing = pacing.map(|p| format!(", one iteration per {}", format::length(p)));
                 (format!("closed{}", pacing.unwrap_or_default()), " users")
             }
         };
+        if !load.start.is_zero() {
+            kind += &format!(", from {}", format::length(load.start));
+        }
         let phases = load.model.curve().phases().iter();
         LoadOutline {
             kind,
             scenarios: scenarios(load),
-            phases: phases.map(|phase| PhaseOutline::of(phase, unit)).collect(),
+            phases: phases
+                .map(|phase| PhaseOutline::of(phase, load.start, unit))
+                .collect(),
         }
+    }
+
+    /// The phases for a report; of many, as shapes have, the first and their number.
+    pub fn phases_told(&self) -> Vec<String> {
+        let told = |phases: &[PhaseOutline]| -> Vec<String> {
+            phases.iter().map(|phase| phase.text.clone()).collect()
+        };
+        if self.phases.len() <= PHASES_TOLD {
+            return told(&self.phases);
+        }
+        let mut texts = told(&self.phases[..PHASES_TOLD - 1]);
+        texts.push(format!(
+            "and {} more pieces",
+            self.phases.len() + 1 - PHASES_TOLD
+        ));
+        texts
     }
 
     /// The phase at `elapsed` with its number, `2/3: 100/s for 10s`; none when all are over.
@@ -112,7 +144,7 @@ impl LoadOutline {
 }
 
 impl PhaseOutline {
-    fn of(phase: &Segment, unit: &str) -> Self {
+    fn of(phase: &Segment, offset: Duration, unit: &str) -> Self {
         let from = format::number(phase.from);
         let level = if phase.from == phase.to {
             format!("{from}{unit}")
@@ -122,7 +154,7 @@ impl PhaseOutline {
         };
         let text = format!("{level} for {}", format::length(phase.length));
         PhaseOutline {
-            end: phase.start + phase.length,
+            end: offset + phase.start + phase.length,
             text,
         }
     }

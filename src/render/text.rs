@@ -9,6 +9,7 @@ use crate::render::format::{
 };
 use crate::render::outline::{Outline, model_label};
 use crate::render::table::Table;
+use crate::render::thresholds;
 use stats::summary::{NameSummary, Percentiles};
 use stats::{NameKind, Summary};
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub fn render(
     report.names(NameKind::Transaction, "transaction");
     report.replies();
     report.checks();
+    report.thresholds();
     report.cores();
     report.verdict();
     let mut text = report.lines.join("\n");
@@ -99,11 +101,7 @@ impl Report<'_> {
                 Piece::new(load.kind.as_str()),
                 Piece::new(load.scenarios.as_str()),
             ];
-            pieces.extend(
-                load.phases
-                    .iter()
-                    .map(|phase| Piece::new(phase.text.as_str())),
-            );
+            pieces.extend(load.phases_told().into_iter().map(Piece::new));
             self.flow("load", &pieces);
         }
     }
@@ -293,6 +291,24 @@ impl Report<'_> {
         }
         self.gap();
         self.table(&table);
+    }
+
+    fn thresholds(&mut self) {
+        let outcomes = &self.summary.thresholds;
+        if outcomes.is_empty() {
+            return;
+        }
+        self.gap();
+        for (place, outcome) in outcomes.iter().enumerate() {
+            let label = if place == 0 { "thresholds" } else { "" };
+            let (word, paint) = match outcome.met {
+                true => ("met   ", Paint::Good),
+                false => ("MISSED", Paint::Bad),
+            };
+            let found = thresholds::finding(outcome);
+            let text = format!("{word}  {}: {found}", outcome.text);
+            self.flow(label, &[Piece::new(escape(&text)).paint(paint)]);
+        }
     }
 
     fn cores(&mut self) {

@@ -13,8 +13,9 @@ pub use terminal::{LinePrinter, LiveView, Terminal};
 
 use crate::render::live::Stage;
 use stats::second::Counts;
-use stats::{Aggregator, Model, Second, Summary, Window, WindowSource};
+use stats::{Aggregator, Second, Summary, Window, WindowSource};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -57,28 +58,34 @@ enum Command {
     Begin(Instant),
     Stage(Stage),
     Message(String),
-    Finish(Vec<Window>),
+    Finish(Vec<Window>, Option<Duration>),
 }
 
 /// A running reporter thread.
 pub struct Reporter {
     commands: SyncSender<Command>,
     thread: JoinHandle<Summary>,
+    aborts: Aborts,
 }
 
+/// Missed thresholds that want the run to end, until somebody takes them.
+type Aborts = Arc<Mutex<Vec<String>>>;
+
 impl Reporter {
-    /// Starts the thread; `sources` are the other ends of all recorders of the run.
+    /// Starts the thread; `sources` are the other ends of all recorders of the run, which the
+    /// aggregator is made for.
     ///
     /// # Errors
     /// When no thread can be made.
     pub fn start(
         sources: Vec<WindowSource>,
-        model: Model,
+        aggregator: Aggregator,
         observer: Box<dyn Observer>,
     ) -> std::io::Result<Self> {
         let (commands, inbox) = sync_channel(MESSAGES_MAX);
-        let aggregator = Aggregator::new(sources.len(), model);
+        let aborts = Aborts::default();
         let work = Work {
+            aborts: Arc::clone(&aborts),
             sources,
             aggregator,
             observer: Some(observer),
@@ -88,7 +95,11 @@ impl Reporter {
         let thread = std::thread::Builder::new()
             .name("reporter".into())
             .spawn(move || work.run(&inbox))?;
-        Ok(Reporter { commands, thread })
+        Ok(Reporter {
+            commands,
+            thread,
+            aborts,
+        })
     }
 
     /// The load began at `t0`: second 0 of all windows.
@@ -108,12 +119,23 @@ impl Reporter {
         self.commands.try_send(Command::Message(text)).is_ok()
     }
 
-    /// Adds the cores' last windows and ends the thread.
+    /// The texts of thresholds that were missed and want the run to end; each is told once.
+    pub fn take_aborts(&self) -> Vec<String> {
+        // a list of texts is whole whenever its lock was given up
+        std::mem::take(&mut *self.aborts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds the cores' last windows and ends the thread. `took` is the length of the run, when
+    /// there was one.
     ///
     /// # Errors
     /// When the thread panicked.
-    pub fn finish(self, last: Vec<Window>) -> Result<Summary, ReporterGone> {
-        let _ = self.commands.send(Command::Finish(last));
+    pub fn finish(
+        self,
+        last: Vec<Window>,
+        took: Option<Duration>,
+    ) -> Result<Summary, ReporterGone> {
+        let _ = self.commands.send(Command::Finish(last, took));
         drop(self.commands);
         self.thread.join().map_err(|_| ReporterGone)
     }
@@ -139,6 +161,7 @@ struct Work {
     observer: Option<Box<dyn Observer>>,
     stage: Stage,
     began: Option<Instant>,
+    aborts: Aborts,
 }
 
 impl Work {
@@ -152,12 +175,12 @@ impl Work {
                 }
                 Ok(Command::Stage(stage)) => self.stage = stage,
                 Ok(Command::Message(text)) => self.tell(|observer| observer.message(&text)),
-                Ok(Command::Finish(last)) => return self.finish(&last),
+                Ok(Command::Finish(last, took)) => return self.finish(&last, took),
                 Err(RecvTimeoutError::Timeout) => {
                     due = Instant::now() + POLL;
                     self.poll();
                 }
-                Err(RecvTimeoutError::Disconnected) => return self.finish(&[]),
+                Err(RecvTimeoutError::Disconnected) => return self.finish(&[], None),
             }
         }
     }
@@ -168,6 +191,10 @@ impl Work {
         let late = elapsed.as_secs().saturating_sub(LATE_S);
         while let Some(second) = self.aggregator.take_late(late) {
             self.show(&second);
+        }
+        while let Some(text) = self.aggregator.take_abort() {
+            let mut aborts = self.aborts.lock().unwrap_or_else(PoisonError::into_inner);
+            aborts.push(text);
         }
         let stage = self.stage;
         self.tell(|observer| observer.tick(stage, elapsed));
@@ -182,7 +209,7 @@ impl Work {
         }
     }
 
-    fn finish(mut self, last: &[Window]) -> Summary {
+    fn finish(mut self, last: &[Window], took: Option<Duration>) -> Summary {
         self.drain();
         for window in last {
             self.aggregator.add(window);
@@ -191,6 +218,9 @@ impl Work {
             self.show(&second);
         }
         self.tell(|observer| observer.end());
+        if let Some(took) = took {
+            self.aggregator.set_length(took.as_secs_f64());
+        }
         self.aggregator.summary()
     }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::render::flow::Style;
 use crate::render::live::Size;
 use crate::render::outline::Outline;
+use stats::Model;
 use stats::{Sample, link};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -65,11 +66,16 @@ fn core(number: u32, seconds: u64, ok: u64) -> (JoinHandle<Window>, WindowSource
 fn every_window_of_every_core_is_in_the_result() {
     let kept = Kept::default();
     let (cores, sources): (Vec<_>, Vec<_>) = (0..3).map(|n| core(n, 5, 10)).unzip();
-    let reporter = Reporter::start(sources, Model::Closed, Box::new(kept.clone())).unwrap();
+    let reporter = Reporter::start(
+        sources,
+        Aggregator::new(3, Model::Closed),
+        Box::new(kept.clone()),
+    )
+    .unwrap();
     reporter.begin(Instant::now());
     assert!(reporter.message("hello".into()));
     let last = cores.into_iter().map(|core| core.join().unwrap()).collect();
-    let summary = reporter.finish(last).unwrap();
+    let summary = reporter.finish(last, None).unwrap();
     assert_eq!(summary.totals.counts.ok, 150);
     summary.conservation().unwrap();
     let mut told = kept.all();
@@ -86,8 +92,13 @@ fn every_window_of_every_core_is_in_the_result() {
 
 #[test]
 fn a_reporter_without_cores_ends_too() {
-    let reporter = Reporter::start(vec![], Model::Open, Box::new(Kept::default())).unwrap();
-    let summary = reporter.finish(vec![]).unwrap();
+    let reporter = Reporter::start(
+        vec![],
+        Aggregator::new(0, Model::Open),
+        Box::new(Kept::default()),
+    )
+    .unwrap();
+    let summary = reporter.finish(vec![], None).unwrap();
     assert_eq!(summary.series.len(), 0);
 }
 
@@ -112,11 +123,12 @@ fn an_output_that_is_gone_does_not_end_the_run() {
     ];
     for observer in observers {
         let (thread, source) = core(0, 3, 7);
-        let reporter = Reporter::start(vec![source], Model::Closed, observer).unwrap();
+        let reporter =
+            Reporter::start(vec![source], Aggregator::new(1, Model::Closed), observer).unwrap();
         reporter.begin(Instant::now());
         reporter.message("hello".into());
         reporter.stage(Stage::Draining);
-        let summary = reporter.finish(vec![thread.join().unwrap()]).unwrap();
+        let summary = reporter.finish(vec![thread.join().unwrap()], None).unwrap();
         assert_eq!(summary.totals.counts.ok, 21);
     }
 }

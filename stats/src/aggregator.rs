@@ -9,6 +9,7 @@ use crate::second::{Counts, Second, share};
 use crate::summary::{
     Check, Counted, Generator, GeneratorCore, NameSummary, Percentiles, Phases, Summary, Totals,
 };
+use crate::threshold::{Judges, Rule};
 use crate::verdict::{Evidence, RunFigures};
 use crate::window::{Body, CheckCounts, NameCounts, Window, add_counts};
 
@@ -28,6 +29,9 @@ pub struct Aggregator {
     pending: Pending,
     series: Vec<Second>,
     evidence: Evidence,
+    judges: Judges,
+    /// How long the run was, as far as it is known.
+    length_s: f64,
     names_folded: bool,
 }
 
@@ -59,8 +63,28 @@ impl Aggregator {
             pending: Pending::new(cores),
             series: Vec::new(),
             evidence: Evidence::new(model),
+            judges: Judges::default(),
+            length_s: 0.0,
             names_folded: false,
         }
+    }
+
+    /// The same with thresholds. The plan asks for load until `planned_s`: what happens after it
+    /// is no matter of rates and arrivals.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Vec<Rule>, planned_s: u64) -> Self {
+        self.judges = Judges::new(rules, planned_s);
+        self
+    }
+
+    /// The text of a threshold that was missed and wants the run to end; each is told once.
+    pub fn take_abort(&mut self) -> Option<String> {
+        self.judges.take_abort()
+    }
+
+    /// How long the run was in all, for rates over the whole of it.
+    pub fn set_length(&mut self, length_s: f64) {
+        self.length_s = length_s;
     }
 
     /// Adds one window. Those of one core must come in the order the core filled them.
@@ -69,6 +93,7 @@ impl Aggregator {
         self.learn_names(body);
         self.add_names(body);
         self.add_core(body);
+        self.judges.add(body);
         let mut core_window = CoreWindow::of(body);
         self.counts.add(&core_window.counts);
         core_window.limited = self.evidence.judge(&core_window);
@@ -149,7 +174,12 @@ impl Aggregator {
     }
 
     fn keep(&mut self, second: Option<Second>) -> Option<Second> {
-        self.series.extend(second.clone());
+        if let Some(second) = &second {
+            let end = second.time_s + second.seconds;
+            self.length_s = self.length_s.max(end as f64);
+            self.judges.close(end);
+            self.series.push(second.clone());
+        }
         second
     }
 
@@ -177,7 +207,7 @@ impl Aggregator {
             events: Counted::of(Tally::ALL, Tally::as_str, &self.tallies),
             histogram: encoding::encode_phase(&merged, Phase::Latency),
             checks: self.check_summaries(),
-            thresholds: [],
+            thresholds: self.judges.outcomes(self.length_s),
             names: self.name_summaries(),
             names_folded: self.names_folded,
             generator: self.generator(),

@@ -13,6 +13,7 @@ mod pending;
 mod recorder;
 pub mod second;
 pub mod summary;
+pub mod threshold;
 pub mod verdict;
 mod window;
 

@@ -4,6 +4,7 @@ use crate::encoding;
 use crate::histogram::Histogram;
 use crate::kinds::{FailureKind, Model, NameKind, Phase};
 use crate::second::{Counts, Second};
+use crate::threshold::Outcome;
 use crate::verdict::Verdict;
 use crate::window::NameCounts;
 use serde::ser::SerializeMap;
@@ -33,8 +34,8 @@ pub struct Summary {
     pub histogram: String,
     /// Checks by name.
     pub checks: Vec<Check>,
-    /// Always empty: profiles have no thresholds yet.
-    pub thresholds: [(); 0],
+    /// What had to hold, in the order of the profile.
+    pub thresholds: Vec<Outcome>,
     /// Requests, then transactions, each in the order of their names.
     pub names: Vec<NameSummary>,
     /// Whether there were more names than are kept apart, so that some are under `(other)`.

@@ -128,7 +128,7 @@ impl<'d, 't> Table<'d, 't> {
 
 /// The key of `allowed` that `key` may have been meant to be: the one fewest slips of the pen
 /// away, at most a third of its letters.
-fn nearest<'k>(key: &str, allowed: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(key: &str, allowed: &[&'k str]) -> Option<&'k str> {
     let key = key.to_lowercase();
     allowed
         .iter()

@@ -9,14 +9,18 @@ use super::phases;
 use crate::document::{Report, Value};
 use crate::plan::{Arrivals, Load, Model, Weighted};
 
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 8] = [
     "model",
     "scenarios",
+    "start",
     "arrivals",
     "users_max",
+    "iterations",
     "pacing",
     "phases",
 ];
+/// Most passes of one arrival's user.
+const ITERATIONS_MAX: u64 = 1_000_000;
 const LOADS_MAX: usize = 100;
 const SCENARIOS_MAX: usize = 1000;
 /// Most users of a load, at once.
@@ -100,7 +104,8 @@ fn read_load(table: &Table<'_, '_>, report: &mut Report) -> Option<Load> {
     let kind = table
         .require("model", "\"open\" or \"closed\"", report)
         .and_then(|value| read_kind(value, report));
-    refuse_misplaced(table, kind, Kind::Open, &["arrivals", "users_max"], report);
+    let open_only = ["arrivals", "users_max", "iterations"];
+    refuse_misplaced(table, kind, Kind::Open, &open_only, report);
     refuse_misplaced(table, kind, Kind::Closed, &["pacing"], report);
     let scenarios = table
         .require(
@@ -127,15 +132,28 @@ fn read_load(table: &Table<'_, '_>, report: &mut Report) -> Option<Load> {
         }
         None => Some(None),
     };
+    let iterations = match table.get("iterations") {
+        Some(value) => fields::whole(value, "load.iterations", 1..=ITERATIONS_MAX, report),
+        None => Some(1),
+    };
+    let start = match table.get("start") {
+        Some(value) => {
+            let allowed = Duration::ZERO..=phases::LENGTH_MAX;
+            fields::duration(value, "load.start", allowed, "at most \"30d\"", report)
+        }
+        None => Some(Duration::ZERO),
+    };
     let curve = table
         .require("phases", "an array of phases", report)
         .and_then(|value| phases::read(value, kind, report));
     let (arrivals, users_max, pacing, curve) = (arrivals?, users_max?, pacing?, curve?);
+    let (iterations, start) = (iterations? as u32, start?);
     let model = match kind? {
         Kind::Open => Model::Open {
             arrivals,
             rate: curve,
             users_max,
+            iterations,
         },
         Kind::Closed => Model::Closed {
             users: curve,
@@ -145,6 +163,7 @@ fn read_load(table: &Table<'_, '_>, report: &mut Report) -> Option<Load> {
     Some(Load {
         scenarios: scenarios?,
         model,
+        start,
     })
 }
 
@@ -184,7 +203,11 @@ fn read_arrivals(value: &Value<'_>, report: &mut Report) -> Option<Arrivals> {
     match value.get_ref() {
         DeValue::String(text) if text == "poisson" => Some(Arrivals::Poisson),
         DeValue::String(text) if text == "even" => Some(Arrivals::Even),
-        _ => wrong(report, value, "load.arrivals", "\"poisson\" or \"even\""),
+        DeValue::String(text) if text == "jittered" => Some(Arrivals::Jittered),
+        _ => {
+            let allowed = "\"poisson\", \"even\" or \"jittered\"";
+            wrong(report, value, "load.arrivals", allowed)
+        }
     }
 }
 

@@ -6,13 +6,21 @@ use toml::de::{DeArray, DeValue};
 
 use super::fields::{self, Table, wrong};
 use super::loads::{Kind, USERS_MAX, refuse_misplaced};
+use super::shapes;
 use crate::curve::Curve;
 use crate::document::{Report, Value};
 
-const KEYS: [&str; 3] = ["rate", "users", "for"];
+/// A part of a curve: its length, the value at its start, the value at its end.
+pub(super) type Piece = (Duration, f64, f64);
+
+/// All keys that phases have, for messages; each shape has its own.
+const KEYS: [&str; 8] = [
+    "rate", "users", "for", "pause", "steps", "each", "spike", "sine",
+];
+const PIECES_MAX: usize = 100_000;
 const PHASES_MAX: usize = 1000;
 /// Longest load, all its phases together.
-const LENGTH_MAX: Duration = Duration::from_secs(30 * 86_400);
+pub(super) const LENGTH_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Reads the phases of a load; `None` when something was reported.
 pub(super) fn read(value: &Value<'_>, kind: Option<Kind>, report: &mut Report) -> Option<Curve> {
@@ -30,14 +38,20 @@ pub(super) fn read(value: &Value<'_>, kind: Option<Kind>, report: &mut Report) -
         );
         return None;
     }
-    let phases: Vec<Option<(Duration, f64, f64)>> = items
+    let phases: Vec<Option<Vec<Piece>>> = items
         .iter()
         .map(|item| {
             let allowed = "a phase such as { rate = \"100/s\", for = \"10s\" }";
             read_phase(&Table::of(item, PATH, allowed, report)?, kind, report)
         })
         .collect();
-    let phases: Vec<_> = phases.into_iter().collect::<Option<_>>()?;
+    let phases: Vec<Vec<Piece>> = phases.into_iter().collect::<Option<_>>()?;
+    let phases: Vec<Piece> = phases.into_iter().flatten().collect();
+    if phases.len() > PIECES_MAX {
+        let message = format!("found phases of more than {PIECES_MAX} pieces (`{PATH}`)");
+        report.found(value.span(), message);
+        return None;
+    }
     let length: Duration = phases.iter().map(|phase| phase.0).sum();
     if length > LENGTH_MAX {
         let days = length.as_secs_f64() / 86_400.0;
@@ -61,7 +75,13 @@ fn read_phase(
     table: &Table<'_, '_>,
     kind: Option<Kind>,
     report: &mut Report,
-) -> Option<(Duration, f64, f64)> {
+) -> Option<Vec<Piece>> {
+    let shape = shapes::SHAPES
+        .into_iter()
+        .find(|key| table.get(key).is_some());
+    if let Some(shape) = shape {
+        return shapes::read(table, shape, kind, report);
+    }
     table.refuse_unknown(report, &KEYS);
     let kind = kind.or_else(|| {
         // The model is missing or wrong and reported; the phase is judged by what it has.
@@ -101,7 +121,7 @@ fn read_phase(
             )
         });
     let (from, to) = height?;
-    Some((length?, from, to))
+    Some(vec![(length?, from, to)])
 }
 
 /// A rate, or a pair of them: the start and the end of a ramp.

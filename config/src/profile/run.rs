@@ -9,7 +9,7 @@ use super::ScriptCheck;
 use super::fields::{self, Table, wrong};
 use crate::document::{Report, Value};
 use crate::origin::Origin;
-use crate::plan::{Cores, Load, Plan, StatsSink, Target};
+use crate::plan::{Cores, Load, Plan, StatsSink, Target, Threshold};
 
 const KEYS: [&str; 8] = [
     "name", "script", "target", "seed", "cores", "timeout", "drain", "stats",
@@ -37,7 +37,13 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn into_plan(self, path: &Path, text: &str, loads: Vec<Load>) -> Plan {
+    pub(super) fn into_plan(
+        self,
+        path: &Path,
+        text: &str,
+        loads: Vec<Load>,
+        thresholds: Vec<Threshold>,
+    ) -> Plan {
         Plan {
             name: self.name,
             profile_path: path.to_owned(),
@@ -50,6 +56,7 @@ impl Run {
             drain: self.drain,
             stats: self.stats,
             loads,
+            thresholds,
         }
     }
 }

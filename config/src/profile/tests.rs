@@ -5,6 +5,8 @@ use super::*;
 mod accepted;
 mod broken;
 mod limits;
+mod shapes;
+mod thresholds;
 
 const RUN: &str = "[run]\nscript = \"s.lua\"\ntarget = \"builtin\"\n";
 const LOAD: &str = "[[load]]\nmodel = \"open\"\nscenarios = \"a\"\n\

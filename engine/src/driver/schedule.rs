@@ -11,10 +11,12 @@ use std::time::Duration;
 pub(super) struct Start {
     pub(super) load: usize,
     pub(super) number: u64,
-    /// When it is due, from the start of the load.
+    /// When it is due, from the start of the run.
     pub(super) due: Duration,
-    /// Closed loads: until when it begins iterations. Open ones: none, it runs once.
+    /// Closed loads: until when it begins iterations.
     pub(super) until: Option<Duration>,
+    /// How many passes it may make.
+    pub(super) passes: u32,
 }
 
 /// The loads of the plan, each with what is still to come of it on this core.
@@ -27,6 +29,10 @@ pub(super) struct Schedule {
 /// One load block.
 pub(super) struct Load {
     source: Source,
+    /// When its curve begins, from the start of the run.
+    offset: Duration,
+    /// Passes of each user.
+    passes: u32,
     weights: Vec<f64>,
     /// Places in the script's list of scenarios.
     scenarios: Vec<u32>,
@@ -87,7 +93,7 @@ impl Schedule {
         if start == Moment::NEVER {
             return Moment::NEVER;
         }
-        let due = self.loads.iter_mut().filter_map(|load| load.source.peek());
+        let due = self.loads.iter_mut().filter_map(Load::peek);
         due.min().map_or(Moment::NEVER, |due| start.after(due))
     }
 
@@ -95,12 +101,8 @@ impl Schedule {
     pub(super) fn pop_due(&mut self, now: Moment) -> Option<Start> {
         let start = self.start;
         for (place, load) in self.loads.iter_mut().enumerate() {
-            if load
-                .source
-                .peek()
-                .is_some_and(|due| start.after(due) <= now)
-            {
-                return load.source.pop(place);
+            if load.peek().is_some_and(|due| start.after(due) <= now) {
+                return load.pop(place);
             }
         }
         None
@@ -134,33 +136,56 @@ impl Load {
         seed: u64,
         share: Share,
     ) -> Load {
-        let (source, users_max, pacing) = match &load.model {
+        let (source, users_max, pacing, passes) = match &load.model {
             Model::Open {
                 arrivals,
                 rate,
                 users_max,
+                iterations,
             } => {
                 let arrivals = Arrivals::new(rate.clone(), *arrivals, seed, place, share);
                 (
                     Source::Open(Box::new(arrivals.peekable())),
                     *users_max,
                     None,
+                    *iterations,
                 )
             }
             Model::Closed { users, pacing } => (
                 Source::Closed(stays(users, share).into_iter().peekable()),
                 None,
                 *pacing,
+                u32::MAX,
             ),
         };
         Load {
             source,
+            offset: load.start,
+            passes,
             weights: load.scenarios.iter().map(|choice| choice.weight).collect(),
             scenarios,
             users_max: users_max.map(|most| share.part(most)),
             users: 0,
             pacing,
         }
+    }
+}
+
+impl Load {
+    /// When the next user is due, from the start of the run.
+    fn peek(&mut self) -> Option<Duration> {
+        Some(self.offset + self.source.peek()?)
+    }
+
+    fn pop(&mut self, place: usize) -> Option<Start> {
+        let (number, due, until) = self.source.pop()?;
+        Some(Start {
+            load: place,
+            number,
+            due: self.offset + due,
+            until: until.map(|until| self.offset + until),
+            passes: self.passes,
+        })
     }
 }
 
@@ -172,20 +197,13 @@ impl Source {
         }
     }
 
-    fn pop(&mut self, load: usize) -> Option<Start> {
+    /// The next user's number, when it comes, and until when it stays; from the curve's start.
+    fn pop(&mut self) -> Option<(u64, Duration, Option<Duration>)> {
         match self {
-            Source::Open(arrivals) => arrivals.next().map(|arrival| Start {
-                load,
-                number: arrival.number,
-                due: arrival.due,
-                until: None,
-            }),
-            Source::Closed(stays) => stays.next().map(|stay| Start {
-                load,
-                number: stay.number,
-                due: stay.from,
-                until: Some(stay.until),
-            }),
+            Source::Open(arrivals) => arrivals.next().map(|one| (one.number, one.due, None)),
+            Source::Closed(stays) => stays
+                .next()
+                .map(|stay| (stay.number, stay.from, Some(stay.until))),
         }
     }
 }

@@ -79,8 +79,8 @@ pub(super) struct User {
     scenario: u32,
     /// The present pass has waited for something.
     waited: bool,
-    /// Closed loads: it loops.
-    loops: bool,
+    /// How many passes it may make.
+    passes: u32,
     /// With pacing: when the next pass may begin.
     paced: Moment,
     present: bool,
@@ -113,7 +113,7 @@ impl Users {
         self.present
     }
 
-    fn take(&mut self, load: usize, number: u64, stage: Stage, loops: bool) -> u32 {
+    fn take(&mut self, load: usize, number: u64, stage: Stage, passes: u32) -> u32 {
         self.present += 1;
         let slot = self.free.pop().unwrap_or(self.table.len() as u32);
         let generation = self
@@ -132,7 +132,7 @@ impl Users {
             pass: 0,
             scenario: 0,
             waited: false,
-            loops,
+            passes,
             paced: Moment(0),
             present: true,
         };
@@ -177,7 +177,7 @@ impl Driver {
             .map_or(Moment::NEVER, |until| begun.after(until));
         let slot = self
             .users
-            .take(start.load, start.number, Stage::OnStart, !open);
+            .take(start.load, start.number, Stage::OnStart, start.passes);
         if !self.admit(
             slot,
             start.load,
@@ -198,7 +198,7 @@ impl Driver {
 
     /// Starts the user that runs `setup` or `teardown`.
     pub(super) fn start_hook(&mut self, entry: Entry) {
-        let slot = self.users.take(NO_LOAD, 0, Stage::Hook, false);
+        let slot = self.users.take(NO_LOAD, 0, Stage::Hook, 1);
         self.hook_end = None;
         if !self.admit(slot, NO_LOAD, 0, Moment::NEVER, self.now) {
             let message = "the script's state took no user".to_owned();
@@ -482,8 +482,11 @@ impl Driver {
     }
 
     fn may_loop(&self, slot: u32) -> bool {
+        let user = self.users.get(slot);
         let until = self.shared.actors.borrow()[slot as usize].until;
-        self.users.get(slot).loops && !self.shared.draining.get() && self.now < until
+        // The session of an arrival is finished in the drain; a closed user begins nothing in it.
+        let has_time = until == Moment::NEVER || (!self.shared.draining.get() && self.now < until);
+        user.pass < user.passes && has_time
     }
 
     /// The user has done its work.

@@ -27,6 +27,9 @@ pub(crate) struct Arrivals {
 enum Order {
     /// Evenly spaced: arrival `k` is due when the planned number reaches `k`.
     Even { next: u64 },
+    /// The same, each arrival anywhere in its slot: due when the planned number reaches `k` and a
+    /// random part of one. Slots do not overlap, so the order stays.
+    Jittered { next: u64 },
     /// One Poisson process per owned shard, each with 1/1024 of the rate: unit-rate exponential
     /// gaps, warped in time by the cumulative rate (inversion; Devroye 1986, section VI.1.3).
     Poisson {
@@ -55,6 +58,7 @@ impl Arrivals {
     ) -> Arrivals {
         let order = match spacing {
             config::Arrivals::Even => Order::Even { next: 0 },
+            config::Arrivals::Jittered => Order::Jittered { next: 0 },
             config::Arrivals::Poisson => Order::Poisson {
                 shards: BinaryHeap::new(),
                 streams: Vec::new(),
@@ -81,6 +85,20 @@ impl Arrivals {
         }
     }
 
+    /// Takes the next number of this core's evenly spaced slots; due `late` slots into its own.
+    fn next_slot(&mut self, late: impl Fn(u64) -> f64) -> Option<Arrival> {
+        let (Order::Even { next } | Order::Jittered { next }) = &mut self.order else {
+            return None;
+        };
+        while !self.share.owns(*next) {
+            *next += 1;
+        }
+        let number = *next;
+        *next += 1;
+        let due = self.rate.inverse(number as f64 + late(number))?;
+        Some(Arrival { due, number })
+    }
+
     /// Draws the next arrival of a Poisson shard and queues it, unless the load ends before.
     fn advance(&mut self, number: u64) {
         let Order::Poisson { shards, streams } = &mut self.order else {
@@ -101,14 +119,11 @@ impl Iterator for Arrivals {
 
     fn next(&mut self) -> Option<Arrival> {
         match &mut self.order {
-            Order::Even { next } => {
-                while !self.share.owns(*next) {
-                    *next += 1;
-                }
-                let due = self.rate.inverse(*next as f64)?;
-                let arrival = Arrival { due, number: *next };
-                *next += 1;
-                Some(arrival)
+            Order::Even { .. } => self.next_slot(|_| 0.0),
+            Order::Jittered { .. } => {
+                let (seed, load) = (self.seed, self.load);
+                let key = stream(Purpose::Jitter, load, 0);
+                self.next_slot(|k| random::unit(seed, key, k))
             }
             Order::Poisson { shards, streams } => {
                 let Reverse((due, shard)) = shards.pop()?;

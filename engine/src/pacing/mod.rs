@@ -49,6 +49,8 @@ pub(crate) enum Purpose {
     Choice = 2,
     /// What scripts and sleeps draw, one stream per user.
     User = 3,
+    /// The place of a jittered arrival within its slot.
+    Jitter = 4,
 }
 
 /// The number of a stream of random numbers: purpose, load block and item (below 2^48).

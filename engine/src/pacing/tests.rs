@@ -45,6 +45,22 @@ fn even_arrivals_are_evenly_spaced_and_complete() {
 }
 
 #[test]
+fn jittered_arrivals_fill_one_slot_each() {
+    let all = union(&curve(&[(20, 1000.0, 1000.0)]), Spacing::Jittered, 1, 2);
+    assert_eq!(all.len(), 20_000);
+    let place = |&(number, due): &(u64, Duration)| due.as_secs_f64() * 1e3 - number as f64;
+    // To the nanosecond that due times are rounded to.
+    let slot = -1e-6..1.0 + 1e-6;
+    assert!(all.iter().all(|arrival| slot.contains(&place(arrival))));
+    // Uniform: mean 0.5 and variance 1/12; five standard errors, 0.289 / sqrt(20 000) = 0.002.
+    let mean = all.iter().map(place).sum::<f64>() / all.len() as f64;
+    assert!((mean - 0.5).abs() < 0.01, "{mean}");
+    let square = |arrival| (place(arrival) - 0.5_f64).powi(2);
+    let variance = all.iter().map(square).sum::<f64>() / all.len() as f64;
+    assert!((variance - 1.0 / 12.0).abs() < 0.003, "{variance}");
+}
+
+#[test]
 fn poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() {
     let all = union(&curve(&[(100, 500.0, 500.0)]), Spacing::Poisson, 7, 2);
     // 50 000 expected, standard deviation 224: five of them.
@@ -104,7 +120,12 @@ fn parts_of_a_cap_add_up() {
 
 #[test]
 fn streams_do_not_meet() {
-    let purposes = [Purpose::Gaps, Purpose::Choice, Purpose::User];
+    let purposes = [
+        Purpose::Gaps,
+        Purpose::Choice,
+        Purpose::User,
+        Purpose::Jitter,
+    ];
     let mut keys = std::collections::HashSet::new();
     for purpose in purposes {
         for load in [0, 1, 0xfff] {
@@ -122,13 +143,12 @@ proptest! {
     #[test]
     fn any_number_of_cores_gives_the_same_arrivals(
         seed in any::<u64>(),
-        poisson in any::<bool>(),
+        spacing in prop::sample::select(vec![Spacing::Even, Spacing::Poisson, Spacing::Jittered]),
         from in 0.0..400.0f64,
         to in 1.0..400.0f64,
         cores in 2..7u32,
     ) {
         let rate = curve(&[(3, from, to), (2, to, to)]);
-        let spacing = if poisson { Spacing::Poisson } else { Spacing::Even };
         prop_assert_eq!(union(&rate, spacing, seed, 1), union(&rate, spacing, seed, cores));
     }
 

@@ -1,6 +1,7 @@
 //! Puts engine, reporter and desk together for the length of a run.
 
 use super::desk::{Desk, Notices, Progress};
+use super::rules;
 use crate::command::exit::Failure;
 use crate::command::prepare::Cpus;
 use crate::render::outline;
@@ -10,7 +11,7 @@ use config::{Origin, Plan};
 use engine::{Control, Job, Outcome};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use stats::{Recorder, Summary, WindowSource};
+use stats::{Aggregator, Recorder, Summary, WindowSource};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -55,8 +56,9 @@ pub fn carry(
         .map(|core| stats::link(core, WINDOWS_IN_FLIGHT))
         .unzip();
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
-    let reporter =
-        Reporter::start(sources, outline::model(plan), observer).map_err(Failure::failed)?;
+    let aggregator = Aggregator::new(sources.len(), outline::model(plan))
+        .with_rules(rules::of(&plan.thresholds), plan.duration().as_secs());
+    let reporter = Reporter::start(sources, aggregator, observer).map_err(Failure::failed)?;
     let control = Control::new();
     let progress = Progress::default();
     let (events, inbox) = sync_channel(EVENTS_MAX);
@@ -81,7 +83,7 @@ pub fn carry(
         Ok(ran) => ran,
         Err(error) => {
             // takes the live view away
-            let _ = reporter.finish(Vec::new());
+            let _ = reporter.finish(Vec::new(), None);
             return Err(error.into());
         }
     };
@@ -90,7 +92,9 @@ pub fn carry(
         .into_iter()
         .map(|(_, window)| window)
         .collect();
-    let mut summary = reporter.finish(last).map_err(Failure::failed)?;
+    let mut summary = reporter
+        .finish(last, Some(times.took))
+        .map_err(Failure::failed)?;
     if let Some(error) = &outcome.error {
         let error = error.to_string();
         summary.verdict = summary

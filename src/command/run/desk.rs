@@ -50,6 +50,8 @@ pub struct Notices {
     signal: Option<i32>,
     /// The user did not want to wait for the drain.
     stopped: bool,
+    /// A missed threshold ended the load.
+    aborted: bool,
     /// Distinct script errors: where, and the text.
     errors: Vec<(String, String)>,
     /// Distinct script errors beyond those kept.
@@ -70,6 +72,11 @@ impl Notices {
     /// Whether the run was stopped at once.
     pub fn stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// Whether a missed threshold ended the load.
+    pub fn aborted(&self) -> bool {
+        self.aborted
     }
 
     /// What to say again after the summary; empty when there is nothing.
@@ -143,6 +150,9 @@ impl<'a> Desk<'a> {
                 self.obey(signal);
             }
             self.keep_time();
+            for threshold in self.reporter.take_aborts() {
+                self.abort(&threshold);
+            }
             let patience = if over { Duration::ZERO } else { LOOK_EVERY };
             match inbox.recv_timeout(patience) {
                 Ok(event) => {
@@ -187,6 +197,21 @@ impl<'a> Desk<'a> {
                 std::process::exit(exit as i32);
             }
         }
+    }
+
+    /// A threshold was missed that is to end the run.
+    fn abort(&mut self, threshold: &str) {
+        let text = format::escape(threshold);
+        if self.notices.signal.is_some() || self.notices.aborted {
+            return self.say(format!("threshold missed: {text}"));
+        }
+        self.notices.aborted = true;
+        self.control.drain();
+        self.enter(Stage::Draining);
+        let limit = format::length(self.drain);
+        self.say(format!(
+            "threshold missed: {text}; draining for at most {limit}"
+        ));
     }
 
     /// After the last phase comes the drain.

@@ -3,6 +3,7 @@
 mod allocation;
 mod series;
 mod summary;
+mod threshold;
 mod verdict;
 mod windows;
 

@@ -185,7 +185,19 @@ fn the_errors_in_the_reference_are_the_real_ones() {
 }
 
 /// Pieces of profiles. In any order they are far more often near the limits than random characters.
-const PIECES: [&str; 52] = [
+const PIECES: [&str; 64] = [
+    "[[threshold]]",
+    "metric",
+    "\"latency\"",
+    "stat",
+    "\"p99\"",
+    "is",
+    "\"< 1s\"",
+    "steps",
+    "spike",
+    "sine",
+    "pause",
+    "each",
     "[run]",
     "[[load]]",
     "[load]",

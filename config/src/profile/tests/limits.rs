@@ -335,7 +335,7 @@ fn loads_are_held_to_their_limits() {
     let with = |line: &str, expected: &[&str]| check_load(&format!("{LOAD}{line}"), expected);
     with(
         "arrivals = \"evne\"",
-        &["8:12: found \"evne\", allowed is \"poisson\" or \"even\""],
+        &["8:12: found \"evne\", allowed is \"poisson\", \"even\" or \"jittered\""],
     );
     with(
         "users_max = 0",

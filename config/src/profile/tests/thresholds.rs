@@ -1,0 +1,165 @@
+//! Thresholds: what they become, and what is said of wrong ones.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{Metric, Op, Stat, Threshold};
+
+fn thresholds(tables: &str) -> Vec<Threshold> {
+    plan(&format!("{RUN}{LOAD}{tables}")).thresholds
+}
+
+#[test]
+fn each_metric_has_its_figures_and_its_unit() {
+    let rows = [
+        (
+            "latency",
+            "p99",
+            "< 250ms",
+            Stat::Percentile(0.99),
+            Op::Below,
+            250e3,
+        ),
+        (
+            "latency",
+            "p99.9",
+            "<=1s",
+            Stat::Percentile(0.999),
+            Op::AtMost,
+            1e6,
+        ),
+        (
+            "service_time",
+            "mean",
+            "< 1.5ms",
+            Stat::Mean,
+            Op::Below,
+            1.5e3,
+        ),
+        ("lag", "max", "<5us", Stat::Max, Op::Below, 5.0),
+        ("first_byte", "min", "> 1ms", Stat::Min, Op::Above, 1e3),
+        (
+            "connect",
+            "p50",
+            "< 1m",
+            Stat::Percentile(0.5),
+            Op::Below,
+            60e6,
+        ),
+        ("failures", "", "< 1%", Stat::Share, Op::Below, 0.01),
+        (
+            "failures",
+            "share",
+            "< 0.5 %",
+            Stat::Share,
+            Op::Below,
+            0.005,
+        ),
+        ("failures", "count", "<= 3", Stat::Count, Op::AtMost, 3.0),
+        ("checks", "", ">= 0.99", Stat::Share, Op::AtLeast, 0.99),
+        ("rate", "", "> 1.5k/s", Stat::Rate, Op::Above, 1500.0),
+        ("arrivals", "", ">= 95%", Stat::Share, Op::AtLeast, 0.95),
+    ];
+    for (metric, stat, is, figure, op, limit) in rows {
+        let stat = match stat {
+            "" => String::new(),
+            stat => format!("stat = \"{stat}\"\n"),
+        };
+        let table = format!("[[threshold]]\nmetric = \"{metric}\"\n{stat}is = \"{is}\"\n");
+        let [threshold] = &thresholds(&table)[..] else {
+            panic!("one threshold in {table}");
+        };
+        let found = (threshold.stat, threshold.op, threshold.limit);
+        assert_eq!(found, (figure, op, limit), "{table}");
+        assert_eq!((threshold.abort, threshold.over), (false, None), "{table}");
+    }
+}
+
+#[test]
+fn a_threshold_says_itself_in_words() {
+    let table = "[[threshold]]\nmetric = \"latency\"\nname = \"log in\"\nstat = \"p99\"\n\
+                 is = \"< 250ms\"\nover = \"1m\"\nabort = true\ndelay = \"30s\"\n";
+    let expected = Threshold {
+        metric: Metric::Latency,
+        name: Some("log in".to_owned()),
+        stat: Stat::Percentile(0.99),
+        op: Op::Below,
+        limit: 250e3,
+        over: Some(Duration::from_secs(60)),
+        abort: true,
+        delay: Duration::from_secs(30),
+        text: "latency p99 of \"log in\" < 250ms over any 60s".to_owned(),
+    };
+    assert_eq!(thresholds(table), [expected]);
+    assert!(thresholds("").is_empty());
+}
+
+#[test]
+fn wrong_thresholds_are_told_with_what_is_allowed() {
+    let with = |lines: &str, expected: &[&str]| {
+        check(&format!("{RUN}{LOAD}[[threshold]]\n{lines}\n"), expected);
+    };
+    let metric = "metric = \"latency\"\nstat = \"p99\"\n";
+    with(
+        "",
+        &[
+            "8:1: found no `threshold.metric`",
+            "8:1: found no `threshold.is`",
+        ],
+    );
+    with(
+        "metric = \"latencie\"\nis = \"< 1s\"",
+        &["9:10: found \"latencie\", meant is perhaps \"latency\", allowed is one of latency"],
+    );
+    with(
+        "metric = \"latency\"\nis = \"< 1s\"",
+        &["8:1: found no `threshold.stat`, needed is a percentile"],
+    );
+    for (stat, is) in [
+        ("p0", "1s"),
+        ("p100", "1s"),
+        ("p9e1", "1s"),
+        ("p", "1s"),
+        ("value", "1s"),
+    ] {
+        with(
+            &format!("metric = \"lag\"\nstat = \"{stat}\"\nis = \"< {is}\""),
+            &[&format!("10:8: found \"{stat}\", allowed is a percentile")],
+        );
+    }
+    for is in ["250ms", "= 250ms", "<", "< 250", "< -1s", "< 1%", "<< 1s"] {
+        with(
+            &format!("{metric}is = \"{is}\""),
+            &[&format!("11:6: found \"{is}\", allowed is a comparison")],
+        );
+    }
+    for is in ["< 101%", "< 1.5", "< x%", "< 1s"] {
+        with(
+            &format!("metric = \"failures\"\nis = \"{is}\""),
+            &[&format!("10:6: found \"{is}\", allowed is a comparison")],
+        );
+    }
+    with(
+        &format!("{metric}is = \"< 1s\"\nover = \"1500ms\"\nabort = 1\ndelay = 5"),
+        &[
+            "12:8: found \"1500ms\", allowed is whole seconds",
+            "13:9: found the number 1, allowed is true or false",
+            "14:9: found the number 5 without a unit",
+        ],
+    );
+    with(
+        "metric = \"arrivals\"\nname = \"a\"\nis = \"> 1%\"",
+        &["10:1: found `name` with the metric arrivals"],
+    );
+    with(
+        "metric = \"rate\"\nstat = \"p99\"\nis = \"> 1/s\"\ncolour = 1",
+        &[
+            "10:8: found \"p99\", allowed is no `stat`",
+            "12:1: found the unknown key \"colour\"",
+        ],
+    );
+    check(
+        &format!("threshold = 1\n{RUN}{LOAD}"),
+        &["1:13: found the number 1, allowed is an array of tables: [[threshold]]"],
+    );
+}

@@ -1,0 +1,138 @@
+//! Thresholds from the profile to the exit code, the report, the result and JUnit.
+
+use crate::binary::{Scratch, count};
+use crate::harness::{measuring, number};
+
+const OPEN: &str = "[[load]]\nmodel = \"open\"\nscenarios = \"main\"\narrivals = \"even\"\n";
+
+/// A run against the built-in target: `phases` of one open load, and these thresholds.
+fn scratch(phases: &str, thresholds: &[&str], script: &str) -> Scratch {
+    let mut load = format!("{OPEN}phases = [{phases}]\n");
+    for threshold in thresholds {
+        load += &format!("[[threshold]]\n{threshold}\n");
+    }
+    Scratch::new("stats = false", &load, script)
+}
+
+const SLOW: &str = "return { main = function(user) user:get('/delay/50', { name = 'slow' }) end }";
+
+#[test]
+fn met_thresholds_end_with_0_and_missed_ones_with_1() {
+    let Some(_alone) = measuring() else { return };
+    let second = "{ rate = \"50/s\", for = \"1s\" }";
+    // The page takes 50 ms: below 10 s for certain, and never below 40 ms.
+    let met = "metric = \"latency\"\nname = \"slow\"\nstat = \"p99\"\nis = \"< 10s\"";
+    let missed = "metric = \"latency\"\nname = \"slow\"\nstat = \"min\"\nis = \"< 40ms\"";
+    let nobody = "metric = \"latency\"\nname = \"nobody\"\nstat = \"p50\"\nis = \"< 10s\"";
+    let good = scratch(second, &[met], SLOW);
+    let xml = good.argument("r.xml");
+    good.run(&["--quiet", "--junit", &xml])
+        .expect(0)
+        .says(&["slow"]);
+    let result = good.result();
+    assert_eq!(
+        result["thresholds"][0]["met"], true,
+        "{}",
+        result["thresholds"]
+    );
+    let value = number(&result, "/thresholds/0/value");
+    assert!((50_000.0..10e6).contains(&value), "{value} us");
+    let junit = std::fs::read_to_string(good.path("r.xml")).expect("JUnit is written");
+    assert!(
+        junit.contains("failures=\"0\"") && !junit.contains("<failure"),
+        "{junit}"
+    );
+    let bad = scratch(second, &[met, missed, nobody], SLOW);
+    let xml = bad.argument("r.xml");
+    bad.run(&["--quiet", "--junit", &xml]).expect(1);
+    let result = bad.result();
+    let met = |place: usize| result["thresholds"][place]["met"].as_bool();
+    assert_eq!(
+        [met(0), met(1), met(2)],
+        [Some(true), Some(false), Some(false)]
+    );
+    assert!(
+        result["thresholds"][2]["value"].is_null(),
+        "{}",
+        result["thresholds"]
+    );
+    let junit = std::fs::read_to_string(bad.path("r.xml")).expect("JUnit is written");
+    assert_eq!(junit.matches("<failure").count(), 2, "{junit}");
+}
+
+#[test]
+fn a_missed_threshold_that_aborts_ends_the_load_early() {
+    let Some(_alone) = measuring() else { return };
+    let script = "return { main = function(user) user:get('/status/500') end }";
+    let abort = "metric = \"failures\"\nis = \"< 1%\"\nover = \"1s\"\nabort = true\ndelay = \"1s\"";
+    let scratch = scratch("{ rate = \"50/s\", for = \"60s\" }", &[abort], script);
+    let done = scratch.run(&[]).expect(1);
+    let result = scratch.result();
+    // It is seen when the second second closes, at most 3 s later; the plan has a minute.
+    assert!(number(&result, "/run/duration_s") < 20.0, "{}", done.out);
+    assert_eq!(
+        result["thresholds"][0]["aborted"], true,
+        "{}",
+        result["thresholds"]
+    );
+    assert_eq!(count(&result, "/totals/unfinished"), 0);
+    assert!(done.out.contains("failures"), "{}", done.out);
+}
+
+#[test]
+fn checks_rates_and_arrivals_are_judged() {
+    let Some(_alone) = measuring() else { return };
+    let script = "return { main = function(user)\n\
+        local reply = user:get('/')\n\
+        user:check('even', user.id % 2 == 0)\n\
+      end }";
+    let thresholds = [
+        "metric = \"checks\"\nname = \"even\"\nis = \">= 50%\"",
+        "metric = \"checks\"\nname = \"even\"\nis = \"> 50%\"",
+        "metric = \"rate\"\nis = \"> 20/s\"",
+        "metric = \"rate\"\nis = \"> 60/s\"",
+        "metric = \"arrivals\"\nis = \">= 95%\"",
+        "metric = \"failures\"\nstat = \"count\"\nis = \"< 1\"",
+        "metric = \"failures\"\nname = \"GET /\"\nis = \"< 0%\"",
+    ];
+    // A hundred users: ids 0 to 99 or 1 to 100, so half are even.
+    let scratch = scratch("{ rate = \"50/s\", for = \"2s\" }", &thresholds, script);
+    scratch.run(&["--quiet"]).expect(1);
+    let result = scratch.result();
+    let met: Vec<bool> = result["thresholds"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|outcome| outcome["met"].as_bool().expect("a truth"))
+        .collect();
+    let expected = [true, false, true, false, true, true, false];
+    assert_eq!(met, expected, "{}", result["thresholds"]);
+}
+
+#[test]
+fn a_wrong_threshold_is_told_with_its_place() {
+    let rows = [
+        (
+            "metric = \"latencyy\"\nstat = \"p99\"\nis = \"< 1s\"",
+            "latency",
+        ),
+        ("metric = \"latency\"\nstat = \"p99\"\nis = \"< 1\"", "unit"),
+        (
+            "metric = \"latency\"\nstat = \"p101\"\nis = \"< 1s\"",
+            "p101",
+        ),
+        ("metric = \"failures\"\nis = \"1%\"", "1%"),
+        (
+            "metric = \"failures\"\nis = \"< 1%\"\nover = \"0s\"",
+            "over",
+        ),
+        (
+            "metric = \"failures\"\nis = \"< 1%\"\nabrot = true",
+            "abort",
+        ),
+    ];
+    for (threshold, part) in rows {
+        let scratch = scratch("{ rate = \"50/s\", for = \"1s\" }", &[threshold], SLOW);
+        scratch.run(&[]).expect(2).complains(&["p.toml:", part]);
+    }
+}
