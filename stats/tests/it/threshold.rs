@@ -55,8 +55,8 @@ fn judged(rules: Vec<Rule>, seconds: &[(u64, u64, u64)]) -> (Vec<Outcome>, Vec<b
 }
 
 fn one(rule: Rule, seconds: &[(u64, u64, u64)]) -> Outcome {
-    let (outcomes, _) = judged(vec![rule], seconds);
-    outcomes.into_iter().next().unwrap()
+    let (mut outcomes, _) = judged(vec![rule], seconds);
+    outcomes.remove(0)
 }
 
 #[test]
