@@ -2,18 +2,21 @@
 
 local signup = {}
 
--- Looks at a page, reads for a while, and looks at another.
+-- Looks at a page, reads it as long as people do, and looks at another.
 function signup.visitor(user)
   user:check(user:get("/"), { status = 200 })
-  user:sleep(0.1, 0.6)
+  user:think { kind = "lognormal", mean = 0.3, sd = 0.2, max = 2 }
   user:get("/bytes/2000", { name = "terms" })
 end
 
--- Signs somebody up, again and again.
+-- Signs one account up per pass, until there are no more.
 function signup.clerk(user)
-  local name = "user" .. user:random(1, 1000000)
-  local reply = user:post("/echo", { name = "sign up", form = { user = name, password = "secret" } })
-  user:check("the account is told back", reply:match("user=" .. name) ~= nil)
+  local account = user:row("accounts")
+  local reply = user:post("/echo", {
+    name = "sign up",
+    form = { user = account.user, password = account.password },
+  })
+  user:check("the account is told back", reply:match("user=" .. account.user) ~= nil)
   user:sleep(0.05, 0.15)
 end
 

@@ -19,6 +19,6 @@ mod units;
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
 pub use origin::{Origin, Scheme};
-pub use plan::{Arrivals, Cores, Load, Metric, Model, Op, Plan, Stat, StatsSink, Target};
-pub use plan::{Threshold, Weighted};
+pub use plan::{Arrivals, AtEnd, Cores, Data, Format, Load, Metric, Model, Op, Order, Plan};
+pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
 pub use profile::{load, parse};

@@ -33,6 +33,8 @@ pub struct Plan {
     pub loads: Vec<Load>,
     /// What must hold for the run to pass, in the order of the file.
     pub thresholds: Vec<Threshold>,
+    /// The data sources, in the order of the file; no name twice.
+    pub data: Vec<Data>,
 }
 
 impl Plan {
@@ -259,4 +261,55 @@ pub enum Op {
     Above,
     /// `>=`
     AtLeast,
+}
+
+/// A file whose rows are handed out to users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    /// What scripts call it, 1 to 200 bytes without control characters.
+    pub name: String,
+    /// The file, resolved against the profile's folder.
+    pub file: PathBuf,
+    /// How it is written.
+    pub format: Format,
+    /// Which row comes next.
+    pub order: Order,
+    /// What happens when all rows have been handed out. Never [`AtEnd::Wrap`] when the order is
+    /// [`Order::Unique`], always when it is [`Order::Random`].
+    pub at_end: AtEnd,
+}
+
+/// How a data file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Comma-separated values (RFC 4180), the first line names the columns.
+    Csv,
+    /// One array of objects.
+    Json,
+    /// One object per line.
+    JsonLines,
+}
+
+/// Which row comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In the order of the file.
+    Sequential,
+    /// Any row, as often as chance has it.
+    Random,
+    /// All rows in a random order, another one in each pass.
+    Shuffled,
+    /// In the order of the file, each row once at most, over all users of the run.
+    Unique,
+}
+
+/// What happens when all rows have been handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtEnd {
+    /// They are handed out again.
+    Wrap,
+    /// The user that asks leaves.
+    Stop,
+    /// The iteration that asks fails.
+    Error,
 }

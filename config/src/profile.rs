@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../../docs/profile.md")]
 
+mod data;
 mod fields;
 mod loads;
 mod phases;
@@ -21,7 +22,7 @@ use fields::Table;
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
 /// The tables a profile consists of.
-const TABLES: [&str; 3] = ["run", "load", "threshold"];
+const TABLES: [&str; 4] = ["run", "load", "threshold", "data"];
 
 /// Reads the profile at `path` and looks whether its script is a file.
 ///
@@ -95,9 +96,10 @@ fn read(
     let run = run::read(&root, path, script_check, report);
     let loads = loads::read(&root, report);
     let thresholds = thresholds::read(&root, report);
-    match (document.errors(path), run, loads.zip(thresholds)) {
-        (None, Some(run), Some((loads, thresholds))) => {
-            Ok(run.into_plan(path, text, loads, thresholds))
+    let data = data::read(&root, path, script_check, report);
+    match (document.errors(path), run, loads.zip(thresholds).zip(data)) {
+        (None, Some(run), Some(((loads, thresholds), data))) => {
+            Ok(run.into_plan(path, text, loads, thresholds, data))
         }
         (Some(errors), ..) => Err(errors),
         // Each reader reports why it yields nothing; should one forget, the profile is refused.

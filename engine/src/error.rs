@@ -14,6 +14,11 @@ pub enum Error {
         /// One message per unknown name.
         problems: Vec<String>,
     },
+    /// Data files cannot be used; found before any traffic.
+    Data {
+        /// One message per file, with the place in it.
+        problems: Vec<String>,
+    },
     /// `setup` or `teardown` ended with an error.
     Hook {
         /// Which of the two.
@@ -78,7 +83,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Script(error) => error.fmt(f),
-            Error::Scenarios { problems } => f.write_str(&problems.join("\n")),
+            Error::Scenarios { problems } | Error::Data { problems } => {
+                f.write_str(&problems.join("\n"))
+            }
             Error::Hook { name, error } => write!(f, "{name} failed: {error}"),
             Error::Resolve { host, source } => {
                 write!(f, "target: no address for {host:?}: {source}")

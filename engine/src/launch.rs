@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::control::{Control, Pulse};
 use crate::driver::{Begin, Driver, Line, Parts, Report};
 use crate::event::Event;
+use crate::feeder::Sources;
 use crate::pacing::Share;
 use crate::probe;
 use crate::watchdog;
@@ -74,6 +75,7 @@ pub struct Outcome {
 ///
 /// Whatever keeps the run from beginning; no load was sent then (`setup` may have).
 pub fn start(job: Job) -> Result<Running, Error> {
+    let sources = Arc::new(Sources::open(&job.plan)?);
     let addresses = resolve(&job.origin)?;
     let sizes = probe::sizes(&job.plan, job.cpus.len())?;
     let clock = Clock::new(Instant::now());
@@ -97,6 +99,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
             plan: Arc::clone(&job.plan),
             origin: job.origin.clone(),
             addresses: addresses.clone(),
+            sources: Arc::clone(&sources),
             share: Share {
                 core: core as u32,
                 cores: cores as u32,

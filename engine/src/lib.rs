@@ -8,6 +8,7 @@ mod control;
 mod driver;
 mod error;
 mod event;
+mod feeder;
 mod http;
 mod launch;
 mod pacing;

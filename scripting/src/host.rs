@@ -1,5 +1,12 @@
 //! What a script asks of the outside while it runs.
 
+use serde_json::Value as Json;
+use std::sync::Arc;
+
+/// A row of a data source: its columns with their values, each name once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row(pub Vec<(Arc<str>, Json)>);
+
 /// The world of one core's users, implemented by the engine.
 ///
 /// `slot` is the number the user was attached under. All methods are called while
@@ -37,6 +44,19 @@ pub trait Host {
 
     /// The innermost open transaction of the user ends; `ok` is false when an error left it.
     fn transaction_end(&self, slot: u32, ok: bool);
+
+    /// The innermost open transaction of the user is left because the user leaves its load: it
+    /// neither went well nor failed.
+    fn transaction_left(&self, slot: u32) {
+        self.transaction_end(slot, false);
+    }
+
+    /// The user's next row of a data source. `Ok(None)`: all rows have been handed out and the
+    /// user is to leave its load. `Err` becomes a Lua error at the place of the call.
+    fn row(&self, slot: u32, data: &str) -> Result<Option<Row>, String> {
+        let _ = slot;
+        Err(format!("there is no data {data:?}"))
+    }
 
     /// A line from `user:log`, `log` or `print`. `slot` is `None` while the file is loading.
     fn log(&self, slot: Option<u32>, text: &str);

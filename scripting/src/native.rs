@@ -159,6 +159,27 @@ fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
         shared.host.transaction_end(slot, ok);
         Ok(())
     })?;
+    natives.add("transaction_left", |_, shared, slot: u32| {
+        shared.host.transaction_left(slot);
+        Ok(())
+    })?;
+    natives.add(
+        "row",
+        |lua, shared, (slot, data): (u32, LuaString)| match shared
+            .host
+            .row(slot, &data.to_string_lossy())
+        {
+            Ok(Some(row)) => {
+                let table = lua.create_table_with_capacity(0, row.0.len())?;
+                for (column, cell) in &row.0 {
+                    table.raw_set(&**column, json::value(lua, cell)?)?;
+                }
+                Ok((Some(table), None))
+            }
+            Ok(None) => Ok((None, None)),
+            Err(message) => Ok((None, Some(message))),
+        },
+    )?;
     natives.add("check_name", |_, shared, name: LuaString| {
         Ok(shared.host.check_name(&name.to_string_lossy()))
     })?;

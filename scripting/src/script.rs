@@ -22,6 +22,7 @@ mod code {
     pub(super) const FAILED: i64 = -2;
     pub(super) const REQUEST: i64 = -3;
     pub(super) const SLEEP: i64 = -4;
+    pub(super) const LEAVE: i64 = -5;
 }
 
 /// How much memory the Lua state of one core may take.
@@ -318,6 +319,7 @@ impl Script {
                 None => self.broken(slot, "a request without its content"),
             },
             Ok(code::DONE) => self.done(slot),
+            Ok(code::LEAVE) => (Stand::Idle, Step::Leave),
             Ok(code::FAILED) => (Stand::Idle, self.failed()),
             Ok(code) => self.broken(slot, &format!("unknown step {code}")),
             Err(error) => self.broken(slot, &place::cause(&error)),

@@ -13,6 +13,7 @@ use crate::place::OWN;
 const CORE: &str = include_str!("lua/core.lua");
 const REPLIES: &str = include_str!("lua/replies.lua");
 const CHECKS: &str = include_str!("lua/checks.lua");
+const THINK: &str = include_str!("lua/think.lua");
 const SANDBOX: &str = include_str!("lua/sandbox.lua");
 
 /// A state that can load a script.
@@ -46,6 +47,7 @@ impl State {
         let entry: Table = load(CORE)?.call((&native, &common))?;
         load(REPLIES)?.call::<()>((&native, &common))?;
         load(CHECKS)?.call::<()>((&native, &common))?;
+        load(THINK)?.call::<()>((&native, &common))?;
         let env: Table = load(SANDBOX)?.call((&native, &common))?;
         loader.set_environment(env);
         Ok(State { lua, entry })

@@ -51,6 +51,9 @@ pub enum Step {
     },
     /// The entry ended; the user can run another.
     Done,
+    /// The entry ended well, and the user is to begin no other one: it asked for a row where there
+    /// are no more.
+    Leave,
     /// The entry ended with a Lua error; the user can run another.
     Failed(Box<ScriptError>),
 }

@@ -58,7 +58,9 @@ impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Failure {
         use engine::Error;
         match error {
-            Error::Script(_) | Error::Scenarios { .. } => Failure::usage(error),
+            Error::Script(_) | Error::Scenarios { .. } | Error::Data { .. } => {
+                Failure::usage(error)
+            }
             _ => Failure::failed(error),
         }
     }

@@ -7,6 +7,7 @@
 mod binary;
 mod command_line;
 mod conservation;
+mod data;
 mod determinism;
 mod faults;
 mod harness;

@@ -18,22 +18,32 @@ fn profiles() -> Vec<PathBuf> {
     found
 }
 
-/// A profile with each phase half a second long, and its script beside it.
+/// A profile with each phase or step half a second long, its script and its data beside it.
 fn shortened(profile: &Path) -> Scratch {
     let text = std::fs::read_to_string(profile).expect("it can be read");
     let script = profile.with_extension("lua");
     let script_name = script.file_name().unwrap().to_str().unwrap().to_owned();
     let script = std::fs::read_to_string(script).expect("each profile has a script of its name");
-    let mut parts = text.split("for = \"");
+    let short = with_half_seconds(&with_half_seconds(&text, "for"), "each");
+    let scratch = Scratch::of(&short, "");
+    scratch.write(&script_name, &script);
+    let data = profile.with_extension("csv");
+    if let Ok(rows) = std::fs::read_to_string(&data) {
+        scratch.write(data.file_name().unwrap().to_str().unwrap(), &rows);
+    }
+    scratch
+}
+
+/// The text with each `key = "…"` half a second.
+fn with_half_seconds(text: &str, key: &str) -> String {
+    let start = format!("{key} = \"");
+    let mut parts = text.split(&start);
     let mut short = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let rest = part.split_once('"').expect("the string ends").1;
-        short.push_str("for = \"500ms\"");
-        short.push_str(rest);
+        short.push_str(&format!("{start}500ms\"{rest}"));
     }
-    let scratch = Scratch::of(&short, "");
-    scratch.write(&script_name, &script);
-    scratch
+    short
 }
 
 #[test]

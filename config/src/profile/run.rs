@@ -9,7 +9,7 @@ use super::ScriptCheck;
 use super::fields::{self, Table, wrong};
 use crate::document::{Report, Value};
 use crate::origin::Origin;
-use crate::plan::{Cores, Load, Plan, StatsSink, Target, Threshold};
+use crate::plan::{Cores, Data, Load, Plan, StatsSink, Target, Threshold};
 
 const KEYS: [&str; 8] = [
     "name", "script", "target", "seed", "cores", "timeout", "drain", "stats",
@@ -43,6 +43,7 @@ impl Run {
         text: &str,
         loads: Vec<Load>,
         thresholds: Vec<Threshold>,
+        data: Vec<Data>,
     ) -> Plan {
         Plan {
             name: self.name,
@@ -57,6 +58,7 @@ impl Run {
             stats: self.stats,
             loads,
             thresholds,
+            data,
         }
     }
 }

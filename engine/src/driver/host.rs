@@ -5,9 +5,10 @@ use super::origins::Origins;
 use super::template::{self, Template};
 use crate::clock::{Clock, Moment};
 use crate::event::Event;
+use crate::feeder::Feeder;
 use crate::pacing::{Purpose, stream};
 use config::random;
-use scripting::Host;
+use scripting::{Host, Row};
 use stats::{CheckId, NameId, Recorder, Tally};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc::SyncSender;
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub(super) origins: RefCell<Origins>,
     /// What is kept of the reply whose user runs at the moment.
     pub(super) latest: RefCell<Option<Box<Kept>>>,
+    /// The rows of data sources.
+    pub(super) feeder: RefCell<Feeder>,
     pub(super) events: SyncSender<Event>,
 }
 
@@ -170,6 +173,16 @@ impl Host for Shared {
             let ok = ok && !transaction.failed;
             self.record(|recorder| recorder.transaction(transaction.name, latency_ns, ok));
         }
+    }
+
+    fn transaction_left(&self, slot: u32) {
+        self.actors.borrow_mut()[slot as usize].transactions.pop();
+    }
+
+    fn row(&self, slot: u32, data: &str) -> Result<Option<Row>, String> {
+        let chance = self.random(slot);
+        let number = self.actors.borrow()[slot as usize].number;
+        self.feeder.borrow_mut().row(data, number, chance)
     }
 
     fn log(&self, slot: Option<u32>, text: &str) {

@@ -16,6 +16,7 @@ mod users;
 use crate::clock::{Clock, Moment};
 use crate::control::{Control, Pulse, Wish};
 use crate::event::Event;
+use crate::feeder::{Feeder, Sources};
 use crate::http::response::HeadMemo;
 use crate::pacing::Share;
 use crate::ring::{Buffers, Completion, Ring, Sizes, Slot, WAIT_MAX};
@@ -56,6 +57,7 @@ pub(crate) struct Parts {
     pub(crate) plan: Arc<Plan>,
     pub(crate) origin: config::Origin,
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) share: Share,
     pub(crate) sizes: Sizes,
     pub(crate) clock: Clock,
@@ -129,6 +131,7 @@ impl Driver {
             transactions: RefCell::default(),
             origins: RefCell::new(origins_of(target, &mut ring)),
             latest: RefCell::default(),
+            feeder: RefCell::new(Feeder::new(parts.sources, parts.share, parts.plan.seed)),
             events: parts.events,
         });
         let script = Script::load(

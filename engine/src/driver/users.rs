@@ -278,6 +278,10 @@ impl Driver {
                 Step::Request(spec) => self.send_once(slot, *spec),
                 Step::Sleep { min, max } => self.sleep(slot, min, max),
                 Step::Done => self.stage_ended(slot, None),
+                Step::Leave => {
+                    self.users.get_mut(slot).passes = 0;
+                    self.stage_ended(slot, None)
+                }
                 Step::Failed(error) => self.stage_ended(slot, Some(&error)),
             };
         }
@@ -440,6 +444,7 @@ impl Driver {
                 self.dismiss(slot);
                 None
             }
+            (Stage::OnStart, None) if self.users.get(slot).passes == 0 => self.leave(slot),
             (Stage::OnStart, None) => Some(self.begin_pass(slot)),
             (Stage::OnStart, Some(_)) => {
                 self.shared.record(Recorder::iteration_failed);

@@ -51,6 +51,8 @@ pub(crate) enum Purpose {
     User = 3,
     /// The place of a jittered arrival within its slot.
     Jitter = 4,
+    /// The order of shuffled rows of a data source, one stream per pass.
+    Data = 5,
 }
 
 /// The number of a stream of random numbers: purpose, load block and item (below 2^48).

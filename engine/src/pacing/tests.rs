@@ -125,6 +125,7 @@ fn streams_do_not_meet() {
         Purpose::Choice,
         Purpose::User,
         Purpose::Jitter,
+        Purpose::Data,
     ];
     let mut keys = std::collections::HashSet::new();
     for purpose in purposes {

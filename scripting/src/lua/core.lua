@@ -15,7 +15,7 @@ local floor = math.floor
 local STOPPING = 65536
 
 -- What a coroutine hands to Rust; the same numbers stand in script.rs.
-local DONE, FAILED, REQUEST, SLEEP = -1, -2, -3, -4
+local DONE, FAILED, REQUEST, SLEEP, LEAVE = -1, -2, -3, -4, -5
 
 local IDLE_MAX = 1024 -- coroutines kept for users to come
 local NAMES_MAX = 10000 -- bound of each cache below; beyond it the slow way is taken
@@ -33,6 +33,7 @@ local me, now, slot_now = false, false, nil
 local latest -- the reply whose body and head the host still has
 local sleep_min, sleep_max -- seconds, of the last SLEEP
 local failure_text, failure_trace, outcome -- of the last FAILED or DONE
+local left = setmetatable({}, { __tostring = function() return "there are no more rows" end }) -- raised by a user that leaves
 local rethrown, rethrowing -- an error already traced on its way up
 
 local User, Reply = {}, {} -- metatables' contents; reply.lua and checks.lua add to them
@@ -63,6 +64,9 @@ end
 
 -- The message handler of all script code: runs on the failing coroutine, before it unwinds.
 local function trace(err)
+  if rawequal(err, left) then
+    return err
+  end
   if rethrowing and rawequal(err, rethrown) then
     return err
   end
@@ -98,6 +102,9 @@ local function main(fn, user, argument)
     if ok then
       outcome, result = result, nil
       fn, user, argument = co_yield(DONE)
+    elseif rawequal(result, left) then
+      outcome, result, rethrowing, rethrown = nil, nil, false, nil
+      fn, user, argument = co_yield(LEAVE)
     else
       if failure_text == nil then -- the handler could not run: stack or memory exhausted
         failure_text, failure_trace = text_of(result), ""
@@ -307,11 +314,15 @@ end
 local transactions, transaction_count = {}, 0
 
 local function close(ok, ...)
+  local err = ...
+  if not ok and rawequal(err, left) then
+    native.transaction_left(slot_now)
+    return error(left, 0)
+  end
   native.transaction_end(slot_now, ok)
   if ok then
     return ...
   end
-  local err = ...
   rethrown, rethrowing = err, true
   return error(err, 0)
 end
@@ -336,6 +347,23 @@ function User:transaction(name, fn, ...)
   end
   native.transaction_begin(slot_now, id)
   return close(xpcall(fn, trace, ...))
+end
+
+-- The next row of a data source; where there are no more and the profile says stop, the user
+-- leaves from here.
+function User:row(name)
+  own(self, "row")
+  if type(name) ~= "string" then
+    return fail("user:row: the name of the data must be a string, not " .. native.kind(name))
+  end
+  local row, message = native.row(slot_now, name)
+  if row then
+    return row
+  elseif message then
+    return fail("user:row: " .. message)
+  end
+  stopping[slot_now] = true
+  return error(left, 0)
 end
 
 function User:running()

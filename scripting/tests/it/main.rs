@@ -6,6 +6,7 @@
 )]
 
 mod checks;
+mod data;
 mod documents;
 mod errors;
 mod loading;

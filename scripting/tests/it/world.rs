@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use mistress_scripting::{Entry, Error, Host, Reply, RequestSpec, Script, ScriptError, Step};
+use mistress_scripting::{Entry, Error, Host, Reply, RequestSpec, Row, Script, ScriptError, Step};
 
 /// A prepared answer; the default is 200 with an empty body.
 #[derive(Clone)]
@@ -51,6 +51,8 @@ pub struct Fake {
     latest: RefCell<Option<Answer>>,
     pub elapsed: Cell<f64>,
     pub panics: Cell<bool>,
+    /// What `row` gives, until there are no more.
+    pub rows: RefCell<Vec<Row>>,
 }
 
 impl Host for Fake {
@@ -96,6 +98,19 @@ impl Host for Fake {
     }
     fn transaction_end(&self, _slot: u32, ok: bool) {
         self.transactions.borrow_mut().push(format!("end {ok}"));
+    }
+    fn transaction_left(&self, _slot: u32) {
+        self.transactions.borrow_mut().push("left".to_owned());
+    }
+    fn row(&self, _slot: u32, data: &str) -> Result<Option<Row>, String> {
+        match data {
+            "rows" => Ok(self.rows.borrow_mut().pop()),
+            "accounts" => {
+                let cells = ["name", "password"].map(|column| (column.into(), column.into()));
+                Ok(Some(Row(cells.into())))
+            }
+            _ => Err(format!("there is no data {data:?}")),
+        }
     }
     fn log(&self, slot: Option<u32>, text: &str) {
         let place = if slot.is_none() { "(loading) " } else { "" };
@@ -181,7 +196,9 @@ impl World {
                 self.requests.borrow_mut().push((**spec).clone());
                 spec.keep_body
             }
-            Step::Done | Step::Failed(_) => panic!("the user does not wait: {step:?}"),
+            Step::Done | Step::Leave | Step::Failed(_) => {
+                panic!("the user does not wait: {step:?}")
+            }
         };
         let answer = self.answers.borrow_mut().pop_front().unwrap_or_default();
         *self.host.latest.borrow_mut() = self.retains.get().then(|| answer.clone());

@@ -1,0 +1,181 @@
+//! The tables `[data.NAME]`: files whose rows are handed out to users.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use super::ScriptCheck;
+use super::fields::{self, Table, wrong};
+use crate::document::{Report, Value, quoted};
+use crate::plan::{AtEnd, Data, Format, Order};
+
+const KEYS: [&str; 4] = ["file", "format", "order", "at_end"];
+const SOURCES_MAX: usize = 100;
+
+/// Reads all `[data.NAME]`; `None` when something was reported. Whether the files are there is
+/// looked at when the script is.
+pub(super) fn read(
+    root: &Table<'_, '_>,
+    path: &Path,
+    check: ScriptCheck,
+    report: &mut Report,
+) -> Option<Vec<Data>> {
+    const ALLOWED: &str = "tables such as [data.accounts]";
+    let Some(value) = root.get("data") else {
+        return Some(Vec::new());
+    };
+    let entries = Table::of(value, "data", ALLOWED, report)?.in_order();
+    if entries.len() > SOURCES_MAX {
+        let found = entries.len();
+        report.found(
+            value.span(),
+            format!("found {found} tables [data.NAME], allowed are {SOURCES_MAX}"),
+        );
+        return None;
+    }
+    let sources: Vec<Option<Data>> = entries
+        .into_iter()
+        .map(|(name, span, value)| {
+            let fault = fields::name_fault(name);
+            if let Some(fault) = &fault {
+                report.found(span, format!("{fault} (`data`)"));
+            }
+            let table = Table::of(value, "data.NAME", "a table: [data.NAME]", report)?;
+            let data = read_one(name, &table, (path, check), report);
+            data.filter(|_| fault.is_none())
+        })
+        .collect();
+    sources.into_iter().collect()
+}
+
+fn read_one(
+    name: &str,
+    table: &Table<'_, '_>,
+    (profile, check): (&Path, ScriptCheck),
+    report: &mut Report,
+) -> Option<Data> {
+    table.refuse_unknown(report, &KEYS);
+    let file = table
+        .require("file", "the path of a CSV, JSON or JSON lines file", report)
+        .and_then(|value| Some((value, read_file(value, profile, check, report)?)));
+    let format = match table.get("format") {
+        Some(value) => {
+            let words = [
+                ("csv", Format::Csv),
+                ("json", Format::Json),
+                ("jsonl", Format::JsonLines),
+            ];
+            choose(value, "data.NAME.format", &words, report)
+        }
+        None => file
+            .as_ref()
+            .and_then(|(value, file)| by_ending(value, file, report)),
+    };
+    let order = match table.get("order") {
+        Some(value) => {
+            let words = [
+                ("sequential", Order::Sequential),
+                ("random", Order::Random),
+                ("shuffled", Order::Shuffled),
+                ("unique", Order::Unique),
+            ];
+            choose(value, "data.NAME.order", &words, report)
+        }
+        None => Some(Order::Sequential),
+    };
+    let at_end = match (table.get("at_end"), order) {
+        (Some(value), order) => read_at_end(value, order, report),
+        (None, Some(Order::Unique)) => Some(AtEnd::Error),
+        (None, _) => Some(AtEnd::Wrap),
+    };
+    Some(Data {
+        name: name.to_owned(),
+        file: file?.1,
+        format: format?,
+        order: order?,
+        at_end: at_end?,
+    })
+}
+
+fn read_at_end(value: &Value<'_>, order: Option<Order>, report: &mut Report) -> Option<AtEnd> {
+    const PATH: &str = "data.NAME.at_end";
+    let words = [
+        ("wrap", AtEnd::Wrap),
+        ("stop", AtEnd::Stop),
+        ("error", AtEnd::Error),
+    ];
+    let at_end = choose(value, PATH, &words, report)?;
+    match (order, at_end) {
+        (Some(Order::Unique), AtEnd::Wrap) => {
+            let allowed = "\"stop\" or \"error\", as rows are unique";
+            wrong(report, value, PATH, allowed)
+        }
+        (Some(Order::Random), AtEnd::Stop | AtEnd::Error) => {
+            wrong(report, value, PATH, "\"wrap\", as random rows have no end")
+        }
+        _ => Some(at_end),
+    }
+}
+
+/// One of a few words.
+fn choose<T: Copy>(
+    value: &Value<'_>,
+    path: &str,
+    words: &[(&str, T)],
+    report: &mut Report,
+) -> Option<T> {
+    let found = match value.get_ref() {
+        DeValue::String(text) => words.iter().find(|(word, _)| word == text),
+        _ => None,
+    };
+    if let Some((_, meant)) = found {
+        return Some(*meant);
+    }
+    let words: Vec<String> = words
+        .iter()
+        .map(|(word, _)| format!("\"{word}\""))
+        .collect();
+    wrong(report, value, path, format!("one of {}", words.join(", ")))
+}
+
+fn by_ending(value: &Value<'_>, file: &Path, report: &mut Report) -> Option<Format> {
+    let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
+    match ending.as_deref().and_then(|ending| ending.to_str()) {
+        Some("csv") => Some(Format::Csv),
+        Some("json") => Some(Format::Json),
+        Some("jsonl" | "ndjson") => Some(Format::JsonLines),
+        _ => {
+            let allowed = "a name that ends in .csv, .json, .jsonl or .ndjson, or a `format`";
+            wrong(report, value, "data.NAME.file", allowed)
+        }
+    }
+}
+
+fn read_file(
+    value: &Value<'_>,
+    profile: &Path,
+    check: ScriptCheck,
+    report: &mut Report,
+) -> Option<PathBuf> {
+    const PATH: &str = "data.NAME.file";
+    const ALLOWED: &str = "the path of a CSV, JSON or JSON lines file";
+    let text = fields::text(value, PATH, ALLOWED, report)?;
+    if text.is_empty() || text.contains('\0') {
+        return wrong(report, value, PATH, ALLOWED);
+    }
+    let file = profile.parent().unwrap_or(Path::new("")).join(text);
+    if check == ScriptCheck::IsFile {
+        let fault = match file.metadata() {
+            Ok(metadata) if metadata.is_file() => return Some(file),
+            Ok(_) => "is not a file".to_owned(),
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        let shown = quoted(&file.to_string_lossy());
+        report.found(
+            value.span(),
+            format!("found the data file {shown}, which {fault} (`{PATH}`)"),
+        );
+        return None;
+    }
+    Some(file)
+}

@@ -1,0 +1,159 @@
+//! Data sources from the profile to the wire: which rows users get, and what happens at the end.
+
+use crate::binary::{Program, Scratch, conserved, count};
+use crate::harness::{cpus, measuring, run_table};
+use std::collections::HashMap;
+use testkit::faults::{FaultOrigin, Script};
+
+/// Each user tells the server its row.
+const TELLING: &str = "return { main = function(user)\n\
+  local row = user:row('rows')\n\
+  user:get('/' .. row.id .. '/' .. row.word)\n\
+end }\n";
+
+/// A hundred arrivals with one row each.
+const HUNDRED: &str = "[[load]]\nmodel = \"open\"\nscenarios = \"main\"\narrivals = \"even\"\n\
+                       phases = [{ rate = \"200/s\", for = \"500ms\" }]\n";
+
+fn csv(rows: usize) -> String {
+    let row = |n: usize| format!("{n},\"w,{n}\"\n");
+    "id,word\n".to_owned() + &(0..rows).map(row).collect::<String>()
+}
+
+/// What a run told the server, sorted, and its exit code.
+struct Told {
+    ids: Vec<usize>,
+    scratch: Scratch,
+    out: String,
+}
+
+/// Runs `load` with `rows` rows in the order `order`; `more` are arguments.
+fn told(load: &str, file: (&str, &str), order: &str, more: &[&str]) -> Told {
+    let origin = FaultOrigin::start(Script::each(Script::good()));
+    let data = format!("[data.rows]\nfile = \"{}\"\n{order}\n", file.0);
+    let scratch = Scratch::of(&(run_table(&origin.url()) + load + &data), TELLING);
+    scratch.write(file.0, file.1);
+    let done = Program::start(scratch.run_command(&[&["--quiet"], more].concat())).finish();
+    let done = done.expect(0);
+    conserved(&scratch.result());
+    let heads = origin.report().heads;
+    let id = |head: &String| {
+        let mut parts = head.split(' ').nth(1).expect("a request line").split('/');
+        let id: usize = parts.nth(1).expect("an id").parse().expect("a number");
+        assert_eq!(parts.next(), Some(format!("w,{id}").as_str()), "{head}");
+        id
+    };
+    let mut ids: Vec<usize> = heads.iter().map(id).collect();
+    ids.sort_unstable();
+    Told {
+        ids,
+        scratch,
+        out: done.out,
+    }
+}
+
+#[test]
+fn unique_rows_are_handed_out_once_over_all_cores() {
+    let Some(_alone) = measuring() else { return };
+    if !testkit::need::need("two processors", cpus() >= 2) {
+        return;
+    }
+    let file = ("rows.csv", csv(100));
+    for cores in ["1", "2"] {
+        let file = (file.0, file.1.as_str());
+        let run = told(HUNDRED, file, "order = \"unique\"", &["--cores", cores]);
+        assert_eq!(run.ids, (0..100).collect::<Vec<_>>(), "{cores} cores");
+    }
+}
+
+#[test]
+fn each_order_draws_what_it_says() {
+    let Some(_alone) = measuring() else { return };
+    let text = csv(50);
+    let file = ("rows.csv", text.as_str());
+    let counted = |ids: &[usize]| {
+        let mut counts: HashMap<usize, usize> = HashMap::new();
+        for &id in ids {
+            *counts.entry(id).or_default() += 1;
+        }
+        counts
+    };
+    // A hundred draws from fifty rows: twice each, whatever the order within a pass.
+    for order in ["", "order = \"shuffled\""] {
+        let run = told(HUNDRED, file, order, &[]);
+        let counts = counted(&run.ids);
+        assert!(counts.values().all(|&n| n == 2), "{order}: {counts:?}");
+        assert_eq!(counts.len(), 50, "{order}");
+    }
+    let one = told(HUNDRED, file, "order = \"random\"", &["--seed", "3"]).ids;
+    assert_eq!(
+        one,
+        told(HUNDRED, file, "order = \"random\"", &["--seed", "3"]).ids
+    );
+    assert_ne!(
+        one,
+        told(HUNDRED, file, "order = \"random\"", &["--seed", "4"]).ids
+    );
+    assert!(one.iter().all(|&id| id < 50));
+    // All hundred different or all alike: neither is chance.
+    assert!((20..50).contains(&counted(&one).len()), "{one:?}");
+}
+
+#[test]
+fn the_three_formats_give_the_same_rows() {
+    let Some(_alone) = measuring() else { return };
+    let rows = |separator: &str| {
+        let row = |n: usize| format!("{{\"id\": {n}, \"word\": \"w,{n}\"}}");
+        (0..100).map(row).collect::<Vec<_>>().join(separator)
+    };
+    let files = [
+        ("rows.csv", csv(100)),
+        ("rows.jsonl", rows("\n") + "\n"),
+        ("rows.json", format!("[{}]", rows(", "))),
+    ];
+    for (name, text) in files {
+        let run = told(HUNDRED, (name, &text), "order = \"unique\"", &[]);
+        assert_eq!(run.ids, (0..100).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+#[test]
+fn at_the_end_users_leave_or_fail_as_the_profile_says() {
+    let Some(_alone) = measuring() else { return };
+    let text = csv(40);
+    let file = ("rows.csv", text.as_str());
+    let stop = told(HUNDRED, file, "order = \"unique\"\nat_end = \"stop\"", &[]);
+    assert_eq!(stop.ids, (0..40).collect::<Vec<_>>());
+    let result = stop.scratch.result();
+    assert_eq!(count(&result, "/totals/iterations/failed"), 0);
+    assert_eq!(count(&result, "/totals/iterations/finished"), 100);
+    let error = told(HUNDRED, file, "order = \"unique\"\nat_end = \"error\"", &[]);
+    assert_eq!(error.ids, (0..40).collect::<Vec<_>>());
+    let result = error.scratch.result();
+    assert_eq!(count(&result, "/totals/iterations/failed"), 60);
+    assert!(error.out.contains("rows"), "{}", error.out);
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_refused_before_any_traffic() {
+    let rows = [
+        ("rows.csv", "id,word\n1,a\n2\n", "rows.csv:3"),
+        ("rows.csv", "", "rows.csv"),
+        ("rows.jsonl", "{\"id\": 1}\n[2]\n", "rows.jsonl:2"),
+        ("rows.jsonl", "{\"id\": 1}\n{\"id\": \n", "rows.jsonl:2"),
+        ("rows.json", "{\"id\": 1}", "rows.json"),
+    ];
+    for (name, text, place) in rows {
+        let load = format!("{HUNDRED}[data.rows]\nfile = \"{name}\"\n");
+        let scratch = Scratch::new("", &load, TELLING);
+        scratch.write(name, text);
+        let done = scratch.run(&["--quiet"]).expect(2).complains(&[place]);
+        assert!(!done.out.contains("requests"), "{}", done.out);
+    }
+    let load = format!("{HUNDRED}[data.rows]\nfile = \"none.csv\"\n");
+    let scratch = Scratch::new("", &load, TELLING);
+    scratch
+        .run(&[])
+        .expect(2)
+        .complains(&["p.toml:", "none.csv"]);
+}
