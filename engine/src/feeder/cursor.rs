@@ -1,6 +1,6 @@
 //! One core's place in each data source: which row comes next for a user.
 
-use super::file::{BLOCK_ROWS, Store};
+use super::file::{RowReader, Store};
 use super::{Source, Sources};
 use crate::pacing::{Purpose, SHARDS, Share, stream};
 use config::{AtEnd, Order, random};
@@ -17,8 +17,6 @@ pub(crate) struct Feeder {
     share: Share,
     seed: u64,
     cursors: Vec<Cursor>,
-    /// What was last read from a file.
-    bytes: Vec<u8>,
 }
 
 /// One core's place in one source.
@@ -29,9 +27,7 @@ struct Cursor {
     searched: u64,
     /// Rows handed out in all.
     given: u64,
-    /// Which block `rows` holds.
-    block: Option<u64>,
-    rows: Vec<Row>,
+    reader: RowReader,
 }
 
 impl Feeder {
@@ -40,8 +36,7 @@ impl Feeder {
             drawn: vec![0; SHARDS as usize],
             searched: 0,
             given: 0,
-            block: None,
-            rows: Vec::new(),
+            reader: RowReader::new(),
         };
         let cursors = sources.0.iter().map(cursor).collect();
         Feeder {
@@ -49,7 +44,6 @@ impl Feeder {
             share,
             seed,
             cursors,
-            bytes: Vec::new(),
         }
     }
 
@@ -88,17 +82,8 @@ impl Feeder {
         match &source.store {
             Store::Held(rows) => Ok(Some(rows[row as usize].clone())),
             Store::Indexed(index) => {
-                let block = row / BLOCK_ROWS;
-                if cursor.block != Some(block) {
-                    cursor.block = None;
-                    index
-                        .read(block, &mut self.bytes, &mut cursor.rows)
-                        .map_err(|e| format!("{}: {e}", source.data.file.display()))?;
-                    cursor.block = Some(block);
-                }
-                let row = cursor.rows.get((row % BLOCK_ROWS) as usize);
-                let changed = || format!("{}: it was changed", source.data.file.display());
-                row.cloned().map(Some).ok_or_else(changed)
+                let failed = |e| format!("{}: {e}", source.data.file.display());
+                cursor.reader.read(index, row).map(Some).map_err(failed)
             }
         }
     }

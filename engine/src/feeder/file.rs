@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// Rows between two entries of the index; so many are read at once.
-pub(super) const BLOCK_ROWS: u64 = 8;
+const BLOCK_ROWS: u64 = 8;
 /// The largest JSON array.
 const JSON_BYTES_MAX: u64 = 64 << 20;
 /// Bytes read at once while the rows are found.
@@ -142,42 +142,91 @@ fn row_of(object: Map<String, Value>) -> Row {
     Row(columns.map(|(name, value)| (name.into(), value)).collect())
 }
 
-impl Index {
-    /// Reads the rows of block number `block` into `rows`. `bytes` is scratch space.
+/// Reads rows of indexed files on one core: scratch space, and the block that was read last.
+pub(super) struct RowReader {
+    bytes: Vec<u8>,
+    /// Which block `bytes` holds.
+    block: Option<u64>,
+    parser: csv_core::Reader,
+    /// The cells of a record one after the other, and where each ends.
+    cells: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl RowReader {
+    pub(super) fn new() -> RowReader {
+        RowReader {
+            bytes: Vec::new(),
+            block: None,
+            // Its default would be one without its tables.
+            parser: csv_core::Reader::new(),
+            cells: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Row number `row` of the file.
     ///
     /// # Errors
     ///
     /// The file cannot be read any more, or is another one than it was.
-    pub(super) fn read(
-        &self,
-        block: u64,
-        bytes: &mut Vec<u8>,
-        rows: &mut Vec<Row>,
-    ) -> io::Result<()> {
-        let (begin, end) = (self.marks[block as usize], self.marks[block as usize + 1]);
-        bytes.resize((end - begin) as usize, 0);
-        self.file.read_exact_at(bytes, begin)?;
-        rows.clear();
-        match &self.columns {
+    pub(super) fn read(&mut self, index: &Index, row: u64) -> io::Result<Row> {
+        let block = row / BLOCK_ROWS;
+        if self.block != Some(block) {
+            self.block = None;
+            let (begin, end) = (index.marks[block as usize], index.marks[block as usize + 1]);
+            self.bytes.resize((end - begin) as usize, 0);
+            index.file.read_exact_at(&mut self.bytes, begin)?;
+            self.block = Some(block);
+        }
+        let place = (row % BLOCK_ROWS) as usize;
+        match &index.columns {
             None => {
-                for line in bytes.split(|&byte| byte == b'\n') {
-                    if !line.trim_ascii().is_empty() {
-                        rows.push(row_of(serde_json::from_slice(line)?));
-                    }
+                let lines = self.bytes.split(|&byte| byte == b'\n');
+                let mut lines = lines.filter(|line| !line.trim_ascii().is_empty());
+                let line = lines.nth(place).ok_or_else(changed)?;
+                Ok(row_of(serde_json::from_slice(line)?))
+            }
+            Some(columns) => self.record(columns, place),
+        }
+    }
+
+    /// The record at `place` of the block.
+    fn record(&mut self, columns: &[Arc<str>], place: usize) -> io::Result<Row> {
+        self.parser.reset();
+        self.cells.resize(self.bytes.len(), 0);
+        self.ends.resize(columns.len() + 1, 0);
+        let mut taken = 0;
+        for _ in 0..=place {
+            let (mut written, mut ended) = (0, 0);
+            loop {
+                let (rest, cells) = (&self.bytes[taken..], &mut self.cells[written..]);
+                let (outcome, read, wrote, ends) =
+                    self.parser
+                        .read_record(rest, cells, &mut self.ends[ended..]);
+                (taken, written, ended) = (taken + read, written + wrote, ended + ends);
+                match outcome {
+                    csv_core::ReadRecordResult::Record => break,
+                    // Asked again with nothing left, the parser ends the last record.
+                    csv_core::ReadRecordResult::InputEmpty => {}
+                    _ => return Err(changed()),
                 }
             }
-            Some(columns) => {
-                let mut reader = csv::ReaderBuilder::new()
-                    .has_headers(false)
-                    .from_reader(&bytes[..]);
-                for record in reader.records() {
-                    let record = record?;
-                    let cells = columns.iter().zip(record.iter());
-                    let cell = |(name, text): (&Arc<str>, &str)| (Arc::clone(name), text.into());
-                    rows.push(Row(cells.map(cell).collect()));
-                }
+            if ended != columns.len() {
+                return Err(changed());
             }
         }
-        Ok(())
+        let mut begin = 0;
+        let cell = |(name, &end): (&Arc<str>, &usize)| {
+            let text = std::str::from_utf8(&self.cells[begin..end]).map_err(io::Error::other)?;
+            begin = end;
+            Ok((Arc::clone(name), Value::from(text)))
+        };
+        let cells: io::Result<Vec<_>> = columns.iter().zip(&self.ends).map(cell).collect();
+        Ok(Row(cells?))
     }
+}
+
+fn changed() -> io::Error {
+    io::Error::other("it was changed after the start of the run")
 }
