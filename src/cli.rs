@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use config::Cores;
+use engine::Segment;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -15,6 +16,9 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// More segments than a run can have: enough to be refused.
+const SEGMENTS_READ_MAX: usize = 10_000;
 
 /// The subcommands.
 #[derive(Subcommand, Debug)]
@@ -101,6 +105,10 @@ pub struct RunArguments {
     /// Processors to generate load on: "auto", how many, or a list of ids (2,3; or 2, for one)
     #[arg(long, value_name = "SPEC", value_parser = parse_cores)]
     pub cores: Option<Cores>,
+    /// Carry only this part of the run: 2/3 is the second of three equal ones, 2/3:1,1,4 gives
+    /// them weights. All parts together are the same run, with the same rows and random choices
+    #[arg(long, value_name = "I/N", value_parser = parse_segment)]
+    pub segment: Option<SegmentArgument>,
     /// Write the result as JSON (docs/result.md); - is stdout, the report then goes to stderr
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -161,6 +169,42 @@ pub struct TargetArguments {
     pub threads: u16,
 }
 
+/// A part of a run, as it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentArgument {
+    /// As it was written.
+    pub text: String,
+    pub part: Segment,
+}
+
+/// Reads `2/3` or `2/3:1,1,4`.
+fn parse_segment(text: &str) -> Result<SegmentArgument, String> {
+    const WANTED: &str = "allowed is I/N such as 2/3, or with weights 2/3:1,1,4";
+    let (place, weights) = match text.split_once(':') {
+        Some((place, weights)) => (place, Some(weights)),
+        None => (text, None),
+    };
+    let (index, count) = place.split_once('/').ok_or(WANTED)?;
+    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| WANTED.to_owned());
+    let (index, count) = (number(index)?, number(count)?);
+    let weights = match weights {
+        None => vec![1.0; count.min(SEGMENTS_READ_MAX)],
+        Some(list) => {
+            let weight = |one: &str| one.trim().parse().map_err(|_| WANTED.to_owned());
+            list.split(',')
+                .map(weight)
+                .collect::<Result<Vec<f64>, _>>()?
+        }
+    };
+    if weights.len() != count.min(SEGMENTS_READ_MAX) {
+        let found = weights.len();
+        return Err(format!("found {found} weights for {count} segments"));
+    }
+    let part = Segment::of(index, &weights)?;
+    let text = text.to_owned();
+    Ok(SegmentArgument { text, part })
+}
+
 /// Reads `auto`, `4` or `0,2,4`; a single id has a comma behind it.
 fn parse_cores(text: &str) -> Result<Cores, String> {
     let wanted = "allowed is \"auto\", a number from 1 to 1024, or cpu ids such as 0,2,4";
@@ -193,6 +237,41 @@ mod tests {
     #[test]
     fn the_arguments_fit_together() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn segments_are_a_place_among_some() {
+        let good: [(&str, usize, &[f64]); 4] = [
+            ("1/1", 1, &[1.0]),
+            ("2/3", 2, &[1.0; 3]),
+            ("3/3:1,1,4", 3, &[1.0, 1.0, 4.0]),
+            ("1/2: 0.5, 1.5", 1, &[0.5, 1.5]),
+        ];
+        for (text, index, weights) in good {
+            let part = Segment::of(index, weights);
+            assert_eq!(
+                parse_segment(text).map(|segment| segment.part),
+                part,
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "1",
+            "/",
+            "0/2",
+            "3/2",
+            "1/0",
+            "a/2",
+            "1/2:1",
+            "1/2:1,x",
+            "1/2:0,1",
+            "-1/2",
+            "1/99999999999",
+            "1/1025",
+        ] {
+            assert!(parse_segment(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::control::{Control, Pulse};
 use crate::driver::{Begin, Driver, Line, Parts, Report};
 use crate::event::Event;
 use crate::feeder::Sources;
-use crate::pacing::Share;
+use crate::pacing::{Segment, Share};
 use crate::probe;
 use crate::watchdog;
 use config::{Origin, Plan};
@@ -33,6 +33,8 @@ const GLOMMIO_RING_DEPTH: usize = 32;
 pub struct Job {
     /// The plan; its target is replaced by `origin`.
     pub plan: Arc<Plan>,
+    /// The part of the run's work that is this process's.
+    pub segment: Segment,
     /// The target.
     pub origin: Origin,
     /// The processors to use, one core of the run on each; at least one.
@@ -100,10 +102,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
             origin: job.origin.clone(),
             addresses: addresses.clone(),
             sources: Arc::clone(&sources),
-            share: Share {
-                core: core as u32,
-                cores: cores as u32,
-            },
+            share: Share::new(job.segment, core as u32, cores as u32),
             sizes,
             clock,
             recorder,

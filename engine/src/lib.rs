@@ -22,5 +22,6 @@ pub use control::Control;
 pub use error::Error;
 pub use event::{Event, Exchange};
 pub use launch::{Job, Outcome, Running, start};
+pub use pacing::Segment;
 pub use probe::{allowed_cpus, raise_open_files, try_ring};
 pub use target::{Target, TargetOptions};

@@ -41,8 +41,11 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let outline = Outline::of(&plan, &loaded.label);
     let stream = outputs.report;
     let observer = observer(arguments, stream, &outline);
-    let ran = carry::carry(&plan, &cpus, &loaded.origin, observer)?;
-    let run = facts(&plan, &cpus, &loaded, &ran, script_sha256);
+    let segment = arguments.segment.as_ref();
+    let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
+    let ran = carry::carry(&plan, &cpus, &loaded.origin, part, observer)?;
+    let mut run = facts(&plan, &cpus, &loaded, &ran, script_sha256);
+    run.segment = segment.map(|segment| segment.text.clone());
     let style = stream.style(arguments.no_color);
     stream.print(&text::render(
         &run,
@@ -145,6 +148,7 @@ fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, script_sha256: St
         profile: plan.profile_path.display().to_string(),
         profile_sha256: identity::sha256(plan.profile_text.as_bytes()),
         cores: cpus.load.clone(),
+        segment: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

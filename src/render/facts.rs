@@ -31,6 +31,9 @@ pub struct RunFacts {
     pub profile_sha256: String,
     /// The cpus that generated load, in the order of the cores' numbers.
     pub cores: Vec<usize>,
+    /// Which part of the run this process carried, `1/2`; none: all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
     /// The version of this tool.
     pub version: String,
 }

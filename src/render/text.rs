@@ -83,7 +83,7 @@ impl Report<'_> {
         self.lines.push(self.style.ends(&title, &label, self.width));
         let (run, cores) = (self.run, self.run.cores.len());
         let took = Duration::from_millis((run.duration_s * 1e3).round() as u64);
-        let pieces = [
+        let mut pieces = vec![
             Piece::new(escape(&run.start)),
             Piece::new(format!("took {}", length(took))),
             Piece::new(format!(
@@ -92,6 +92,9 @@ impl Report<'_> {
             )),
             Piece::new(format!("seed {}", run.seed)),
         ];
+        if let Some(segment) = &run.segment {
+            pieces.push(Piece::new(format!("segment {segment} of the run")));
+        }
         self.flow("run", &pieces);
         if let Some(remark) = run.ended.remark() {
             self.flow("", &[Piece::new(remark).paint(Paint::Warn)]);

@@ -67,6 +67,24 @@ fn unique_rows_are_handed_out_once_over_all_cores() {
 }
 
 #[test]
+fn two_segments_share_the_rows_and_the_arrivals() {
+    let Some(_alone) = measuring() else { return };
+    // Evenly spaced arrival k and row k are the same segment's.
+    let load = HUNDRED.replace("200/s", "1k/s").replace("500ms", "1100ms");
+    let file = ("rows.csv", csv(1100));
+    let file = (file.0, file.1.as_str());
+    let mut all = Vec::new();
+    for segment in ["1/2", "2/2"] {
+        let run = told(&load, file, "order = \"unique\"", &["--segment", segment]);
+        assert!(run.ids.len() > 400, "{segment}: {} rows", run.ids.len());
+        all.extend(run.ids);
+    }
+    all.sort_unstable();
+    // The server keeps a thousand heads of each run; each segment has about half of the arrivals.
+    assert_eq!(all, (0..1100).collect::<Vec<_>>());
+}
+
+#[test]
 fn each_order_draws_what_it_says() {
     let Some(_alone) = measuring() else { return };
     let text = csv(50);

@@ -7,6 +7,8 @@ mod exchange;
 mod host;
 mod life;
 mod origins;
+#[cfg(test)]
+mod plan_tests;
 mod schedule;
 mod template;
 mod told;

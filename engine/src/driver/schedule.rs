@@ -108,6 +108,18 @@ impl Schedule {
         None
     }
 
+    /// Takes all users to come, in the order of time.
+    #[cfg(test)]
+    pub(super) fn all(&mut self) -> Vec<Start> {
+        let mut all = Vec::new();
+        loop {
+            let due = self.loads.iter_mut().map(Load::peek).enumerate();
+            let first = due.filter_map(|(place, due)| Some((due?, place))).min();
+            let Some((_, place)) = first else { return all };
+            all.extend(self.loads[place].pop(place));
+        }
+    }
+
     /// Nothing more will come.
     pub(super) fn cancel(&mut self) {
         self.start = Moment::NEVER;
@@ -164,7 +176,7 @@ impl Load {
             passes,
             weights: load.scenarios.iter().map(|choice| choice.weight).collect(),
             scenarios,
-            users_max: users_max.map(|most| share.part(most)),
+            users_max: users_max.map(|most| share.part(most.into()) as u32),
             users: 0,
             pacing,
         }

@@ -2,7 +2,7 @@
 
 use super::cursor::permuted;
 use super::*;
-use crate::pacing::Share;
+use crate::pacing::{Segment, Share};
 use config::{AtEnd, Data, Format, Order, random};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -27,7 +27,13 @@ fn source(data: Data) -> Sources {
 fn feeders(data: Data, cores: u32) -> Vec<Feeder> {
     let sources = Arc::new(source(data));
     (0..cores)
-        .map(|core| Feeder::new(Arc::clone(&sources), Share { core, cores }, 7))
+        .map(|core| {
+            Feeder::new(
+                Arc::clone(&sources),
+                Share::new(Segment::WHOLE, core, cores),
+                7,
+            )
+        })
         .collect()
 }
 
@@ -93,13 +99,15 @@ fn unique_rows_are_given_once_over_all_cores_and_users() {
         let mut feeders = feeders(data, 3);
         let mut seen = HashSet::new();
         for (core, feeder) in (0_u64..).zip(&mut feeders) {
+            let share = Share::new(Segment::WHOLE, core as u32, 3);
             // One user of each core asks until there are no more.
-            while let Some(row) = feeder.row("rows", core, 0).unwrap() {
+            let user = (0..).find(|&k| share.owns(k)).unwrap();
+            while let Some(row) = feeder.row("rows", user, 0).unwrap() {
                 let id: u64 = row.0[0].1.as_str().unwrap().parse().unwrap();
-                assert_eq!(id % 1024 % 3, core, "a row of another core");
+                assert!(share.owns(id), "a row of another core");
                 assert!(seen.insert(id), "{id} was given twice");
             }
-            assert_eq!(feeder.row("rows", core, 0), Ok(None));
+            assert_eq!(feeder.row("rows", user, 0), Ok(None));
         }
         assert_eq!(seen.len(), rows as usize);
     }

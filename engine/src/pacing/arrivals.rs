@@ -90,6 +90,9 @@ impl Arrivals {
         let (Order::Even { next } | Order::Jittered { next }) = &mut self.order else {
             return None;
         };
+        if self.share.is_empty() {
+            return None;
+        }
         while !self.share.owns(*next) {
             *next += 1;
         }

@@ -6,38 +6,19 @@
 
 mod arrivals;
 mod closed;
+mod share;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use closed::{Stay, stays};
+pub use share::Segment;
+pub(crate) use share::Share;
 
 use config::random;
 
 /// How many virtual shards a run is cut into.
 pub(crate) const SHARDS: u64 = 1024;
-
-/// The shards of one core: those whose number is `core` modulo `cores`. Taking every n-th one
-/// spreads evenly spaced arrivals evenly over the cores.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Share {
-    /// This core, from 0.
-    pub(crate) core: u32,
-    /// All cores of the run, at least 1.
-    pub(crate) cores: u32,
-}
-
-impl Share {
-    /// Whether work item `k` is this core's.
-    pub(crate) fn owns(self, k: u64) -> bool {
-        (k % SHARDS) % u64::from(self.cores) == u64::from(self.core)
-    }
-
-    /// This core's part of a whole number that is split over the cores as evenly as possible.
-    pub(crate) fn part(self, whole: u32) -> u32 {
-        whole / self.cores + u32::from(self.core < whole % self.cores)
-    }
-}
 
 /// What random numbers are for; each purpose of each load is a stream of its own.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ fn curve(phases: &[(u64, f64, f64)]) -> Curve {
 fn union(rate: &Curve, spacing: Spacing, seed: u64, cores: u32) -> Vec<(u64, Duration)> {
     let mut all: Vec<(u64, Duration)> = (0..cores)
         .flat_map(|core| {
-            let share = Share { core, cores };
+            let share = Share::new(Segment::WHOLE, core, cores);
             let one = Arrivals::new(rate.clone(), spacing, seed, 0, share).collect::<Vec<_>>();
             assert!(
                 one.is_sorted_by_key(|arrival| arrival.due),
@@ -87,7 +87,7 @@ fn another_seed_gives_other_arrivals() {
 #[test]
 fn closed_users_come_with_the_ramp_and_go_with_it() {
     let users = curve(&[(10, 0.0, 10.0), (10, 10.0, 0.0)]);
-    let all = stays(&users, Share { core: 0, cores: 1 });
+    let all = stays(&users, Share::new(Segment::WHOLE, 0, 1));
     assert_eq!(all.len(), 10);
     for stay in &all {
         let number = stay.number as f64;
@@ -112,8 +112,56 @@ fn weights_are_kept_in_proportion() {
 fn parts_of_a_cap_add_up() {
     for whole in [0, 1, 7, 50, 1_000] {
         for cores in 1..9 {
-            let parts = (0..cores).map(|core| Share { core, cores }.part(whole));
-            assert_eq!(parts.sum::<u32>(), whole);
+            let parts = (0..cores).map(|core| Share::new(Segment::WHOLE, core, cores).part(whole));
+            assert_eq!(parts.sum::<u64>(), whole);
+        }
+    }
+}
+
+#[test]
+fn segments_share_out_the_shards_by_weight() {
+    let rows: [(&[f64], &[u64]); 5] = [
+        (&[1.0], &[1024]),
+        (&[1.0, 1.0, 1.0], &[342, 341, 341]),
+        (&[1.0, 2.0, 5.0], &[128, 256, 640]),
+        (&[3.0, 3.0, 1.0], &[439, 439, 146]),
+        (&[1e-9, 1.0], &[0, 1024]),
+    ];
+    for (weights, expected) in rows {
+        let segments = (1..=weights.len()).map(|index| Segment::of(index, weights).unwrap());
+        let owned = segments.map(|segment| {
+            let share = Share::new(segment, 0, 1);
+            (0..SHARDS).filter(|&k| share.owns(k)).count() as u64
+        });
+        assert_eq!(owned.collect::<Vec<_>>(), expected, "{weights:?}");
+    }
+    for (index, weights) in [
+        (0, &[1.0][..]),
+        (2, &[1.0]),
+        (1, &[]),
+        (1, &[0.0, 1.0]),
+        (1, &[f64::NAN]),
+        (1, &[f64::INFINITY, 1.0]),
+        (1, &[1.0; 1025]),
+    ] {
+        assert!(
+            Segment::of(index, weights).is_err(),
+            "{index} of {weights:?}"
+        );
+    }
+}
+
+#[test]
+fn a_segment_has_evenly_spread_users() {
+    // Of any run of users each segment has its share, to within the discrepancy of van der
+    // Corput's sequence: log2(1024) / 2 + 1 at most.
+    for index in 1..=3 {
+        let share = Share::new(Segment::of(index, &[1.0, 1.0, 2.0]).unwrap(), 0, 1);
+        let part = if index == 3 { 0.5 } else { 0.25 };
+        for users in [64, 100, 1000, 4096] {
+            let owned = (0..users).filter(|&k| share.owns(k)).count() as f64;
+            let off = owned - users as f64 * part;
+            assert!(off.abs() <= 6.0, "{owned} of {users} in segment {index}");
         }
     }
 }
@@ -157,8 +205,8 @@ proptest! {
     fn any_number_of_cores_gives_the_same_users(users in 1..3_000u32, cores in 2..7u32) {
         let users = curve(&[(4, 0.0, f64::from(users)), (2, f64::from(users), f64::from(users))]);
         let mut split: Vec<Stay> =
-            (0..cores).flat_map(|core| stays(&users, Share { core, cores })).collect();
+            (0..cores).flat_map(|core| stays(&users, Share::new(Segment::WHOLE, core, cores))).collect();
         split.sort_by_key(|stay| (stay.from, stay.number));
-        prop_assert_eq!(stays(&users, Share { core: 0, cores: 1 }), split);
+        prop_assert_eq!(stays(&users, Share::new(Segment::WHOLE, 0, 1)), split);
     }
 }

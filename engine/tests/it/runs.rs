@@ -44,6 +44,7 @@ pub(crate) fn launch(target: &Target, scenario: &str, load: &str) -> Started {
     let (sender, events) = sync_channel(1_000);
     let running = start(Job {
         plan: Arc::new(plan),
+        segment: mistress_engine::Segment::WHOLE,
         origin,
         cpus: vec![mistress_engine::allowed_cpus()[0]],
         recorders: vec![recorder],

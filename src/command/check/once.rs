@@ -66,6 +66,7 @@ pub fn once(
     let over = AtomicBool::new(false);
     let job = Job {
         plan,
+        segment: engine::Segment::WHOLE,
         origin: origin.clone(),
         cpus: vec![cpu],
         recorders: vec![recorder],

@@ -8,7 +8,7 @@ use crate::render::outline;
 use crate::reporter::{Observer, Reporter};
 use anyhow::anyhow;
 use config::{Origin, Plan};
-use engine::{Control, Job, Outcome};
+use engine::{Control, Job, Outcome, Segment};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stats::{Aggregator, Recorder, Summary, WindowSource};
@@ -50,6 +50,7 @@ pub fn carry(
     plan: &Arc<Plan>,
     cpus: &Cpus,
     origin: &Origin,
+    segment: Segment,
     observer: Box<dyn Observer>,
 ) -> Result<Ran, Failure> {
     let (recorders, sources): (Vec<Recorder>, Vec<WindowSource>) = (0..cpus.load.len() as u32)
@@ -64,6 +65,7 @@ pub fn carry(
     let (events, inbox) = sync_channel(EVENTS_MAX);
     let job = Job {
         plan: Arc::clone(plan),
+        segment,
         origin: origin.clone(),
         cpus: cpus.load.clone(),
         recorders,

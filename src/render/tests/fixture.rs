@@ -153,6 +153,7 @@ pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         profile: "scenarios/shop.toml".into(),
         profile_sha256: "cd".repeat(32),
         cores,
+        segment: None,
         version: "0.1.0".into(),
     }
 }
