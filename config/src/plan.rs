@@ -229,6 +229,8 @@ pub enum Metric {
     Rate,
     /// Arrivals that were started, of those planned.
     Arrivals,
+    /// A metric that scripts make themselves; its threshold has a name.
+    Custom,
 }
 
 /// A figure of a metric.

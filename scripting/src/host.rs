@@ -7,6 +7,19 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row(pub Vec<(Arc<str>, Json)>);
 
+/// What a metric of a script's own adds up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// What is added up.
+    Counter,
+    /// What is set.
+    Gauge,
+    /// How often something was so.
+    Rate,
+    /// A distribution.
+    Trend,
+}
+
 /// The world of one core's users, implemented by the engine.
 ///
 /// `slot` is the number the user was attached under. All methods are called while
@@ -34,6 +47,18 @@ pub trait Host {
 
     /// A check passed or failed; `check` is what [`check_name`](Host::check_name) gave.
     fn check(&self, slot: u32, check: u32, passed: bool);
+
+    /// The number of a metric of the script's own, as [`check_name`](Host::check_name) for checks;
+    /// tags are part of the name.
+    fn metric_name(&self, kind: MetricKind, name: &str) -> u32 {
+        let _ = (kind, name);
+        0
+    }
+
+    /// A value of such a metric: finite, of counters and trends not negative, of rates 0 or 1.
+    fn metric(&self, metric: u32, value: f64) {
+        let _ = (metric, value);
+    }
 
     /// The number of a transaction's name, as [`check_name`](Host::check_name) for checks.
     fn transaction_name(&self, name: &str) -> u32;

@@ -120,6 +120,39 @@ pub(crate) fn decode(lua: &Lua, text: &[u8]) -> mlua::Result<(Value, Option<Stri
     }
 }
 
+/// What is at a path of a JSON text: nil and why where there is nothing. Keys are parted by dots,
+/// `[n]` is an item of an array, counted from 1 as in Lua.
+pub(crate) fn decode_at(
+    lua: &Lua,
+    text: &[u8],
+    path: &str,
+) -> mlua::Result<(Value, Option<String>)> {
+    let json = match serde_json::from_slice::<Json>(text) {
+        Ok(json) => json,
+        Err(error) => return Ok((Value::Nil, Some(format!("not JSON: {error}")))),
+    };
+    match at(&json, path) {
+        Some(found) => Ok((value(lua, found)?, None)),
+        None => Ok((Value::Nil, Some(format!("nothing at {path}")))),
+    }
+}
+
+/// The part of a value that a path leads to.
+fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
+    let mut found = json;
+    for step in path.split('.') {
+        let (key, indices) = step.split_once('[').unwrap_or((step, ""));
+        if !key.is_empty() {
+            found = found.get(key)?;
+        }
+        for index in indices.split_terminator('[') {
+            let place: usize = index.strip_suffix(']')?.parse().ok()?;
+            found = found.get(place.checked_sub(1)?)?;
+        }
+    }
+    Some(found)
+}
+
 /// A JSON value for Lua: null is nil in objects (the key is absent) and at the top, and `null`
 /// in arrays, so that positions hold.
 pub(crate) fn value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
@@ -148,5 +181,33 @@ pub(crate) fn value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
             }
             Ok(Value::Table(table))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_values() {
+        let json = serde_json::json!({"a": {"b": [1, {"c": "x"}, [7, 8]]}, "": 0, "n": null});
+        let rows = [
+            ("a.b[1]", Some("1")),
+            ("a.b[2].c", Some("\"x\"")),
+            ("a.b[3][2]", Some("8")),
+            ("n", Some("null")),
+            ("a.b[0]", None),
+            ("a.b[4]", None),
+            ("a.b[x]", None),
+            ("a.b[1", None),
+            ("a.c", None),
+            ("a.b.c", None),
+            ("a[1]", None),
+        ];
+        for (path, expected) in rows {
+            let found = at(&json, path).map(Json::to_string);
+            assert_eq!(found.as_deref(), expected, "{path}");
+        }
+        assert_eq!(at(&serde_json::json!([5, 6]), "[2]"), Some(&Json::from(6)));
     }
 }

@@ -21,6 +21,6 @@ mod step;
 mod text;
 
 pub use error::{Error, ScriptError};
-pub use host::{Host, Row};
+pub use host::{Host, MetricKind, Row};
 pub use script::Script;
 pub use step::{Entry, Hooks, Reply, RequestSpec, Step};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, LuaString, Table, Value};
 
-use crate::{Host, RequestSpec, headers, json, options, place, text};
+use crate::{Host, MetricKind, RequestSpec, headers, json, options, place, text};
 
 /// What the native functions and [`Script`](crate::Script) share.
 pub(crate) struct Shared {
@@ -190,6 +190,19 @@ fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
             Ok(())
         },
     )?;
+    natives.add("custom_name", |_, shared, (kind, name): (u8, LuaString)| {
+        let kind = match kind {
+            0 => MetricKind::Counter,
+            1 => MetricKind::Gauge,
+            2 => MetricKind::Rate,
+            _ => MetricKind::Trend,
+        };
+        Ok(shared.host.metric_name(kind, &name.to_string_lossy()))
+    })?;
+    natives.add("custom", |_, shared, (id, value): (u32, f64)| {
+        shared.host.metric(id, value);
+        Ok(())
+    })?;
     natives.add("random", |_, shared, slot: u32| {
         // The 53 bits a double holds, as a number in [0, 1).
         Ok((shared.host.random(slot) >> 11) as f64 * (1.0 / (1u64 << 53) as f64))
@@ -235,6 +248,9 @@ fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
     )?;
     natives.add("json_decode", |lua, _, text: LuaString| {
         json::decode(lua, &text.as_bytes())
+    })?;
+    natives.add("json_at", |lua, _, (text, path): (LuaString, LuaString)| {
+        json::decode_at(lua, &text.as_bytes(), &path.to_string_lossy())
     })
 }
 

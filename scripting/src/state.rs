@@ -13,6 +13,7 @@ use crate::place::OWN;
 const CORE: &str = include_str!("lua/core.lua");
 const REPLIES: &str = include_str!("lua/replies.lua");
 const CHECKS: &str = include_str!("lua/checks.lua");
+const METRICS: &str = include_str!("lua/metrics.lua");
 const THINK: &str = include_str!("lua/think.lua");
 const SANDBOX: &str = include_str!("lua/sandbox.lua");
 
@@ -47,6 +48,7 @@ impl State {
         let entry: Table = load(CORE)?.call((&native, &common))?;
         load(REPLIES)?.call::<()>((&native, &common))?;
         load(CHECKS)?.call::<()>((&native, &common))?;
+        load(METRICS)?.call::<()>((&native, &common))?;
         load(THINK)?.call::<()>((&native, &common))?;
         let env: Table = load(SANDBOX)?.call((&native, &common))?;
         loader.set_environment(env);

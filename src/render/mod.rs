@@ -4,6 +4,7 @@
 //! the result where an error of the writer can be dealt with.
 
 pub mod csv;
+pub mod custom;
 pub mod facts;
 pub mod flow;
 pub mod format;

@@ -2,6 +2,7 @@
 
 mod verdict;
 
+use crate::render::custom;
 use crate::render::facts::RunFacts;
 use crate::render::flow::{Paint, Piece, Style};
 use crate::render::format::{
@@ -41,6 +42,7 @@ pub fn render(
     report.names(NameKind::Transaction, "transaction");
     report.replies();
     report.checks();
+    report.metrics();
     report.thresholds();
     report.cores();
     report.verdict();
@@ -294,6 +296,13 @@ impl Report<'_> {
         }
         self.gap();
         self.table(&table);
+    }
+
+    fn metrics(&mut self) {
+        for table in custom::tables(&self.summary.metrics) {
+            self.gap();
+            self.table(&table);
+        }
     }
 
     fn thresholds(&mut self) {

@@ -24,6 +24,8 @@ fn figure(outcome: &Outcome, value: f64) -> String {
     match (outcome.metric, outcome.statistic) {
         (Metric::Rate, _) => format!("{}/s", rounded(value)),
         (_, Statistic::Share) => format!("{} %", rounded(value * 100.0)),
+        (Metric::Custom, Statistic::Rate) => format!("{}/s", rounded(value)),
+        (Metric::Custom, _) => rounded(value),
         (_, Statistic::Count) => rounded(value),
         _ => time_us(value.round() as u64),
     }
@@ -52,6 +54,9 @@ mod tests {
             (Metric::Failures, Statistic::Count, 1_234.0, "1,234"),
             (Metric::Rate, Statistic::Rate, 99.5, "99.5/s"),
             (Metric::Arrivals, Statistic::Share, 1.0, "100 %"),
+            (Metric::Custom, Statistic::Share, 0.25, "25 %"),
+            (Metric::Custom, Statistic::Rate, 12.5, "12.5/s"),
+            (Metric::Custom, Statistic::Percentile(0.5), 17.0, "17"),
         ];
         for (metric, statistic, value, expected) in rows {
             assert_eq!(finding(&outcome(metric, statistic, Some(value))), expected);

@@ -1,5 +1,6 @@
 //! Merges the windows of all cores into a run's totals and its series of seconds.
 
+use crate::custom::{Custom, CustomCounts, CustomKind};
 use crate::encoding;
 use crate::histogram::Histogram;
 use crate::kinds::{FailureKind, Model, NameKind, Phase, Tally};
@@ -23,6 +24,8 @@ pub struct Aggregator {
     by_name: Vec<NameCounts>,
     check_names: Names<()>,
     checks: Vec<CheckCounts>,
+    custom_names: Names<CustomKind>,
+    customs: Vec<CustomCounts>,
     cores: Vec<Core>,
     counts: Counts,
     tallies: [u64; Tally::COUNT],
@@ -41,6 +44,7 @@ struct Core {
     /// The core's name numbers to ours; grows as the core learns names.
     names: Vec<u32>,
     checks: Vec<u32>,
+    customs: Vec<u32>,
     turns: Histogram,
     busy_ns: u64,
     idle_ns: u64,
@@ -57,6 +61,8 @@ impl Aggregator {
             by_name: Vec::new(),
             check_names: Names::new(),
             checks: Vec::new(),
+            custom_names: Names::new(),
+            customs: Vec::new(),
             cores: (0..cores).map(|_| Core::default()).collect(),
             counts: Counts::default(),
             tallies: [0; Tally::COUNT],
@@ -112,6 +118,13 @@ impl Aggregator {
         for check in &body.checks[core.checks.len().min(body.checks.len())..] {
             core.checks.push(self.check_names.intern((), &check.name));
         }
+        for custom in &body.customs[core.customs.len().min(body.customs.len())..] {
+            let id = self.custom_names.intern(custom.kind, &custom.name);
+            core.customs.push(id);
+        }
+        for (kind, name) in &self.custom_names.list()[self.customs.len()..] {
+            self.customs.push(CustomCounts::new(*kind, name.clone()));
+        }
         for (kind, name) in &self.names.list()[self.by_name.len()..] {
             self.by_name.push(NameCounts::new(*kind, name.clone()));
         }
@@ -122,6 +135,7 @@ impl Aggregator {
                 failed: 0,
             });
         }
+        self.names_folded |= self.custom_names.folded();
         self.names_folded |= body.names_folded || self.names.folded() || self.check_names.folded();
     }
 
@@ -139,6 +153,9 @@ impl Aggregator {
             let check = &mut self.checks[*id as usize];
             check.passed += counts.passed;
             check.failed += counts.failed;
+        }
+        for (counts, id) in body.customs.iter().zip(&core.customs) {
+            self.customs[*id as usize].figures.add(&counts.figures);
         }
     }
 
@@ -207,6 +224,7 @@ impl Aggregator {
             events: Counted::of(Tally::ALL, Tally::as_str, &self.tallies),
             histogram: encoding::encode_phase(&merged, Phase::Latency),
             checks: self.check_summaries(),
+            metrics: self.custom_summaries(),
             thresholds: self.judges.outcomes(self.length_s),
             names: self.name_summaries(),
             names_folded: self.names_folded,
@@ -251,6 +269,13 @@ impl Aggregator {
             .collect();
         checks.sort_by(|a, b| a.name.cmp(&b.name));
         checks
+    }
+
+    fn custom_summaries(&self) -> Vec<Custom> {
+        let used = self.customs.iter().filter(|one| one.figures.count > 0);
+        let mut customs: Vec<Custom> = used.map(|one| Custom::of(one, self.length_s)).collect();
+        customs.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+        customs
     }
 
     fn name_summaries(&self) -> Vec<NameSummary> {

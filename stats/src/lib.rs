@@ -4,6 +4,7 @@
 //! long things took and when a window ends.
 
 mod aggregator;
+pub mod custom;
 mod encoding;
 mod histogram;
 mod kinds;
@@ -22,7 +23,7 @@ pub use histogram::Histogram;
 pub use kinds::{FailureKind, Model, NameKind, Phase, Tally};
 pub use link::{WindowSource, link};
 pub use names::{NAMES_MAX, OTHER};
-pub use recorder::{CheckId, NameId, Recorder, Sample};
+pub use recorder::{CheckId, CustomId, NameId, Recorder, Sample};
 pub use second::Second;
 pub use summary::Summary;
 pub use verdict::Verdict;

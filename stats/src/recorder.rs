@@ -1,5 +1,6 @@
 //! The recorder of one core: counts into its window, hands it over, never waits.
 
+use crate::custom::{CustomCounts, CustomKind};
 use crate::kinds::{FailureKind, NameKind, Phase, Tally};
 use crate::link::Exchange;
 use crate::names::Names;
@@ -12,6 +13,10 @@ pub struct NameId(u32);
 /// A check name of one recorder; means nothing to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CheckId(u32);
+
+/// A metric of a script's own, of one recorder; means nothing to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CustomId(u32);
 
 /// How one request ended. Times in nanoseconds, rounded down to microseconds when recorded.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +49,7 @@ pub struct Recorder {
     window: Box<Body>,
     names: Names<NameKind>,
     checks: Names<()>,
+    customs: Names<CustomKind>,
     exchange: Exchange,
 }
 
@@ -53,6 +59,7 @@ impl Recorder {
             window,
             names: Names::new(),
             checks: Names::new(),
+            customs: Names::new(),
             exchange,
         }
     }
@@ -80,11 +87,20 @@ impl Recorder {
         CheckId(id)
     }
 
+    /// The id of a metric of a script's own; beyond [`crate::NAMES_MAX`] of them that of `(other)`
+    /// of its kind.
+    pub fn custom_name(&mut self, kind: CustomKind, name: &str) -> CustomId {
+        let id = self.customs.intern(kind, name);
+        self.align();
+        CustomId(id)
+    }
+
     /// Gives the current window a place for every name, so that ids can be used as indices.
     fn align(&mut self) {
         let Body {
             names,
             checks,
+            customs,
             names_folded,
             ..
         } = &mut *self.window;
@@ -98,7 +114,11 @@ impl Recorder {
                 failed: 0,
             });
         }
-        *names_folded = self.names.folded() || self.checks.folded();
+        for (kind, name) in &self.customs.list()[customs.len()..] {
+            customs.push(CustomCounts::new(*kind, name.clone()));
+        }
+        let folded = [self.names.folded(), self.checks.folded()];
+        *names_folded = folded.contains(&true) || self.customs.folded();
     }
 
     /// A request was issued. It must end in [`Recorder::request`] or
@@ -169,6 +189,12 @@ impl Recorder {
         } else {
             check.failed += 1;
         }
+    }
+
+    /// A value of a metric of a script's own: finite, of trends not negative, of rates 0 or 1.
+    pub fn custom(&mut self, id: CustomId, value: f64) {
+        let Body { customs, spare, .. } = &mut *self.window;
+        customs[id.0 as usize].record(value, spare);
     }
 
     /// `n` arrivals of the plan came due; each must be started or dropped.

@@ -1,5 +1,6 @@
 //! The result of a run: what reports show and what the JSON result holds.
 
+use crate::custom::Custom;
 use crate::encoding;
 use crate::histogram::Histogram;
 use crate::kinds::{FailureKind, Model, NameKind, Phase};
@@ -34,6 +35,8 @@ pub struct Summary {
     pub histogram: String,
     /// Checks by name.
     pub checks: Vec<Check>,
+    /// Metrics of the scripts' own, by kind and name.
+    pub metrics: Vec<Custom>,
     /// What had to hold, in the order of the profile.
     pub thresholds: Vec<Outcome>,
     /// Requests, then transactions, each in the order of their names.

@@ -1,5 +1,6 @@
 //! Thresholds: what must hold for a run to pass, judged second by second and at the end.
 
+use crate::custom::{CustomKind, Figures};
 use crate::histogram::Histogram;
 use crate::kinds::{NameKind, Phase};
 use crate::window::{Body, NameCounts};
@@ -28,6 +29,8 @@ pub enum Metric {
     Rate,
     /// Arrivals that were started, of those planned.
     Arrivals,
+    /// Metrics of the scripts' own.
+    Custom,
 }
 
 impl Metric {
@@ -38,7 +41,8 @@ impl Metric {
             Metric::Lag => Some(Phase::Lag),
             Metric::FirstByte => Some(Phase::FirstByte),
             Metric::Connect => Some(Phase::Connect),
-            Metric::Failures | Metric::Checks | Metric::Rate | Metric::Arrivals => None,
+            Metric::Failures | Metric::Checks | Metric::Rate => None,
+            Metric::Arrivals | Metric::Custom => None,
         }
     }
 }
@@ -54,7 +58,8 @@ pub enum Statistic {
     Min,
     /// The largest in microseconds.
     Max,
-    /// How many failed: requests or checks.
+    /// How many failed: requests or checks. Of custom metrics what counters add up to, and of
+    /// others the number of values.
     Count,
     /// How many per second.
     Rate,
@@ -151,6 +156,10 @@ struct Part {
     counted: u64,
     /// What it is a share of.
     of: u64,
+    /// Of a metric of the scripts' own.
+    custom: Figures,
+    /// Such a metric is a counter.
+    sums: bool,
 }
 
 impl Part {
@@ -158,6 +167,8 @@ impl Part {
         self.times.add(&other.times);
         self.counted += other.counted;
         self.of += other.of;
+        self.custom.add(&other.custom);
+        self.sums |= other.sums;
     }
 
     fn of_window(rule: &Rule, body: &Body) -> Part {
@@ -173,6 +184,13 @@ impl Part {
             Metric::Arrivals => {
                 part.counted = body.counts.started;
                 part.of = body.counts.planned;
+            }
+            Metric::Custom => {
+                let wanted = |name: &str| rule.name.as_deref() == Some(name);
+                for custom in body.customs.iter().filter(|one| wanted(&one.name)) {
+                    part.custom.add(&custom.figures);
+                    part.sums |= custom.kind == CustomKind::Counter;
+                }
             }
             metric => {
                 for name in body.names.iter().filter(|name| concerns(rule, name)) {
@@ -193,6 +211,9 @@ impl Part {
     /// The rule's figure over `seconds`; `None` when nothing was measured.
     fn value(&self, rule: &Rule, seconds: f64) -> Option<f64> {
         let times = &self.times;
+        if rule.metric == Metric::Custom {
+            return self.custom_value(rule.statistic, seconds);
+        }
         if rule.metric.phase().is_some() {
             if times.count() == 0 {
                 return None;
@@ -210,6 +231,27 @@ impl Part {
             (Metric::Checks, Statistic::Count) => Some((self.of - self.counted) as f64),
             (_, Statistic::Count) => Some(self.counted as f64),
             _ => Some(self.counted as f64 / self.of as f64),
+        }
+    }
+
+    /// A figure of a custom metric; `None` also where its kind has no such figure.
+    fn custom_value(&self, statistic: Statistic, seconds: f64) -> Option<f64> {
+        let custom = &self.custom;
+        if custom.count == 0 {
+            return None;
+        }
+        let counted = if self.sums {
+            custom.sum
+        } else {
+            custom.count as f64
+        };
+        match statistic {
+            Statistic::Percentile(share) => custom.value_at(share),
+            Statistic::Mean | Statistic::Share => Some(custom.mean()),
+            Statistic::Min => Some(custom.min),
+            Statistic::Max => Some(custom.max),
+            Statistic::Count => Some(counted),
+            Statistic::Rate => (seconds > 0.0).then(|| counted / seconds),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One window: everything one core counted in one interval, moved as a whole between threads.
 
+use crate::custom::CustomCounts;
 use crate::histogram::{Histogram, Spare};
 use crate::kinds::{FailureKind, NameKind, Phase, Tally};
 use std::ops::Range;
@@ -37,6 +38,7 @@ pub(crate) struct Body {
     pub(crate) next: u64,
     pub(crate) names: Vec<NameCounts>,
     pub(crate) checks: Vec<CheckCounts>,
+    pub(crate) customs: Vec<CustomCounts>,
     pub(crate) counts: CoreCounts,
     /// Turn times of the core in microseconds.
     pub(crate) turns: Histogram,
@@ -55,6 +57,7 @@ impl Body {
             next: 1,
             names: Vec::new(),
             checks: Vec::new(),
+            customs: Vec::new(),
             counts: CoreCounts::default(),
             turns: Histogram::new(),
             names_folded: false,
@@ -70,6 +73,9 @@ impl Body {
         for check in &mut self.checks {
             check.passed = 0;
             check.failed = 0;
+        }
+        for custom in &mut self.customs {
+            custom.clear();
         }
         self.counts = CoreCounts::default();
         self.turns.clear();

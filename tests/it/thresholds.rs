@@ -136,3 +136,66 @@ fn a_wrong_threshold_is_told_with_its_place() {
         scratch.run(&[]).expect(2).complains(&["p.toml:", part]);
     }
 }
+
+#[test]
+fn metrics_of_a_script_are_reported_and_judged() {
+    let Some(_alone) = measuring() else { return };
+    let script = "return { main = function(user)\n\
+      user:count('orders', 2, { country = 'de' })\n\
+      user:gauge('level', user.id - 10)\n\
+      user:rate('even', user.id % 2 == 0)\n\
+      user:trend('size', user.id)\n\
+    end }";
+    let custom = |name: &str, stat: &str, is: &str| {
+        format!("metric = \"custom\"\nname = \"{name}\"\nstat = \"{stat}\"\nis = \"{is}\"")
+    };
+    let rules = [
+        custom("orders{country=de}", "count", ">= 200"),
+        custom("even", "share", ">= 50%"),
+        custom("size", "p90", "< 90"),
+        custom("level", "max", "<= 89"),
+        custom("size", "max", "< 99"),
+        custom("orders{country=de}", "p50", "< 99"),
+    ];
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let run = scratch("{ rate = \"100/s\", for = \"1s\" }", &rules, script);
+    run.run(&["--quiet", "--cores", "1"]).expect(1).says(&[
+        "orders{country=de}",
+        "counter",
+        "gauge",
+        "trend",
+    ]);
+    let result = run.result();
+    let met: Vec<_> = (0..rules.len())
+        .map(|place| result["thresholds"][place]["met"] == true)
+        .collect();
+    // The largest of users 0 to 99 is 99; a counter has no median.
+    assert_eq!(met, [true, true, true, true, false, false]);
+    let metric = |name: &str| {
+        let metrics = result["metrics"].as_array().expect("a list");
+        let found = metrics.iter().find(|metric| metric["name"] == name);
+        found
+            .unwrap_or_else(|| panic!("{name} in {metrics:?}"))
+            .clone()
+    };
+    let orders = metric("orders{country=de}");
+    assert_eq!(
+        (orders["sum"].as_f64(), orders["count"].as_u64()),
+        (Some(200.0), Some(100))
+    );
+    assert_eq!(metric("even")["share"].as_f64(), Some(0.5));
+    let level = metric("level");
+    assert_eq!(
+        (level["min"].as_f64(), level["mean"].as_f64()),
+        (Some(-10.0), Some(39.5))
+    );
+    assert_eq!(level["max"].as_f64(), Some(89.0));
+    let size = metric("size");
+    assert_eq!(
+        (size["mean"].as_f64(), size["max"].as_f64()),
+        (Some(49.5), Some(99.0))
+    );
+    // Three digits of a histogram in thousandths.
+    let median = size["p50"].as_f64().expect("a median");
+    assert!((49.0..=49.1).contains(&median), "{median}");
+}

@@ -15,7 +15,7 @@ const THRESHOLDS_MAX: usize = 1000;
 const OVER_MAX: Duration = Duration::from_secs(3600);
 const DELAY_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// What a metric is called, in the order of the documentation.
-const METRICS: [(&str, Metric); 9] = [
+const METRICS: [(&str, Metric); 10] = [
     ("latency", Metric::Latency),
     ("service_time", Metric::ServiceTime),
     ("lag", Metric::Lag),
@@ -25,6 +25,7 @@ const METRICS: [(&str, Metric); 9] = [
     ("checks", Metric::Checks),
     ("rate", Metric::Rate),
     ("arrivals", Metric::Arrivals),
+    ("custom", Metric::Custom),
 ];
 
 /// In which unit a limit is written.
@@ -96,6 +97,10 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
             span,
             "found `name` with the metric arrivals, which has no names".to_owned(),
         );
+        return None;
+    }
+    if let (Some(Metric::Custom), None) = (metric, table.get("name")) {
+        table.require("name", "the name that the script gave the metric", report);
         return None;
     }
     let stat = metric.and_then(|metric| read_stat(table, metric, report));
@@ -184,6 +189,11 @@ fn read_stat(
         Metric::Failures | Metric::Checks => (Some(Stat::Share), "\"share\" or \"count\""),
         Metric::Rate => (Some(Stat::Rate), "no `stat`"),
         Metric::Arrivals => (Some(Stat::Share), "no `stat`"),
+        Metric::Custom => (
+            None,
+            "\"count\" or \"rate\" of counters, \"share\" of rates, \"mean\", \"min\" or \"max\" of \
+             gauges and trends, a percentile such as \"p99\" of trends",
+        ),
         _ => (None, times),
     };
     let value = match (table.get("stat"), default) {
@@ -196,6 +206,9 @@ fn read_stat(
         (Metric::Failures | Metric::Checks, "share") => Some(Stat::Share),
         (Metric::Failures | Metric::Checks, "count") => Some(Stat::Count),
         (Metric::Failures | Metric::Checks | Metric::Rate | Metric::Arrivals, _) => None,
+        (Metric::Custom, "count") => Some(Stat::Count),
+        (Metric::Custom, "rate") => Some(Stat::Rate),
+        (Metric::Custom, "share") => Some(Stat::Share),
         (_, "mean") => Some(Stat::Mean),
         (_, "min") => Some(Stat::Min),
         (_, "max") => Some(Stat::Max),
@@ -225,6 +238,8 @@ fn unit(metric: Metric, stat: Stat) -> Unit {
         (Metric::Rate, _) => Unit::PerSecond,
         (_, Stat::Share) => Unit::Share,
         (_, Stat::Count) => Unit::Plain,
+        (Metric::Custom, Stat::Rate) => Unit::PerSecond,
+        (Metric::Custom, _) => Unit::Plain,
         _ => Unit::Time,
     }
 }

@@ -8,8 +8,9 @@ use crate::event::Event;
 use crate::feeder::Feeder;
 use crate::pacing::{Purpose, stream};
 use config::random;
-use scripting::{Host, Row};
-use stats::{CheckId, NameId, Recorder, Tally};
+use scripting::{Host, MetricKind, Row};
+use stats::custom::CustomKind;
+use stats::{CheckId, CustomId, NameId, Recorder, Tally};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc::SyncSender;
 
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     /// By the number the script knows them under.
     pub(super) checks: RefCell<Vec<CheckId>>,
     pub(super) transactions: RefCell<Vec<NameId>>,
+    pub(super) metrics: RefCell<Vec<CustomId>>,
     pub(super) origins: RefCell<Origins>,
     /// What is kept of the reply whose user runs at the moment.
     pub(super) latest: RefCell<Option<Box<Kept>>>,
@@ -145,6 +147,22 @@ impl Host for Shared {
     fn check(&self, _slot: u32, check: u32, passed: bool) {
         let id = self.checks.borrow()[check as usize];
         self.record(|recorder| recorder.check(id, passed));
+    }
+
+    fn metric_name(&self, kind: MetricKind, name: &str) -> u32 {
+        let kind = match kind {
+            MetricKind::Counter => CustomKind::Counter,
+            MetricKind::Gauge => CustomKind::Gauge,
+            MetricKind::Rate => CustomKind::Rate,
+            MetricKind::Trend => CustomKind::Trend,
+        };
+        let id = self.recorder.borrow_mut().custom_name(kind, name);
+        number(&mut self.metrics.borrow_mut(), id)
+    }
+
+    fn metric(&self, metric: u32, value: f64) {
+        let id = self.metrics.borrow()[metric as usize];
+        self.record(|recorder| recorder.custom(id, value));
     }
 
     fn transaction_name(&self, name: &str) -> u32 {

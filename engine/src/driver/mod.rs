@@ -130,6 +130,7 @@ impl Driver {
             actors: RefCell::default(),
             templates: RefCell::default(),
             checks: RefCell::default(),
+            metrics: RefCell::default(),
             transactions: RefCell::default(),
             origins: RefCell::new(origins_of(target, &mut ring)),
             latest: RefCell::default(),

@@ -119,6 +119,33 @@ function tests.header(reply, want, prefix)
   return all
 end
 
+local scalars = { string = true, number = true, boolean = true }
+
+-- Paths into a JSON body, each with the value that is to be there, or a function of it.
+function tests.json_at(reply, want, prefix)
+  if type(want) ~= "table" then
+    return wrong("json_at", want, 'a table like { ["user.name"] = "Ann" }')
+  end
+  local all = true
+  for path, value in next, want do
+    local kind = type(value)
+    if type(path) ~= "string" then
+      return wrong("a path in json_at", path, "a string")
+    elseif kind ~= "function" and not scalars[kind] then
+      return wrong("json_at " .. path, value, "a string, a number, true, false or a function")
+    end
+    local found = reply:json(path)
+    local passed, said = nil, nil
+    if kind == "function" then
+      passed, said = value(found), "holds"
+    else
+      passed, said = found == value, "is " .. (kind == "string" and shown(value) or tostring(value))
+    end
+    all = count(prefix .. "json " .. path .. " " .. said, passed and true or false) and all
+  end
+  return all
+end
+
 function tests.latency_ms_max(reply, want, prefix)
   if type(want) ~= "number" then
     return wrong("latency_ms_max", want, "a number of milliseconds")
@@ -130,17 +157,26 @@ local known = {}
 for key in next, tests do
   known[#known + 1] = key
 end
+known[#known + 1] = "required"
 sort(known)
 known = concat(known, " ")
 
 local function conditions(reply, wanted, prefix)
-  local all = true
+  local all, failed = true, nil
   for key, want in next, wanted do
     local test = tests[key]
-    if not test then
+    if test then
+      if not test(reply, want, prefix) then
+        all, failed = false, key
+      end
+    elseif key ~= "required" then
       return fail("user:check: " .. native.unknown("condition", tostring(key), known))
+    elseif type(want) ~= "boolean" then
+      return wrong("required", want, "true or false")
     end
-    all = test(reply, want, prefix) and all
+  end
+  if wanted.required and not all then
+    return fail("a required check did not pass: " .. prefix .. failed)
   end
   return all
 end

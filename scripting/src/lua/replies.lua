@@ -88,12 +88,19 @@ local function checked(reply, what)
   end
 end
 
--- The decoded body, or nil and what is wrong with it.
-function methods.json(reply)
+-- The decoded body, or nil and what is wrong with it; with a path such as "items[1].id" what is
+-- found there.
+function methods.json(reply, path)
   checked(reply, "json")
+  if path ~= nil and type(path) ~= "string" then
+    return fail("reply:json: the path must be a string, not " .. native.kind(path))
+  end
   local body = body_of(reply, "reply:json()")
   if body == nil then
     return nil, "no body: " .. (reply.failure or "the request failed")
+  end
+  if path then
+    return native.json_at(body, path)
   end
   return native.json_decode(body)
 end

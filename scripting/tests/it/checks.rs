@@ -158,7 +158,7 @@ fn wrong_checks_are_errors() {
             "user:check(user:get('/'), { statsu = 200 })",
             &[
                 "user:check: unknown condition \"statsu\"; did you mean status?",
-                "contains, header, latency_ms_max, matches, ok, status",
+                "contains, header, json_at, latency_ms_max, matches, ok, required, status",
             ],
         ),
         (
@@ -211,4 +211,69 @@ fn wrong_checks_are_errors() {
             &["inside"],
         ),
     ]);
+}
+
+/// The checks that a call on a JSON reply counts, or the error it ends in.
+fn on_json(call: &str) -> Result<Vec<String>, String> {
+    let world = world(&format!("local r = user:get('/') {call}"));
+    let body = r#"{"user": {"name": "Ann", "age": 41}, "tags": ["a", "b"], "none": null}"#;
+    world.answers.borrow_mut().push_back(Answer::body(body));
+    let ended = world.once();
+    let checks = world.host.checks.take();
+    let mut shown: Vec<_> = checks
+        .iter()
+        .map(|(name, ok)| format!("{name}: {ok}"))
+        .collect();
+    shown.sort();
+    ended.map(|_| shown).map_err(|error| error.to_string())
+}
+
+#[test]
+fn parts_of_a_json_body_are_checked_by_their_path() {
+    let rows: [(&str, &[&str]); 4] = [
+        (
+            "user:check(r, { json_at = { ['user.name'] = 'Ann', ['tags[2]'] = 'b' } })",
+            &[
+                "json tags[2] is \"b\": true",
+                "json user.name is \"Ann\": true",
+            ],
+        ),
+        (
+            "user:check(r, { json_at = { ['user.age'] = 42, gone = true } }, 'who')",
+            &[
+                "who: json gone is true: false",
+                "who: json user.age is 42: false",
+            ],
+        ),
+        (
+            "user:check(r, { json_at = { ['user.age'] = function(n) return n > 40 end } })",
+            &["json user.age holds: true"],
+        ),
+        (
+            "user:check('absent', select(2, r:json('none.at.all')) == 'nothing at none.at.all')",
+            &["absent: true"],
+        ),
+    ];
+    for (call, expected) in rows {
+        let expected = expected.iter().map(ToString::to_string).collect();
+        assert_eq!(on_json(call), Ok(expected), "{call}");
+    }
+}
+
+#[test]
+fn a_required_check_ends_the_pass() {
+    let call = "user:check(r, { status = 200, required = true }) user:check('after', true)";
+    let both = Ok(vec![
+        "after: true".to_owned(),
+        "status is 200: true".to_owned(),
+    ]);
+    assert_eq!(on_json(call), both);
+    let call = "user:check(r, { status = 404, required = true }, 'home') user:check('after', true)";
+    let error = on_json(call).expect_err("the pass ends");
+    let told = "a required check did not pass: home: status";
+    assert!(error.contains(told), "{error}");
+    check_fails(&[(
+        "user:check(user:get('/'), { required = 1 })",
+        &["required must be true or false, not"],
+    )]);
 }

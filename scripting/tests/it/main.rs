@@ -10,6 +10,7 @@ mod data;
 mod documents;
 mod errors;
 mod loading;
+mod metrics;
 mod properties;
 mod replies;
 mod requests;

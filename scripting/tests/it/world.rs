@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use mistress_scripting::{Entry, Error, Host, Reply, RequestSpec, Row, Script, ScriptError, Step};
+use mistress_scripting::{
+    Entry, Error, Host, MetricKind, Reply, RequestSpec, Row, Script, ScriptError, Step,
+};
 
 /// A prepared answer; the default is 200 with an empty body.
 #[derive(Clone)]
@@ -53,6 +55,9 @@ pub struct Fake {
     pub panics: Cell<bool>,
     /// What `row` gives, until there are no more.
     pub rows: RefCell<Vec<Row>>,
+    metrics: RefCell<Vec<(MetricKind, String)>>,
+    /// Values of metrics in their order.
+    pub values: RefCell<Vec<(MetricKind, String, f64)>>,
 }
 
 impl Host for Fake {
@@ -111,6 +116,15 @@ impl Host for Fake {
             }
             _ => Err(format!("there is no data {data:?}")),
         }
+    }
+    fn metric_name(&self, kind: MetricKind, name: &str) -> u32 {
+        let mut metrics = self.metrics.borrow_mut();
+        metrics.push((kind, name.to_owned()));
+        metrics.len() as u32 - 1
+    }
+    fn metric(&self, metric: u32, value: f64) {
+        let (kind, name) = self.metrics.borrow()[metric as usize].clone();
+        self.values.borrow_mut().push((kind, name, value));
     }
     fn log(&self, slot: Option<u32>, text: &str) {
         let place = if slot.is_none() { "(loading) " } else { "" };

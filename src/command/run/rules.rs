@@ -20,6 +20,7 @@ fn rule(threshold: &Threshold) -> Rule {
             Metric::Checks => threshold::Metric::Checks,
             Metric::Rate => threshold::Metric::Rate,
             Metric::Arrivals => threshold::Metric::Arrivals,
+            Metric::Custom => threshold::Metric::Custom,
         },
         name: threshold.name.clone(),
         statistic: match threshold.stat {

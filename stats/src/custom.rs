@@ -1,0 +1,197 @@
+//! Metrics that scripts make themselves: counters, gauges, rates and trends.
+
+use crate::histogram::{Histogram, Spare};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Trends keep thousandths.
+pub(crate) const TREND_STEPS: f64 = 1_000.0;
+
+/// What a metric of a script's own adds up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CustomKind {
+    /// A sum of what was added.
+    Counter,
+    /// A number that is set: its smallest, largest, mean and last.
+    Gauge,
+    /// How often something was so, of all times it was looked at.
+    Rate,
+    /// A distribution.
+    Trend,
+}
+
+/// The values of one metric in one window, or of the run.
+#[derive(Debug, Clone)]
+pub(crate) struct CustomCounts {
+    pub(crate) kind: CustomKind,
+    pub(crate) name: Arc<str>,
+    pub(crate) figures: Figures,
+}
+
+/// Sums and extremes of values; all zero where there are none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Figures {
+    /// How many values.
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) last: f64,
+    /// Of trends: the values in thousandths, made with the first.
+    pub(crate) values: Option<Box<Histogram>>,
+}
+
+impl CustomCounts {
+    pub(crate) fn new(kind: CustomKind, name: Arc<str>) -> Self {
+        CustomCounts {
+            kind,
+            name,
+            figures: Figures::default(),
+        }
+    }
+
+    pub(crate) fn record(&mut self, value: f64, spare: &mut Spare) {
+        self.figures.record(value);
+        if self.kind == CustomKind::Trend {
+            let values = self.figures.values.get_or_insert_default();
+            values.record_spared((value * TREND_STEPS).round() as u64, spare);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        let values = self.figures.values.take();
+        self.figures = Figures::default();
+        self.figures.values = values.map(|mut values| {
+            values.clear();
+            values
+        });
+    }
+}
+
+impl Figures {
+    fn record(&mut self, value: f64) {
+        if self.count == 0 {
+            (self.min, self.max) = (value, value);
+        }
+        self.count += 1;
+        self.sum += value;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.last = value;
+    }
+
+    /// Adds what came after.
+    pub(crate) fn add(&mut self, other: &Figures) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            (self.min, self.max) = (other.min, other.max);
+        }
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.last = other.last;
+        if let Some(values) = &other.values {
+            self.values.get_or_insert_default().add(values);
+        }
+    }
+
+    pub(crate) fn mean(&self) -> f64 {
+        self.sum / self.count as f64
+    }
+
+    /// The value below which `share` of a trend's values lies; `None` for other kinds.
+    pub(crate) fn value_at(&self, share: f64) -> Option<f64> {
+        let values = self.values.as_deref()?;
+        // What rounding to thousandths or the histogram's range did to the ends is undone.
+        Some((values.value_at(share) as f64 / TREND_STEPS).clamp(self.min, self.max))
+    }
+}
+
+/// A metric of a script's own over the run. Which figures there are follows from its kind.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Custom {
+    /// The name as the script gave it, tags included; hostile text.
+    pub name: String,
+    /// What it adds up to.
+    pub kind: CustomKind,
+    /// How many values came.
+    pub count: u64,
+    /// Counters: the sum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sum: Option<f64>,
+    /// Counters: the sum per second of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_s: Option<f64>,
+    /// Rates: the share that was so, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Gauges: the last value of a core, of whichever reported last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<f64>,
+    /// Gauges and trends.
+    #[serde(flatten)]
+    pub spread: Option<Spread>,
+    /// Trends.
+    #[serde(flatten)]
+    pub percentiles: Option<CustomPercentiles>,
+}
+
+/// Where values lie.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// The smallest.
+    pub min: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// Percentiles of a trend, to 3 digits; values beyond 3.6 million count as that.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CustomPercentiles {
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+}
+
+impl Custom {
+    pub(crate) fn of(counts: &CustomCounts, length_s: f64) -> Self {
+        let figures = &counts.figures;
+        let is = |kind| counts.kind == kind;
+        let spread = Spread {
+            min: figures.min,
+            mean: figures.mean(),
+            max: figures.max,
+        };
+        let at = |share| figures.value_at(share);
+        let percentiles = || {
+            Some(CustomPercentiles {
+                p50: at(0.5)?,
+                p90: at(0.9)?,
+                p95: at(0.95)?,
+                p99: at(0.99)?,
+            })
+        };
+        Custom {
+            name: counts.name.to_string(),
+            kind: counts.kind,
+            count: figures.count,
+            sum: is(CustomKind::Counter).then_some(figures.sum),
+            per_s: (is(CustomKind::Counter) && length_s > 0.0).then(|| figures.sum / length_s),
+            share: is(CustomKind::Rate).then(|| figures.mean()),
+            last: is(CustomKind::Gauge).then_some(figures.last),
+            spread: (is(CustomKind::Gauge) || is(CustomKind::Trend)).then_some(spread),
+            percentiles: percentiles(),
+        }
+    }
+}
