@@ -19,6 +19,8 @@ mod units;
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
 pub use origin::{Origin, Scheme};
-pub use plan::{Arrivals, AtEnd, Cores, Data, Format, Load, Metric, Model, Op, Order, Plan};
+pub use plan::{
+    Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Metric, Model, Op, Order, Plan,
+};
 pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
-pub use profile::{load, parse};
+pub use profile::{RateFunctions, load, load_with, parse};

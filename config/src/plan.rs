@@ -27,6 +27,11 @@ pub struct Plan {
     pub timeout: Duration,
     /// Longest wait for what is unfinished after the last phase, at most a day; may be zero.
     pub drain: Duration,
+    /// The first part of the run, in whole seconds, shorter than the run: in the series of
+    /// seconds, but in no total.
+    pub warmup: Duration,
+    /// What ends the run before its phases do.
+    pub limits: Limits,
     /// Where the statistics go besides the report.
     pub stats: StatsSink,
     /// The loads, in the order of the file; at least one.
@@ -38,13 +43,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Time from the start to the end of the longest load, without the drain.
+    /// Time from the start to the end of the longest load, or to the limit of time; without the
+    /// drain.
     pub fn duration(&self) -> Duration {
-        self.loads
-            .iter()
-            .map(|load| load.start + load.model.curve().duration())
-            .max()
-            .unwrap_or_default()
+        duration(&self.loads, &self.limits)
     }
 
     /// `"open"`, `"closed"`, or `"mixed"` when both kinds of load are present.
@@ -73,6 +75,26 @@ impl Plan {
         self.target = Target::parse(target)?;
         Ok(self)
     }
+}
+
+/// See [`Plan::duration`].
+pub(crate) fn duration(loads: &[Load], limits: &Limits) -> Duration {
+    let ends = loads
+        .iter()
+        .map(|load| load.start + load.model.curve().duration());
+    let longest = ends.max().unwrap_or_default();
+    limits.time.map_or(longest, |most| longest.min(most))
+}
+
+/// What ends a run before its phases do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How long the load lasts, above zero, at most 30 days.
+    pub time: Option<Duration>,
+    /// How many iterations begin, 1 to 10^15.
+    pub iterations: Option<u64>,
+    /// After how many requests no iteration begins, 1 to 10^15.
+    pub requests: Option<u64>,
 }
 
 /// What is loaded.

@@ -5,6 +5,7 @@
 mod data;
 mod fields;
 mod loads;
+mod outside;
 mod phases;
 mod run;
 mod shapes;
@@ -14,10 +15,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::document::Document;
+use crate::document::{Document, quoted};
 use crate::error::Errors;
 use crate::plan::Plan;
 use fields::Table;
+use outside::Outside;
+pub use outside::RateFunctions;
 
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
@@ -30,6 +33,14 @@ const TABLES: [&str; 4] = ["run", "load", "threshold", "data"];
 /// All problems at once: the file cannot be read, is above 1 MiB or not UTF-8, is no TOML, or says
 /// what is not allowed.
 pub fn load(path: &Path) -> Result<Plan, Errors> {
+    load_with(path, &no_functions)
+}
+
+/// As [`load`], for profiles with phases that are functions of the script: `functions` asks them.
+///
+/// # Errors
+/// As [`load`], and what `functions` says.
+pub fn load_with(path: &Path, functions: &RateFunctions<'_>) -> Result<Plan, Errors> {
     let of_file = |message: String| Errors::of_file(path, message);
     let mut bytes = Vec::new();
     // One byte more than allowed, so that a file too large shows.
@@ -43,7 +54,8 @@ pub fn load(path: &Path) -> Result<Plan, Errors> {
     }
     // Unreadable bytes are replaced, so that the rest of the file is judged as well.
     let text = String::from_utf8_lossy(&bytes);
-    read(&text, path, ScriptCheck::IsFile, first_bad_byte(&bytes))
+    let bad_byte = first_bad_byte(&bytes);
+    read(&text, path, (ScriptCheck::IsFile, functions), bad_byte)
 }
 
 /// Reads a profile from `text`. `path` is where it came from: it is named in messages, its folder
@@ -52,7 +64,14 @@ pub fn load(path: &Path) -> Result<Plan, Errors> {
 /// # Errors
 /// All problems at once: no TOML, or says what is not allowed.
 pub fn parse(text: &str, path: &Path) -> Result<Plan, Errors> {
-    read(text, path, ScriptCheck::None, None)
+    read(text, path, (ScriptCheck::None, &no_functions), None)
+}
+
+fn no_functions(_script: &Path, name: &str, _seconds: u64) -> Result<Vec<f64>, String> {
+    Err(format!(
+        "found the function {}, but scripts are not asked here",
+        quoted(name)
+    ))
 }
 
 /// Whether the script must be there.
@@ -80,7 +99,7 @@ fn first_bad_byte(bytes: &[u8]) -> Option<BadByte> {
 fn read(
     text: &str,
     path: &Path,
-    script_check: ScriptCheck,
+    (script_check, functions): (ScriptCheck, &RateFunctions<'_>),
     bad_byte: Option<BadByte>,
 ) -> Result<Plan, Errors> {
     let mut document = Document::parse(text);
@@ -94,7 +113,16 @@ fn read(
     let root = Table::root(&document.root);
     root.refuse_unknown(report, &TABLES);
     let run = run::read(&root, path, script_check, report);
-    let loads = loads::read(&root, report);
+    let outside = Outside {
+        profile: path,
+        check: script_check,
+        script: run.as_ref().map(run::Run::script),
+        functions,
+    };
+    let loads = loads::read(&root, outside, report);
+    if let (Some(run), Some(loads)) = (&run, &loads) {
+        run.refuse_long_warmup(loads, report);
+    }
     let thresholds = thresholds::read(&root, report);
     let data = data::read(&root, path, script_check, report);
     match (document.errors(path), run, loads.zip(thresholds).zip(data)) {

@@ -15,6 +15,7 @@ mod module;
 mod native;
 mod options;
 mod place;
+mod rates;
 mod script;
 mod state;
 mod step;
@@ -22,5 +23,6 @@ mod text;
 
 pub use error::{Error, ScriptError};
 pub use host::{Host, MetricKind, Row};
+pub use rates::rates;
 pub use script::Script;
 pub use step::{Entry, Hooks, Reply, RequestSpec, Step};

@@ -7,6 +7,27 @@ use crate::{Error, Hooks, place};
 /// The hooks, in the order of their entry numbers; scenarios follow.
 pub(crate) const HOOKS: [&str; 4] = ["setup", "teardown", "on_start", "on_stop"];
 
+/// The key of the table of rate functions.
+pub(crate) const RATES: &str = "rates";
+
+/// Refuses what is no table of functions with names.
+fn rate_functions(rates: &Value) -> Result<(), String> {
+    let found = place::kind(rates);
+    let Value::Table(table) = rates else {
+        return Err(format!("rates is {found}; it holds functions of time"));
+    };
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair.map_err(|error| place::cause(&error))?;
+        if !matches!((&key, &value), (Value::String(_), Value::Function(_))) {
+            let (key, found) = (place::kind(&key), place::kind(&value));
+            return Err(format!(
+                "rates has {key}, which is {found}; it holds functions with names"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Checks the shape and tells core.lua the functions by entry number: hooks first, then the
 /// scenarios sorted by name.
 pub(crate) fn entries(
@@ -45,6 +66,10 @@ fn scenarios(table: &Table) -> Result<Vec<String>, String> {
                 "the returned table has the key {shown}; scenarios have names"
             ));
         };
+        if *name.as_bytes() == *RATES.as_bytes() {
+            rate_functions(&value)?;
+            continue;
+        }
         if !matches!(value, Value::Function(_)) {
             let found = place::kind(&value);
             return Err(format!(

@@ -87,19 +87,24 @@ pub struct Script {
     collections_skipped: Cell<u32>,
 }
 
-impl Script {
-    /// Reads the file, runs it once in a fresh state and checks that it returns a table of
-    /// functions with at least one scenario. Errors carry file and line.
-    pub fn load(path: &Path, host: Rc<dyn Host>) -> Result<Script, Error> {
-        Script::load_within(path, host, MEMORY_BYTES_MAX)
-    }
+/// A script's file that has been read and run once.
+pub(crate) struct Opened {
+    /// Its name, for messages.
+    pub(crate) file: String,
+    pub(crate) state: State,
+    shared: Rc<Shared>,
+    loader: Rc<Loader>,
+    functions: Functions,
+    /// What it returned.
+    pub(crate) module: Value,
+}
 
-    /// [`load`](Script::load) with a memory limit of one's own, in bytes.
-    pub(crate) fn load_within(
+impl Opened {
+    pub(crate) fn new(
         path: &Path,
         host: Rc<dyn Host>,
         memory_bytes: usize,
-    ) -> Result<Script, Error> {
+    ) -> Result<Opened, Error> {
         let unreadable = |source| Error::Read {
             path: path.to_owned(),
             source,
@@ -125,13 +130,39 @@ impl Script {
             shared.resume_panic();
         }
         let module = module.map_err(state_error)?.map_err(Error::Lua)?;
-        let (scenarios, hooks) = module::entries(&file, &module, &state.entry)?;
-        loader.close();
-        Ok(Script {
-            lua: state.lua,
+        Ok(Opened {
+            file,
+            state,
             shared,
             loader,
             functions,
+            module,
+        })
+    }
+}
+
+impl Script {
+    /// Reads the file, runs it once in a fresh state and checks that it returns a table of
+    /// functions with at least one scenario. Errors carry file and line.
+    pub fn load(path: &Path, host: Rc<dyn Host>) -> Result<Script, Error> {
+        Script::load_within(path, host, MEMORY_BYTES_MAX)
+    }
+
+    /// [`load`](Script::load) with a memory limit of one's own, in bytes.
+    pub(crate) fn load_within(
+        path: &Path,
+        host: Rc<dyn Host>,
+        memory_bytes: usize,
+    ) -> Result<Script, Error> {
+        let opened = Opened::new(path, host, memory_bytes)?;
+        let (scenarios, hooks) =
+            module::entries(&opened.file, &opened.module, &opened.state.entry)?;
+        opened.loader.close();
+        Ok(Script {
+            lua: opened.state.lua,
+            shared: opened.shared,
+            loader: opened.loader,
+            functions: opened.functions,
             scenarios,
             hooks,
             stands: RefCell::new(Vec::new()),

@@ -14,7 +14,7 @@ use std::path::Path;
 /// # Errors
 /// Everything that is wrong with them.
 pub fn plan(profile: &Path, changes: &Changes) -> Result<Plan, Failure> {
-    let mut plan = config::load(profile).map_err(Failure::usage)?;
+    let mut plan = config::load_with(profile, &scripting::rates).map_err(Failure::usage)?;
     if let Some(target) = &changes.target {
         plan = plan
             .with_target(target)

@@ -140,6 +140,7 @@ fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, script_sha256: St
         start: identity::utc(ran.start),
         duration_s: (ran.took.as_secs_f64() * 1e6).round() / 1e6,
         planned_s: plan.duration().as_secs_f64(),
+        warmup_s: plan.warmup.as_secs(),
         ended: ended(ran),
         seed: plan.seed,
         target: loaded.origin.to_string(),

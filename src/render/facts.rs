@@ -15,6 +15,8 @@ pub struct RunFacts {
     pub duration_s: f64,
     /// What the plan's phases take together, in seconds.
     pub planned_s: f64,
+    /// How much of its beginning is in no total, in seconds.
+    pub warmup_s: u64,
     /// How it ended.
     pub ended: Ended,
     /// The seed of every random choice.

@@ -94,6 +94,10 @@ impl Report<'_> {
             )),
             Piece::new(format!("seed {}", run.seed)),
         ];
+        if run.warmup_s > 0 {
+            let warmup = length(Duration::from_secs(run.warmup_s));
+            pieces.push(Piece::new(format!("without {warmup} of warm-up")));
+        }
         if let Some(segment) = &run.segment {
             pieces.push(Piece::new(format!("segment {segment} of the run")));
         }
@@ -114,7 +118,7 @@ impl Report<'_> {
     fn totals(&mut self) {
         let totals = &self.summary.totals;
         let counts = &totals.counts;
-        let seconds = self.run.duration_s;
+        let seconds = (self.run.duration_s - self.run.warmup_s as f64).max(0.0);
         let ended = counts.iterations;
         let warn = |figure: Figure| figure.paint_if(Paint::Warn);
         let bad = |figure: Figure| figure.paint_if(Paint::Bad);

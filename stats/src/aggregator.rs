@@ -33,6 +33,8 @@ pub struct Aggregator {
     series: Vec<Second>,
     evidence: Evidence,
     judges: Judges,
+    /// The seconds before this one are in the series only.
+    warmup_s: u64,
     /// How long the run was, as far as it is known.
     length_s: f64,
     names_folded: bool,
@@ -70,6 +72,7 @@ impl Aggregator {
             series: Vec::new(),
             evidence: Evidence::new(model),
             judges: Judges::default(),
+            warmup_s: 0,
             length_s: 0.0,
             names_folded: false,
         }
@@ -80,6 +83,16 @@ impl Aggregator {
     #[must_use]
     pub fn with_rules(mut self, rules: Vec<Rule>, planned_s: u64) -> Self {
         self.judges = Judges::new(rules, planned_s);
+        self
+    }
+
+    /// The same with a warm-up: what happens before the second `warmup_s` is in the series, but in
+    /// no total, threshold or verdict. Requests that are under way at its end count as sent after
+    /// it.
+    #[must_use]
+    pub fn with_warmup(mut self, warmup_s: u64) -> Self {
+        self.warmup_s = warmup_s;
+        self.judges.set_warmup(warmup_s);
         self
     }
 
@@ -97,12 +110,16 @@ impl Aggregator {
     pub fn add(&mut self, window: &Window) {
         let body = &*window.0;
         self.learn_names(body);
-        self.add_names(body);
-        self.add_core(body);
-        self.judges.add(body);
         let mut core_window = CoreWindow::of(body);
-        self.counts.add(&core_window.counts);
-        core_window.limited = self.evidence.judge(&core_window);
+        if body.first < self.warmup_s {
+            self.carry_over(body);
+        } else {
+            self.add_names(body);
+            self.add_core(body);
+            self.judges.add(body);
+            self.counts.add(&core_window.counts);
+            core_window.limited = self.evidence.judge(&core_window);
+        }
         self.pending.push(core_window);
     }
 
@@ -159,6 +176,21 @@ impl Aggregator {
         }
     }
 
+    /// Of a window of the warm-up only the requests count that it leaves under way: fewer than
+    /// none when it ends more than it sends.
+    fn carry_over(&mut self, body: &Body) {
+        let core = &self.cores[body.core as usize];
+        for (counts, id) in body.names.iter().zip(&core.names) {
+            let ended = counts.ok + counts.failed + counts.unfinished;
+            let left = counts.sent.wrapping_sub(ended);
+            let name = &mut self.by_name[*id as usize];
+            name.sent = name.sent.wrapping_add(left);
+            if counts.kind == NameKind::Request {
+                self.counts.sent = self.counts.sent.wrapping_add(left);
+            }
+        }
+    }
+
     fn add_core(&mut self, body: &Body) {
         let counts = &body.counts;
         add_counts(&mut self.tallies, &counts.tallies);
@@ -190,8 +222,9 @@ impl Aggregator {
         self.keep(second)
     }
 
-    fn keep(&mut self, second: Option<Second>) -> Option<Second> {
-        if let Some(second) = &second {
+    fn keep(&mut self, mut second: Option<Second>) -> Option<Second> {
+        if let Some(second) = &mut second {
+            second.warmup = second.time_s < self.warmup_s;
             let end = second.time_s + second.seconds;
             self.length_s = self.length_s.max(end as f64);
             self.judges.close(end);
@@ -225,12 +258,17 @@ impl Aggregator {
             histogram: encoding::encode_phase(&merged, Phase::Latency),
             checks: self.check_summaries(),
             metrics: self.custom_summaries(),
-            thresholds: self.judges.outcomes(self.length_s),
+            thresholds: self.judges.outcomes(self.measured_s()),
             names: self.name_summaries(),
             names_folded: self.names_folded,
             generator: self.generator(),
             series: self.series.clone(),
         }
+    }
+
+    /// How long the run was without its warm-up.
+    fn measured_s(&self) -> f64 {
+        (self.length_s - self.warmup_s as f64).max(0.0)
     }
 
     /// All request names in one.
@@ -243,13 +281,10 @@ impl Aggregator {
     }
 
     fn totals(&self) -> Totals {
-        let users_max = self.series.iter().map(|s| s.users.max).max().unwrap_or(0);
-        let connections_max = self
-            .series
-            .iter()
-            .map(|s| s.connections.max)
-            .max()
-            .unwrap_or(0);
+        let measured = || self.series.iter().filter(|second| !second.warmup);
+        let users_max = measured().map(|s| s.users.max).max().unwrap_or(0);
+        let connections = measured().map(|s| s.connections.max);
+        let connections_max = connections.max().unwrap_or(0);
         Totals {
             counts: self.counts.clone(),
             users_max,
@@ -273,7 +308,7 @@ impl Aggregator {
 
     fn custom_summaries(&self) -> Vec<Custom> {
         let used = self.customs.iter().filter(|one| one.figures.count > 0);
-        let mut customs: Vec<Custom> = used.map(|one| Custom::of(one, self.length_s)).collect();
+        let mut customs: Vec<Custom> = used.map(|one| Custom::of(one, self.measured_s())).collect();
         customs.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         customs
     }

@@ -31,6 +31,9 @@ pub struct Second {
     pub cores: Vec<CoreSecond>,
     /// Whether the generator, not the target, shaped this second.
     pub generator_limited: bool,
+    /// Whether it belongs to the warm-up, which is in no total.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub warmup: bool,
     /// Cores whose windows were still missing when the row was closed; what they counted is part
     /// of a later row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -196,6 +199,7 @@ impl Row {
                 lag: Snapshot::default(),
                 cores: Vec::new(),
                 generator_limited: false,
+                warmup: false,
                 gaps: Vec::new(),
                 late: Vec::new(),
             },

@@ -277,11 +277,12 @@ struct Judge {
 }
 
 impl Judge {
-    fn add(&mut self, body: &Body) {
+    /// Adds a window that began at the second `first` after the warm-up.
+    fn add(&mut self, body: &Body, first: u64) {
         let part = Part::of_window(&self.rule, body);
         self.total.add(&part);
         if self.rule.over_s.is_some() {
-            self.recent.entry(body.first).or_default().add(&part);
+            self.recent.entry(first).or_default().add(&part);
         }
     }
 
@@ -358,6 +359,8 @@ pub(crate) struct Judges {
     judges: Vec<Judge>,
     /// Until when the plan asks for load, in whole seconds.
     planned_s: u64,
+    /// Judging begins after so many seconds; the judges count from there.
+    warmup_s: u64,
 }
 
 impl Judges {
@@ -373,18 +376,29 @@ impl Judges {
         Judges {
             judges: rules.into_iter().map(judge).collect(),
             planned_s,
+            warmup_s: 0,
         }
     }
 
+    /// Nothing before the second `warmup_s` is judged, or added.
+    pub(crate) fn set_warmup(&mut self, warmup_s: u64) {
+        self.warmup_s = warmup_s;
+        for judge in &mut self.judges {
+            judge.rule.delay_s = judge.rule.delay_s.saturating_sub(warmup_s);
+        }
+    }
+
+    /// Adds a window from after the warm-up.
     pub(crate) fn add(&mut self, body: &Body) {
         for judge in &mut self.judges {
-            judge.add(body);
+            judge.add(body, body.first.saturating_sub(self.warmup_s));
         }
     }
 
     pub(crate) fn close(&mut self, end: u64) {
         for judge in &mut self.judges {
-            judge.close(end, self.planned_s);
+            let planned_s = self.planned_s.saturating_sub(self.warmup_s);
+            judge.close(end.saturating_sub(self.warmup_s), planned_s);
         }
     }
 
@@ -398,6 +412,11 @@ impl Judges {
 
     pub(crate) fn outcomes(&self, length_s: f64) -> Vec<Outcome> {
         let judges = self.judges.iter();
-        judges.map(|judge| judge.outcome(length_s)).collect()
+        let told = |judge: &Judge| {
+            let mut outcome = judge.outcome(length_s);
+            outcome.first_missed_s = outcome.first_missed_s.map(|second| second + self.warmup_s);
+            outcome
+        };
+        judges.map(told).collect()
     }
 }

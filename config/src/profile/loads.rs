@@ -5,6 +5,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::fields::{self, Table, wrong};
+use super::outside::Outside;
 use super::phases;
 use crate::document::{Report, Value};
 use crate::plan::{Arrivals, Load, Model, Weighted};
@@ -29,7 +30,11 @@ const WEIGHT_MAX: f64 = 1e9;
 const PACING_MAX: Duration = Duration::from_secs(86_400);
 
 /// Reads all `[[load]]`; `None` when something was reported.
-pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Load>> {
+pub(super) fn read(
+    root: &Table<'_, '_>,
+    outside: Outside<'_>,
+    report: &mut Report,
+) -> Option<Vec<Load>> {
     const ALLOWED: &str = "an array of tables: [[load]]";
     let value = root.require("load", "at least one table [[load]]", report)?;
     match value.get_ref() {
@@ -38,7 +43,7 @@ pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Load
                 .iter()
                 .map(|item| {
                     let table = Table::of(item, "load", "a table", report)?;
-                    read_load(&table, report)
+                    read_load(&table, outside, report)
                 })
                 .collect();
             loads.into_iter().collect()
@@ -61,7 +66,7 @@ pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Load
                 format!("found a table, allowed is {ALLOWED} (`load`)"),
             );
             // Its content is judged all the same.
-            read_load(&Table::of(value, "load", ALLOWED, report)?, report)?;
+            read_load(&Table::of(value, "load", ALLOWED, report)?, outside, report)?;
             None
         }
         _ => wrong(report, value, "load", ALLOWED),
@@ -99,7 +104,7 @@ impl Kind {
     }
 }
 
-fn read_load(table: &Table<'_, '_>, report: &mut Report) -> Option<Load> {
+fn read_load(table: &Table<'_, '_>, outside: Outside<'_>, report: &mut Report) -> Option<Load> {
     table.refuse_unknown(report, &KEYS);
     let kind = table
         .require("model", "\"open\" or \"closed\"", report)
@@ -145,7 +150,7 @@ fn read_load(table: &Table<'_, '_>, report: &mut Report) -> Option<Load> {
     };
     let curve = table
         .require("phases", "an array of phases", report)
-        .and_then(|value| phases::read(value, kind, report));
+        .and_then(|value| phases::read(value, kind, outside, report));
     let (arrivals, users_max, pacing, curve) = (arrivals?, users_max?, pacing?, curve?);
     let (iterations, start) = (iterations? as u32, start?);
     let model = match kind? {

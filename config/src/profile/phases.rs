@@ -6,6 +6,7 @@ use toml::de::{DeArray, DeValue};
 
 use super::fields::{self, Table, wrong};
 use super::loads::{Kind, USERS_MAX, refuse_misplaced};
+use super::outside::Outside;
 use super::shapes;
 use crate::curve::Curve;
 use crate::document::{Report, Value};
@@ -14,16 +15,21 @@ use crate::document::{Report, Value};
 pub(super) type Piece = (Duration, f64, f64);
 
 /// All keys that phases have, for messages; each shape has its own.
-const KEYS: [&str; 8] = [
-    "rate", "users", "for", "pause", "steps", "each", "spike", "sine",
+const KEYS: [&str; 10] = [
+    "rate", "users", "for", "pause", "steps", "each", "spike", "sine", "file", "lua",
 ];
-const PIECES_MAX: usize = 100_000;
+pub(super) const PIECES_MAX: usize = 100_000;
 const PHASES_MAX: usize = 1000;
 /// Longest load, all its phases together.
 pub(super) const LENGTH_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Reads the phases of a load; `None` when something was reported.
-pub(super) fn read(value: &Value<'_>, kind: Option<Kind>, report: &mut Report) -> Option<Curve> {
+pub(super) fn read(
+    value: &Value<'_>,
+    kind: Option<Kind>,
+    outside: Outside<'_>,
+    report: &mut Report,
+) -> Option<Curve> {
     const PATH: &str = "load.phases";
     let DeValue::Array(items) = value.get_ref() else {
         return wrong(report, value, PATH, "an array of phases");
@@ -42,7 +48,8 @@ pub(super) fn read(value: &Value<'_>, kind: Option<Kind>, report: &mut Report) -
         .iter()
         .map(|item| {
             let allowed = "a phase such as { rate = \"100/s\", for = \"10s\" }";
-            read_phase(&Table::of(item, PATH, allowed, report)?, kind, report)
+            let table = Table::of(item, PATH, allowed, report)?;
+            read_phase(&table, kind, outside, report)
         })
         .collect();
     let phases: Vec<Vec<Piece>> = phases.into_iter().collect::<Option<_>>()?;
@@ -74,13 +81,14 @@ pub(super) fn read(value: &Value<'_>, kind: Option<Kind>, report: &mut Report) -
 fn read_phase(
     table: &Table<'_, '_>,
     kind: Option<Kind>,
+    outside: Outside<'_>,
     report: &mut Report,
 ) -> Option<Vec<Piece>> {
     let shape = shapes::SHAPES
         .into_iter()
         .find(|key| table.get(key).is_some());
     if let Some(shape) = shape {
-        return shapes::read(table, shape, kind, report);
+        return shapes::read(table, shape, kind, outside, report);
     }
     table.refuse_unknown(report, &KEYS);
     let kind = kind.or_else(|| {

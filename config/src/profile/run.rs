@@ -7,13 +7,27 @@ use toml::de::DeValue;
 
 use super::ScriptCheck;
 use super::fields::{self, Table, wrong};
-use crate::document::{Report, Value};
+use super::phases::LENGTH_MAX;
+use crate::document::{Report, Span, Value};
 use crate::origin::Origin;
-use crate::plan::{Cores, Data, Load, Plan, StatsSink, Target, Threshold};
+use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target, Threshold};
 
-const KEYS: [&str; 8] = [
-    "name", "script", "target", "seed", "cores", "timeout", "drain", "stats",
+const KEYS: [&str; 12] = [
+    "name",
+    "script",
+    "target",
+    "seed",
+    "cores",
+    "timeout",
+    "drain",
+    "warmup",
+    "time_max",
+    "iterations_max",
+    "requests_max",
+    "stats",
 ];
+/// More than any run makes; far from the end of what is counted.
+const COUNT_MAX: u64 = 1_000_000_000_000_000;
 const SEED_DEFAULT: u64 = 1;
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// The histograms end here; a longer wait could not be shown.
@@ -33,10 +47,30 @@ pub(super) struct Run {
     cores: Cores,
     timeout: Duration,
     drain: Duration,
+    warmup: Duration,
+    /// Where the profile says how long it is.
+    warmup_span: Option<Span>,
+    limits: Limits,
     stats: StatsSink,
 }
 
 impl Run {
+    pub(super) fn script(&self) -> &Path {
+        &self.script
+    }
+
+    /// Reports a warm-up that leaves nothing to measure.
+    pub(super) fn refuse_long_warmup(&self, loads: &[Load], report: &mut Report) {
+        let length = plan::duration(loads, &self.limits);
+        if let Some(span) = self.warmup_span.clone().filter(|_| self.warmup >= length) {
+            let length = length.as_secs_f64();
+            report.found(
+                span,
+                format!("found a warm-up of the whole run, which has {length} s (`run.warmup`)"),
+            );
+        }
+    }
+
     pub(super) fn into_plan(
         self,
         path: &Path,
@@ -55,6 +89,8 @@ impl Run {
             cores: self.cores,
             timeout: self.timeout,
             drain: self.drain,
+            warmup: self.warmup,
+            limits: self.limits,
             stats: self.stats,
             loads,
             thresholds,
@@ -105,6 +141,17 @@ pub(super) fn read(
         let allowed = Duration::ZERO..=DRAIN_MAX;
         fields::duration(v, "run.drain", allowed, "at most \"1d\"", report)
     });
+    let warmup = or(table.get("warmup"), Duration::ZERO, |v| {
+        const LIMITS: &str = "whole seconds, at most \"1d\"";
+        let allowed = Duration::ZERO..=DRAIN_MAX;
+        let warmup = fields::duration(v, "run.warmup", allowed, LIMITS, report)?;
+        match warmup.subsec_nanos() {
+            0 => Some(warmup),
+            _ => wrong(report, v, "run.warmup", LIMITS),
+        }
+    });
+    let warmup_span = table.get("warmup").map(|value| value.span());
+    let limits = read_limits(table, report);
     let stats = or(table.get("stats"), StatsSink::Auto, |v| {
         read_stats(v, report)
     });
@@ -116,7 +163,30 @@ pub(super) fn read(
         cores: cores?,
         timeout: timeout?,
         drain: drain?,
+        warmup: warmup?,
+        warmup_span,
+        limits: limits?,
         stats: stats?,
+    })
+}
+
+/// What ends the run before its phases do.
+fn read_limits(table: &Table<'_, '_>, report: &mut Report) -> Option<Limits> {
+    let time = or(table.get("time_max"), None, |v| {
+        let allowed = Duration::from_nanos(1)..=LENGTH_MAX;
+        let limits = "above zero, at most \"30d\"";
+        fields::duration(v, "run.time_max", allowed, limits, report).map(Some)
+    });
+    let mut count = |key: &str| {
+        or(table.get(key), None, |v| {
+            fields::whole(v, &format!("run.{key}"), 1..=COUNT_MAX, report).map(Some)
+        })
+    };
+    let (iterations, requests) = (count("iterations_max"), count("requests_max"));
+    Some(Limits {
+        time: time?,
+        iterations: iterations?,
+        requests: requests?,
     })
 }
 

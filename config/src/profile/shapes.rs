@@ -1,4 +1,5 @@
-//! Shapes of a phase besides the constant and the ramp: pauses, steps, spikes and day curves.
+//! Shapes of a phase besides the constant and the ramp: pauses, steps, spikes, day curves, and
+//! curves from outside the profile.
 //!
 //! Each becomes a few pieces (length, value at the start, value at the end) of the load's curve.
 
@@ -9,11 +10,12 @@ use toml::de::{DeArray, DeValue};
 
 use super::fields::{self, Table, wrong};
 use super::loads::{Kind, USERS_MAX, refuse_misplaced};
+use super::outside::{self, Outside};
 use super::phases::{LENGTH_MAX, Piece};
 use crate::document::{Report, Value};
 
 /// Keys of which exactly one says what shape a phase has.
-pub(super) const SHAPES: [&str; 4] = ["pause", "steps", "spike", "sine"];
+pub(super) const SHAPES: [&str; 6] = ["pause", "steps", "spike", "sine", "file", "lua"];
 const STEPS_MAX: usize = 1000;
 /// Straight pieces of one period of a sine: a chord is off the curve by at most
 /// `1 - cos(pi / 48)`, 0.2 % of the amplitude.
@@ -27,12 +29,15 @@ pub(super) fn read(
     table: &Table<'_, '_>,
     shape: &str,
     kind: Option<Kind>,
+    outside: Outside<'_>,
     report: &mut Report,
 ) -> Option<Vec<Piece>> {
     let keys: &[&str] = match shape {
         "pause" => &["pause"],
         "steps" => &["steps", "each"],
         "spike" => &["spike", "for"],
+        "file" => &["file"],
+        "lua" => &["lua", "for"],
         _ => &["sine", "for"],
     };
     table.refuse_unknown(report, keys);
@@ -41,6 +46,18 @@ pub(super) fn read(
         "pause" => Some(vec![(length(value, "pause", report)?, 0.0, 0.0)]),
         "steps" => steps(table, value, kind?, report),
         "spike" => spike(table, value, kind?, report),
+        "file" => outside::file(value, kind?, outside, report),
+        "lua" => {
+            let most = outside::FUNCTION_MAX;
+            let limits = "above zero, at most 100000 seconds";
+            let length = table
+                .require("for", "a length of time such as \"10m\"", report)
+                .and_then(|value| {
+                    let allowed = Duration::from_nanos(1)..=most;
+                    fields::duration(value, "load.phases.for", allowed, limits, report)
+                });
+            outside::function(value, kind?, length?, outside, report)
+        }
         _ => {
             refuse_misplaced(table, kind, Kind::Open, &["sine"], report);
             sine(table, value, report).filter(|_| kind == Some(Kind::Open))

@@ -40,6 +40,7 @@ impl Driver {
     /// Sends a request of a user on one of its idle connections, or on a new one.
     #[inline]
     pub(super) fn issue(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+        self.spending.request();
         self.users.get_mut(user).doing = users::Doing::Request;
         let idle = self.idle_connection(user, origin);
         self.shared.record(|recorder| {

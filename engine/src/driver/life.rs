@@ -158,6 +158,7 @@ impl Driver {
     fn begin(&mut self, start: Moment) {
         self.shared.start.set(start);
         self.schedule.begin(start);
+        self.spending.begin();
         self.window = 0;
         self.window_end = start.after(WINDOW);
         self.cpu_ns = thread_cpu_ns();
@@ -176,9 +177,10 @@ impl Driver {
         let mut limit = end.after(self.plan.drain);
         loop {
             self.turn(WAIT_MAX)?;
-            self.start_due();
             self.roll_windows();
-            if !self.shared.draining.get() && (self.now >= end || self.wish() >= Wish::Drain) {
+            self.start_due();
+            let over = self.now >= end || self.wish() >= Wish::Drain || self.spending.is_spent();
+            if over && !self.shared.draining.get() {
                 self.drain();
                 limit = limit.min(self.now.after(self.plan.drain));
             }

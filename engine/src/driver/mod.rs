@@ -10,6 +10,7 @@ mod origins;
 #[cfg(test)]
 mod plan_tests;
 mod schedule;
+mod spending;
 mod template;
 mod told;
 mod traffic;
@@ -32,6 +33,7 @@ use origins::{Addresses, Kept, Origins};
 use schedule::Schedule;
 use scripting::Script;
 use socket2::SockAddr;
+use spending::Spending;
 use stats::Recorder;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -103,6 +105,7 @@ pub(crate) struct Driver {
     pulse: Arc<Pulse>,
     hook_end: Option<HookEnd>,
     error_texts: Vec<String>,
+    spending: Spending,
 }
 
 impl Driver {
@@ -143,6 +146,7 @@ impl Driver {
         )
         .map_err(crate::Error::Script)?;
         let schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
+        let spending = Spending::of(&parts.plan, parts.share);
         let retains = parts.traced || script.reads_bodies() || script.reads_heads();
         Ok(Driver {
             ring,
@@ -171,6 +175,7 @@ impl Driver {
             pulse: parts.pulse,
             hook_end: None,
             error_texts: Vec::new(),
+            spending,
         })
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Load {
     source: Source,
     /// When its curve begins, from the start of the run.
     offset: Duration,
+    /// When the run's load ends, from its start: nobody comes from then on.
+    end: Duration,
     /// Passes of each user.
     passes: u32,
     weights: Vec<f64>,
@@ -69,7 +71,9 @@ impl Schedule {
                     None => problems.push(unknown(plan, &wanted.name, scenarios)),
                 }
             }
-            loads.push(Load::new(load, place, known, plan.seed, share));
+            let mut load = Load::new(load, place, known, plan.seed, share);
+            load.end = plan.duration();
+            loads.push(load);
         }
         if problems.is_empty() {
             Ok(Schedule {
@@ -173,6 +177,7 @@ impl Load {
         Load {
             source,
             offset: load.start,
+            end: Duration::MAX,
             passes,
             weights: load.scenarios.iter().map(|choice| choice.weight).collect(),
             scenarios,
@@ -186,7 +191,8 @@ impl Load {
 impl Load {
     /// When the next user is due, from the start of the run.
     fn peek(&mut self) -> Option<Duration> {
-        Some(self.offset + self.source.peek()?)
+        let due = self.offset + self.source.peek()?;
+        (due < self.end).then_some(due)
     }
 
     fn pop(&mut self, place: usize) -> Option<Start> {

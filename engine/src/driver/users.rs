@@ -159,6 +159,9 @@ impl Users {
 impl Driver {
     /// Starts a user that is due, unless the load's cap on users is reached.
     pub(super) fn start_user(&mut self, start: Start) {
+        if self.spending.is_spent() {
+            return;
+        }
         let open = start.until.is_none();
         if open {
             self.shared.record(|recorder| recorder.arrivals_planned(1));
@@ -258,6 +261,7 @@ impl Driver {
     }
 
     fn begin_pass(&mut self, slot: u32) -> Step {
+        self.spending.iteration();
         let user = self.users.get_mut(slot);
         let (load, number, pass) = (user.load, user.number, user.pass);
         user.pass += 1;
@@ -444,7 +448,11 @@ impl Driver {
                 self.dismiss(slot);
                 None
             }
-            (Stage::OnStart, None) if self.users.get(slot).passes == 0 => self.leave(slot),
+            (Stage::OnStart, None)
+                if self.users.get(slot).passes == 0 || self.spending.is_spent() =>
+            {
+                self.leave(slot)
+            }
             (Stage::OnStart, None) => Some(self.begin_pass(slot)),
             (Stage::OnStart, Some(_)) => {
                 self.shared.record(Recorder::iteration_failed);
@@ -491,7 +499,7 @@ impl Driver {
         let until = self.shared.actors.borrow()[slot as usize].until;
         // The session of an arrival is finished in the drain; a closed user begins nothing in it.
         let has_time = until == Moment::NEVER || (!self.shared.draining.get() && self.now < until);
-        user.pass < user.passes && has_time
+        user.pass < user.passes && has_time && !self.spending.is_spent()
     }
 
     /// The user has done its work.

@@ -58,7 +58,8 @@ pub fn carry(
         .unzip();
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let aggregator = Aggregator::new(sources.len(), outline::model(plan))
-        .with_rules(rules::of(&plan.thresholds), plan.duration().as_secs());
+        .with_rules(rules::of(&plan.thresholds), plan.duration().as_secs())
+        .with_warmup(plan.warmup.as_secs());
     let reporter = Reporter::start(sources, aggregator, observer).map_err(Failure::failed)?;
     let control = Control::new();
     let progress = Progress::default();

@@ -145,6 +145,7 @@ pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         start: "2026-11-22T22:45:06Z".into(),
         duration_s,
         planned_s: 40.0,
+        warmup_s: 0,
         ended,
         seed: 1,
         target: "http://127.0.0.1:8080".into(),

@@ -1,6 +1,7 @@
 //! Values that are not allowed, and keys that are missing or too many.
 
 use super::*;
+use std::time::Duration;
 
 /// A load of one phase.
 fn load_of(model: &str, phase: &str) -> String {
@@ -388,5 +389,70 @@ fn loads_are_held_to_their_limits() {
     scenarios(
         "{ \"\\u001b\" = 1 }",
         &["6:15: found the control character '\\u{1b}' in a name"],
+    );
+}
+
+#[test]
+fn limits_and_warm_up_of_a_run() {
+    let limits = plan(&format!(
+        "{RUN}time_max = \"5s\"\niterations_max = 7\n{LOAD}"
+    ))
+    .limits;
+    assert_eq!(limits.time, Some(Duration::from_secs(5)));
+    assert_eq!((limits.iterations, limits.requests), (Some(7), None));
+    let short = plan(&format!("{RUN}time_max = \"1ms\"\n{LOAD}"));
+    assert_eq!(short.duration(), Duration::from_millis(1));
+    check_run(
+        "iterations_max = 0",
+        &["4:18: found the number 0, allowed is a whole number from 1 to 1000000000000000"],
+    );
+    check_run(
+        "requests_max = \"1k\"",
+        &["4:16: found \"1k\", allowed is a whole number"],
+    );
+    check_run(
+        "time_max = \"0s\"",
+        &["4:12: found \"0s\", allowed is above zero"],
+    );
+    check_run(
+        "warmup = \"1500ms\"",
+        &["4:10: found \"1500ms\", allowed is whole seconds"],
+    );
+    check_run(
+        "warmup = \"1d\"",
+        &["4:10: found a warm-up of the whole run"],
+    );
+    check_run(
+        "warmup = \"2s\"\ntime_max = \"2s\"",
+        &["4:10: found a warm-up of the whole run, which has 1 s"],
+    );
+}
+
+#[test]
+fn curves_from_outside_are_asked_only_where_they_may_be() {
+    let load =
+        |phase: &str| format!("[[load]]\nmodel = \"open\"\nscenarios = \"a\"\nphases = [{phase}]");
+    check_load(
+        &load("{ file = \"day.csv\" }"),
+        &["7:20: found the file \"day.csv\", which is not read here"],
+    );
+    check_load(
+        &load("{ lua = \"day\", for = \"1m\" }"),
+        &["7:19: found the function \"day\", but scripts are not asked here"],
+    );
+    check_load(
+        &load("{ lua = \"day\" }"),
+        &["7:11: found no `load.phases.for`"],
+    );
+    check_load(
+        &load("{ lua = \"day\", for = \"2d\" }"),
+        &["7:32: found \"2d\", allowed is above zero, at most 100000 seconds"],
+    );
+    check_load(
+        &load("{ file = \"day.csv\", for = \"1m\" }"),
+        &[
+            "7:20: found the file",
+            "7:31: found the unknown key \"for\"",
+        ],
     );
 }

@@ -1,0 +1,94 @@
+//! Functions of time in a script: the load per second, asked before the run.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use mlua::{Function, Table, Value};
+
+use crate::module::{self, RATES};
+use crate::script::{MEMORY_BYTES_MAX, Opened};
+use crate::{Host, place};
+
+/// The values of the function `rates.NAME` of the script at `path` for the seconds 0 to
+/// `seconds` - 1: what it returned, not judged besides being numbers.
+///
+/// # Errors
+/// The script cannot be used, there is no such function, it ends in an error, or it returns no
+/// number; told in one line.
+pub fn rates(path: &Path, name: &str, seconds: u64) -> Result<Vec<f64>, String> {
+    let in_one_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+    let opened = Opened::new(path, Rc::new(Nobody), MEMORY_BYTES_MAX)
+        .map_err(|error| in_one_line(error.to_string()))?;
+    module::entries(&opened.file, &opened.module, &opened.state.entry)
+        .map_err(|error| in_one_line(error.to_string()))?;
+    let function = function(&opened.module, name)?;
+    let ask = |second| match function.call::<Value>(second) {
+        Ok(Value::Number(value)) => Ok(value),
+        Ok(Value::Integer(value)) => Ok(value as f64),
+        Ok(other) => Err(format!(
+            "rates.{name} gave {} for second {second}, allowed is a number",
+            place::kind(&other)
+        )),
+        Err(error) => Err(in_one_line(place::cause(&error))),
+    };
+    (0..seconds).map(ask).collect()
+}
+
+fn function(module: &Value, name: &str) -> Result<Function, String> {
+    let table = |value: Value| match value {
+        Value::Table(table) => Some(table),
+        _ => None,
+    };
+    let rates: Option<Table> = table(module.clone())
+        .and_then(|module| module.raw_get(RATES).ok())
+        .and_then(table);
+    let Some(rates) = rates else {
+        return Err(format!(
+            "found no function {name:?}: the script's table has no `rates`"
+        ));
+    };
+    if let Ok(Value::Function(function)) = rates.raw_get(name) {
+        return Ok(function);
+    }
+    let names = rates
+        .pairs::<String, Value>()
+        .flatten()
+        .map(|(name, _)| name);
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    Err(format!(
+        "found no function {name:?}, the script's rates are {}",
+        names.join(", ")
+    ))
+}
+
+/// The world of a script without users.
+struct Nobody;
+
+impl Host for Nobody {
+    fn template(&self, _method: &str, _url: &str) -> Result<u32, String> {
+        Err("there is no user".to_owned())
+    }
+    fn random(&self, _slot: u32) -> u64 {
+        0
+    }
+    fn check_name(&self, _name: &str) -> u32 {
+        0
+    }
+    fn check(&self, _slot: u32, _check: u32, _passed: bool) {}
+    fn transaction_name(&self, _name: &str) -> u32 {
+        0
+    }
+    fn transaction_begin(&self, _slot: u32, _transaction: u32) {}
+    fn transaction_end(&self, _slot: u32, _ok: bool) {}
+    fn log(&self, _slot: Option<u32>, _text: &str) {}
+    fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
+        f(None);
+    }
+    fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
+        f(None);
+    }
+    fn elapsed_s(&self) -> f64 {
+        0.0
+    }
+}
