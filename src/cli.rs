@@ -59,8 +59,13 @@ Each scenario of the profile is run once by one user, with setup and teardown ar
 as it is written. Nothing is left out: names, request and status lines, headers, the first KiB of
 each body, latency, checks, logs, and script errors with their traceback.
 
+With --user one user of a run is repeated: who it is in logs and errors of the run is who it is
+here. Its rows are those it has where each user before it takes one row of each source. A user of a
+closed load makes one pass.
+
 Examples:
   mistress check scenarios/quickstart.toml
+  mistress check shop.toml --seed 7 --user 4711
   mistress check shop.toml --scenario buy --target http://localhost:8080
 
 Exit codes:
@@ -150,6 +155,13 @@ pub struct CheckArguments {
     /// Only this scenario; it may also be one that the profile does not use
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
+    /// Run this user of a run instead, counted from 0: its scenarios, its data rows and its random
+    /// choices under the same seed
+    #[arg(long, value_name = "N", conflicts_with = "scenario")]
+    pub user: Option<u64>,
+    /// Of which load of the profile the user is, counted from 1
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "user")]
+    pub load: u16,
     /// No colours (as the variable NO_COLOR does)
     #[arg(long)]
     pub no_color: bool,

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::clock::Clock;
 use crate::control::{Control, Pulse};
-use crate::driver::{Begin, Driver, Line, Parts, Report};
+use crate::driver::{Begin, Driver, Line, Only, Parts, Report};
 use crate::event::Event;
 use crate::feeder::Sources;
 use crate::pacing::{Segment, Share};
@@ -45,6 +45,8 @@ pub struct Job {
     pub events: SyncSender<Event>,
     /// Tell every request and reply as an event.
     pub traced: bool,
+    /// Run only this user; for one processor and the whole run as segment.
+    pub only: Option<Only>,
     /// The run's switch.
     pub control: Control,
 }
@@ -108,6 +110,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
             recorder,
             events: job.events.clone(),
             traced: job.traced,
+            only: job.only,
             control: job.control.clone(),
             pulse: Arc::clone(&pulse),
         };

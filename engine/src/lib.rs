@@ -19,6 +19,7 @@ mod timers;
 mod watchdog;
 
 pub use control::Control;
+pub use driver::Only;
 pub use error::Error;
 pub use event::{Event, Exchange};
 pub use launch::{Job, Outcome, Running, start};

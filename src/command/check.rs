@@ -1,4 +1,4 @@
-//! `mistress check`: one user, once per scenario, and everything it did.
+//! `mistress check`: one user, once per scenario or as it is in a run, and everything it did.
 
 mod once;
 mod trace;
@@ -10,7 +10,8 @@ use crate::cli::CheckArguments;
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use anyhow::anyhow;
-use config::{Arrivals, Cores, Curve, Load, Model, Plan, Weighted};
+use config::{Arrivals, Cores, Curve, Limits, Load, Model, Plan, Weighted};
+use engine::Only;
 use once::Done;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -28,9 +29,9 @@ const ONE_ARRIVAL: (Duration, f64, f64) = (Duration::from_millis(1), 1_000.0, 1_
 /// Whatever keeps it from beginning.
 pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let plan = prepare::plan(&arguments.profile, &arguments.changes)?;
-    let names = match &arguments.scenario {
-        Some(name) => vec![name.clone()],
-        None => scenario_names(&plan),
+    let passes = match arguments.user {
+        Some(number) => vec![one_user(&plan, number, arguments)?],
+        None => each_scenario(&plan, arguments.scenario.as_deref())?,
     };
     let allowed = engine::allowed_cpus();
     let cpus = Cpus::choose(&Cores::Count(1), &plan.target, &allowed)?;
@@ -41,11 +42,17 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let file = format::escape(&arguments.profile.display().to_string());
     Stream::Out.print(&format!("{file} → {}\n", format::escape(&loaded.label)));
     let mut well = true;
-    for (place, name) in names.iter().enumerate() {
-        let head = format!("scenario {}", format::escape(name));
+    for Pass { head, plan, only } in passes {
         Stream::Out.print(&format!("\n{}\n", style.apply(Paint::Strong, &head)));
-        let one = Arc::new(one_user(&plan, &names, place)?);
-        let done = once::once(one, &loaded.origin, cpus.load[0], &mut signals, style)?;
+        let cpu = cpus.load[0];
+        let done = once::once(
+            Arc::new(plan),
+            &loaded.origin,
+            cpu,
+            &mut signals,
+            only,
+            style,
+        )?;
         Stream::Out.print(&closing(&done, style));
         well &= done.is_well();
         if let Some(error) = done.error {
@@ -60,6 +67,72 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
     Ok(if well { Exit::Done } else { Exit::Failed })
 }
 
+/// One thing to try, with its headline.
+struct Pass {
+    head: String,
+    plan: Plan,
+    only: Option<Only>,
+}
+
+/// One user for each scenario of the plan, or for the one that is named.
+fn each_scenario(plan: &Plan, named: Option<&str>) -> Result<Vec<Pass>, Failure> {
+    let names = match named {
+        Some(name) => vec![name.to_owned()],
+        None => scenario_names(plan),
+    };
+    let pass = |place: usize| {
+        Ok(Pass {
+            head: format!("scenario {}", format::escape(&names[place])),
+            plan: one_arrival(plan, &names, place)?,
+            only: None,
+        })
+    };
+    (0..names.len()).map(pass).collect()
+}
+
+/// A user of a run, as it was or will be there.
+fn one_user(plan: &Plan, number: u64, arguments: &CheckArguments) -> Result<Pass, Failure> {
+    let refused = |message: String| Err(Failure::usage(anyhow!(message)));
+    let place = usize::from(arguments.load);
+    let Some(load) = place.checked_sub(1).and_then(|place| plan.loads.get(place)) else {
+        let loads = plan.loads.len();
+        return refused(format!(
+            "--load: {place} asked for, the profile has 1 to {loads}"
+        ));
+    };
+    let (kind, users, passes) = match &load.model {
+        // How many come by chance is not known; what is far out is a slip of the pen.
+        Model::Open {
+            arrivals: Arrivals::Poisson,
+            rate,
+            iterations,
+            ..
+        } => ("arrival", 2.0 * rate.total() + 10_000.0, *iterations),
+        Model::Open {
+            rate, iterations, ..
+        } => ("arrival", rate.total(), *iterations),
+        Model::Closed { users, .. } => ("user", users.max(), 1),
+    };
+    let users = users.ceil() as u64;
+    if number >= users {
+        return refused(format!(
+            "--user: {number} asked for, load {place} has no more than {users}, counted from 0"
+        ));
+    }
+    let mut plan = plan.clone();
+    plan.drain = PATIENCE;
+    plan.limits = Limits::default();
+    Ok(Pass {
+        head: format!("{kind} {number} of load {place}, seed {}", plan.seed),
+        plan,
+        only: Some(Only {
+            load: place - 1,
+            number,
+            passes,
+        }),
+    })
+}
+
 /// The scenarios of a plan, each once.
 fn scenario_names(plan: &Plan) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -72,7 +145,7 @@ fn scenario_names(plan: &Plan) -> Vec<String> {
 }
 
 /// The plan with one user that runs scenario `chosen` of `names` once.
-fn one_user(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Failure> {
+fn one_arrival(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Failure> {
     let rate = Curve::new(&[ONE_ARRIVAL]).ok_or_else(|| Failure::failed(anyhow!("no curve")))?;
     // The others are there so that a name that the script does not have is found before the first
     // request of all. Beside 1 their weight is lost in rounding: the sum is 1, and never theirs.
@@ -154,7 +227,7 @@ mod tests {
         let plan = config::parse(PROFILE, &file).unwrap();
         let names = scenario_names(&plan);
         assert_eq!(names, ["a", "b", "c"]);
-        let one = one_user(&plan, &names, 1).unwrap();
+        let one = one_arrival(&plan, &names, 1).unwrap();
         let load = &one.loads[0];
         assert_eq!(load.model.curve().total(), 1.0);
         let order: Vec<&str> = load.scenarios.iter().map(|s| s.name.as_str()).collect();

@@ -145,3 +145,60 @@ fn arrival_times_do_not_depend_on_the_number_of_cores() {
         "another seed is only {astray:.3} ms apart, {limit:.3} allowed"
     );
 }
+
+#[test]
+fn one_user_of_a_run_can_be_repeated() {
+    let Some(_alone) = measuring() else { return };
+    let script = "local s = {}
+    local function tell(user, what)
+      local row = user:row('rows')
+      user:get(string.format('/%s/%d/%.17g/%s', what, user.id, user:random(), row.id))
+    end
+    function s.red(user) tell(user, 'red') end
+    function s.green(user) tell(user, 'green') end
+    return s";
+    let loads = "[[load]]\nmodel = \"open\"\nscenarios = { red = 1, green = 1 }\narrivals = \"even\"\n\
+                 iterations = 2\nphases = [{ rate = \"400/s\", for = \"500ms\" }]\n\
+                 [[load]]\nmodel = \"closed\"\nscenarios = { red = 1, green = 1 }\npacing = \"1h\"\n\
+                 phases = [{ users = 40, for = \"500ms\" }]\n\
+                 [data.rows]\nfile = \"rows.csv\"\norder = \"shuffled\"\n";
+    let origin = FaultOrigin::start(Script::each(Script::good()));
+    let scratch = Scratch::of(&(run_table(&origin.url()) + loads), script);
+    let rows: String = (0..5000).map(|n| format!("{n}\n")).collect();
+    scratch.write("rows.csv", &("id\n".to_owned() + &rows));
+    let command = scratch.run_command(&["--quiet", "--seed", "9"]);
+    Program::start(command).finish().expect(0);
+    let heads = origin.report().heads;
+    let of_user = |user: &str| {
+        let paths = heads
+            .iter()
+            .map(|head| head.split(' ').nth(1).expect("a path"));
+        let own = paths.filter(|path| path.split('/').nth(2) == Some(user));
+        own.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Number 137 is only in the first load, 17 in both.
+    let profile = scratch.argument("p.toml");
+    let check = |more: &[&str]| {
+        let arguments = [&["check", &profile, "--no-color", "--seed", "9"], more].concat();
+        Program::start(crate::binary::mistress(&arguments))
+            .finish()
+            .expect(0)
+            .out
+    };
+    let (many, few) = (of_user("137"), of_user("17"));
+    assert_eq!((many.len(), few.len()), (2, 3), "{many:?} {few:?}");
+    let out = check(&["--user", "137"]);
+    for path in &many {
+        assert!(out.contains(path.as_str()), "no {path} in\n{out}");
+    }
+    let out = check(&["--user", "17", "--load", "2"]) + &check(&["--user", "17"]);
+    for path in &few {
+        assert!(out.contains(path.as_str()), "no {path} in\n{out}");
+    }
+    let refused = crate::binary::mistress(&["check", &profile, "--user", "40", "--load", "2"]);
+    let told = "--user: 40 asked for, load 2 has no more than 40, counted from 0";
+    Program::start(refused)
+        .finish()
+        .expect(2)
+        .complains(&[told]);
+}

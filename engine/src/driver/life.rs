@@ -179,7 +179,9 @@ impl Driver {
             self.turn(WAIT_MAX)?;
             self.roll_windows();
             self.start_due();
-            let over = self.now >= end || self.wish() >= Wish::Drain || self.spending.is_spent();
+            let alone = self.is_single && self.schedule.is_over() && !self.is_populated();
+            let over =
+                alone || self.now >= end || self.wish() >= Wish::Drain || self.spending.is_spent();
             if over && !self.shared.draining.get() {
                 self.drain();
                 limit = limit.min(self.now.after(self.plan.drain));

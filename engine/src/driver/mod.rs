@@ -30,6 +30,7 @@ use exchange::Keep;
 use host::Shared;
 pub(crate) use life::{Begin, Line, Report};
 use origins::{Addresses, Kept, Origins};
+pub use schedule::Only;
 use schedule::Schedule;
 use scripting::Script;
 use socket2::SockAddr;
@@ -68,6 +69,7 @@ pub(crate) struct Parts {
     pub(crate) recorder: Recorder,
     pub(crate) events: SyncSender<Event>,
     pub(crate) traced: bool,
+    pub(crate) only: Option<Only>,
     pub(crate) control: Control,
     pub(crate) pulse: Arc<Pulse>,
 }
@@ -106,6 +108,8 @@ pub(crate) struct Driver {
     hook_end: Option<HookEnd>,
     error_texts: Vec<String>,
     spending: Spending,
+    /// Only one user of the plan runs.
+    is_single: bool,
 }
 
 impl Driver {
@@ -145,7 +149,11 @@ impl Driver {
             Rc::clone(&shared) as Rc<dyn scripting::Host>,
         )
         .map_err(crate::Error::Script)?;
-        let schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
+        let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
+        if let Some(only) = parts.only {
+            schedule.keep_only(only);
+            shared.feeder.borrow_mut().skip_to(only.number);
+        }
         let spending = Spending::of(&parts.plan, parts.share);
         let retains = parts.traced || script.reads_bodies() || script.reads_heads();
         Ok(Driver {
@@ -176,6 +184,7 @@ impl Driver {
             hook_end: None,
             error_texts: Vec::new(),
             spending,
+            is_single: parts.only.is_some(),
         })
     }
 

@@ -6,6 +6,20 @@ use config::{Model, Plan};
 use std::iter::Peekable;
 use std::time::Duration;
 
+/// How long the one user of [`Only`] may begin passes.
+const ONE_USER_STAYS: Duration = Duration::from_secs(86_400);
+
+/// Run one user of a plan, and nobody else: its random choices, its scenarios, its rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Only {
+    /// Which load of the plan, from 0.
+    pub load: usize,
+    /// Which user of the load.
+    pub number: u64,
+    /// How many passes it makes, at least 1.
+    pub passes: u32,
+}
+
 /// A user to start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
@@ -122,6 +136,30 @@ impl Schedule {
             let Some((_, place)) = first else { return all };
             all.extend(self.loads[place].pop(place));
         }
+    }
+
+    /// Leaves one user, who is due at once; the others never come.
+    pub(super) fn keep_only(&mut self, only: Only) {
+        for (place, load) in self.loads.iter_mut().enumerate() {
+            let stay = Stay {
+                from: Duration::ZERO,
+                until: ONE_USER_STAYS,
+                number: only.number,
+            };
+            let stays = if place == only.load {
+                vec![stay]
+            } else {
+                Vec::new()
+            };
+            load.source = Source::Closed(stays.into_iter().peekable());
+            load.offset = Duration::ZERO;
+            load.passes = only.passes;
+        }
+    }
+
+    /// Whether nobody will come any more.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.loads.iter_mut().all(|load| load.peek().is_none())
     }
 
     /// Nothing more will come.

@@ -47,6 +47,13 @@ impl Feeder {
         }
     }
 
+    /// Goes on as if each user before `number` of its shard had taken one row of each source.
+    pub(crate) fn skip_to(&mut self, number: u64) {
+        for cursor in &mut self.cursors {
+            cursor.drawn[(number % SHARDS) as usize] = number / SHARDS;
+        }
+    }
+
     /// The next row of `data` for user `number`; `chance` are random bits of its own. `Ok(None)`:
     /// there are no more, and the profile says stop.
     pub(crate) fn row(

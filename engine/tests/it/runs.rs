@@ -50,6 +50,7 @@ pub(crate) fn launch(target: &Target, scenario: &str, load: &str) -> Started {
         recorders: vec![recorder],
         events: sender,
         traced: false,
+        only: None,
         control: Control::new(),
     })
     .unwrap_or_else(|e| panic!("{e}"));

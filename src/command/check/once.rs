@@ -6,7 +6,7 @@ use crate::command::exit::Failure;
 use crate::render::flow::Style;
 use anyhow::anyhow;
 use config::{Origin, Plan};
-use engine::{Control, Event, Job, Outcome};
+use engine::{Control, Event, Job, Only, Outcome};
 use signal_hook::iterator::Signals;
 use stats::{Aggregator, Model, Summary};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Done {
     /// Whether everything went as it should.
     pub fn is_well(&self) -> bool {
         let iterations = self.summary.totals.counts.iterations;
-        let ended = iterations.finished == 1 && iterations.failed + iterations.unfinished == 0;
+        let ended = iterations.finished > 0 && iterations.failed + iterations.unfinished == 0;
         let checked = self.summary.checks.iter().all(|check| check.failed == 0);
         let quiet = self.told.script_errors == 0 && self.told.failed_requests == 0;
         ended && checked && quiet && self.error.is_none()
@@ -58,6 +58,7 @@ pub fn once(
     origin: &Origin,
     cpu: usize,
     signals: &mut Signals,
+    only: Option<Only>,
     style: Style,
 ) -> Result<Done, Failure> {
     let (recorder, mut source) = stats::link(0, 1);
@@ -72,6 +73,7 @@ pub fn once(
         recorders: vec![recorder],
         events,
         traced: true,
+        only,
         control: control.clone(),
     };
     let (told, outcome) = thread::scope(|scope| {

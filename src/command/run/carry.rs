@@ -72,6 +72,7 @@ pub fn carry(
         recorders,
         events,
         traced: false,
+        only: None,
         control: control.clone(),
     };
     let desk = Desk::new(&reporter, &progress, control, plan);
