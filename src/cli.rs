@@ -60,7 +60,7 @@ as it is written. Nothing is left out: names, request and status lines, headers,
 each body, latency, checks, logs, and script errors with their traceback.
 
 With --user one user of a run is repeated: who it is in logs and errors of the run is who it is
-here. Its rows are those it has where each user before it takes one row of each source. A user of a
+here. Its rows are those it has where each pass before it took one row of each source. A user of a
 closed load makes one pass.
 
 Examples:

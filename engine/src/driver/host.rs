@@ -199,8 +199,11 @@ impl Host for Shared {
 
     fn row(&self, slot: u32, data: &str) -> Result<Option<Row>, String> {
         let chance = self.random(slot);
-        let number = self.actors.borrow()[slot as usize].number;
-        self.feeder.borrow_mut().row(data, number, chance)
+        let user = {
+            let actor = &self.actors.borrow()[slot as usize];
+            (actor.load, actor.number)
+        };
+        self.feeder.borrow_mut().row(data, user, chance)
     }
 
     fn log(&self, slot: Option<u32>, text: &str) {

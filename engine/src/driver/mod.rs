@@ -152,7 +152,8 @@ impl Driver {
         let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
         if let Some(only) = parts.only {
             schedule.keep_only(only);
-            shared.feeder.borrow_mut().skip_to(only.number);
+            let mut feeder = shared.feeder.borrow_mut();
+            feeder.skip_to(only.load, only.number, only.passes);
         }
         let spending = Spending::of(&parts.plan, parts.share);
         let retains = parts.traced || script.reads_bodies() || script.reads_heads();

@@ -108,7 +108,7 @@ fn line(plan: &Plan, schedule: &Schedule, feeder: &mut Feeder, start: Start) -> 
     for drawn in 0..2 {
         let chance = random::bits(plan.seed, key, drawn);
         let row = feeder
-            .row("rows", number, chance)
+            .row("rows", (load, number), chance)
             .expect("a row can be read");
         let id = row.map(|row| row.0[0].1.to_string());
         let _ = write!(

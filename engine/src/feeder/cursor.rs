@@ -21,8 +21,10 @@ pub(crate) struct Feeder {
 
 /// One core's place in one source.
 struct Cursor {
-    /// Rows handed out to users of each shard.
-    drawn: Vec<u64>,
+    /// Rows handed out to users of each shard, by load: loads walk through a source independently
+    /// of each other, so that what a user gets does not depend on the timing of other loads. Unique
+    /// rows are one walk for all.
+    drawn: Vec<Vec<u64>>,
     /// Unique rows: shards below this one have none left for users of others.
     searched: u64,
     /// Rows handed out in all.
@@ -33,7 +35,7 @@ struct Cursor {
 impl Feeder {
     pub(crate) fn new(sources: Arc<Sources>, share: Share, seed: u64) -> Feeder {
         let cursor = |_: &Source| Cursor {
-            drawn: vec![0; SHARDS as usize],
+            drawn: Vec::new(),
             searched: 0,
             given: 0,
             reader: RowReader::new(),
@@ -47,19 +49,21 @@ impl Feeder {
         }
     }
 
-    /// Goes on as if each user before `number` of its shard had taken one row of each source.
-    pub(crate) fn skip_to(&mut self, number: u64) {
-        for cursor in &mut self.cursors {
-            cursor.drawn[(number % SHARDS) as usize] = number / SHARDS;
+    /// Goes on as if each user of `load` before `number` of its shard had taken one row of each
+    /// source in each of its passes.
+    pub(crate) fn skip_to(&mut self, load: usize, number: u64, passes: u32) {
+        for (source, cursor) in self.sources.0.iter().zip(&mut self.cursors) {
+            let load = walk(source, load);
+            *cursor.drawn(load, number % SHARDS) = number / SHARDS * u64::from(passes);
         }
     }
 
-    /// The next row of `data` for user `number`; `chance` are random bits of its own. `Ok(None)`:
+    /// The next row of `data` for user `number` of a load; `chance` are random bits of its own. `Ok(None)`:
     /// there are no more, and the profile says stop.
     pub(crate) fn row(
         &mut self,
         data: &str,
-        number: u64,
+        (load, number): (usize, u64),
         chance: u64,
     ) -> Result<Option<Row>, String> {
         let place = self.sources.0.iter().position(|one| one.data.name == data);
@@ -70,7 +74,7 @@ impl Feeder {
         let cursor = &mut self.cursors[place];
         let Some(row) = cursor.next(
             source,
-            place,
+            (place, walk(source, load)),
             number % SHARDS,
             chance,
             (self.share, self.seed),
@@ -112,7 +116,7 @@ impl Cursor {
     fn next(
         &mut self,
         source: &Source,
-        place: usize,
+        (place, load): (usize, usize),
         shard: u64,
         chance: u64,
         (share, seed): (Share, u64),
@@ -124,7 +128,7 @@ impl Cursor {
         if source.data.order == Order::Unique {
             return self.next_unique(rows, shard, share);
         }
-        let ordinal = self.take(shard);
+        let ordinal = self.take(load, shard);
         if ordinal >= rows && source.data.at_end != AtEnd::Wrap {
             return None;
         }
@@ -138,22 +142,31 @@ impl Cursor {
         }
     }
 
+    fn drawn(&mut self, load: usize, shard: u64) -> &mut u64 {
+        if self.drawn.len() <= load {
+            self.drawn.resize_with(load + 1, Vec::new);
+        }
+        let shards = &mut self.drawn[load];
+        shards.resize(SHARDS as usize, 0);
+        &mut shards[shard as usize]
+    }
+
     /// The next ordinal of a shard: `shard`, `shard + 1024`, and so on.
-    fn take(&mut self, shard: u64) -> u64 {
-        let drawn = &mut self.drawn[shard as usize];
+    fn take(&mut self, load: usize, shard: u64) -> u64 {
+        let drawn = self.drawn(load, shard);
         *drawn += 1;
         shard + (*drawn - 1) * SHARDS
     }
 
     /// A row of the user's own shard, or when there are no more, of another shard of this core.
     fn next_unique(&mut self, rows: u64, shard: u64, share: Share) -> Option<u64> {
-        let ordinal = self.take(shard);
+        let ordinal = self.take(0, shard);
         if ordinal < rows {
             return Some(ordinal);
         }
         while self.searched < SHARDS {
             if share.owns(self.searched) {
-                let ordinal = self.take(self.searched);
+                let ordinal = self.take(0, self.searched);
                 if ordinal < rows {
                     return Some(ordinal);
                 }
@@ -161,6 +174,14 @@ impl Cursor {
             self.searched += 1;
         }
         None
+    }
+}
+
+/// Which walk through a source users of `load` take.
+fn walk(source: &Source, load: usize) -> usize {
+    match source.data.order {
+        Order::Unique => 0,
+        _ => load,
     }
 }
 

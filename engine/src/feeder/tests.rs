@@ -68,7 +68,7 @@ fn the_three_formats_give_the_same_rows() {
         let mut feeder = feeders(data, 1).remove(0);
         // Twice around, each user one row.
         for number in 0..42_u64 {
-            let row = feeder.row("rows", number, 0).unwrap().unwrap();
+            let row = feeder.row("rows", (0, number), 0).unwrap().unwrap();
             let n = number % 21;
             let cells: Vec<(&str, String)> = row
                 .0
@@ -81,7 +81,7 @@ fn the_three_formats_give_the_same_rows() {
             ];
             assert_eq!(cells, expected, "{}", file.display());
         }
-        let unknown = feeder.row("accounts", 0, 0).unwrap_err();
+        let unknown = feeder.row("accounts", (0, 0), 0).unwrap_err();
         assert!(
             unknown.contains("\"accounts\"; the profile has rows"),
             "{unknown}"
@@ -102,12 +102,12 @@ fn unique_rows_are_given_once_over_all_cores_and_users() {
             let share = Share::new(Segment::WHOLE, core as u32, 3);
             // One user of each core asks until there are no more.
             let user = (0..).find(|&k| share.owns(k)).unwrap();
-            while let Some(row) = feeder.row("rows", user, 0).unwrap() {
+            while let Some(row) = feeder.row("rows", (0, user), 0).unwrap() {
                 let id: u64 = row.0[0].1.as_str().unwrap().parse().unwrap();
                 assert!(share.owns(id), "a row of another core");
                 assert!(seen.insert(id), "{id} was given twice");
             }
-            assert_eq!(feeder.row("rows", user, 0), Ok(None));
+            assert_eq!(feeder.row("rows", (0, user), 0), Ok(None));
         }
         assert_eq!(seen.len(), rows as usize);
     }
@@ -119,9 +119,9 @@ fn the_end_is_an_error_where_the_profile_says_so() {
     let mut data = data(&dir, "a.csv", b"id\n1\n2\n", Format::Csv);
     data.at_end = AtEnd::Error;
     let mut feeder = feeders(data, 1).remove(0);
-    assert!(feeder.row("rows", 0, 0).unwrap().is_some());
-    assert!(feeder.row("rows", 1, 0).unwrap().is_some());
-    let error = feeder.row("rows", 2, 0).unwrap_err();
+    assert!(feeder.row("rows", (0, 0), 0).unwrap().is_some());
+    assert!(feeder.row("rows", (0, 1), 0).unwrap().is_some());
+    let error = feeder.row("rows", (0, 2), 0).unwrap_err();
     assert!(error.contains("all 2 rows of \"rows\""), "{error}");
 }
 
@@ -132,7 +132,7 @@ fn random_rows_follow_the_bits_they_are_drawn_with() {
     data.order = Order::Random;
     let mut feeder = feeders(data, 1).remove(0);
     for (bits, id) in [(0, "0"), (1 << 62, "1"), (1 << 63, "2"), (u64::MAX, "3")] {
-        let row = feeder.row("rows", 5, bits).unwrap().unwrap();
+        let row = feeder.row("rows", (0, 5), bits).unwrap().unwrap();
         assert_eq!(row.0[0].1, id);
     }
 }
