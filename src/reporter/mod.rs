@@ -4,11 +4,13 @@
 //! grow and the rows of the series become coarser. It inherits the cpus of the thread that starts
 //! it, so that one should not be pinned to a core that generates load.
 
+mod steal;
 mod terminal;
 
 #[cfg(test)]
 mod tests;
 
+use steal::StealMeter;
 pub use terminal::{LinePrinter, LiveView, Terminal};
 
 use crate::render::live::Stage;
@@ -72,7 +74,7 @@ pub struct Reporter {
 type Aborts = Arc<Mutex<Vec<String>>>;
 
 impl Reporter {
-    /// Starts the thread; `sources` are the other ends of all recorders of the run, which the
+    /// Starts the thread; `cpus` are the processors of the cores, `sources` are the other ends of all recorders of the run, which the
     /// aggregator is made for.
     ///
     /// # Errors
@@ -80,12 +82,15 @@ impl Reporter {
     pub fn start(
         sources: Vec<WindowSource>,
         aggregator: Aggregator,
+        cpus: Vec<usize>,
         observer: Box<dyn Observer>,
     ) -> std::io::Result<Self> {
         let (commands, inbox) = sync_channel(MESSAGES_MAX);
         let aborts = Aborts::default();
         let work = Work {
             aborts: Arc::clone(&aborts),
+            steal: StealMeter::new(cpus),
+            steal_s: 0,
             sources,
             aggregator,
             observer: Some(observer),
@@ -162,6 +167,9 @@ struct Work {
     stage: Stage,
     began: Option<Instant>,
     aborts: Aborts,
+    steal: StealMeter,
+    /// The last whole second of the run that `steal` was asked about.
+    steal_s: u64,
 }
 
 impl Work {
@@ -188,6 +196,7 @@ impl Work {
     fn poll(&mut self) {
         self.drain();
         let elapsed = self.began.map(|t0| t0.elapsed()).unwrap_or_default();
+        self.look_for_steal(elapsed.as_secs());
         let late = elapsed.as_secs().saturating_sub(LATE_S);
         while let Some(second) = self.aggregator.take_late(late) {
             self.show(&second);
@@ -198,6 +207,17 @@ impl Work {
         }
         let stage = self.stage;
         self.tell(|observer| observer.tick(stage, elapsed));
+    }
+
+    /// Once a second of the run: what the hypervisor took in the one before.
+    fn look_for_steal(&mut self, second: u64) {
+        if second <= self.steal_s {
+            return;
+        }
+        for (core, part) in (0..).zip(self.steal.look()) {
+            self.aggregator.stolen(core, second - 1, part);
+        }
+        self.steal_s = second;
     }
 
     fn drain(&mut self) {

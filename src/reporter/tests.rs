@@ -69,6 +69,7 @@ fn every_window_of_every_core_is_in_the_result() {
     let reporter = Reporter::start(
         sources,
         Aggregator::new(3, Model::Closed),
+        Vec::new(),
         Box::new(kept.clone()),
     )
     .unwrap();
@@ -95,6 +96,7 @@ fn a_reporter_without_cores_ends_too() {
     let reporter = Reporter::start(
         vec![],
         Aggregator::new(0, Model::Open),
+        Vec::new(),
         Box::new(Kept::default()),
     )
     .unwrap();
@@ -123,8 +125,13 @@ fn an_output_that_is_gone_does_not_end_the_run() {
     ];
     for observer in observers {
         let (thread, source) = core(0, 3, 7);
-        let reporter =
-            Reporter::start(vec![source], Aggregator::new(1, Model::Closed), observer).unwrap();
+        let reporter = Reporter::start(
+            vec![source],
+            Aggregator::new(1, Model::Closed),
+            Vec::new(),
+            observer,
+        )
+        .unwrap();
         reporter.begin(Instant::now());
         reporter.message("hello".into());
         reporter.stage(Stage::Draining);

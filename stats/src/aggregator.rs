@@ -123,6 +123,14 @@ impl Aggregator {
         self.pending.push(core_window);
     }
 
+    /// In second `second` of the run the hypervisor gave this share of the processor of `core` to
+    /// others.
+    pub fn stolen(&mut self, core: u32, second: u64, part: f64) {
+        if second >= self.warmup_s {
+            self.evidence.stolen(core, second, part);
+        }
+    }
+
     fn learn_names(&mut self, body: &Body) {
         let index = body.core as usize;
         if index >= self.cores.len() {

@@ -19,6 +19,7 @@ pub(crate) struct CoreWindow {
     pub(crate) connections: Gauge,
     pub(crate) busy_ns: u64,
     pub(crate) idle_ns: u64,
+    pub(crate) waited_ns: u64,
     pub(crate) turn_max_ns: u64,
     pub(crate) overflows: u64,
     /// Whether the generator shaped what was measured in it; set by the verdict's rules.
@@ -38,6 +39,7 @@ impl CoreWindow {
             connections: body.counts.connections,
             busy_ns: body.counts.busy_ns,
             idle_ns: body.counts.idle_ns,
+            waited_ns: body.counts.waited_ns,
             turn_max_ns: body.counts.turn_max_ns,
             overflows: body.counts.overflows,
             limited: false,

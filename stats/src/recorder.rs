@@ -262,6 +262,11 @@ impl Recorder {
         self.window.counts.idle_ns += wall_ns.saturating_sub(busy_ns);
     }
 
+    /// For `waited_ns` of the time the core's thread could have run, but others had its processor.
+    pub fn waited(&mut self, waited_ns: u64) {
+        self.window.counts.waited_ns += waited_ns;
+    }
+
     /// The text behind an id.
     pub fn text(&self, id: NameId) -> &str {
         &self.names.list()[id.0 as usize].1

@@ -173,6 +173,8 @@ pub struct CoreSecond {
     pub core: u32,
     /// The share of time in which its thread used the processor, 0 to 1.
     pub busy_share: f32,
+    /// The share of time in which others had its processor while it could have run, 0 to 1.
+    pub waited_share: f32,
     /// The longest turn, in microseconds.
     pub turn_max_us: u64,
     /// Whether this core shaped its measurements.
@@ -222,9 +224,11 @@ impl Row {
     pub(crate) fn add_core(&mut self, core: u32, windows: &[CoreWindow]) {
         let mut busy_ns = 0;
         let mut total_ns = 0;
+        let mut waited_ns = 0;
         let mut entry = CoreSecond {
             core,
             busy_share: 0.0,
+            waited_share: 0.0,
             turn_max_us: 0,
             generator_limited: false,
         };
@@ -234,11 +238,14 @@ impl Row {
             self.lag.add(&window.lag);
             busy_ns += window.busy_ns;
             total_ns += window.busy_ns + window.idle_ns;
+            waited_ns += window.waited_ns;
             entry.turn_max_us = entry.turn_max_us.max(window.turn_max_ns / 1_000);
             entry.generator_limited |= window.limited;
         }
         // four decimals: a share is shown, not calculated with
-        entry.busy_share = ((share(busy_ns, total_ns) * 1e4).round() / 1e4) as f32;
+        let shown = |ns| ((share(ns, total_ns) * 1e4).round() / 1e4) as f32;
+        entry.busy_share = shown(busy_ns);
+        entry.waited_share = shown(waited_ns);
         self.second.generator_limited |= entry.generator_limited;
         if windows.iter().any(|w| w.first < self.second.time_s) {
             self.second.late.push(core);

@@ -39,6 +39,16 @@ pub const BUSY_FULL_SHARE: f64 = 0.95;
 pub const LAG_BUSY_US: u64 = 2_000;
 /// ... and is this share of its latency there.
 pub const LAG_BUSY_SHARE: f64 = 0.25;
+/// A core that waits for its processor at least this share of a window measures the other
+/// programs there, too: replies lie unread while they run. An idle machine has about 1 %, a
+/// neighbour that computes without a pause takes 16 % from a core that uses a tenth of its
+/// processor, and 50 % from a full one.
+pub const WAITED_SHARE: f64 = 0.1;
+/// The same for time that the hypervisor gave to other machines.
+pub const STOLEN_SHARE: f64 = 0.05;
+/// Both count when they are found in at least this share of the windows, and in
+/// [`REPEATED_WINDOWS_MIN`].
+pub const TAKEN_WINDOWS_SHARE: f64 = 0.05;
 /// A closed run gets the note that its cores were full when this share of the windows was.
 pub const BUSY_NOTE_SHARE: f64 = 0.5;
 
@@ -104,6 +114,10 @@ pub enum ReasonKind {
     LagTypical,
     /// A core was full and late at the same time.
     CoreBusy,
+    /// Other programs had the cores' processors.
+    CoreShared,
+    /// The hypervisor gave the cores' processors to other machines.
+    TimeStolen,
     /// Windows were handed over late, so rows of the series are coarse.
     RingOverflow,
     /// File descriptors ran out.
@@ -165,9 +179,13 @@ struct Found {
 
 impl Found {
     fn at(&mut self, window: &CoreWindow, figure: u64) {
-        self.windows += 1;
         self.seconds.extend(window.first..window.next);
-        self.cores.insert(window.core);
+        self.on(window.core, figure);
+    }
+
+    fn on(&mut self, core: u32, figure: u64) {
+        self.windows += 1;
+        self.cores.insert(core);
         self.worst = self.worst.max(figure);
     }
 
@@ -196,6 +214,10 @@ pub(crate) struct Evidence {
     lag_repeated: Found,
     busy_late: Found,
     busy: Found,
+    /// In thousandths of the time.
+    waited: Found,
+    /// In thousandths of the time.
+    stolen: Found,
     overflow: Found,
     descriptors: Found,
     ports: Found,
@@ -220,6 +242,8 @@ impl Evidence {
             lag_repeated: Found::default(),
             busy_late: Found::default(),
             busy: Found::default(),
+            waited: Found::default(),
+            stolen: Found::default(),
             overflow: Found::default(),
             descriptors: Found::default(),
             ports: Found::default(),
@@ -249,8 +273,26 @@ impl Evidence {
         if blocked {
             self.blocked.at(window, window.turn_max_ns / 1_000_000);
         }
+        let shared = self.judge_waiting(window);
         let late = self.judge_lag(window);
-        blocked || late
+        blocked || shared || late
+    }
+
+    /// In second `second` the hypervisor took this share of the processor of `core`.
+    pub(crate) fn stolen(&mut self, core: u32, second: u64, part: f64) {
+        if part >= STOLEN_SHARE {
+            self.stolen.seconds.insert(second);
+            self.stolen.on(core, (part * 1e3) as u64);
+        }
+    }
+
+    fn judge_waiting(&mut self, window: &CoreWindow) -> bool {
+        let part = share(window.waited_ns, window.busy_ns + window.idle_ns);
+        let shared = part >= WAITED_SHARE;
+        if shared {
+            self.waited.at(window, (part * 1e3) as u64);
+        }
+        shared
     }
 
     fn judge_lag(&mut self, window: &CoreWindow) -> bool {
@@ -296,6 +338,7 @@ impl Evidence {
         }
         self.counted_reasons(run, &mut reasons);
         self.lag_reasons(run, &mut reasons);
+        self.taken_reasons(&mut reasons);
         if !reasons.is_empty() {
             state = state.max(State::Suspect);
         }
@@ -373,6 +416,28 @@ impl Evidence {
                 push(&Found::default(), ReasonKind::LagTypical, text);
             }
         }
+    }
+
+    /// Processor time that others had.
+    fn taken_reasons(&self, reasons: &mut Vec<Reason>) {
+        let mut push = |found: &Found, kind, who: &str| {
+            let often = share(found.windows, self.windows_timed) >= TAKEN_WINDOWS_SHARE;
+            if often && found.windows >= REPEATED_WINDOWS_MIN {
+                let (windows, timed) = (found.windows, self.windows_timed);
+                let worst = percent(found.worst, 1_000);
+                let text = format!(
+                    "in {windows} of {timed} core windows {who} had the processor while the core \
+                     could have run, for {worst} of the time at most"
+                );
+                reasons.push(found.reason(kind, text));
+            }
+        };
+        push(&self.waited, ReasonKind::CoreShared, "other programs");
+        push(
+            &self.stolen,
+            ReasonKind::TimeStolen,
+            "other virtual machines",
+        );
     }
 
     fn notes(&self) -> Vec<Reason> {

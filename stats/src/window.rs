@@ -97,6 +97,8 @@ pub(crate) struct CoreCounts {
     pub(crate) tallies: [u64; Tally::COUNT],
     pub(crate) busy_ns: u64,
     pub(crate) idle_ns: u64,
+    /// How long the core's thread could have run and was not let.
+    pub(crate) waited_ns: u64,
     pub(crate) turn_max_ns: u64,
     /// How often this window could not be handed over when its time had come.
     pub(crate) overflows: u64,

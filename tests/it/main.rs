@@ -11,6 +11,7 @@ mod data;
 mod determinism;
 mod faults;
 mod harness;
+mod honesty;
 mod nginx;
 mod profiles;
 mod scripts_faults;

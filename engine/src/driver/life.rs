@@ -162,6 +162,7 @@ impl Driver {
         self.window = 0;
         self.window_end = start.after(WINDOW);
         self.cpu_ns = thread_cpu_ns();
+        let _ = self.queue.waited_ns();
         self.script.tend();
     }
 
@@ -241,6 +242,9 @@ impl Driver {
         self.cpu_ns = cpu_ns;
         self.shared
             .record(|recorder| recorder.processor(used, wall_ns));
+        if let Some(waited) = self.queue.waited_ns() {
+            self.shared.record(|recorder| recorder.waited(waited));
+        }
     }
 
     /// Lets the last connections close.

@@ -9,6 +9,7 @@ mod life;
 mod origins;
 #[cfg(test)]
 mod plan_tests;
+mod run_queue;
 mod schedule;
 mod spending;
 mod template;
@@ -30,6 +31,7 @@ use exchange::Keep;
 use host::Shared;
 pub(crate) use life::{Begin, Line, Report};
 use origins::{Addresses, Kept, Origins};
+use run_queue::RunQueue;
 pub use schedule::Only;
 use schedule::Schedule;
 use scripting::Script;
@@ -88,6 +90,7 @@ pub(crate) struct Driver {
     window_end: Moment,
     window: u64,
     cpu_ns: u64,
+    queue: RunQueue,
     /// Time spent awake for the next deadline since `cpu_ns` was taken: not work.
     spun_ns: u64,
     connections: Connections,
@@ -168,6 +171,7 @@ impl Driver {
             window_end: Moment::NEVER,
             window: 0,
             cpu_ns: 0,
+            queue: RunQueue::of_this_thread(),
             spun_ns: 0,
             connections: Connections::new(parts.sizes.sockets),
             acting: Vec::new(),

@@ -60,7 +60,8 @@ pub fn carry(
     let aggregator = Aggregator::new(sources.len(), outline::model(plan))
         .with_rules(rules::of(&plan.thresholds), plan.duration().as_secs())
         .with_warmup(plan.warmup.as_secs());
-    let reporter = Reporter::start(sources, aggregator, observer).map_err(Failure::failed)?;
+    let reporter = Reporter::start(sources, aggregator, cpus.load.clone(), observer)
+        .map_err(Failure::failed)?;
     let control = Control::new();
     let progress = Progress::default();
     let (events, inbox) = sync_channel(EVENTS_MAX);

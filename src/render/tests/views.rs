@@ -166,6 +166,7 @@ fn live(summary: &Summary, size: Size, style: Style, stage: Stage, cores: usize)
     second.cores.extend((0..extra).map(|k| CoreSecond {
         core: 2 + k,
         busy_share: k as f32 / extra as f32,
+        waited_share: 0.0,
         turn_max_us: 0,
         generator_limited: false,
     }));

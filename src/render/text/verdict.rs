@@ -123,6 +123,13 @@ fn advice(kind: ReasonKind) -> &'static str {
             "the generator is slower than the target: use more cores, or fewer users"
         }
         ReasonKind::CoreBusy => "use more cores or machines, or do less work in the script",
+        ReasonKind::CoreShared => {
+            "keep other programs, the target too, off the processors that generate load (cores in \
+             the profile says which), or use another machine"
+        }
+        ReasonKind::TimeStolen => {
+            "this virtual machine does not have its processors to itself: use a dedicated one"
+        }
         ReasonKind::RingOverflow => {
             "no core was free for the report: leave one out with cores = n in the profile"
         }

@@ -39,7 +39,7 @@ fn keys(value: &Value) -> Vec<&str> {
 fn the_result_has_the_documented_fields() {
     let result = serde_json::to_value(summary()).unwrap();
     let top = "model verdict totals latency service_time lag first_byte connect latency_failed \
-               status failures events histogram checks thresholds names names_folded generator \
+               status failures events histogram checks metrics thresholds names names_folded generator \
                series";
     assert_eq!(keys(&result), top.split_whitespace().collect::<Vec<_>>());
     let totals = "planned started dropped iterations sent ok failed unfinished bytes_in bytes_out \

@@ -215,3 +215,50 @@ fn sums_that_do_not_hold_are_invalid() {
     let undecided = run(Model::Open, |core, _| core.recorder.arrivals_planned(1));
     assert_eq!(undecided.verdict.state, State::Invalid);
 }
+
+#[test]
+fn a_core_that_waits_for_its_processor_is_suspect_where_it_does() {
+    let waits = |share_ms: u64, from: u64| {
+        run(Model::Closed, move |core, second| {
+            core.requests(1_000, MS, 0);
+            core.time(500 * MS);
+            core.recorder.waited(if second >= from {
+                share_ms * MS
+            } else {
+                5 * MS
+            });
+        })
+    };
+    let summary = waits(150, 12);
+    check_suspect(&summary, ReasonKind::CoreShared, &[(12, 19)]);
+    assert_eq!(kinds(&summary), [ReasonKind::CoreShared]);
+    assert!(
+        summary.verdict.reasons[0].text.contains("in 8 of 20"),
+        "{:?}",
+        summary.verdict
+    );
+    assert!(!summary.series[11].generator_limited && summary.series[12].generator_limited);
+    assert_eq!(summary.series[12].cores[0].waited_share, 0.15);
+    check_clean(&waits(99, 0));
+    // Two seconds of it are a hiccup of the machine.
+    assert_eq!(waits(500, 18).verdict.state, State::Clean);
+}
+
+#[test]
+fn stolen_processor_time_is_suspect() {
+    let stolen = |seconds: u64, part: f64| {
+        let mut aggregator = Aggregator::new(1, Model::Open);
+        let mut core = Core::new(0);
+        for second in 0..SECONDS {
+            core.requests(1_000, MS, 0);
+            core.time(100 * MS);
+            aggregator.stolen(0, second, if second < seconds { part } else { 0.0 });
+            core.recorder.roll(second + 1);
+            core.deliver(&mut aggregator);
+        }
+        finish(aggregator, vec![core])
+    };
+    check_suspect(&stolen(4, 0.08), ReasonKind::TimeStolen, &[(0, 3)]);
+    check_clean(&stolen(20, 0.04));
+    check_clean(&stolen(2, 0.5));
+}
