@@ -29,6 +29,9 @@ pub enum Command {
     /// Read a profile and its script, run one user once, show each request and reply
     #[command(after_long_help = CHECK_HELP)]
     Check(CheckArguments),
+    /// Change a run that goes on: pause, resume, scale 1.5, next, drain, stop, status
+    #[command(after_long_help = CONTROL_HELP)]
+    Control(ControlArguments),
     /// A small, fast HTTP server to try things on
     #[command(after_long_help = TARGET_HELP)]
     Target(TargetArguments),
@@ -42,6 +45,9 @@ Examples:
   mistress run scenarios/quickstart.toml
   mistress run shop.toml --target http://10.0.0.5:8080 --json shop.json
   mistress run shop.toml --cores 2,3 --strict --csv - >seconds.csv
+
+On a terminal keys steer the run: p pauses and resumes, + and - scale the load by a tenth of the
+plan's, n ends the present phase, q drains.
 
 The first Ctrl-C (or SIGTERM) ends the load and lets users finish within the profile's drain
 limit; the second stops at once. Both end with the full report. A third leaves without one.
@@ -72,6 +78,27 @@ Exit codes:
   0    every iteration ended, every request was ok, every check passed
   2    bad usage, profile or script, found before any traffic
   3    a script error, a failed request or a failed check, or the run could not be carried out";
+
+const CONTROL_HELP: &str = "\
+The run was started with `mistress run P.toml --control SOCKET`. Commands:
+  status         how far it is, as one line of JSON
+  pause          no load: rates and numbers of users become 0; time goes on
+  resume         the load as it was
+  scale FACTOR   rates and numbers of users this many times those of the profile
+  next           end the present phase of each load
+  drain          end the load, finish what is under way, as Ctrl-C does
+  stop           end at once
+
+Every change is part of the report and the result.
+
+Examples:
+  mistress control /tmp/shop.control scale 1.5
+  mistress control /tmp/shop.control status
+
+Exit codes:
+  0    done
+  2    the command is not one of these
+  3    nobody listens there";
 
 const TARGET_HELP: &str = "\
 The first line printed is `listening on http://ADDRESS:PORT`. It serves HTTP/1.1 with keep-alive
@@ -123,6 +150,9 @@ pub struct RunArguments {
     /// Write thresholds and checks as JUnit XML, for CI; - is stdout
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Listen for `mistress control` at this path, a Unix socket, while the run goes on
+    #[arg(long, value_name = "SOCKET")]
+    pub control: Option<PathBuf>,
     /// Exit with 4 when the verdict about the generator is not clean
     #[arg(long)]
     pub strict: bool,
@@ -165,6 +195,16 @@ pub struct CheckArguments {
     /// No colours (as the variable NO_COLOR does)
     #[arg(long)]
     pub no_color: bool,
+}
+
+/// Arguments of `control`.
+#[derive(Args, Debug)]
+pub struct ControlArguments {
+    /// The socket that the run was given with --control
+    pub socket: PathBuf,
+    /// What to say to it
+    #[arg(required = true, num_args = 1..=3, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 /// Arguments of `target`.

@@ -145,6 +145,32 @@ impl Curve {
         })
     }
 
+    /// This curve before `at`, and from there on `tail` from its time `from` on, its values changed
+    /// by `change`. Where this curve ends before `at`, the rest of the tail follows its end. `None`
+    /// when nothing is left.
+    pub(crate) fn spliced(
+        &self,
+        at: Duration,
+        tail: &Curve,
+        from: Duration,
+        change: impl Fn(f64) -> f64,
+    ) -> Option<Curve> {
+        let head = self.segments.iter().filter(|segment| segment.start < at);
+        let mut phases: Vec<(Duration, f64, f64)> = head
+            .map(|segment| {
+                let length = segment.length.min(at - segment.start);
+                (length, segment.from, segment.at(segment.start + length))
+            })
+            .collect();
+        let tail = tail.segments.iter().filter(|segment| segment.end() > from);
+        phases.extend(tail.map(|segment| {
+            let start = segment.start.max(from);
+            let (begin, end) = (segment.at(start), segment.to);
+            (segment.end() - start, change(begin), change(end))
+        }));
+        Curve::new(&phases)
+    }
+
     /// The length of all phases.
     pub fn duration(&self) -> Duration {
         self.segments.last().map(Segment::end).unwrap_or_default()

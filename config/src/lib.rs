@@ -14,6 +14,7 @@ mod origin;
 mod plan;
 pub mod profile;
 pub mod random;
+mod steering;
 mod units;
 
 pub use curve::{Curve, Segment};
@@ -24,3 +25,4 @@ pub use plan::{
 };
 pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
 pub use profile::{RateFunctions, load, load_with, parse};
+pub use steering::{Change, FACTOR_MAX, Steered};

@@ -150,6 +150,8 @@ pub struct Load {
     pub model: Model,
     /// When its curve begins, from the start of the run; at most 30 days.
     pub start: Duration,
+    /// When its phases end, from its own start; a phase may be several pieces of the curve.
+    pub phase_ends: Vec<Duration>,
 }
 
 /// A scenario and how often it is chosen.

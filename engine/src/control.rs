@@ -1,7 +1,9 @@
 //! The few words that pass between a run and the rest of the process while it goes on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use config::Change;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The scenario number of `setup`, `teardown`, `on_start` and `on_stop` in a [`Pulse`].
 pub(crate) const HOOK: u32 = u32::MAX;
@@ -22,6 +24,15 @@ pub(crate) enum Wish {
 #[derive(Clone, Debug, Default)]
 pub struct Control {
     wish: Arc<AtomicU8>,
+    steering: Arc<Steering>,
+}
+
+/// Changes of the load that were asked for, in the order of time.
+#[derive(Debug, Default)]
+struct Steering {
+    /// How many there are, so that cores look at the list only when it has grown.
+    count: AtomicUsize,
+    changes: Mutex<Vec<(Duration, Change)>>,
 }
 
 impl Control {
@@ -41,12 +52,40 @@ impl Control {
         self.wish.fetch_max(2, Ordering::Relaxed);
     }
 
+    /// Changes the load from `at` on, counted from its start. Cores hear of it within some
+    /// milliseconds: those that hear of it late make up for it, so `at` is best a little ahead. A
+    /// time before that of the last change counts as that.
+    pub fn change(&self, at: Duration, change: Change) {
+        let mut changes = self.steering.list();
+        let at = changes.last().map_or(at, |(last, _)| at.max(*last));
+        changes.push((at, change));
+        self.steering.count.store(changes.len(), Ordering::Release);
+    }
+
+    /// How many changes there are.
+    #[inline]
+    pub(crate) fn changes(&self) -> usize {
+        self.steering.count.load(Ordering::Acquire)
+    }
+
+    /// The changes after the first `seen`.
+    pub(crate) fn changes_after(&self, seen: usize) -> Vec<(Duration, Change)> {
+        self.steering.list()[seen..].to_vec()
+    }
+
     pub(crate) fn wish(&self) -> Wish {
         match self.wish.load(Ordering::Relaxed) {
             0 => Wish::Run,
             1 => Wish::Drain,
             _ => Wish::Stop,
         }
+    }
+}
+
+impl Steering {
+    fn list(&self) -> MutexGuard<'_, Vec<(Duration, Change)>> {
+        // a list of changes is whole whenever its lock was given up
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -158,6 +158,7 @@ fn one_arrival(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Fai
     let scenarios = std::iter::once(weighted(&names[chosen], 1.0))
         .chain(others)
         .collect();
+    let rate_length = rate.duration();
     let model = Model::Open {
         arrivals: Arrivals::Even,
         rate,
@@ -169,6 +170,7 @@ fn one_arrival(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Fai
     plan.loads = vec![Load {
         scenarios,
         model,
+        phase_ends: vec![rate_length],
         start,
     }];
     plan.drain = PATIENCE;

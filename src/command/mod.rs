@@ -2,6 +2,7 @@
 
 mod check;
 mod console;
+mod control;
 mod doctor;
 mod exit;
 mod prepare;
@@ -17,6 +18,7 @@ pub fn execute(arguments: Arguments) -> Exit {
     let done = match arguments.command {
         Command::Run(arguments) => run::execute(&arguments),
         Command::Check(arguments) => check::execute(&arguments),
+        Command::Control(arguments) => control::execute(&arguments),
         Command::Target(arguments) => target::execute(&arguments),
         Command::Doctor => doctor::execute(),
     };

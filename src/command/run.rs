@@ -4,8 +4,11 @@ mod carry;
 mod desk;
 mod files;
 mod identity;
+mod keys;
 mod quiet;
 mod rules;
+mod socket;
+mod steer;
 
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
@@ -17,7 +20,10 @@ use crate::render::{csv, json, junit, text};
 use crate::reporter::{LinePrinter, LiveView, Observer, Terminal};
 use carry::Ran;
 use config::Plan;
+use desk::Hands;
 use files::OutputFile;
+use keys::Keys;
+use socket::ControlSocket;
 use stats::verdict::State;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +38,11 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         plan.cores = cores.clone();
     }
     let outputs = Outputs::open(arguments)?;
+    let socket = arguments
+        .control
+        .as_deref()
+        .map(ControlSocket::listen)
+        .transpose()?;
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus())?;
     engine::raise_open_files();
@@ -40,10 +51,14 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let plan = Arc::new(plan);
     let outline = Outline::of(&plan, &loaded.label);
     let stream = outputs.report;
-    let observer = observer(arguments, stream, &outline);
+    let hands = Hands {
+        keys: live_keys(arguments, stream),
+        socket,
+    };
+    let observer = observer(arguments, stream, &outline, hands.keys.is_some());
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
-    let ran = carry::carry(&plan, &cpus, &loaded.origin, part, observer)?;
+    let ran = carry::carry(&plan, &cpus, &loaded.origin, part, observer, hands)?;
     let mut run = facts(&plan, &cpus, &loaded, &ran, script_sha256);
     run.segment = segment.map(|segment| segment.text.clone());
     let style = stream.style(arguments.no_color);
@@ -59,8 +74,19 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     Ok(verdict(ran, arguments.strict))
 }
 
+/// The terminal's keys, where there is a view to show what they do.
+fn live_keys(arguments: &RunArguments, stream: Stream) -> Option<Keys> {
+    let has_view = !arguments.quiet && stream.is_live();
+    has_view.then(Keys::take).flatten()
+}
+
 /// What shows the run while it goes on.
-fn observer(arguments: &RunArguments, stream: Stream, outline: &Outline) -> Box<dyn Observer> {
+fn observer(
+    arguments: &RunArguments,
+    stream: Stream,
+    outline: &Outline,
+    has_keys: bool,
+) -> Box<dyn Observer> {
     let output = stream.writer();
     if arguments.quiet {
         return Box::new(quiet::Quiet(LinePrinter::new(output)));
@@ -73,6 +99,7 @@ fn observer(arguments: &RunArguments, stream: Stream, outline: &Outline) -> Box<
         output,
         size: Box::new(move || stream.size()),
         style,
+        keys: if has_keys { keys::HELP } else { "" },
     };
     Box::new(LiveView::new(terminal, outline.clone()))
 }
@@ -150,6 +177,7 @@ fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, script_sha256: St
         profile_sha256: identity::sha256(plan.profile_text.as_bytes()),
         cores: cpus.load.clone(),
         segment: None,
+        changes: ran.notices.changes().to_vec(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
@@ -160,6 +188,7 @@ fn ended(ran: &Ran) -> Ended {
         (None, _, true) => Ended::Stopped,
         (None, Some(_), false) => Ended::Interrupted,
         (None, None, false) if ran.notices.aborted() => Ended::Aborted,
+        (None, None, false) if ran.notices.drained() => Ended::Interrupted,
         (None, None, false) => Ended::Completed,
     }
 }

@@ -36,8 +36,22 @@ pub struct RunFacts {
     /// Which part of the run this process carried, `1/2`; none: all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<String>,
+    /// Changes while it went on, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeMade>,
     /// The version of this tool.
     pub version: String,
+}
+
+/// A change of the load while the run went on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChangeMade {
+    /// When it held, in seconds from the start of the load.
+    pub time_s: f64,
+    /// What it was, in words.
+    pub change: String,
+    /// From then on the load was so many times that of the plan; 0 in a pause.
+    pub factor: f64,
 }
 
 /// How a run ended.

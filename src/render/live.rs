@@ -1,7 +1,7 @@
 //! The live view: a few lines that are painted again in place on a terminal.
 
 use crate::render::flow::{LABEL, Paint, Piece, Style};
-use crate::render::format::{clock, count, per_second, percent, time_us};
+use crate::render::format::{self, clock, count, per_second, percent, time_us};
 use crate::render::outline::{Outline, model_label};
 use stats::second::{CoreSecond, Counts};
 use stats::{FailureKind, Second};
@@ -54,6 +54,8 @@ pub struct View<'a> {
     pub second: Option<&'a Second>,
     /// What was counted so far.
     pub so_far: &'a Counts,
+    /// Keys that steer the run; empty when there are none.
+    pub keys: &'a str,
 }
 
 /// Columns and rows of a terminal.
@@ -78,6 +80,10 @@ pub fn frame(view: &View<'_>, size: Size, style: Style) -> Vec<String> {
             };
             lines.push(style.apply(Paint::Faint, text));
         }
+    }
+    if view.stage == Stage::Running && !view.keys.is_empty() {
+        let keys = format::cut(view.keys, width);
+        lines.push(style.apply(Paint::Faint, &keys));
     }
     lines.truncate(size.height.saturating_sub(ROWS_SPARE).max(1));
     lines

@@ -6,7 +6,7 @@ use crate::render::custom;
 use crate::render::facts::RunFacts;
 use crate::render::flow::{Paint, Piece, Style};
 use crate::render::format::{
-    bytes, count, escape, length, per_second, percent, percent_of, time_us,
+    bytes, count, escape, length, number, per_second, percent, percent_of, time_us,
 };
 use crate::render::outline::{Outline, model_label};
 use crate::render::table::Table;
@@ -19,6 +19,8 @@ const WIDTH_MIN: usize = 60;
 const WIDTH_MAX: usize = 160;
 /// Cores listed one by one; more of them are summed up.
 const CORES_LISTED: usize = 8;
+/// Changes of the load that are listed.
+const CHANGES_TOLD: usize = 20;
 
 /// The report of a run, `width` columns wide where its figures allow, ending in a line feed.
 pub fn render(
@@ -104,6 +106,15 @@ impl Report<'_> {
         self.flow("run", &pieces);
         if let Some(remark) = run.ended.remark() {
             self.flow("", &[Piece::new(remark).paint(Paint::Warn)]);
+        }
+        for (place, made) in run.changes.iter().take(CHANGES_TOLD).enumerate() {
+            let label = if place == 0 { "changed" } else { "" };
+            let text = format!("at {} s: {}", number(made.time_s), made.change);
+            self.flow(label, &[Piece::new(text)]);
+        }
+        if run.changes.len() > CHANGES_TOLD {
+            let more = run.changes.len() - CHANGES_TOLD;
+            self.flow("", &[Piece::new(format!("and {more} more"))]);
         }
         for load in &outline.loads {
             let mut pieces = vec![

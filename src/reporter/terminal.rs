@@ -18,6 +18,8 @@ pub struct Terminal {
     pub size: Box<dyn Fn() -> Size + Send>,
     /// With colours or without.
     pub style: Style,
+    /// Keys that steer the run, in words; empty when there are none.
+    pub keys: &'static str,
 }
 
 /// Paints the live view in place.
@@ -53,6 +55,7 @@ impl LiveView {
             elapsed: self.elapsed,
             second: self.second.as_ref(),
             so_far: &self.so_far,
+            keys: self.terminal.keys,
         };
         let frame = live::frame(&view, (self.terminal.size)(), self.terminal.style);
         if frame != self.painted {

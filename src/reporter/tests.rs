@@ -160,6 +160,7 @@ fn terminal(output: Box<dyn Write + Send>) -> Terminal {
         output,
         size: Box::new(|| SIZE),
         style: Style::Plain,
+        keys: "",
     }
 }
 

@@ -17,6 +17,7 @@ mod profiles;
 mod scripts_faults;
 mod shapes;
 mod signals;
+mod steering;
 mod thresholds;
 mod tidy;
 mod truth;

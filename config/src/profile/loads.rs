@@ -153,6 +153,7 @@ fn read_load(table: &Table<'_, '_>, outside: Outside<'_>, report: &mut Report) -
         .and_then(|value| phases::read(value, kind, outside, report));
     let (arrivals, users_max, pacing, curve) = (arrivals?, users_max?, pacing?, curve?);
     let (iterations, start) = (iterations? as u32, start?);
+    let (curve, phase_ends) = curve;
     let model = match kind? {
         Kind::Open => Model::Open {
             arrivals,
@@ -169,6 +170,7 @@ fn read_load(table: &Table<'_, '_>, outside: Outside<'_>, report: &mut Report) -
         scenarios: scenarios?,
         model,
         start,
+        phase_ends,
     })
 }
 

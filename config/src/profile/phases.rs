@@ -23,13 +23,13 @@ const PHASES_MAX: usize = 1000;
 /// Longest load, all its phases together.
 pub(super) const LENGTH_MAX: Duration = Duration::from_secs(30 * 86_400);
 
-/// Reads the phases of a load; `None` when something was reported.
+/// Reads the phases of a load: their curve, and when each ends; `None` when something was reported.
 pub(super) fn read(
     value: &Value<'_>,
     kind: Option<Kind>,
     outside: Outside<'_>,
     report: &mut Report,
-) -> Option<Curve> {
+) -> Option<(Curve, Vec<Duration>)> {
     const PATH: &str = "load.phases";
     let DeValue::Array(items) = value.get_ref() else {
         return wrong(report, value, PATH, "an array of phases");
@@ -53,6 +53,12 @@ pub(super) fn read(
         })
         .collect();
     let phases: Vec<Vec<Piece>> = phases.into_iter().collect::<Option<_>>()?;
+    let mut end = Duration::ZERO;
+    let phase_end = |pieces: &Vec<Piece>| {
+        end = end.saturating_add(pieces.iter().map(|piece| piece.0).sum());
+        end
+    };
+    let ends: Vec<Duration> = phases.iter().map(phase_end).collect();
     let phases: Vec<Piece> = phases.into_iter().flatten().collect();
     if phases.len() > PIECES_MAX {
         let message = format!("found phases of more than {PIECES_MAX} pieces (`{PATH}`)");
@@ -69,7 +75,7 @@ pub(super) fn read(
     // Phases read have a length and values that are numbers, which is all a curve asks for.
     let curve = Curve::new(&phases)?;
     if curve.total() > 0.0 {
-        return Some(curve);
+        return Some((curve, ends));
     }
     report.found(
         value.span(),

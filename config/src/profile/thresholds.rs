@@ -92,15 +92,7 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
         Some(value) => fields::name(value, "threshold.name", report).map(|n| Some(n.to_owned())),
         None => Some(None),
     };
-    if let (Some(Metric::Arrivals), Some(span)) = (metric, table.key_span("name")) {
-        report.found(
-            span,
-            "found `name` with the metric arrivals, which has no names".to_owned(),
-        );
-        return None;
-    }
-    if let (Some(Metric::Custom), None) = (metric, table.get("name")) {
-        table.require("name", "the name that the script gave the metric", report);
+    if !fits_name(table, metric, report) {
         return None;
     }
     let stat = metric.and_then(|metric| read_stat(table, metric, report));
@@ -155,6 +147,22 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
         delay: delay?,
         text,
     })
+}
+
+/// Whether there is a name where the metric needs one, and none where it has none.
+fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, report: &mut Report) -> bool {
+    if let (Some(Metric::Arrivals), Some(span)) = (metric, table.key_span("name")) {
+        report.found(
+            span,
+            "found `name` with the metric arrivals, which has no names".to_owned(),
+        );
+        return false;
+    }
+    if let (Some(Metric::Custom), None) = (metric, table.get("name")) {
+        table.require("name", "the name that the script gave the metric", report);
+        return false;
+    }
+    true
 }
 
 fn read_metric(value: &Value<'_>, report: &mut Report) -> Option<Metric> {

@@ -174,10 +174,14 @@ impl Driver {
             glommio::yield_if_needed().await;
         }
         self.shared.recording.set(true);
-        let end = start.after(self.plan.duration());
+        let mut end = start.after(self.schedule.end());
         let mut limit = end.after(self.plan.drain);
         loop {
             self.turn(WAIT_MAX)?;
+            if self.follow_changes() {
+                end = start.after(self.schedule.end());
+                limit = end.after(self.plan.drain);
+            }
             self.roll_windows();
             self.start_due();
             let alone = self.is_single && self.schedule.is_over() && !self.is_populated();

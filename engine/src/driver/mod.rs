@@ -12,6 +12,7 @@ mod plan_tests;
 mod run_queue;
 mod schedule;
 mod spending;
+mod steer;
 mod template;
 mod told;
 mod traffic;
@@ -111,6 +112,8 @@ pub(crate) struct Driver {
     hook_end: Option<HookEnd>,
     error_texts: Vec<String>,
     spending: Spending,
+    /// How many of the control's changes were made.
+    changes_made: usize,
     /// Only one user of the plan runs.
     is_single: bool,
 }
@@ -144,20 +147,16 @@ impl Driver {
             transactions: RefCell::default(),
             origins: RefCell::new(origins_of(target, &mut ring)),
             latest: RefCell::default(),
-            feeder: RefCell::new(Feeder::new(parts.sources, parts.share, parts.plan.seed)),
+            feeder: RefCell::new(Feeder::new(
+                Arc::clone(&parts.sources),
+                parts.share,
+                parts.plan.seed,
+            )),
             events: parts.events,
         });
-        let script = Script::load(
-            &parts.plan.script,
-            Rc::clone(&shared) as Rc<dyn scripting::Host>,
-        )
-        .map_err(crate::Error::Script)?;
-        let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
-        if let Some(only) = parts.only {
-            schedule.keep_only(only);
-            let mut feeder = shared.feeder.borrow_mut();
-            feeder.skip_to(only.load, only.number, only.passes);
-        }
+        let host = Rc::clone(&shared) as Rc<dyn scripting::Host>;
+        let script = Script::load(&parts.plan.script, host).map_err(crate::Error::Script)?;
+        let schedule = schedule((&parts.plan, parts.share, parts.only), &shared, &script)?;
         let spending = Spending::of(&parts.plan, parts.share);
         let retains = parts.traced || script.reads_bodies() || script.reads_heads();
         Ok(Driver {
@@ -189,6 +188,7 @@ impl Driver {
             hook_end: None,
             error_texts: Vec::new(),
             spending,
+            changes_made: 0,
             is_single: parts.only.is_some(),
         })
     }
@@ -314,6 +314,21 @@ impl Driver {
     fn wish(&self) -> Wish {
         self.control.wish()
     }
+}
+
+/// What is to come on this core; of one user only, where that is asked.
+fn schedule(
+    (plan, share, only): (&Plan, Share, Option<Only>),
+    shared: &Shared,
+    script: &Script,
+) -> Result<Schedule, crate::Error> {
+    let mut schedule = Schedule::new(plan, share, script.scenarios())?;
+    if let Some(only) = only {
+        schedule.keep_only(only);
+        let mut feeder = shared.feeder.borrow_mut();
+        feeder.skip_to(only.load, only.number, only.passes);
+    }
+    Ok(schedule)
 }
 
 /// The part of a wait that the core sleeps; it is awake for the rest.

@@ -2,7 +2,8 @@
 
 use crate::clock::Moment;
 use crate::pacing::{Arrivals, Share, Stay, choose, stays};
-use config::{Model, Plan};
+use config::{Change, Curve, Model, Plan, Steered};
+use std::collections::HashSet;
 use std::iter::Peekable;
 use std::time::Duration;
 
@@ -43,9 +44,12 @@ pub(super) struct Schedule {
 /// One load block.
 pub(super) struct Load {
     source: Source,
+    /// Its curve, with the changes made so far.
+    steered: Steered,
+    share: Share,
     /// When its curve begins, from the start of the run.
     offset: Duration,
-    /// When the run's load ends, from its start: nobody comes from then on.
+    /// The limit of time, from the start of the run: nobody comes from then on.
     end: Duration,
     /// Passes of each user.
     passes: u32,
@@ -60,7 +64,7 @@ pub(super) struct Load {
 }
 
 enum Source {
-    Open(Box<Peekable<Arrivals>>),
+    Open(Box<Arrivals>),
     Closed(Peekable<std::vec::IntoIter<Stay>>),
 }
 
@@ -86,7 +90,7 @@ impl Schedule {
                 }
             }
             let mut load = Load::new(load, place, known, plan.seed, share);
-            load.end = plan.duration();
+            load.end = plan.limits.time.unwrap_or(Duration::MAX);
             loads.push(load);
         }
         if problems.is_empty() {
@@ -136,6 +140,43 @@ impl Schedule {
             let Some((_, place)) = first else { return all };
             all.extend(self.loads[place].pop(place));
         }
+    }
+
+    /// When the last of the loads ends, from the start of the run.
+    pub(super) fn end(&self) -> Duration {
+        let ends = self
+            .loads
+            .iter()
+            .map(|load| load.steered.end().min(load.end));
+        ends.max().unwrap_or_default()
+    }
+
+    /// Changes all loads from `at` on. `present` are the users of each load (closed ones) by
+    /// number; the answer is until when they may begin passes now, in the same order.
+    pub(super) fn change(
+        &mut self,
+        at: Duration,
+        change: Change,
+        present: &[(usize, u64)],
+    ) -> Vec<Duration> {
+        for (place, load) in self.loads.iter_mut().enumerate() {
+            load.steered.change(at, change);
+            let own = present.iter().filter(|(load, _)| *load == place);
+            let here: HashSet<u64> = own.map(|(_, number)| *number).collect();
+            load.source.follow(
+                &load.steered,
+                at.saturating_sub(load.offset),
+                load.share,
+                &here,
+            );
+        }
+        let until = |&(load, number): &(usize, u64)| {
+            let load = &self.loads[load];
+            let curve = load.steered.curve();
+            let now = at.saturating_sub(load.offset);
+            load.offset + present_until(curve, number, now).unwrap_or(now)
+        };
+        present.iter().map(until).collect()
     }
 
     /// Leaves one user, who is due at once; the others never come.
@@ -199,7 +240,7 @@ impl Load {
             } => {
                 let arrivals = Arrivals::new(rate.clone(), *arrivals, seed, place, share);
                 (
-                    Source::Open(Box::new(arrivals.peekable())),
+                    Source::Open(Box::new(arrivals)),
                     *users_max,
                     None,
                     *iterations,
@@ -214,6 +255,8 @@ impl Load {
         };
         Load {
             source,
+            steered: Steered::new(load),
+            share,
             offset: load.start,
             end: Duration::MAX,
             passes,
@@ -245,7 +288,31 @@ impl Load {
     }
 }
 
+/// Until when user `number` of a closed load stays that is present at `now`; none: it is not.
+fn present_until(users: &Curve, number: u64, now: Duration) -> Option<Duration> {
+    let spans = users.crossings(number as f64).into_iter();
+    let mut spans = spans.map(|(from, until)| from..until.unwrap_or(users.duration()));
+    spans.find(|span| span.contains(&now)).map(|span| span.end)
+}
+
 impl Source {
+    /// The curve has changed at `now`. Users who are `here` need not come.
+    fn follow(&mut self, steered: &Steered, now: Duration, share: Share, here: &HashSet<u64>) {
+        match self {
+            Source::Open(arrivals) => arrivals.set_rate(steered.curve().clone()),
+            Source::Closed(to_come) => {
+                let mut all = stays(steered.curve(), share);
+                all.retain(|stay| {
+                    stay.until > now && (stay.from > now || !here.contains(&stay.number))
+                });
+                for stay in &mut all {
+                    stay.from = stay.from.max(now);
+                }
+                *to_come = all.into_iter().peekable();
+            }
+        }
+    }
+
     fn peek(&mut self) -> Option<Duration> {
         match self {
             Source::Open(arrivals) => arrivals.peek().map(|arrival| arrival.due),

@@ -1,5 +1,7 @@
 //! The users of one core: they come, run their scripts step by step, and go.
 
+mod leaving;
+
 use super::Driver;
 use super::connections::NONE;
 use super::exchange::Kept;
@@ -83,6 +85,8 @@ pub(super) struct User {
     passes: u32,
     /// With pacing: when the next pass may begin.
     paced: Moment,
+    /// It belongs to a closed load.
+    is_closed: bool,
     present: bool,
 }
 
@@ -113,6 +117,15 @@ impl Users {
         self.present
     }
 
+    /// The users of closed loads: slot, load and number.
+    pub(super) fn closed(&self) -> Vec<(u32, (usize, u64))> {
+        let users = (0..).zip(&self.table);
+        let closed = users.filter(|(_, user)| user.present && user.is_closed);
+        closed
+            .map(|(slot, user)| (slot, (user.load, user.number)))
+            .collect()
+    }
+
     fn take(&mut self, load: usize, number: u64, stage: Stage, passes: u32) -> u32 {
         self.present += 1;
         let slot = self.free.pop().unwrap_or(self.table.len() as u32);
@@ -134,6 +147,7 @@ impl Users {
             waited: false,
             passes,
             paced: Moment(0),
+            is_closed: false,
             present: true,
         };
         match self.table.get_mut(slot as usize) {
@@ -181,6 +195,7 @@ impl Driver {
         let slot = self
             .users
             .take(start.load, start.number, Stage::OnStart, start.passes);
+        self.users.get_mut(slot).is_closed = !open;
         if !self.admit(
             slot,
             start.load,
@@ -524,42 +539,6 @@ impl Driver {
         self.script.detach(slot);
         self.users.release(slot);
         self.count_users();
-    }
-
-    /// Users that only wait for their next pass need not wait for it: there will be none.
-    pub(super) fn release_waiting(&mut self) {
-        for slot in self.users.slots() {
-            let user = self.users.get_mut(slot);
-            if user.present && user.doing == Doing::Pass {
-                user.wakes = self.now;
-                self.ready.push_back((slot, user.generation));
-            }
-        }
-    }
-
-    /// Ends all users where they stand: what they have not finished is counted as unfinished.
-    pub(super) fn abandon_users(&mut self) {
-        self.forget_lookups();
-        for slot in self.users.slots() {
-            let user = self.users.get(slot);
-            if !user.present {
-                continue;
-            }
-            let between = user.doing == Doing::Pass;
-            if !between && matches!(user.stage, Stage::Scenario | Stage::OnStart) {
-                self.shared.record(Recorder::iteration_unfinished);
-            }
-            let mut connection = user.connection;
-            while connection != NONE {
-                let held = self.connections.get_mut(connection);
-                if let Some(exchange) = held.exchange.take() {
-                    self.shared
-                        .record(|recorder| recorder.request_unfinished(exchange.name));
-                }
-                connection = held.next;
-            }
-            self.dismiss(slot);
-        }
     }
 
     fn count_users(&mut self) {

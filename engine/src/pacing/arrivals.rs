@@ -16,24 +16,31 @@ pub(crate) struct Arrival {
 }
 
 /// Yields this core's arrivals one by one; memory does not grow with their number.
+///
+/// Each has a place among the arrivals of the load: it is due when the planned number, the area
+/// under the rate, reaches it. Places do not depend on the rate, so that the rate can change.
 pub(crate) struct Arrivals {
     rate: Curve,
     seed: u64,
     load: usize,
     share: Share,
     order: Order,
+    /// The next one: its number, its place, and when it is due at the present rate, if ever.
+    next: Option<(u64, f64, Option<Duration>)>,
 }
 
 enum Order {
-    /// Evenly spaced: arrival `k` is due when the planned number reaches `k`.
+    /// Evenly spaced: the place of arrival `k` is `k`.
     Even { next: u64 },
-    /// The same, each arrival anywhere in its slot: due when the planned number reaches `k` and a
-    /// random part of one. Slots do not overlap, so the order stays.
+    /// The same, each arrival anywhere in its slot: its place is `k` and a random part of one.
+    /// Slots do not overlap, so the order stays.
     Jittered { next: u64 },
     /// One Poisson process per owned shard, each with 1/1024 of the rate: unit-rate exponential
     /// gaps, warped in time by the cumulative rate (inversion; Devroye 1986, section VI.1.3).
     Poisson {
-        shards: BinaryHeap<Reverse<(Duration, u64)>>,
+        /// The next place of each owned shard as its bits, which have the order of numbers that
+        /// are not negative; and the shard.
+        shards: BinaryHeap<Reverse<(u64, u64)>>,
         streams: Vec<Shard>,
     },
 }
@@ -61,7 +68,7 @@ impl Arrivals {
             config::Arrivals::Jittered => Order::Jittered { next: 0 },
             config::Arrivals::Poisson => Order::Poisson {
                 shards: BinaryHeap::new(),
-                streams: Vec::new(),
+                streams: vec![Shard::default(); SHARDS as usize],
             },
         };
         let mut arrivals = Arrivals {
@@ -70,23 +77,56 @@ impl Arrivals {
             load,
             share,
             order,
+            next: None,
         };
-        arrivals.begin();
+        if matches!(arrivals.order, Order::Poisson { .. }) {
+            for shard in (0..SHARDS).filter(|&shard| share.owns(shard)) {
+                arrivals.draw(shard);
+            }
+        }
+        arrivals.advance();
         arrivals
     }
 
-    fn begin(&mut self) {
-        if let Order::Poisson { streams, .. } = &mut self.order {
-            streams.resize(SHARDS as usize, Shard::default());
-            let share = self.share;
-            for shard in (0..SHARDS).filter(|&shard| share.owns(shard)) {
-                self.advance(shard);
-            }
+    /// The next arrival, which stays the next.
+    pub(crate) fn peek(&self) -> Option<Arrival> {
+        let (number, _, due) = self.next?;
+        Some(Arrival { due: due?, number })
+    }
+
+    /// The rate is another from now on: what is to come is due by it.
+    pub(crate) fn set_rate(&mut self, rate: Curve) {
+        self.rate = rate;
+        if let Some((_, place, due)) = &mut self.next {
+            *due = self.rate.inverse(*place);
         }
     }
 
-    /// Takes the next number of this core's evenly spaced slots; due `late` slots into its own.
-    fn next_slot(&mut self, late: impl Fn(u64) -> f64) -> Option<Arrival> {
+    /// Finds the next arrival, due or not.
+    fn advance(&mut self) {
+        let found = match &mut self.order {
+            Order::Even { .. } => self.next_slot(|_| 0.0),
+            Order::Jittered { .. } => {
+                let (seed, load) = (self.seed, self.load);
+                let key = stream(Purpose::Jitter, load, 0);
+                self.next_slot(|k| random::unit(seed, key, k))
+            }
+            Order::Poisson { shards, streams } => match shards.pop() {
+                Some(Reverse((place, shard))) => {
+                    let count = &mut streams[shard as usize].count;
+                    let number = *count * SHARDS + shard;
+                    *count += 1;
+                    self.draw(shard);
+                    Some((number, f64::from_bits(place)))
+                }
+                None => None,
+            },
+        };
+        self.next = found.map(|(number, place)| (number, place, self.rate.inverse(place)));
+    }
+
+    /// Takes the next number of this core's evenly spaced slots; its place is `late` into its own.
+    fn next_slot(&mut self, late: impl Fn(u64) -> f64) -> Option<(u64, f64)> {
         let (Order::Even { next } | Order::Jittered { next }) = &mut self.order else {
             return None;
         };
@@ -98,12 +138,11 @@ impl Arrivals {
         }
         let number = *next;
         *next += 1;
-        let due = self.rate.inverse(number as f64 + late(number))?;
-        Some(Arrival { due, number })
+        Some((number, number as f64 + late(number)))
     }
 
-    /// Draws the next arrival of a Poisson shard and queues it, unless the load ends before.
-    fn advance(&mut self, number: u64) {
+    /// Draws the next arrival of a Poisson shard and queues it.
+    fn draw(&mut self, number: u64) {
         let Order::Poisson { shards, streams } = &mut self.order else {
             return;
         };
@@ -111,9 +150,8 @@ impl Arrivals {
         let key = stream(Purpose::Gaps, self.load, number);
         let uniform = random::unit(self.seed, key, shard.count);
         shard.sum += -(1.0 - uniform).ln();
-        if let Some(due) = self.rate.inverse(shard.sum * SHARDS as f64) {
-            shards.push(Reverse((due, number)));
-        }
+        let place = shard.sum * SHARDS as f64;
+        shards.push(Reverse((place.to_bits(), number)));
     }
 }
 
@@ -121,21 +159,8 @@ impl Iterator for Arrivals {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        match &mut self.order {
-            Order::Even { .. } => self.next_slot(|_| 0.0),
-            Order::Jittered { .. } => {
-                let (seed, load) = (self.seed, self.load);
-                let key = stream(Purpose::Jitter, load, 0);
-                self.next_slot(|k| random::unit(seed, key, k))
-            }
-            Order::Poisson { shards, streams } => {
-                let Reverse((due, shard)) = shards.pop()?;
-                let count = &mut streams[shard as usize].count;
-                let number = *count * SHARDS + shard;
-                *count += 1;
-                self.advance(shard);
-                Some(Arrival { due, number })
-            }
-        }
+        let arrival = self.peek()?;
+        self.advance();
+        Some(arrival)
     }
 }

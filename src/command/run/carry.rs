@@ -1,6 +1,6 @@
 //! Puts engine, reporter and desk together for the length of a run.
 
-use super::desk::{Desk, Notices, Progress};
+use super::desk::{Desk, Hands, Notices, Progress};
 use super::rules;
 use crate::command::exit::Failure;
 use crate::command::prepare::Cpus;
@@ -52,6 +52,7 @@ pub fn carry(
     origin: &Origin,
     segment: Segment,
     observer: Box<dyn Observer>,
+    hands: Hands,
 ) -> Result<Ran, Failure> {
     let (recorders, sources): (Vec<Recorder>, Vec<WindowSource>) = (0..cpus.load.len() as u32)
         .map(|core| stats::link(core, WINDOWS_IN_FLIGHT))
@@ -76,7 +77,7 @@ pub fn carry(
         only: None,
         control: control.clone(),
     };
-    let desk = Desk::new(&reporter, &progress, control, plan);
+    let desk = Desk::new(&reporter, &progress, control, plan, hands);
     let (notices, ran) = thread::scope(|scope| {
         let desk = scope.spawn(move || desk.work(signals, &inbox));
         let ran = load(job, &reporter, &progress);

@@ -1,7 +1,11 @@
 //! The desk: takes the engine's events and the user's signals while a run goes on, and keeps what
 //! has to be said again at its end.
 
+use super::keys::Keys;
+use super::socket::{Asked, ControlSocket};
+use super::steer::{Helm, Wish};
 use crate::command::exit::Exit;
+use crate::render::facts::ChangeMade;
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use crate::render::live::Stage;
@@ -52,12 +56,25 @@ pub struct Notices {
     stopped: bool,
     /// A missed threshold ended the load.
     aborted: bool,
+    /// The user ended the load by a key or the control socket.
+    drained: bool,
     /// Distinct script errors: where, and the text.
     errors: Vec<(String, String)>,
     /// Distinct script errors beyond those kept.
     errors_more: u64,
     /// Messages that found too many before them.
     unshown: u64,
+    /// Changes of the load that were asked for.
+    changes: Vec<ChangeMade>,
+}
+
+/// What steers a run besides signals.
+#[derive(Default)]
+pub struct Hands {
+    /// Keys of the terminal.
+    pub keys: Option<Keys>,
+    /// Commands of other programs.
+    pub socket: Option<ControlSocket>,
 }
 
 impl Notices {
@@ -69,9 +86,19 @@ impl Notices {
         })
     }
 
+    /// Changes of the load, in order.
+    pub fn changes(&self) -> &[ChangeMade] {
+        &self.changes
+    }
+
     /// Whether the run was stopped at once.
     pub fn stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// Whether the user ended the load otherwise than by a signal.
+    pub fn drained(&self) -> bool {
+        self.drained
     }
 
     /// Whether a missed threshold ended the load.
@@ -113,7 +140,8 @@ pub struct Desk<'a> {
     reporter: &'a Reporter,
     progress: &'a Progress,
     control: Control,
-    planned: Duration,
+    helm: Helm,
+    hands: Hands,
     drain: Duration,
     stage: Option<Stage>,
     /// The load was seen to have begun.
@@ -128,12 +156,14 @@ impl<'a> Desk<'a> {
         progress: &'a Progress,
         control: Control,
         plan: &Plan,
+        hands: Hands,
     ) -> Desk<'a> {
         Desk {
             reporter,
             progress,
+            helm: Helm::new(control.clone(), plan),
+            hands,
             control,
-            planned: plan.duration(),
             drain: plan.drain,
             stage: None,
             begun: false,
@@ -150,6 +180,7 @@ impl<'a> Desk<'a> {
                 self.obey(signal);
             }
             self.keep_time();
+            self.take_wishes();
             for threshold in self.reporter.take_aborts() {
                 self.abort(&threshold);
             }
@@ -162,7 +193,10 @@ impl<'a> Desk<'a> {
                         .take(1_000)
                         .for_each(|event| self.tell(event));
                 }
-                Err(_) if over => return self.notices,
+                Err(_) if over => {
+                    self.notices.changes = self.helm.made;
+                    return self.notices;
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK_EVERY),
             }
@@ -199,6 +233,73 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Does what keys and socket ask for.
+    fn take_wishes(&mut self) {
+        let pressed = match &self.hands.keys {
+            Some(keys) => keys.wishes(self.helm.is_paused()),
+            None => Vec::new(),
+        };
+        for wish in pressed {
+            let done = self.grant(wish);
+            self.say(done);
+        }
+        let Some(mut socket) = self.hands.socket.take() else {
+            return;
+        };
+        socket.serve(|asked| match asked {
+            Asked::Status => self.status(),
+            Asked::Wish(wish) => {
+                let done = self.grant(wish);
+                self.say(format!("control: {done}"));
+                done
+            }
+        });
+        self.hands.socket = Some(socket);
+    }
+
+    /// Does what was asked for; what became of it.
+    fn grant(&mut self, wish: Wish) -> String {
+        let Some(start) = self.progress.start.get() else {
+            return "the load has not begun".to_owned();
+        };
+        if wish == Wish::Stop {
+            self.notices.stopped = true;
+            self.control.stop();
+            self.enter(Stage::Stopping);
+            return "stopping at once".to_owned();
+        }
+        if self.stage.is_some() {
+            return "the load is over: nothing to change".to_owned();
+        }
+        if wish == Wish::Drain {
+            self.notices.drained = true;
+            self.control.drain();
+            self.enter(Stage::Draining);
+            return format!("draining for at most {}", format::length(self.drain));
+        }
+        self.helm.change(start.elapsed(), wish)
+    }
+
+    /// How the run stands, as JSON.
+    fn status(&self) -> String {
+        let elapsed = self
+            .progress
+            .start
+            .get()
+            .map_or(0.0, |start| start.elapsed().as_secs_f64());
+        let stage = match (self.progress.start.get(), self.stage) {
+            (None, _) => "starting",
+            (_, None) if self.helm.is_paused() => "paused",
+            (_, None) | (_, Some(Stage::Starting | Stage::Running)) => "running",
+            (_, Some(Stage::Draining)) => "draining",
+            (_, Some(Stage::Stopping)) => "stopping",
+        };
+        let (end, factor) = (self.helm.end().as_secs_f64(), self.helm.factor());
+        format!(
+            "{{\"stage\":\"{stage}\",\"elapsed_s\":{elapsed:.3},\"end_s\":{end:.3},\"factor\":{factor}}}"
+        )
+    }
+
     /// A threshold was missed that is to end the run.
     fn abort(&mut self, threshold: &str) {
         let text = format::escape(threshold);
@@ -225,7 +326,7 @@ impl<'a> Desk<'a> {
         {
             self.enter(stage);
         }
-        if self.stage.is_none() && start.elapsed() > self.planned + DRAIN_SHORT {
+        if self.stage.is_none() && start.elapsed() > self.helm.end() + DRAIN_SHORT {
             self.enter(Stage::Draining);
         }
     }

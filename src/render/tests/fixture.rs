@@ -155,6 +155,7 @@ pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         profile_sha256: "cd".repeat(32),
         cores,
         segment: None,
+        changes: Vec::new(),
         version: "0.1.0".into(),
     }
 }

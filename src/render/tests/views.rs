@@ -154,7 +154,7 @@ fn the_json_result_begins_with_the_run() {
         .keys()
         .map(String::as_str)
         .collect();
-    let expected = "name id start duration_s planned_s ended seed target script script_sha256 \
+    let expected = "name id start duration_s planned_s warmup_s ended seed target script script_sha256 \
                     profile profile_sha256 cores version";
     assert_eq!(run, expected.split_whitespace().collect::<Vec<_>>());
 }
@@ -176,6 +176,7 @@ fn live(summary: &Summary, size: Size, style: Style, stage: Stage, cores: usize)
         elapsed: Duration::from_millis(14_200),
         second: Some(&second),
         so_far: &summary.totals.counts,
+        keys: "p pause  + - scale  n next phase  q drain",
     };
     frame(&view, size, style)
 }
@@ -210,6 +211,7 @@ fn live_views() {
         elapsed: Duration::ZERO,
         second: None,
         so_far: &Counts::default(),
+        keys: "p pause",
     };
     snapshot("live_start", &text_of(&frame(&start, WIDE, Style::Plain)));
 }
