@@ -1,6 +1,6 @@
 //! Measurements behind what the project claims about speed and memory.
 
-mod client;
+pub mod client;
 mod memory;
 mod options;
 pub mod server;
@@ -48,7 +48,7 @@ fn build(needs_product: bool) -> Result<(), Failure> {
 }
 
 /// One line on the machine a number comes from.
-fn machine() -> String {
+pub fn machine() -> String {
     let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model
         .lines()

@@ -10,6 +10,7 @@ mod run;
 mod setup;
 mod smoke;
 mod test;
+mod truth;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ cargo xtask COMMAND
                   line `N passed, N failed, N skipped`; with --ci (or CI set) a skip is a failure
   lint            formatting and clippy, warnings denied
   smoke           the quickstart, `check` and `target` of a release build, as a user runs them
+  truth           the known answers about latency in full, about 20 minutes; --versus, --packets
   bench versus    requests per CPU-second against wrk and a bare io_uring loop
   bench memory    resident memory per user, and whether any is lost
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         ["test", "--ci"] => Ok(test::test(true)),
         ["lint"] => lint::lint().map(|failed| failed == 0),
         ["smoke"] => smoke::smoke().map(|()| true),
+        ["truth", options @ ..] => truth::truth(options),
         ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
         ["bench", "memory", options @ ..] => bench::memory(options).map(|()| true),
         _ => {

@@ -28,7 +28,15 @@ pub fn in_ci() -> bool {
 pub fn install_missing() -> Result<(), Failure> {
     raise_limits();
     install_components();
-    let missing = missing();
+    install(NEEDS)
+}
+
+/// Installs those of the programs that are missing; each comes with its package.
+///
+/// # Errors
+/// When something is still missing afterwards.
+pub fn install(needs: &[(&'static str, &'static str)]) -> Result<(), Failure> {
+    let missing = missing(needs);
     if missing.is_empty() {
         return Ok(());
     }
@@ -45,7 +53,7 @@ pub fn install_missing() -> Result<(), Failure> {
             stop_installed_nginx();
         }
     }
-    let left: Vec<&str> = self::missing()
+    let left: Vec<&str> = self::missing(needs)
         .iter()
         .map(|&(program, _)| program)
         .collect();
@@ -56,8 +64,8 @@ pub fn install_missing() -> Result<(), Failure> {
     }
 }
 
-fn missing() -> Vec<(&'static str, &'static str)> {
-    NEEDS
+fn missing(needs: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    needs
         .iter()
         .copied()
         .filter(|(program, _)| find_program(program).is_none())

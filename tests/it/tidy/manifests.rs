@@ -25,7 +25,7 @@ const USES: [(&str, &[&str]); 10] = [
     ("recorder", &[]),
     ("testkit", &[]),
     ("benches", &[]),
-    ("xtask", &[]),
+    ("xtask", &["testkit"]),
 ];
 /// Packages that only some of our crates may use.
 const EXCLUSIVE: [(&str, &[&str]); 7] = [
