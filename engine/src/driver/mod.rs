@@ -5,6 +5,7 @@ mod connections;
 mod dial;
 mod exchange;
 mod host;
+mod leftovers;
 mod life;
 mod origins;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use config::Plan;
 use connections::Connections;
 use exchange::Keep;
 use host::Shared;
+use leftovers::Leftovers;
 pub(crate) use life::{Begin, Line, Report};
 use origins::{Addresses, Kept, Origins};
 use run_queue::RunQueue;
@@ -57,6 +59,8 @@ const TIMER_SLACK_NS: u64 = 1_000;
 const SPIN: Duration = Duration::from_micros(80);
 /// The longest wait of one turn while the executor has work of its own: a name being resolved.
 const WAIT_FOR_LOOKUP: Duration = Duration::from_millis(1);
+/// A wait that is at least so long says that the core has time for other things.
+const RESTFUL: Duration = Duration::from_millis(2);
 /// Distinct texts of script errors that one core tells; the rest is only counted.
 const ERROR_TEXTS_MAX: usize = 64;
 
@@ -112,6 +116,7 @@ pub(crate) struct Driver {
     hook_end: Option<HookEnd>,
     error_texts: Vec<String>,
     spending: Spending,
+    leftovers: Leftovers,
     /// How many of the control's changes were made.
     changes_made: usize,
     /// Only one user of the plan runs.
@@ -188,6 +193,7 @@ impl Driver {
             hook_end: None,
             error_texts: Vec::new(),
             spending,
+            leftovers: Leftovers::default(),
             changes_made: 0,
             is_single: parts.only.is_some(),
         })
@@ -216,6 +222,9 @@ impl Driver {
         self.serve_lookups();
         self.serve_timers();
         self.serve_ready();
+        if patience >= RESTFUL && self.leftovers.are_there() {
+            self.leftovers.step(self.script.collect_some());
+        }
         Ok(())
     }
 
