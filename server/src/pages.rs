@@ -1,0 +1,9 @@
+//! The pages a browser shows.
+
+use crate::App;
+use axum::Router;
+
+/// The routes of this part.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+}

@@ -1,0 +1,1 @@
+//! Where runs are kept: `meta.sqlite` and one file per run.

@@ -1,0 +1,3 @@
+//! The server as its users meet it: over HTTP, on a free port, in a scratch folder.
+
+mod serve;
