@@ -4,6 +4,7 @@
 //! code that is being tested. It does not know load profiles beyond their text, nor any result
 //! type. Anything that cannot be set up ends in a panic that says why, as tests want it.
 
+pub mod certificates;
 pub mod client;
 pub mod faults;
 pub mod need;
