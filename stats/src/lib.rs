@@ -17,6 +17,7 @@ pub mod summary;
 pub mod threshold;
 pub mod verdict;
 mod window;
+pub mod wire;
 
 pub use aggregator::Aggregator;
 pub use histogram::Histogram;
