@@ -11,6 +11,7 @@ use crate::native::{self, Shared};
 use crate::place::OWN;
 
 const CORE: &str = include_str!("lua/core.lua");
+const BRANCHES: &str = include_str!("lua/branches.lua");
 const REPLIES: &str = include_str!("lua/replies.lua");
 const CHECKS: &str = include_str!("lua/checks.lua");
 const METRICS: &str = include_str!("lua/metrics.lua");
@@ -46,6 +47,7 @@ impl State {
         common.raw_set("HEAD", lua.create_table()?)?;
         let load = |source: &str| own_chunk(&lua, source);
         let entry: Table = load(CORE)?.call((&native, &common))?;
+        load(BRANCHES)?.call::<()>((&native, &common, &entry))?;
         load(REPLIES)?.call::<()>((&native, &common))?;
         load(CHECKS)?.call::<()>((&native, &common))?;
         load(METRICS)?.call::<()>((&native, &common))?;

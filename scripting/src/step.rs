@@ -49,7 +49,11 @@ pub enum Step {
         /// The longest time.
         max: Duration,
     },
-    /// The entry ended; the user can run another.
+    /// Run so many branches of this user at the same time: each is begun with
+    /// [`Script::fork`](crate::Script::fork) on a slot of its own; when all have ended and are
+    /// detached, the user goes on with [`Script::join`](crate::Script::join).
+    Parallel(u32),
+    /// The entry (or the branch) ended; the user can run another.
     Done,
     /// The entry ended well, and the user is to begin no other one: it asked for a row where there
     /// are no more.

@@ -39,10 +39,13 @@ impl Lookups {
 impl Driver {
     /// Sends a request of a user on one of its idle connections, or on a new one.
     #[inline]
-    pub(super) fn issue(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+    pub(super) fn issue(&mut self, user: u32, origin: OriginId, mut exchange: Exchange) {
         self.spending.request();
-        self.users.get_mut(user).doing = users::Doing::Request;
-        let idle = self.idle_connection(user, origin);
+        exchange.user = user;
+        let acting = self.users.get_mut(user);
+        acting.doing = users::Doing::Request;
+        let root = acting.root;
+        let idle = self.idle_connection(root, origin);
         self.shared.record(|recorder| {
             recorder.sent(exchange.name);
             recorder.count(Tally::ConnectionReused, u64::from(idle.is_some()));
@@ -138,13 +141,14 @@ impl Driver {
             self.connections.release(slot);
             return self.refuse(user, &exchange, connect_failure(&e));
         }
-        let head = self.users.get(user).connection;
+        let root = self.users.get(user).root;
+        let head = self.users.get(root).connection;
         let connection = self.connections.get_mut(slot);
-        connection.owner = user;
+        connection.owner = root;
         connection.next = head;
         connection.origin = origin;
         connection.tried = 1;
-        self.users.get_mut(user).connection = slot;
+        self.users.get_mut(root).connection = slot;
         self.occupy(slot, exchange);
         self.connect(slot, address.kept);
         self.count_connections();

@@ -35,6 +35,8 @@ pub(super) enum Keep {
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct Exchange {
+    /// The user or branch that waits for the reply.
+    pub(super) user: u32,
     pub(super) name: NameId,
     pub(super) payload: Payload,
     /// When it was due.

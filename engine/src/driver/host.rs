@@ -1,12 +1,12 @@
 //! What a core's script and its driver share: recorder, templates, and what users may ask.
 
+use super::connections::NONE;
 use super::exchange::Kept;
 use super::origins::Origins;
 use super::template::{self, Template};
 use crate::clock::{Clock, Moment};
 use crate::event::Event;
 use crate::feeder::Feeder;
-use crate::pacing::{Purpose, stream};
 use config::random;
 use scripting::{Host, MetricKind, Row};
 use stats::custom::CustomKind;
@@ -48,7 +48,7 @@ pub(super) struct Shared {
     pub(super) events: SyncSender<Event>,
 }
 
-/// What a script may ask about its user.
+/// What a script may ask about its user or branch.
 #[derive(Default)]
 pub(super) struct Actor {
     /// The user's number in its load.
@@ -58,9 +58,25 @@ pub(super) struct Actor {
     pub(super) until: Moment,
     /// When the script is due to act: the end of the reply or the sleep before.
     pub(super) due: Moment,
+    /// Its stream of random numbers.
+    pub(super) stream: u64,
     /// How many random numbers were drawn.
     pub(super) drawn: u64,
+    /// The user or branch that a branch is of, or [`NONE`].
+    pub(super) parent: u32,
     pub(super) transactions: Vec<Transaction>,
+}
+
+impl Actor {
+    /// A new user takes the place; the memory of the old one's transactions is kept.
+    pub(super) fn renew(&mut self, new: Actor) {
+        let mut transactions = std::mem::take(&mut self.transactions);
+        transactions.clear();
+        *self = Actor {
+            transactions,
+            ..new
+        };
+    }
 }
 
 /// An open transaction.
@@ -96,10 +112,16 @@ impl Shared {
         self.draining.get() || self.now.get() >= self.actors.borrow()[slot as usize].until
     }
 
-    /// Marks the open transactions of a user whose request failed.
+    /// Marks the open transactions of a user whose request failed, and those around a branch.
     pub(super) fn fail_transactions(&self, slot: u32) {
-        for transaction in &mut self.actors.borrow_mut()[slot as usize].transactions {
-            transaction.failed = true;
+        let mut actors = self.actors.borrow_mut();
+        let mut place = slot;
+        while place != NONE {
+            let actor = &mut actors[place as usize];
+            for transaction in &mut actor.transactions {
+                transaction.failed = true;
+            }
+            place = actor.parent;
         }
     }
 }
@@ -129,10 +151,9 @@ impl Host for Shared {
 
     fn random(&self, slot: u32) -> u64 {
         let actor = &mut self.actors.borrow_mut()[slot as usize];
-        let key = stream(Purpose::User, actor.load, actor.number);
         let drawn = actor.drawn;
         actor.drawn += 1;
-        random::bits(self.seed, key, drawn)
+        random::bits(self.seed, actor.stream, drawn)
     }
 
     fn absolute_url(&self, url: &str) -> Result<(), String> {

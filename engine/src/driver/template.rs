@@ -1,5 +1,6 @@
 //! Requests as bytes: templates that are encoded once, and requests made for one use.
 
+use super::connections::NONE;
 use super::exchange::{Exchange, Keep, Payload, Reply};
 use super::host::Shared;
 use super::origins::OriginId;
@@ -88,6 +89,7 @@ impl Template {
     #[inline]
     pub(super) fn exchange(&self, intended: Moment, timeout_ns: u64, keep: Keep) -> Exchange {
         Exchange {
+            user: NONE,
             name: self.name,
             payload: Payload::Static(self.bytes),
             intended,

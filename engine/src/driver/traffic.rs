@@ -180,7 +180,7 @@ impl Driver {
         } else {
             None
         };
-        let user = connection.owner;
+        let user = exchange.user;
         let answer = self.conclude(slot, failure);
         if reusable {
             let connection = self.connections.get_mut(slot);
@@ -253,10 +253,11 @@ impl Driver {
         if !reused || !connection.exchange.as_ref().is_some_and(may) {
             return false;
         }
-        let (user, origin) = (connection.owner, connection.origin);
+        let origin = connection.origin;
         let Some(mut exchange) = connection.exchange.take() else {
             return false;
         };
+        let user = exchange.user;
         exchange.rewind(self.now);
         self.shared
             .record(|recorder| recorder.count(Tally::StaleRetry, 1));
@@ -268,14 +269,14 @@ impl Driver {
     /// The request of a connection failed; the connection is given up.
     pub(super) fn fail(&mut self, slot: Slot, kind: FailureKind) {
         let connection = self.connections.get_mut(slot);
-        let user = connection.owner;
         if connection.state == State::Connecting {
             let exchange = connection.exchange.take();
             self.hang_up(slot);
             if let Some(exchange) = exchange {
-                self.refuse(user, &exchange, kind);
+                self.refuse(exchange.user, &exchange, kind);
             }
-        } else if connection.exchange.is_some() {
+        } else if let Some(exchange) = &connection.exchange {
+            let user = exchange.user;
             let answer = self.conclude(slot, Some(kind));
             self.hang_up(slot);
             self.hand_over(user, answer);
@@ -311,11 +312,10 @@ impl Driver {
     /// The end of the request of a connection: recorded, and returned as what its script is told.
     fn conclude(&mut self, slot: Slot, failure: Option<FailureKind>) -> Answer {
         let connection = self.connections.get(slot);
-        let user = connection.owner;
         if let Some(exchange) = &connection.exchange {
-            self.account(user, exchange, failure);
+            self.account(exchange.user, exchange, failure);
         }
-        self.users.get_mut(user).refusals = 0;
+        self.users.get_mut(connection.owner).refusals = 0;
         let connection = self.connections.get_mut(slot);
         let exchange = connection.exchange.as_mut();
         let answer = exchange.map(|exchange| Answer {

@@ -1,5 +1,6 @@
 //! The users of one core: they come, run their scripts step by step, and go.
 
+mod branches;
 mod leaving;
 
 use super::Driver;
@@ -37,6 +38,8 @@ pub(super) enum Doing {
     Pass,
     /// Its request waits for an address.
     Lookup,
+    /// Its branches run.
+    Branches,
 }
 
 /// The end of a request, as its script is told of it.
@@ -57,12 +60,14 @@ enum Stage {
     OnStart,
     Scenario,
     OnStop,
+    /// A branch of a user, which has a slot of its own.
+    Branch,
 }
 
 /// How `setup` or `teardown` ended.
 pub(super) type HookEnd = Result<(), ScriptError>;
 
-/// One user, between its steps.
+/// One user, or one branch of a user, between its steps.
 pub(super) struct User {
     /// The use of this slot.
     pub(super) generation: u32,
@@ -71,8 +76,14 @@ pub(super) struct User {
     pub(super) wakes: Moment,
     /// The first of its connections, or [`NONE`].
     pub(super) connection: u32,
-    /// Requests refused one after another.
+    /// Requests refused one after another, those of branches counted with their root.
     pub(super) refusals: u8,
+    /// Who owns the connections: the user itself, or the user that a branch is of.
+    pub(super) root: u32,
+    /// The user or branch that this is a branch of, or [`NONE`].
+    parent: u32,
+    /// Its branches that have not ended.
+    branches: u32,
     stage: Stage,
     load: usize,
     number: u64,
@@ -139,6 +150,9 @@ impl Users {
             wakes: Moment(0),
             connection: NONE,
             refusals: 0,
+            root: slot,
+            parent: NONE,
+            branches: 0,
             stage,
             load,
             number,
@@ -236,17 +250,16 @@ impl Driver {
         if actors.len() <= slot as usize {
             actors.resize_with(slot as usize + 1, Actor::default);
         }
-        let actor = &mut actors[slot as usize];
-        actor.transactions.clear();
-        let transactions = std::mem::take(&mut actor.transactions);
-        *actor = Actor {
+        actors[slot as usize].renew(Actor {
             number,
             load,
             until,
             due,
+            stream: stream(Purpose::User, load, number),
             drawn: 0,
-            transactions,
-        };
+            parent: NONE,
+            transactions: Vec::new(),
+        });
         drop(actors);
         let Err(error) = self.script.attach(slot, number) else {
             return true;
@@ -296,6 +309,7 @@ impl Driver {
                 Step::Template(id) => self.send_template(slot, id),
                 Step::Request(spec) => self.send_once(slot, *spec),
                 Step::Sleep { min, max } => self.sleep(slot, min, max),
+                Step::Parallel(count) => self.fork(slot, count),
                 Step::Done => self.stage_ended(slot, None),
                 Step::Leave => {
                     self.users.get_mut(slot).passes = 0;
@@ -354,10 +368,9 @@ impl Driver {
     /// The next number in [0, 1) of the user's own stream.
     fn draw(&mut self, slot: u32) -> f64 {
         let actor = &mut self.shared.actors.borrow_mut()[slot as usize];
-        let key = stream(Purpose::User, actor.load, actor.number);
         let drawn = actor.drawn;
         actor.drawn += 1;
-        config::random::unit(self.shared.seed, key, drawn)
+        config::random::unit(self.shared.seed, actor.stream, drawn)
     }
 
     pub(super) fn wait_until(&mut self, slot: u32, wake: Moment, doing: Doing) {
@@ -380,7 +393,7 @@ impl Driver {
         let doing = std::mem::replace(&mut user.doing, Doing::Nothing);
         self.pulse.enter(user.scenario, user.number);
         let step = match doing {
-            Doing::Nothing | Doing::Request => {
+            Doing::Nothing | Doing::Request | Doing::Branches => {
                 self.users.get_mut(slot).doing = doing;
                 return;
             }
@@ -405,12 +418,14 @@ impl Driver {
 
     /// A request failed before it was written.
     pub(super) fn postpone_refusal(&mut self, slot: u32, kind: FailureKind, latency_ns: u64) {
-        let user = self.users.get_mut(slot);
-        user.refusals = user.refusals.saturating_add(1);
+        let root = self.users.get(slot).root;
+        let refusals = &mut self.users.get_mut(root).refusals;
+        *refusals = refusals.saturating_add(1);
         let doing = Doing::Refused { kind, latency_ns };
-        if user.refusals > 1 {
+        if *refusals > 1 {
             return self.wait_until(slot, self.now.after(REFUSAL_PAUSE), doing);
         }
+        let user = self.users.get_mut(slot);
         user.doing = doing;
         user.wakes = self.now;
         let generation = user.generation;
@@ -486,6 +501,10 @@ impl Driver {
                 self.dismiss(slot);
                 None
             }
+            (Stage::Branch, _) => {
+                self.branch_ended(slot);
+                None
+            }
         }
     }
 
@@ -549,6 +568,7 @@ impl Driver {
     fn scenario_name(&self, scenario: u32, stage: Stage) -> String {
         match stage {
             Stage::Scenario => self.script.scenarios()[scenario as usize].clone(),
+            Stage::Branch => self.branch_name(scenario),
             Stage::OnStart => "on_start".to_owned(),
             Stage::OnStop => "on_stop".to_owned(),
             Stage::Hook => "setup or teardown".to_owned(),

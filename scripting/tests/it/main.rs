@@ -5,6 +5,7 @@
     reason = "what a test can't go on without is a failed test"
 )]
 
+mod branches;
 mod checks;
 mod data;
 mod documents;

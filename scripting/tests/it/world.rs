@@ -162,6 +162,8 @@ pub struct World {
     pub requests: RefCell<Vec<RequestSpec>>,
     /// Whether the host retains bodies until the next step.
     pub retains: Cell<bool>,
+    /// The next slot for a branch.
+    slots: Cell<u32>,
 }
 
 /// Loads `main.lua` among other files.
@@ -188,6 +190,7 @@ pub fn load_in(folder: tempfile::TempDir) -> Result<World, Error> {
         answers: RefCell::default(),
         requests: RefCell::default(),
         retains: Cell::new(true),
+        slots: Cell::new(100),
     })
 }
 
@@ -210,6 +213,7 @@ impl World {
                 self.requests.borrow_mut().push((**spec).clone());
                 spec.keep_body
             }
+            Step::Parallel(count) => return self.branches(slot, *count),
             Step::Done | Step::Leave | Step::Failed(_) => {
                 panic!("the user does not wait: {step:?}")
             }
@@ -226,6 +230,30 @@ impl World {
             body: keeps.then_some(answer.body),
         };
         self.script.reply(slot, &reply)
+    }
+
+    /// Runs the branches of a user in turn, a step each, until all have ended.
+    fn branches(&self, parent: u32, count: u32) -> Step {
+        let stopping = self.host.stopping.get();
+        let first = self.slots.get();
+        self.slots.set(first + count);
+        let begin = |index| {
+            let slot = first + index;
+            (slot, self.script.fork(slot, parent, index, stopping))
+        };
+        let mut under_way: Vec<(u32, Step)> = (0..count).map(begin).collect();
+        while !under_way.is_empty() {
+            let mut left = Vec::new();
+            for (slot, step) in under_way {
+                match step {
+                    Step::Done => self.script.detach(slot),
+                    Step::Failed(error) => panic!("a branch was lost: {error}"),
+                    waiting => left.push((slot, self.resume(slot, &waiting))),
+                }
+            }
+            under_way = left;
+        }
+        self.script.join(parent, stopping)
     }
 
     /// Runs an entry to its end, resuming it from the list of answers.

@@ -22,6 +22,10 @@ impl Driver {
             if !user.present {
                 continue;
             }
+            if self.users.is_branch(slot) {
+                self.dismiss_branch(slot);
+                continue;
+            }
             let between = user.doing == Doing::Pass;
             if !between && matches!(user.stage, Stage::Scenario | Stage::OnStart) {
                 self.shared.record(Recorder::iteration_unfinished);
