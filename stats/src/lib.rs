@@ -5,6 +5,7 @@
 
 mod aggregator;
 pub mod custom;
+mod detail;
 mod encoding;
 mod histogram;
 mod kinds;
@@ -20,6 +21,7 @@ mod window;
 pub mod wire;
 
 pub use aggregator::Aggregator;
+pub use detail::Detail;
 pub use histogram::Histogram;
 pub use kinds::{FailureKind, Model, NameKind, Phase, Tally};
 pub use link::{WindowSource, link};

@@ -6,6 +6,7 @@
 //! [`VERSION`] is raised when an old reader would misunderstand.
 
 mod convert;
+mod merge;
 #[cfg(test)]
 mod tests;
 
