@@ -154,5 +154,6 @@ fn routes(app: App) -> Router {
         .merge(export::routes())
         .merge(pages::routes())
         .merge(access::routes());
-    access::guard(open, &app).with_state(app)
+    let packed = axum::middleware::from_fn(pages::compress::layer);
+    access::guard(open, &app).layer(packed).with_state(app)
 }

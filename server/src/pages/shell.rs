@@ -1,0 +1,47 @@
+//! What every page has around its content.
+
+use super::assets;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use std::convert::Infallible;
+
+/// The frame of a page: templates that extend `base.html` have it as their field `shell`.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    /// Where scripts and styles lie, with the hash of their content.
+    pub assets: String,
+    /// Which entry of the navigation is the present page: `list`, `admin` or another.
+    pub place: &'static str,
+    /// The name of who is signed in.
+    pub visitor: Option<String>,
+    /// Whether the page of accounts is offered.
+    pub is_admin: bool,
+    /// What the visitor may do: `edit`, `delete`, `admin`, separated by spaces.
+    pub can: String,
+}
+
+impl Shell {
+    /// The frame for a visitor who may do these things.
+    pub fn new(place: &'static str, visitor: Option<String>, can: &str) -> Self {
+        Shell {
+            assets: assets::base(),
+            place,
+            is_admin: can.split(' ').any(|word| word == "admin"),
+            visitor,
+            can: can.to_owned(),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Shell {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let place = if parts.uri.path() == "/report/list" {
+            "list"
+        } else {
+            ""
+        };
+        Ok(Shell::new(place, None, "edit delete admin"))
+    }
+}
