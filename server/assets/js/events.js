@@ -1,0 +1,31 @@
+// What happened in a run besides requests: errors of scripts, steering, warnings.
+
+import { get } from "./api.js";
+import { el, refill } from "./dom.js";
+import { clock } from "./format.js";
+import { sortable } from "./table.js";
+
+export class Events {
+  constructor(page) {
+    this.page = page;
+    this.body = el("div", { class: "body" });
+    this.panel = el("div", null, el("section", { class: "panel", "aria-label": "Events" }, el("div", { class: "head" }, el("h2", null, "Events")), this.body));
+    this.order = { key: "time", isDown: false };
+  }
+
+  async refresh() {
+    const { events } = await get(`${this.page.path}/events`);
+    const window = this.page.window;
+    const rows = window ? events.filter((one) => one.time_s >= window[0] && one.time_s < window[1]) : events;
+    refill(this.body, rows.length ? sortable("Events", eventColumns(), rows, this.order) : el("p", { class: "empty" }, "Nothing to tell."));
+  }
+}
+
+function eventColumns() {
+  return [
+    { key: "time", label: "time", isNumber: true, sort: (row) => row.time_s, text: (row) => clock(row.time_s) },
+    { key: "kind", label: "kind", text: (row) => row.kind ?? "" },
+    { key: "node", label: "node", text: (row) => row.node_name ?? row.node ?? "" },
+    { key: "text", label: "what happened", isLong: true, sort: (row) => row.text, node: (row) => el("span", { class: "mono" }, row.text ?? "") },
+  ];
+}
