@@ -22,6 +22,7 @@ cargo xtask COMMAND
 
   test [--ci]     install what is missing, lint, run every test of the workspace; ends with one
                   line `N passed, N failed, N skipped`; with --ci (or CI set) a skip is a failure
+  setup           install what building and testing need, and is missing
   lint            formatting and clippy, warnings denied
   smoke           the quickstart, `check` and `target` of a release build, as a user runs them
   truth           the known answers about latency in full, about 20 minutes; --versus, --packets
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         }
         ["test"] => Ok(test::test(setup::in_ci())),
         ["test", "--ci"] => Ok(test::test(true)),
+        ["setup"] => setup::install_missing().map(|()| true),
         ["lint"] => lint::lint().map(|failed| failed == 0),
         ["smoke"] => smoke::smoke().map(|()| true),
         ["truth", options @ ..] => truth::truth(options),

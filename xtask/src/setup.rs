@@ -1,5 +1,7 @@
 //! Installs what building and testing need, only when it is missing and only with Debian's tools.
 
+mod environment;
+
 use std::process::Command;
 
 use crate::Failure;
@@ -14,6 +16,8 @@ const NEEDS: &[(&str, &str)] = &[
     ("pkg-config", "pkg-config"),
     ("nginx", "nginx-light"),
     ("wrk", "wrk"),
+    ("apache2", "apache2-bin"),
+    ("python3", "python3"),
 ];
 
 /// True when the environment says that this is a continuous integration run.
@@ -28,7 +32,8 @@ pub fn in_ci() -> bool {
 pub fn install_missing() -> Result<(), Failure> {
     raise_limits();
     install_components();
-    install(NEEDS)
+    install(NEEDS)?;
+    environment::install()
 }
 
 /// Installs those of the programs that are missing; each comes with its package.
