@@ -1,6 +1,7 @@
 //! Measurements behind what the project claims about speed and memory.
 
 pub mod client;
+mod https;
 mod memory;
 mod options;
 pub mod server;
@@ -20,6 +21,16 @@ pub fn versus(options: &[&str]) -> Result<(), Failure> {
     };
     build(options.needs_product())?;
     versus::run(&options)
+}
+
+/// The same with TLS, full handshakes, and the cost of a content coding nobody looks at.
+pub fn https(options: &[&str]) -> Result<(), Failure> {
+    let Some(options) = https::Settings::parse(options)? else {
+        println!("{}", https::USAGE);
+        return Ok(());
+    };
+    build(true)?;
+    https::run(&options)
 }
 
 /// Resident memory per user, and whether it is given back.

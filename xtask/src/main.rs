@@ -27,9 +27,10 @@ cargo xtask COMMAND
   smoke           the quickstart, `check` and `target` of a release build, as a user runs them
   truth           the known answers about latency in full, about 20 minutes; --versus, --packets
   bench versus    requests per CPU-second against wrk and a bare io_uring loop
+  bench https     the same over TLS against wrk; full handshakes; a body in gzip nobody wants
   bench memory    resident memory per user, and whether any is lost
 
-`cargo xtask bench versus --help` and `cargo xtask bench memory --help` list the options.";
+`cargo xtask bench versus --help` lists its options, and so do the others.";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         ["smoke"] => smoke::smoke().map(|()| true),
         ["truth", options @ ..] => truth::truth(options),
         ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
+        ["bench", "https", options @ ..] => bench::https(options).map(|()| true),
         ["bench", "memory", options @ ..] => bench::memory(options).map(|()| true),
         _ => {
             eprintln!("unknown command: {}\n\n{USAGE}", args.join(" "));

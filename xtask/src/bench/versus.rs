@@ -4,7 +4,7 @@
 //! the machine's mood falls on all of them; ratios are taken within a round.
 
 use crate::Failure;
-use crate::bench::client::{Client, Job, Measured, Scratch};
+use crate::bench::client::{Client, Job, Measured, Scratch, Work};
 use crate::bench::options::{list, pairs, value};
 use crate::bench::server::Server;
 use crate::bench::spread::Spread;
@@ -128,6 +128,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     for &connections in &settings.connections {
         let job = Job {
             server: &server,
+            work: Work::KEPT,
             connections,
             seconds: settings.seconds,
             cpu: settings.client_cpu,
