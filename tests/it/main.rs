@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failure")]
 
 mod binary;
+mod branches;
 mod command_line;
 mod conservation;
 mod data;

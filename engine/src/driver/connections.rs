@@ -85,6 +85,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
     /// Takes the connection from its user, who is returned.
     pub(super) fn disown(&mut self) -> Option<u32> {
         let owner = std::mem::replace(&mut self.owner, NONE);

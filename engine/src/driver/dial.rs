@@ -1,6 +1,6 @@
 //! Finding or making the connection that carries a request.
 
-use super::connections::{NONE, State};
+use super::connections::State;
 use super::exchange::{Exchange, Payload};
 use super::origins::{Addresses, Kept, OriginId};
 use super::{Driver, users};
@@ -44,35 +44,12 @@ impl Driver {
         exchange.user = user;
         let acting = self.users.get_mut(user);
         acting.doing = users::Doing::Request;
-        let root = acting.root;
-        let idle = self.idle_connection(root, origin);
-        self.shared.record(|recorder| {
-            recorder.sent(exchange.name);
-            recorder.count(Tally::ConnectionReused, u64::from(idle.is_some()));
-        });
-        match idle {
-            Some(slot) => {
-                self.occupy(slot, exchange);
-                self.send(slot);
-            }
-            None => self.open(user, origin, exchange),
-        }
-    }
-
-    fn idle_connection(&self, user: u32, origin: OriginId) -> Option<Slot> {
-        let mut slot = self.users.get(user).connection;
-        while slot != NONE {
-            let connection = self.connections.get(slot);
-            if connection.state == State::Idle && connection.origin == origin {
-                return Some(slot);
-            }
-            slot = connection.next;
-        }
-        None
+        self.shared.record(|recorder| recorder.sent(exchange.name));
+        self.place(user, origin, exchange);
     }
 
     /// Gives a connection to a request and sets its time limit.
-    fn occupy(&mut self, slot: Slot, exchange: Exchange) {
+    pub(super) fn occupy(&mut self, slot: Slot, exchange: Exchange) {
         let connection = self.connections.get_mut(slot);
         let limit = exchange.timeout_ns;
         connection.exchange = Some(exchange);
@@ -299,7 +276,7 @@ impl Driver {
         for one in waiting {
             if self.users.is_current(one.user, one.generation) {
                 self.users.get_mut(one.user).doing = users::Doing::Request;
-                self.open(one.user, one.origin, one.exchange);
+                self.place(one.user, one.origin, one.exchange);
             }
         }
     }

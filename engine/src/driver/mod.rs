@@ -9,6 +9,7 @@ mod life;
 mod origins;
 #[cfg(test)]
 mod plan_tests;
+mod queue;
 mod run_queue;
 mod schedule;
 mod spending;
@@ -95,6 +96,10 @@ pub(crate) struct Driver {
     /// Time spent awake for the next deadline since `cpu_ns` was taken: not work.
     spun_ns: u64,
     connections: Connections,
+    /// How many one user may have to one origin.
+    connections_max: u32,
+    /// Users whose waiting requests may find a connection now.
+    relieved: Vec<u32>,
     /// Connections with an entry queued in this turn, whose moment of acting is not yet stamped.
     acting: Vec<Slot>,
     users: Users,
@@ -173,6 +178,8 @@ impl Driver {
             queue: RunQueue::of_this_thread(),
             spun_ns: 0,
             connections: Connections::new(parts.sizes.sockets),
+            connections_max: queue::CONNECTIONS_PER_ORIGIN,
+            relieved: Vec::new(),
             acting: Vec::new(),
             users: Users::default(),
             ready: VecDeque::new(),
@@ -216,6 +223,7 @@ impl Driver {
         self.serve_lookups();
         self.serve_timers();
         self.serve_ready();
+        self.serve_queues();
         Ok(())
     }
 

@@ -186,6 +186,8 @@ impl Driver {
             let connection = self.connections.get_mut(slot);
             connection.state = State::Idle;
             connection.deadline = Moment::NEVER;
+            let owner = connection.owner;
+            self.relieve(owner);
         } else {
             if surplus {
                 self.shared
@@ -418,6 +420,7 @@ impl Driver {
         let Some(owner) = self.connections.get_mut(slot).disown() else {
             return;
         };
+        self.relieve(owner);
         let next = self.connections.get(slot).next;
         let mut place = self.users.get(owner).connection;
         if place == slot {

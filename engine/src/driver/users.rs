@@ -7,6 +7,7 @@ use super::Driver;
 use super::connections::NONE;
 use super::exchange::Kept;
 use super::host::Actor;
+use super::queue::Queue;
 use super::schedule::Start;
 use super::template;
 use crate::clock::Moment;
@@ -38,6 +39,8 @@ pub(super) enum Doing {
     Pass,
     /// Its request waits for an address.
     Lookup,
+    /// Its request waits for a connection.
+    Queued,
     /// Its branches run.
     Branches,
 }
@@ -76,6 +79,8 @@ pub(super) struct User {
     pub(super) wakes: Moment,
     /// The first of its connections, or [`NONE`].
     pub(super) connection: u32,
+    /// Its requests that wait for a connection; those of branches are with their root.
+    pub(super) queue: Queue,
     /// Requests refused one after another, those of branches counted with their root.
     pub(super) refusals: u8,
     /// Who owns the connections: the user itself, or the user that a branch is of.
@@ -149,6 +154,7 @@ impl Users {
             doing: Doing::Nothing,
             wakes: Moment(0),
             connection: NONE,
+            queue: None,
             refusals: 0,
             root: slot,
             parent: NONE,
@@ -397,6 +403,7 @@ impl Driver {
                 self.users.get_mut(slot).doing = doing;
                 return;
             }
+            Doing::Queued => return self.give_up_queued(slot),
             Doing::Lookup => return self.give_up_lookup(slot, generation),
             Doing::Sleep => Some(self.script.wake(slot, self.shared.stopping(slot))),
             Doing::Pass if self.may_loop(slot) => Some(self.begin_pass(slot)),

@@ -1,7 +1,7 @@
 //! Branches of a user: each has a slot of its own, so that its requests, sleeps and time limits
 //! are served as those of users, and shares number, load and connections of its user.
 
-use super::{Actor, Doing, Driver, Moment, NONE, Stage, Step, User, Users};
+use super::{Actor, Doing, Driver, Moment, NONE, Stage, Step, Users};
 use crate::pacing::branch_stream;
 use scripting::Host;
 
@@ -12,12 +12,8 @@ impl Users {
         let (root, load, number, scenario) = (of.root, of.load, of.number, of.scenario);
         let slot = self.take(load, number, Stage::Branch, 0);
         self.present -= 1;
-        *self.get_mut(slot) = User {
-            root,
-            parent,
-            scenario,
-            ..*self.get(slot)
-        };
+        let branch = self.get_mut(slot);
+        (branch.root, branch.parent, branch.scenario) = (root, parent, scenario);
         slot
     }
 

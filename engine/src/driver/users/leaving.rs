@@ -31,6 +31,7 @@ impl Driver {
                 self.shared.record(Recorder::iteration_unfinished);
             }
             let mut connection = user.connection;
+            self.forget_queue(slot);
             while connection != NONE {
                 let held = self.connections.get_mut(connection);
                 if let Some(exchange) = held.exchange.take() {
