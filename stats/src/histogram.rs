@@ -8,6 +8,7 @@
 //! Bucket boundaries, and so percentiles and the V2 encoding, are those of HdrHistogram (Tene)
 //! with a lowest discernible value of 1, a highest of 3 600 000 000 and 3 significant digits.
 
+mod compact;
 mod payload;
 #[cfg(test)]
 mod tests;

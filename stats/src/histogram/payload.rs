@@ -4,7 +4,9 @@
 //! offset, digits, bounds, ratio. The counts follow in the order of their index as ZigZag LEB128
 //! numbers of at most 9 bytes; a negative number stands for so many empty places.
 
-use super::{CHUNK_LEN, CHUNKS, DIGITS, Histogram, VALUE_MAX_US, highest_of, lowest_of};
+use super::compact::Seen;
+use super::{CHUNK_LEN, CHUNKS, DIGITS, Histogram, VALUE_MAX_US, lowest_of};
+use crate::wire::HistogramRow;
 
 /// V2 with 9 bytes per number at most, as HdrHistogram writes it.
 const COOKIE: u32 = 0x1c84_9313;
@@ -41,65 +43,104 @@ impl Histogram {
         bytes
     }
 
-    /// Adds what [`Histogram::to_v2`] wrote. Minimum, maximum and sum are taken from the counts,
-    /// so to 3 digits. Hostile bytes are an error; then nothing was added.
+    /// What [`Histogram::to_v2`] wrote. Minimum, maximum and sum are taken from the counts, so to 3
+    /// digits.
     ///
     /// # Errors
     /// When these are not a V2 histogram with the bounds and digits of this one.
     pub fn from_v2(bytes: &[u8]) -> Result<Self, String> {
-        let (header, mut counts) = bytes
-            .split_at_checked(HEADER_LEN)
-            .ok_or("shorter than its header")?;
-        check_header(header, counts.len())?;
         let mut histogram = Histogram::new();
-        let mut index = 0_usize;
-        while !counts.is_empty() {
-            let number = take(&mut counts)?;
-            if number <= 0 {
-                let empty = usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX);
-                index = index.saturating_add(empty.max(1));
-                continue;
-            }
-            histogram.put_count(index, number.unsigned_abs())?;
-            index += 1;
+        let seen = Seen::of_v2(bytes)?;
+        histogram.add_v2(bytes, &seen)?;
+        if seen.count > 0 {
+            histogram.min_us = seen.low;
+            histogram.max_us = seen.high;
+            histogram.sum_us = seen.sum;
         }
         Ok(histogram)
     }
 
-    fn put_count(&mut self, index: usize, n: u64) -> Result<(), String> {
-        if index >= CHUNKS * CHUNK_LEN || lowest_of(index) > VALUE_MAX_US {
-            return Err("counts beyond the largest value".to_owned());
-        }
-        self.count = self.count.checked_add(n).ok_or("more counts than fit")?;
-        self.chunk_mut(index / CHUNK_LEN)[index % CHUNK_LEN] = n;
-        let (low, high) = (lowest_of(index), highest_of(index).min(VALUE_MAX_US));
-        self.sum_us += u128::from(low + (high - low) / 2) * u128::from(n);
-        self.min_us = self.min_us.min(low);
-        self.max_us = self.max_us.max(high);
+    /// Adds the counts alone of a payload that [`Seen::of_v2`] has read.
+    fn add_v2(&mut self, bytes: &[u8], seen: &Seen) -> Result<(), String> {
+        each_count(bytes, |index, n| self.put_at(index, n))?;
+        self.count = self.count.saturating_add(seen.count);
         Ok(())
     }
 
-    /// Puts the exact figures in the place of those read off the counts, as far as they are
-    /// possible with these counts.
-    pub(crate) fn set_exact(&mut self, min_us: u64, max_us: u64, sum_us: u64, clamped: u64) {
-        if self.count == 0 {
-            return;
+    /// Adds a payload with its exact figures, as far as they are possible with its counts. When
+    /// it is refused, nothing was added.
+    ///
+    /// # Errors
+    /// When the payload is not a V2 histogram with the bounds and digits of this one.
+    pub(crate) fn add_row(&mut self, row: &HistogramRow) -> Result<(), String> {
+        let seen = Seen::of_v2(&row.payload)?;
+        if seen.count == 0 {
+            return Ok(());
         }
-        let (low, high) = (self.min_us, self.max_us);
-        let span =
-            u128::from(low) * u128::from(self.count)..=u128::from(high) * u128::from(self.count);
-        self.min_us = min_us.clamp(low, high);
-        self.max_us = max_us.clamp(low, high);
-        if span.contains(&u128::from(sum_us)) {
-            self.sum_us = u128::from(sum_us);
-        }
-        self.clamped = clamped.min(self.count);
+        self.add_v2(&row.payload, &seen)?;
+        let count = u128::from(seen.count);
+        let span = u128::from(seen.low) * count..=u128::from(seen.high) * count;
+        let said = u128::from(row.sum_us);
+        self.sum_us += if span.contains(&said) { said } else { seen.sum };
+        self.min_us = self.min_us.min(row.min_us.clamp(seen.low, seen.high));
+        self.max_us = self.max_us.max(row.max_us.clamp(seen.low, seen.high));
+        self.clamped = self.clamped.saturating_add(row.clamped.min(seen.count));
+        Ok(())
     }
 
     /// The exact sum of all values, as far as 64 bits hold it.
-    pub(crate) fn sum_us(&self) -> u64 {
+    pub fn sum_us(&self) -> u64 {
         u64::try_from(self.sum_us).unwrap_or(u64::MAX)
     }
+}
+
+impl HistogramRow {
+    /// Looks whether [`HistogramRow::add_to`] would take it.
+    ///
+    /// # Errors
+    /// When the payload is not a V2 histogram with the bounds and digits of ours.
+    pub fn check(&self) -> Result<(), String> {
+        Seen::of_v2(&self.payload).map(drop)
+    }
+}
+
+impl Seen {
+    /// What the counts of a payload tell, having checked all of it.
+    fn of_v2(bytes: &[u8]) -> Result<Self, String> {
+        let mut seen = Seen::default();
+        each_count(bytes, |index, n| {
+            if index >= CHUNKS * CHUNK_LEN || lowest_of(index) > VALUE_MAX_US {
+                return Err("counts beyond the largest value".to_owned());
+            }
+            seen.add(index, n);
+            Ok(())
+        })?;
+        seen.check()?;
+        Ok(seen)
+    }
+}
+
+/// Visits the counts above 0 by their index.
+fn each_count(
+    bytes: &[u8],
+    mut visit: impl FnMut(usize, u64) -> Result<(), String>,
+) -> Result<(), String> {
+    let (header, mut counts) = bytes
+        .split_at_checked(HEADER_LEN)
+        .ok_or("shorter than its header")?;
+    check_header(header, counts.len())?;
+    let mut index = 0_usize;
+    while !counts.is_empty() {
+        let number = take(&mut counts)?;
+        if number <= 0 {
+            let empty = usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX);
+            index = index.saturating_add(empty.max(1));
+            continue;
+        }
+        visit(index, number.unsigned_abs())?;
+        index += 1;
+    }
+    Ok(())
 }
 
 fn check_header(header: &[u8], counts_len: usize) -> Result<(), String> {
@@ -214,8 +255,9 @@ mod tests {
     #[test]
     fn exact_figures_come_back() {
         let own = of(&[123_457, 3, 99_999_999]);
-        let mut back = Histogram::from_v2(&own.to_v2()).expect("its own bytes");
-        back.set_exact(own.min_us(), own.max_us(), own.sum_us(), 0);
+        let mut back = Histogram::new();
+        let row = HistogramRow::of("latency", &own);
+        back.add_row(&row).expect("its own bytes");
         assert_eq!((back.min_us(), back.max_us()), (3, 99_999_999));
         assert!((back.mean_us() - own.mean_us()).abs() < 1e-9);
     }

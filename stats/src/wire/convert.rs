@@ -28,9 +28,17 @@ impl HistogramRow {
     /// # Errors
     /// When the payload is not one.
     pub fn read(&self) -> Result<Histogram, String> {
-        let mut histogram = Histogram::from_v2(&self.payload)?;
-        histogram.set_exact(self.min_us, self.max_us, self.sum_us, self.clamped);
+        let mut histogram = Histogram::new();
+        self.add_to(&mut histogram)?;
         Ok(histogram)
+    }
+
+    /// Adds the histogram to another; when it is refused, nothing was added.
+    ///
+    /// # Errors
+    /// When the payload is not one.
+    pub fn add_to(&self, histogram: &mut Histogram) -> Result<(), String> {
+        histogram.add_row(self)
     }
 }
 
