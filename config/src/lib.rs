@@ -16,6 +16,7 @@ pub mod profile;
 pub mod random;
 mod steering;
 mod units;
+mod web;
 
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
@@ -26,3 +27,4 @@ pub use plan::{
 pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
 pub use profile::{RateFunctions, load, load_with, parse};
 pub use steering::{Change, FACTOR_MAX, Steered};
+pub use web::Web;

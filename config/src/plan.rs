@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::curve::Curve;
 use crate::origin::Origin;
+use crate::web::Web;
 
 /// What a run is to do. Made by [`crate::load`] and [`crate::parse`] only from valid profiles.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub struct Plan {
     pub limits: Limits,
     /// Where the statistics go besides the report.
     pub stats: StatsSink,
+    /// What all requests have in common.
+    pub web: Web,
     /// The loads, in the order of the file; at least one.
     pub loads: Vec<Load>,
     /// What must hold for the run to pass, in the order of the file.

@@ -10,6 +10,7 @@ mod phases;
 mod run;
 mod shapes;
 mod thresholds;
+mod web;
 
 use std::fs::File;
 use std::io::Read;
@@ -25,7 +26,7 @@ pub use outside::RateFunctions;
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
 /// The tables a profile consists of.
-const TABLES: [&str; 4] = ["run", "load", "threshold", "data"];
+const TABLES: [&str; 6] = ["run", "load", "threshold", "data", "headers", "http"];
 
 /// Reads the profile at `path` and looks whether its script is a file.
 ///
@@ -125,10 +126,13 @@ fn read(
     }
     let thresholds = thresholds::read(&root, report);
     let data = data::read(&root, path, script_check, report);
-    match (document.errors(path), run, loads.zip(thresholds).zip(data)) {
-        (None, Some(run), Some(((loads, thresholds), data))) => {
-            Ok(run.into_plan(path, text, loads, thresholds, data))
-        }
+    let web = web::read(&root, report);
+    let tables = loads.zip(thresholds).zip(data).zip(web);
+    match (document.errors(path), run, tables) {
+        (None, Some(run), Some((((loads, thresholds), data), web))) => Ok(Plan {
+            web,
+            ..run.into_plan(path, text, loads, thresholds, data)
+        }),
         (Some(errors), ..) => Err(errors),
         // Each reader reports why it yields nothing; should one forget, the profile is refused.
         (None, ..) => Err(Errors::of_file(

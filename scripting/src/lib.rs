@@ -5,6 +5,7 @@
 //! resumed with the outcome. Everything it needs at once (randomness, counters, bodies) it asks
 //! of the [`Host`].
 
+mod cookies;
 mod error;
 mod functions;
 mod headers;
@@ -20,9 +21,10 @@ mod script;
 mod state;
 mod step;
 mod text;
+mod uploads;
 
 pub use error::{Error, ScriptError};
 pub use host::{Host, MetricKind, Row};
 pub use rates::rates;
 pub use script::Script;
-pub use step::{Entry, Hooks, Reply, RequestSpec, Step};
+pub use step::{CookieSpec, Cookies, Entry, Hooks, Part, Reply, RequestSpec, Step};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, LuaString, Table, Value};
 
-use crate::{Host, MetricKind, RequestSpec, headers, json, options, place, text};
+use crate::{Host, MetricKind, RequestSpec, cookies, headers, json, options, place, text, uploads};
 
 /// What the native functions and [`Script`](crate::Script) share.
 pub(crate) struct Shared {
@@ -50,9 +50,9 @@ impl Shared {
 
 /// A result for Lua: `nil, message` when it failed, so that the Lua side can put the script's
 /// place before the message.
-type OrMessage<T> = (Option<T>, Option<String>);
+pub(crate) type OrMessage<T> = (Option<T>, Option<String>);
 
-fn or_message<T>(result: Result<T, String>) -> OrMessage<T> {
+pub(crate) fn or_message<T>(result: Result<T, String>) -> OrMessage<T> {
     match result {
         Ok(value) => (Some(value), None),
         Err(message) => (None, Some(message)),
@@ -71,17 +71,18 @@ pub(crate) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     requests(&natives)?;
     counters(&natives)?;
     replies(&natives)?;
+    cookies::natives(&natives)?;
     Ok(table)
 }
 
-struct Natives<'a> {
+pub(crate) struct Natives<'a> {
     lua: &'a Lua,
     table: &'a Table,
     shared: &'a Rc<Shared>,
 }
 
 impl Natives<'_> {
-    fn add<A, R>(
+    pub(crate) fn add<A, R>(
         &self,
         name: &str,
         f: impl Fn(&Lua, &Shared, A) -> mlua::Result<R> + 'static,
@@ -134,6 +135,7 @@ fn requests(natives: &Natives<'_>) -> mlua::Result<()> {
                 if !spec.url.starts_with('/') {
                     shared.host.absolute_url(&spec.url)?;
                 }
+                uploads::look_for_files(&spec.parts, &*shared.host)?;
                 Ok(spec)
             });
             match spec {
@@ -224,6 +226,12 @@ fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
             |bytes| lua.create_string(bytes),
         )
     })?;
+    natives.add("body_failure", |_, shared, slot: u32| {
+        Ok(shared.host.body_failure(slot))
+    })?;
+    natives.add("reply_url", |_, shared, slot: u32| {
+        Ok(shared.host.reply_url(slot))
+    })?;
     natives.add("head", |lua, shared, slot: u32| {
         lend(
             |f| shared.host.head(slot, f),
@@ -255,7 +263,7 @@ fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
 }
 
 /// Borrows bytes of the host and makes something of them, if they are there.
-fn lend<T>(
+pub(crate) fn lend<T>(
     ask: impl FnOnce(&mut dyn FnMut(Option<&[u8]>)),
     make: impl Fn(&[u8]) -> mlua::Result<T>,
 ) -> mlua::Result<Option<T>> {

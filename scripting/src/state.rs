@@ -14,6 +14,7 @@ const CORE: &str = include_str!("lua/core.lua");
 const BRANCHES: &str = include_str!("lua/branches.lua");
 const REPLIES: &str = include_str!("lua/replies.lua");
 const CHECKS: &str = include_str!("lua/checks.lua");
+const COOKIES: &str = include_str!("lua/cookies.lua");
 const METRICS: &str = include_str!("lua/metrics.lua");
 const THINK: &str = include_str!("lua/think.lua");
 const SANDBOX: &str = include_str!("lua/sandbox.lua");
@@ -50,6 +51,7 @@ impl State {
         load(BRANCHES)?.call::<()>((&native, &common, &entry))?;
         load(REPLIES)?.call::<()>((&native, &common))?;
         load(CHECKS)?.call::<()>((&native, &common))?;
+        load(COOKIES)?.call::<()>((&native, &common))?;
         load(METRICS)?.call::<()>((&native, &common))?;
         load(THINK)?.call::<()>((&native, &common))?;
         let env: Table = load(SANDBOX)?.call((&native, &common))?;

@@ -91,6 +91,10 @@ closed_enum! {
         DecodeError => "decode_error",
         /// Any other error of the operating system.
         Io => "io",
+        /// Redirected more often than is followed, or to where nobody can go.
+        Redirects => "redirects",
+        /// A file that was to be sent could not be read.
+        UploadRead => "upload_read",
     }
 }
 
@@ -115,6 +119,15 @@ closed_enum! {
         NotWritten => "not_written",
         /// A line logged by a script was dropped, since nobody took it in time.
         LogsDropped => "logs_dropped",
+        /// A redirect was followed.
+        RedirectFollowed => "redirect_followed",
+        /// Bytes of bodies that were decoded, as they came.
+        EncodedBytes => "encoded_bytes",
+        /// The same bodies' bytes after decoding.
+        DecodedBytes => "decoded_bytes",
+        /// A script asked for the body of a reply that had counted as ok, and it could not be
+        /// decoded.
+        DecodeErrorLate => "decode_error_late",
     }
 }
 

@@ -11,6 +11,7 @@ use super::phases::LENGTH_MAX;
 use crate::document::{Report, Span, Value};
 use crate::origin::Origin;
 use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target, Threshold};
+use crate::web::Web;
 
 const KEYS: [&str; 12] = [
     "name",
@@ -92,6 +93,7 @@ impl Run {
             warmup: self.warmup,
             limits: self.limits,
             stats: self.stats,
+            web: Web::default(),
             loads,
             thresholds,
             data,

@@ -84,15 +84,25 @@ impl Driver {
                 exchange.bytes_out += bytes.len() as u64;
                 self.ring.send_static(slot, bytes, generation);
             }
-            Payload::Owned(bytes) => {
-                exchange.bytes_out += bytes.len() as u64;
-                connection.pending += 1;
-                connection.sending = true;
-                self.ring.send_owned(slot, bytes, generation);
+            Payload::Owned(bytes) => self.send_bytes(slot, bytes),
+            Payload::Upload => {
+                exchange.payload = Payload::Upload;
+                self.send_piece(slot, Vec::new());
             }
             Payload::InRing => unreachable!("a payload is sent once at a time"),
         }
         self.acting.push(slot);
+    }
+
+    /// Queues bytes made for the request of a connection.
+    pub(super) fn send_bytes(&mut self, slot: Slot, bytes: Vec<u8>) {
+        let connection = self.connections.get_mut(slot);
+        if let Some(exchange) = &mut connection.exchange {
+            exchange.bytes_out += bytes.len() as u64;
+        }
+        connection.pending += 1;
+        connection.sending = true;
+        self.ring.send_owned(slot, bytes, connection.generation);
     }
 
     /// Makes a new connection for a request.

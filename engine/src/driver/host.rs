@@ -2,15 +2,20 @@
 
 use super::connections::NONE;
 use super::exchange::Kept;
+use super::files::Files;
+use super::origins::OriginId;
 use super::origins::Origins;
+use super::session::Session;
 use super::template::{self, Template};
+use super::terms::Defaults;
 use crate::clock::{Clock, Moment};
 use crate::event::Event;
 use crate::feeder::Feeder;
+use crate::http::encode::Field;
 use config::random;
-use scripting::{Host, MetricKind, Row};
+use scripting::{CookieSpec, Host, MetricKind, Row};
 use stats::custom::CustomKind;
-use stats::{CheckId, CustomId, NameId, Recorder, Tally};
+use stats::{CheckId, CustomId, FailureKind, NameId, Recorder, Tally};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc::SyncSender;
 
@@ -45,6 +50,10 @@ pub(super) struct Shared {
     pub(super) latest: RefCell<Option<Box<Kept>>>,
     /// The rows of data sources.
     pub(super) feeder: RefCell<Feeder>,
+    /// What scripts send of files.
+    pub(super) files: Files,
+    /// The fields that every request has.
+    pub(super) defaults: Defaults,
     pub(super) events: SyncSender<Event>,
 }
 
@@ -64,6 +73,12 @@ pub(super) struct Actor {
     pub(super) drawn: u64,
     /// The user or branch that a branch is of, or [`NONE`].
     pub(super) parent: u32,
+    /// The template of its latest request, unless `went` says otherwise.
+    pub(super) template: u32,
+    /// Server and path of its latest request, when that had options or was redirected.
+    pub(super) went: Option<Box<(OriginId, String)>>,
+    /// Its cookies and challenges; those of a branch are its user's.
+    pub(super) session: Option<Box<Session>>,
     pub(super) transactions: Vec<Transaction>,
 }
 
@@ -110,6 +125,20 @@ impl Shared {
     /// Whether the load asks the user to stop.
     pub(super) fn stopping(&self, slot: u32) -> bool {
         self.draining.get() || self.now.get() >= self.actors.borrow()[slot as usize].until
+    }
+
+    /// The fields that every request to a server has; the target is the first of the origins.
+    pub(super) fn defaults(&self, origin: OriginId) -> &[Field] {
+        match origin {
+            0 => &self.defaults.target,
+            _ => &self.defaults.others,
+        }
+    }
+
+    /// The user's latest request is one to this place.
+    pub(super) fn went_to(&self, slot: u32, origin: OriginId, path: &str) {
+        let actor = &mut self.actors.borrow_mut()[slot as usize];
+        actor.went = Some(Box::new((origin, path.to_owned())));
     }
 
     /// Marks the open transactions of a user whose request failed, and those around a branch.
@@ -237,8 +266,62 @@ impl Host for Shared {
 
     fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
         let latest = self.latest.borrow();
-        let whole = latest.as_ref().filter(|kept| !kept.overflowed);
-        f(whole.map(|kept| &kept.body[..]));
+        let Some(kept) = latest.as_ref() else {
+            return f(None);
+        };
+        let was_undecodable = kept.is_undecodable();
+        f(kept.plain());
+        if kept.is_undecodable() && !was_undecodable {
+            self.record(|recorder| recorder.count(Tally::DecodeErrorLate, 1));
+        }
+    }
+
+    fn body_failure(&self, _slot: u32) -> Option<&'static str> {
+        let latest = self.latest.borrow();
+        let kept = latest.as_ref().filter(|kept| kept.is_undecodable());
+        kept.map(|_| FailureKind::DecodeError.as_str())
+    }
+
+    fn upload_file(&self, path: &str) -> Result<(), String> {
+        self.files.open(path).map(drop)
+    }
+
+    fn cookie(
+        &self,
+        slot: u32,
+        name: &str,
+        url: Option<&str>,
+        f: &mut dyn FnMut(Option<&[u8]>),
+    ) -> Result<(), String> {
+        self.lend_cookie(slot, name, url, f)
+    }
+
+    fn set_cookie(&self, slot: u32, cookie: CookieSpec) -> Result<(), String> {
+        self.give_cookie(slot, cookie)
+    }
+
+    fn clear_cookies(&self, slot: u32) {
+        self.take_cookies(slot);
+    }
+
+    fn reply_url(&self, slot: u32) -> Option<String> {
+        let actors = self.actors.borrow();
+        let actor = &actors[slot as usize];
+        let templates = self.templates.borrow();
+        let (origin, path) = match &actor.went {
+            Some(went) => (went.0, &went.1[..]),
+            None => {
+                let template = templates.get(actor.template as usize)?;
+                (template.origin, &template.path[..])
+            }
+        };
+        let origins = self.origins.borrow();
+        let origin = &origins.get(origin).origin;
+        Some(format!(
+            "{}://{}{path}",
+            origin.scheme.as_str(),
+            origin.authority()
+        ))
     }
 
     fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {

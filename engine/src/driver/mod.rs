@@ -1,22 +1,28 @@
 //! The driver of one core: it submits, waits, hands completions to their owners, and starts what
 //! is due. Between start and stop it shares nothing but its recorder's ring, a pulse and flags.
 
+mod afterwards;
 mod connections;
 mod dial;
 mod exchange;
+mod files;
 mod host;
 mod life;
 mod origins;
 #[cfg(test)]
 mod plan_tests;
+mod prepare;
 mod queue;
 mod run_queue;
 mod schedule;
+mod session;
 mod spending;
 mod steer;
 mod template;
+mod terms;
 mod told;
 mod traffic;
+mod uploads;
 mod users;
 
 use crate::clock::{Clock, Moment};
@@ -30,6 +36,7 @@ use crate::timers::{Owner, Timers};
 use config::Plan;
 use connections::Connections;
 use exchange::Keep;
+use files::Files;
 use host::Shared;
 pub(crate) use life::{Begin, Line, Report};
 use origins::{Addresses, Kept, Origins};
@@ -49,6 +56,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
+use terms::{Defaults, Terms};
 use users::{HookEnd, Users};
 
 /// How late the kernel may end a wait, to end it together with others.
@@ -110,8 +118,7 @@ pub(crate) struct Driver {
     shared: Rc<Shared>,
     lookups: Rc<dial::Lookups>,
     plan: Arc<Plan>,
-    timeout_ns: u64,
-    keep: Keep,
+    terms: Terms,
     control: Control,
     pulse: Arc<Pulse>,
     hook_end: Option<HookEnd>,
@@ -157,6 +164,8 @@ impl Driver {
                 parts.share,
                 parts.plan.seed,
             )),
+            files: Files::new(&parts.plan.script),
+            defaults: Defaults::of(&parts.plan),
             events: parts.events,
         });
         let host = Rc::clone(&shared) as Rc<dyn scripting::Host>;
@@ -187,8 +196,12 @@ impl Driver {
             script,
             shared,
             lookups: Rc::default(),
-            timeout_ns: Moment(0).after(parts.plan.timeout).0,
-            keep: if retains { Keep::InCase } else { Keep::Nothing },
+            terms: Terms {
+                timeout_ns: Moment(0).after(parts.plan.timeout).0,
+                keep: if retains { Keep::InCase } else { Keep::Nothing },
+                redirects: parts.plan.web.redirects,
+                cookies: parts.plan.web.cookies,
+            },
             plan: parts.plan,
             control: parts.control,
             pulse: parts.pulse,
@@ -279,6 +292,7 @@ impl Driver {
             match owner {
                 Owner::User { slot, generation } => self.wake_user(slot, generation),
                 Owner::Connection { slot, generation } => self.check_deadline(slot, generation),
+                Owner::Upload { slot, generation } => self.stop_waiting(slot, generation),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What comes back from the kernel: bytes, ends and errors, and what follows from them.
 
 use super::Driver;
+use super::afterwards::After;
 use super::connections::{NONE, State};
 use super::exchange::{Exchange, Keep, Payload, failure_of};
 use super::users::Answer;
@@ -32,6 +33,7 @@ impl Driver {
         match kind {
             Kind::Receive => return self.received(completion),
             Kind::SendOwned => return self.sent_owned(&completion),
+            Kind::Read => return self.piece_read(&completion),
             Kind::Close => return self.closed(slot),
             _ => {}
         }
@@ -45,7 +47,12 @@ impl Driver {
                 self.connections.get_mut(slot).pending -= 1;
                 self.close_when_idle(slot);
             }
-            Kind::Accept | Kind::Receive | Kind::SendOwned | Kind::Close | Kind::Tick => {}
+            Kind::Accept
+            | Kind::Receive
+            | Kind::SendOwned
+            | Kind::Read
+            | Kind::Close
+            | Kind::Tick => {}
         }
     }
 
@@ -60,13 +67,22 @@ impl Driver {
         if usize::try_from(completion.result) != Ok(bytes.len()) {
             connection.send_failed = true;
         }
-        if let Some(exchange) = &mut connection.exchange
-            && matches!(exchange.payload, Payload::InRing)
-        {
-            exchange.payload = Payload::Owned(bytes);
+        let mut piece = None;
+        if let Some(exchange) = &mut connection.exchange {
+            match exchange.payload {
+                Payload::InRing => exchange.payload = Payload::Owned(bytes),
+                Payload::Upload => piece = Some(bytes),
+                Payload::Static(_) | Payload::Owned(_) => {}
+            }
         }
         if let Some(end) = connection.ended.take() {
             return self.ended(slot, end);
+        }
+        if let Some(bytes) = piece
+            && connection.state == State::Busy
+            && !connection.send_failed
+        {
+            return self.piece_sent(slot, bytes);
         }
         self.close_when_idle(slot);
     }
@@ -136,17 +152,23 @@ impl Driver {
         };
         self.buffers.give_back(received);
         match outcome {
-            Ok((false, _)) if self.is_too_large(slot) => self.fail(slot, FailureKind::BodyTooLarge),
-            Ok((false, _)) => {}
+            Ok((false, _)) => self.look_at_part(slot),
             Ok((true, surplus)) => self.answered(slot, surplus),
             Err(fault) => self.fail(slot, failure_of(fault)),
         }
     }
 
-    /// The body that the script asked for is past what may be kept: the rest is not waited for.
-    fn is_too_large(&self, slot: Slot) -> bool {
-        let exchange = self.connections.get(slot).exchange.as_ref();
-        exchange.is_some_and(|exchange| exchange.reply.is_too_large())
+    /// Part of a reply has come. When the body that the script asked for cannot be had, the rest
+    /// is not waited for.
+    fn look_at_part(&mut self, slot: Slot) {
+        let Some(exchange) = &self.connections.get(slot).exchange else {
+            return;
+        };
+        if let Some(kind) = exchange.reply.body_failure() {
+            self.fail(slot, kind);
+        } else if exchange.upload.is_some() {
+            self.look_for_continue(slot);
+        }
     }
 
     /// Bytes that nobody asked for: the server has given the connection up, or is confused.
@@ -162,6 +184,11 @@ impl Driver {
 
     /// A whole response is there.
     fn answered(&mut self, slot: Slot, surplus: bool) {
+        let after = match &self.connections.get(slot).exchange {
+            None => return,
+            Some(exchange) if exchange.reply.seen.is_empty() => After::Answer,
+            Some(_) => self.heed(slot),
+        };
         let connection = self.connections.get_mut(slot);
         let Some(exchange) = &connection.exchange else {
             return;
@@ -172,13 +199,19 @@ impl Driver {
             && !exchange.last
             && !connection.sending
             && !connection.send_failed
+            && exchange
+                .upload
+                .as_ref()
+                .is_none_or(|upload| upload.is_done())
             && connection.receiving;
-        let failure = if !exchange.expects(connection.reader.status()) {
-            Some(FailureKind::Status)
-        } else if exchange.reply.is_too_large() {
-            Some(FailureKind::BodyTooLarge)
-        } else {
+        let failure = if let After::Failure(kind) = after {
+            Some(kind)
+        } else if matches!(after, After::Request(_)) {
             None
+        } else if !exchange.expects(connection.reader.status()) {
+            Some(FailureKind::Status)
+        } else {
+            exchange.reply.whole_body_failure()
         };
         let user = exchange.user;
         let answer = self.conclude(slot, failure);
@@ -195,11 +228,14 @@ impl Driver {
             }
             self.hang_up(slot);
         }
-        self.hand_over(user, answer);
+        match after {
+            After::Request(next) => self.issue(user, next.0, next.1),
+            After::Answer | After::Failure(_) => self.hand_over(user, answer),
+        }
     }
 
     /// The connection ended: what that means depends on what was under way.
-    fn ended(&mut self, slot: Slot, end: End) {
+    pub(super) fn ended(&mut self, slot: Slot, end: End) {
         match self.connections.get(slot).state {
             State::Idle => {
                 self.shared
@@ -293,7 +329,7 @@ impl Driver {
         self.shared
             .record(|recorder| recorder.count(Tally::NotWritten, 1));
         self.account(user, exchange, Some(kind));
-        let latency_ns = self.now.since(exchange.intended);
+        let latency_ns = self.now.since(exchange.begun);
         self.postpone_refusal(user, kind, latency_ns);
     }
 
@@ -301,6 +337,12 @@ impl Driver {
     #[inline]
     fn account(&self, user: u32, exchange: &Exchange, failure: Option<FailureKind>) {
         let sample = exchange.sample(self.now, failure);
+        if let Some((encoded, plain)) = exchange.reply.decoded_bytes() {
+            self.shared.record(|recorder| {
+                recorder.count(Tally::EncodedBytes, encoded);
+                recorder.count(Tally::DecodedBytes, plain);
+            });
+        }
         self.shared
             .record(|recorder| recorder.request(exchange.name, &sample));
         if failure.is_some() {
@@ -323,9 +365,14 @@ impl Driver {
         let answer = exchange.map(|exchange| Answer {
             status: exchange.reply.status,
             failure,
-            latency_ns: self.now.since(exchange.intended),
+            latency_ns: self.now.since(exchange.begun),
             asked: exchange.reply.keep == Keep::Asked,
-            kept: exchange.reply.kept.take(),
+            // What was kept for the sake of the head alone is of no use any more.
+            kept: exchange
+                .reply
+                .kept
+                .take()
+                .filter(|_| exchange.reply.keep != Keep::Nothing),
         });
         connection.exchange = None;
         answer.expect("a busy connection has an exchange")
@@ -335,6 +382,10 @@ impl Driver {
         let request = match &exchange.payload {
             Payload::Static(bytes) => bytes.to_vec(),
             Payload::Owned(bytes) => bytes.clone(),
+            Payload::Upload => exchange
+                .upload
+                .as_ref()
+                .map_or_else(Vec::new, |upload| upload.head().to_vec()),
             Payload::InRing => Vec::new(),
         };
         let kept = exchange.reply.kept.as_ref();
@@ -342,7 +393,9 @@ impl Driver {
             name: self.shared.recorder.borrow().text(exchange.name).to_owned(),
             request,
             head: kept.map_or_else(Vec::new, |kept| kept.head.clone()),
-            body: kept.map_or_else(Vec::new, |kept| kept.body.clone()),
+            body: kept
+                .and_then(|kept| kept.plain())
+                .map_or_else(Vec::new, <[u8]>::to_vec),
             status: exchange.reply.status,
             failure: failure.map(FailureKind::as_str),
             latency: Duration::from_nanos(self.now.since(exchange.intended)),

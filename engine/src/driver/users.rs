@@ -5,10 +5,12 @@ mod leaving;
 
 use super::Driver;
 use super::connections::NONE;
-use super::exchange::Kept;
+use super::exchange::{Kept, Payload};
 use super::host::Actor;
+use super::prepare;
 use super::queue::Queue;
 use super::schedule::Start;
+use super::session::Where;
 use super::template;
 use crate::clock::Moment;
 use crate::pacing::{Purpose, stream};
@@ -264,6 +266,9 @@ impl Driver {
             stream: stream(Purpose::User, load, number),
             drawn: 0,
             parent: NONE,
+            template: NONE,
+            went: None,
+            session: None,
             transactions: Vec::new(),
         });
         drop(actors);
@@ -313,7 +318,7 @@ impl Driver {
         while let Some(step) = next.take() {
             next = match step {
                 Step::Template(id) => self.send_template(slot, id),
-                Step::Request(spec) => self.send_once(slot, *spec),
+                Step::Request(spec) => self.send_once(slot, spec),
                 Step::Sleep { min, max } => self.sleep(slot, min, max),
                 Step::Parallel(count) => self.fork(slot, count),
                 Step::Done => self.stage_ended(slot, None),
@@ -329,20 +334,37 @@ impl Driver {
     #[inline]
     fn send_template(&mut self, slot: u32, id: u32) -> Option<Step> {
         self.users.get_mut(slot).waited = true;
-        let due = self.shared.actors.borrow()[slot as usize].due;
+        let due = {
+            let actor = &mut self.shared.actors.borrow_mut()[slot as usize];
+            actor.template = id;
+            if actor.went.is_some() {
+                actor.went = None;
+            }
+            actor.due
+        };
         let templates = self.shared.templates.borrow();
         let template = &templates[id as usize];
-        let exchange = template.exchange(due, self.timeout_ns, self.keep);
+        let mut exchange = template.exchange(id, due, &self.terms);
         let origin = template.origin;
+        if self.shared.has_session(slot) && self.terms.cookies && !self.shared.defaults.has_cookie {
+            let at = Where {
+                origin,
+                path: &template.path,
+            };
+            let cookies = self.shared.cookie_field(slot, at);
+            if !cookies.is_empty() {
+                exchange.payload = Payload::Owned(template::with_cookies(template.bytes, &cookies));
+            }
+        }
         drop(templates);
         self.issue(slot, origin, exchange);
         None
     }
 
-    fn send_once(&mut self, slot: u32, spec: scripting::RequestSpec) -> Option<Step> {
+    fn send_once(&mut self, slot: u32, spec: Box<scripting::RequestSpec>) -> Option<Step> {
         self.users.get_mut(slot).waited = true;
         let due = self.shared.actors.borrow()[slot as usize].due;
-        match template::once(&self.shared, spec, due, self.timeout_ns, self.keep) {
+        match prepare::once(&self.shared, slot, spec, &self.terms, due) {
             Ok((origin, exchange)) => {
                 self.issue(slot, origin, exchange);
                 None

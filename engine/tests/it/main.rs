@@ -2,4 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failure")]
 
 mod allocation;
+mod messages;
 mod runs;
+mod web;

@@ -1,6 +1,7 @@
 //! Running a scenario through the engine's public parts.
 
 use mistress_engine::{Control, Event, Job, Outcome, Target, TargetOptions, start};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -27,13 +28,25 @@ pub(crate) struct Started {
 
 /// Starts `scenario` (the body of a Lua function of `user`) on one core with a load in TOML.
 pub(crate) fn launch(target: &Target, scenario: &str, load: &str) -> Started {
+    launch_at(target.address(), scenario, load, &[])
+}
+
+/// The same against any address, with files beside the script.
+pub(crate) fn launch_at(
+    address: SocketAddr,
+    scenario: &str,
+    load: &str,
+    files: &[(&str, &[u8])],
+) -> Started {
     let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
     let script = format!("local s = {{}}\nfunction s.main(user)\n{scenario}\nend\nreturn s\n");
     std::fs::write(folder.path().join("s.lua"), script).unwrap();
     let profile = folder.path().join("p.toml");
     let text = format!(
-        "[run]\nscript = \"s.lua\"\ntarget = \"http://{}\"\ndrain = \"5s\"\n{load}",
-        target.address()
+        "[run]\nscript = \"s.lua\"\ntarget = \"http://{address}\"\ndrain = \"5s\"\n{load}",
     );
     std::fs::write(&profile, text).unwrap();
     let plan = config::load(&profile).unwrap_or_else(|e| panic!("{e}"));
@@ -82,7 +95,9 @@ impl Started {
         for (_, window) in &windows {
             aggregator.add(window);
         }
-        assert!(self.events.try_recv().is_err(), "no script error, no log");
+        if let Ok(event) = self.events.try_recv() {
+            panic!("no script error, no log: {event:?}");
+        }
         aggregator.summary()
     }
 }

@@ -27,6 +27,11 @@ local function body_of(reply, what)
   elseif not reply.ok then
     return nil
   end
+  local failure = slot and native.body_failure(slot)
+  if failure then -- it came whole, and cannot be decoded
+    reply.ok, reply.failure = false, failure
+    return nil
+  end
   return fail(what .. " needs the body of the reply: set keep_body = true on the request")
 end
 
@@ -67,6 +72,17 @@ local function headers_of(reply)
   return headers
 end
 
+-- Where the request ended, redirects followed.
+local function url_of(reply)
+  local slot = slot_of(reply)
+  if not slot then
+    return fail("the URL of this reply is gone: read reply.url before the user's next step")
+  end
+  local url = native.reply_url(slot)
+  reply.url = url
+  return url
+end
+
 function Reply.__index(reply, key)
   if key == "failure" then
     return nil
@@ -74,6 +90,8 @@ function Reply.__index(reply, key)
     return body_of(reply, "reply.body")
   elseif key == "headers" then
     return headers_of(reply)
+  elseif key == "url" then
+    return url_of(reply)
   end
   return methods[key]
 end

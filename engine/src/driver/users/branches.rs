@@ -71,6 +71,9 @@ impl Driver {
             stream,
             drawn: 0,
             parent,
+            template: NONE,
+            went: None,
+            session: None,
             transactions: Vec::new(),
         };
         actors[slot as usize].renew(actor);
