@@ -2,6 +2,7 @@
 //! load. It costs less per request than any client, so that it is not the bottleneck of a try.
 
 mod connection;
+mod dated;
 mod pages;
 mod server;
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-/// The page at `/`: one constant response.
-pub(super) const HOME: &[u8] =
-    b"HTTP/1.1 200 OK\r\nServer: mistress\r\nContent-Type: text/plain\r\n\
-Content-Length: 20\r\n\r\nWelcome to Mistress\n";
+/// The body of the page at `/`.
+const WELCOME: &[u8] = b"Welcome to Mistress\n";
 
 /// Content of generated bodies: the same letters over and over.
 pub(super) static FILLING: [u8; 65_536] = [b'm'; 65_536];
@@ -86,24 +84,31 @@ impl Page {
 
     /// The parts of the answer. `text` is the request's body for `/echo`, its head for
     /// `/headers`. A connection that cannot be kept is closed behind it.
-    pub(super) fn parts(self, head_only: bool, keep_alive: bool, text: Vec<u8>) -> Vec<Part> {
+    pub(super) fn parts(
+        self,
+        (head_only, keep_alive): (bool, bool),
+        date: &str,
+        text: Vec<u8>,
+    ) -> Vec<Part> {
         let close = !keep_alive || self == Page::Close;
+        let style = Style { date, close };
+        let whole = |status, body: &[u8]| vec![Part::Bytes(style.whole(status, body))];
         let mut parts = match self {
-            Page::Home => vec![Part::Bytes(whole(200, b"Welcome to Mistress\n", close))],
-            Page::Close => vec![Part::Bytes(whole(200, b"closing\n", close))],
-            Page::Missing => vec![Part::Bytes(whole(404, HELP.as_bytes(), close))],
-            Page::Status(status) => vec![Part::Bytes(of_status(status, close))],
-            Page::Echo | Page::Headers => vec![Part::Bytes(whole(200, &text, close))],
+            Page::Home => whole(200, WELCOME),
+            Page::Close => whole(200, b"closing\n"),
+            Page::Missing => whole(404, HELP.as_bytes()),
+            Page::Status(status) => vec![Part::Bytes(style.of_status(status))],
+            Page::Echo | Page::Headers => whole(200, &text),
             Page::Delay(time) => {
-                vec![Part::Pause(time), Part::Bytes(whole(200, b"late\n", close))]
+                vec![Part::Pause(time), Part::Bytes(style.whole(200, b"late\n"))]
             }
             Page::Bytes(bytes) => {
                 let length = format!("Content-Length: {bytes}\r\n");
-                vec![Part::Bytes(head(200, &length, close)), Part::Filling(bytes)]
+                vec![Part::Bytes(style.head(200, &length)), Part::Filling(bytes)]
             }
             Page::Chunked(bytes) => {
                 let coding = "Transfer-Encoding: chunked\r\n";
-                vec![Part::Bytes(head(200, coding, close)), Part::Chunks(bytes)]
+                vec![Part::Bytes(style.head(200, coding)), Part::Chunks(bytes)]
             }
         };
         if head_only {
@@ -127,36 +132,53 @@ fn strip_bodies(parts: &mut Vec<Part>) {
     }
 }
 
-fn of_status(status: u16, close: bool) -> Vec<u8> {
-    if matches!(status, 204 | 304) {
-        return head(status, "", close);
+/// The page at `/` of one second, on a connection that stays.
+pub(super) fn home(date: &str) -> Vec<u8> {
+    Style { date, close: false }.whole(200, WELCOME)
+}
+
+/// What is to be answered to nonsense, before the connection closes.
+pub(super) fn bad_request(date: &str) -> Vec<u8> {
+    Style { date, close: true }.whole(400, b"")
+}
+
+/// What all heads of an answer share. The fields are those that nginx sends with a text of its own
+/// configuration: Server, Date, Content-Type, the length and Connection.
+struct Style<'a> {
+    date: &'a str,
+    /// The connection closes behind the answer.
+    close: bool,
+}
+
+impl Style<'_> {
+    fn of_status(&self, status: u16) -> Vec<u8> {
+        if matches!(status, 204 | 304) {
+            return self.head(status, "");
+        }
+        self.whole(status, format!("status {status}\n").as_bytes())
     }
-    whole(status, format!("status {status}\n").as_bytes(), close)
-}
 
-fn whole(status: u16, body: &[u8], close: bool) -> Vec<u8> {
-    let mut bytes = head(
-        status,
-        &format!("Content-Length: {}\r\n", body.len()),
-        close,
-    );
-    bytes.extend_from_slice(body);
-    bytes
-}
+    fn whole(&self, status: u16, body: &[u8]) -> Vec<u8> {
+        let length = format!("Content-Length: {}\r\n", body.len());
+        let mut bytes = self.head(status, &length);
+        bytes.extend_from_slice(body);
+        bytes
+    }
 
-fn head(status: u16, framing: &str, close: bool) -> Vec<u8> {
-    let connection = if close { "Connection: close\r\n" } else { "" };
-    let location = if (301..309).contains(&status) && status != 304 {
-        "Location: /\r\n"
-    } else {
-        ""
-    };
-    let text = format!(
-        "HTTP/1.1 {status} {}\r\nServer: mistress\r\nContent-Type: text/plain\r\n\
-         {location}{framing}{connection}\r\n",
-        reason(status)
-    );
-    text.into_bytes()
+    fn head(&self, status: u16, framing: &str) -> Vec<u8> {
+        let connection = if self.close { "close" } else { "keep-alive" };
+        let location = if (301..309).contains(&status) && status != 304 {
+            "Location: /\r\n"
+        } else {
+            ""
+        };
+        let (reason, date) = (reason(status), self.date);
+        let text = format!(
+            "HTTP/1.1 {status} {reason}\r\nServer: mistress\r\nDate: {date}\r\n\
+             Content-Type: text/plain\r\n{location}{framing}Connection: {connection}\r\n\r\n"
+        );
+        text.into_bytes()
+    }
 }
 
 /// Reason phrases of RFC 9110, section 15; others are left empty, as they may be.

@@ -1,7 +1,8 @@
 //! One thread of the target: a ring, a listening socket, and the connections it accepts.
 
 use super::connection::Connection;
-use super::pages::{FILLING, HOME, Page, Part};
+use super::dated::Dated;
+use super::pages::{FILLING, Page, Part, bad_request};
 use crate::clock::Clock;
 use crate::clock::Moment;
 use crate::http::request::RequestMemo;
@@ -11,7 +12,7 @@ use crate::timers::{Owner, Timers};
 use std::io;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How often an idle server looks whether it is to stop.
 const WAIT_MAX: Duration = Duration::from_millis(20);
@@ -26,8 +27,6 @@ const BUFFER_BYTES: u32 = 4096 + 64;
 /// Bytes of chunked filling sent at once, framing aside.
 const CHUNK_BYTES: u64 = 4096;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-const BAD_REQUEST: &[u8] =
-    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// The server of one thread.
 pub(super) struct Server {
@@ -37,6 +36,7 @@ pub(super) struct Server {
     memo: RequestMemo,
     connections: Vec<Connection>,
     timers: Timers,
+    dated: Dated,
     clock: Clock,
     now: Moment,
     /// The slot of the listening socket: the last.
@@ -70,6 +70,7 @@ impl Server {
             memo: RequestMemo::default(),
             connections: Vec::new(),
             timers: Timers::default(),
+            dated: Dated::new(),
             clock: Clock::new(Instant::now()),
             now: Moment(0),
             listener: sockets - 1,
@@ -99,6 +100,7 @@ impl Server {
     fn serve(&mut self) {
         let mut completions = std::mem::take(&mut self.completions);
         self.ring.reap(&mut completions);
+        self.dated.look(SystemTime::now());
         for completion in completions.drain(..) {
             self.complete(completion);
         }
@@ -190,7 +192,7 @@ impl Server {
             // The client has sent half a request and no more; it may still listen.
             connection
                 .parts
-                .push_back(Part::Bytes(BAD_REQUEST.to_vec()));
+                .push_back(Part::Bytes(bad_request(self.dated.date())));
             connection.parts.push_back(Part::Close);
             return self.push(slot);
         }
@@ -225,7 +227,7 @@ impl Server {
                 Err(_) => {
                     connection
                         .parts
-                        .push_back(Part::Bytes(BAD_REQUEST.to_vec()));
+                        .push_back(Part::Bytes(bad_request(self.dated.date())));
                     connection.parts.push_back(Part::Close);
                     return self.push(slot);
                 }
@@ -239,13 +241,17 @@ impl Server {
         let heard = &connection.heard;
         let keep_alive = connection.reader.keep_alive();
         let plain = heard.page == Page::Home && keep_alive && !heard.head_only;
-        if plain && connection.is_clear() {
-            return self.ring.send_static(slot, HOME, connection.generation);
+        if plain
+            && connection.is_clear()
+            && let Some(home) = self.dated.home()
+        {
+            return self.ring.send_static(slot, home, connection.generation);
         }
         let heard = &mut connection.heard;
         heard.expects_continue = false;
         let text = std::mem::take(&mut heard.text);
-        let parts = heard.page.parts(heard.head_only, keep_alive, text);
+        let how = (heard.head_only, keep_alive);
+        let parts = heard.page.parts(how, self.dated.date(), text);
         connection.parts.extend(parts);
         self.push(slot);
     }
