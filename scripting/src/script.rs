@@ -50,6 +50,8 @@ const LARGE_STATE_BYTES: usize = 24 << 20;
 const RARE_PAUSE_PERCENT: std::ffi::c_int = 400;
 /// LuaJIT's default.
 const USUAL_PAUSE_PERCENT: std::ffi::c_int = 200;
+/// Steps of the collector at once, of some 2 KiB each.
+const COLLECTOR_STEPS: u32 = 32;
 
 /// Where a user's coroutine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,6 +314,13 @@ impl Script {
         };
         let params = GcIncParams::default().pause(pause);
         self.lua.gc_set_mode(GcMode::Incremental(params));
+    }
+
+    /// Takes the collector a small piece further (some tens of microseconds), for a core with
+    /// nothing else to do; true when a whole round of it ended. Users that went leave garbage
+    /// behind that otherwise stays until those that are left have allocated as much again.
+    pub fn collect_some(&self) -> bool {
+        (0..COLLECTOR_STEPS).any(|_| self.lua.gc_step().unwrap_or(true))
     }
 
     /// Forgets the user of `slot`, whether idle or in the middle of something.

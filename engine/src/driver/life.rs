@@ -234,6 +234,7 @@ impl Driver {
         self.account_processor((next - self.window) * WINDOW.as_nanos() as u64);
         self.shared.record(|recorder| recorder.roll(next));
         self.script.tend();
+        self.leftovers.look(self.users.present());
         self.window = next;
         self.window_end = self.shared.start.get().after(WINDOW * (next as u32 + 1));
     }

@@ -7,6 +7,7 @@ mod dial;
 mod exchange;
 mod files;
 mod host;
+mod leftovers;
 mod life;
 mod origins;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use connections::Connections;
 use exchange::Keep;
 use files::Files;
 use host::Shared;
+use leftovers::Leftovers;
 pub(crate) use life::{Begin, Line, Report};
 use origins::{Addresses, Kept, Origins};
 use run_queue::RunQueue;
@@ -66,6 +68,8 @@ const TIMER_SLACK_NS: u64 = 1_000;
 const SPIN: Duration = Duration::from_micros(80);
 /// The longest wait of one turn while the executor has work of its own: a name being resolved.
 const WAIT_FOR_LOOKUP: Duration = Duration::from_millis(1);
+/// A wait that is at least so long says that the core has time for other things.
+const RESTFUL: Duration = Duration::from_millis(2);
 /// Distinct texts of script errors that one core tells; the rest is only counted.
 const ERROR_TEXTS_MAX: usize = 64;
 
@@ -124,6 +128,7 @@ pub(crate) struct Driver {
     hook_end: Option<HookEnd>,
     error_texts: Vec<String>,
     spending: Spending,
+    leftovers: Leftovers,
     /// How many of the control's changes were made.
     changes_made: usize,
     /// Only one user of the plan runs.
@@ -208,6 +213,7 @@ impl Driver {
             hook_end: None,
             error_texts: Vec::new(),
             spending,
+            leftovers: Leftovers::default(),
             changes_made: 0,
             is_single: parts.only.is_some(),
         })
@@ -237,6 +243,9 @@ impl Driver {
         self.serve_timers();
         self.serve_ready();
         self.serve_queues();
+        if patience >= RESTFUL && self.leftovers.are_there() {
+            self.leftovers.step(self.script.collect_some());
+        }
         Ok(())
     }
 
