@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn the_home_page_is_the_same_within_a_second_and_dated() {
         let mut dated = Dated::new();
-        let at = |ms| UNIX_EPOCH + Duration::from_millis(784_111_777_000 + ms);
+        let at = |ms: u64| UNIX_EPOCH + Duration::from_millis(784_111_777_000 + ms);
         dated.look(at(0));
         let first = dated.home();
         dated.look(at(999));
