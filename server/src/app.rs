@@ -1,6 +1,6 @@
 //! The server's life: its options, its threads, the routes put together.
 
-use crate::{Error, access, api, export, ingest, live, pages};
+use crate::{Error, access, api, export, hello, ingest, live, pages};
 use axum::Router;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -149,6 +149,7 @@ async fn serve(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) 
 fn routes(app: App) -> Router {
     let open = Router::new()
         .merge(ingest::routes())
+        .merge(hello::routes())
         .merge(api::routes())
         .merge(live::routes())
         .merge(export::routes())

@@ -9,6 +9,7 @@ mod app;
 pub mod compare;
 mod error;
 pub mod export;
+mod hello;
 mod ingest;
 mod live;
 pub mod pages;

@@ -6,7 +6,10 @@ mod control;
 mod doctor;
 mod exit;
 mod prepare;
+mod push;
 mod run;
+mod serve;
+mod store;
 mod target;
 
 pub use exit::Exit;
@@ -19,6 +22,8 @@ pub fn execute(arguments: Arguments) -> Exit {
         Command::Run(arguments) => run::execute(&arguments),
         Command::Check(arguments) => check::execute(&arguments),
         Command::Control(arguments) => control::execute(&arguments),
+        Command::Serve(arguments) => serve::execute(&arguments),
+        Command::Push(arguments) => push::execute(&arguments),
         Command::Target(arguments) => target::execute(&arguments),
         Command::Doctor => doctor::execute(),
     };

@@ -14,6 +14,8 @@ mod tests;
 pub const VERSION: u32 = 1;
 /// Where batches are posted to.
 pub const PATH: &str = "/ingest/v1/batch";
+/// Where a sender asks (GET) whether it is welcome: an [`Ack`] with the server's version.
+pub const HELLO_PATH: &str = "/ingest/v1/hello";
 /// The media type of a batch and of its acknowledgement.
 pub const MEDIA_TYPE: &str = "application/x-protobuf";
 
