@@ -40,14 +40,32 @@ impl Options {
 pub struct App {
     /// The options it was started with, the address as bound.
     pub options: Arc<Options>,
+    /// Who may do what.
+    pub(crate) access: Arc<access::Access>,
     /// Who listens to which run.
     pub live: live::Hub,
 }
 
+impl App {
+    /// Runs work that waits for the disk on a thread made for that.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let joined = tokio::task::spawn_blocking(work).await;
+        joined.unwrap_or_else(|_| Err(Error::Format("the work for a request broke off".to_owned())))
+    }
+
+    /// The project of a run; `None` when there is no such run.
+    pub(crate) fn project_of(&self, _run: &str) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+}
+
 /// A server that runs; stops when dropped.
-#[derive(Debug)]
 pub struct Running {
     addr: SocketAddr,
+    token: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -65,6 +83,11 @@ impl Running {
         } else {
             format!("http://{}", self.addr)
         }
+    }
+
+    /// The token with which this process delivers to it; no other process has it.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// Stops: no new request, those under way end, the store is closed.
@@ -88,13 +111,14 @@ impl Drop for Running {
 /// Starts the server on threads of its own, which inherit the processors of the calling one.
 ///
 /// # Errors
-/// When the address is taken, or the data folder cannot be used.
+/// When the address is taken, others could reach it and no admin exists, or the data folder cannot be used.
 pub fn start(options: Options) -> Result<Running, Error> {
     let data = |source| Error::Data {
         path: options.data_dir.clone(),
         source,
     };
-    std::fs::create_dir_all(&options.data_dir).map_err(data)?;
+    let access = access::Access::open(&options)?;
+    let token = access.own_token();
     let listener = listen(options.bind)?;
     let addr = listener.local_addr().map_err(data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -109,6 +133,7 @@ pub fn start(options: Options) -> Result<Running, Error> {
             bind: addr,
             ..options.clone()
         }),
+        access: Arc::new(access),
         live: live::Hub::default(),
     };
     let (stop, stopped) = oneshot::channel();
@@ -118,6 +143,7 @@ pub fn start(options: Options) -> Result<Running, Error> {
         .map_err(data)?;
     Ok(Running {
         addr,
+        token,
         stop: Some(stop),
         thread: Some(thread),
     })

@@ -26,6 +26,8 @@ pub enum Error {
     Sqlite(rusqlite::Error),
     /// A file of the store is not what its format says.
     Format(String),
+    /// A change of accounts, tokens or links cannot be made; the text says why.
+    Access(String),
     /// Starting is refused for a reason of safety; the text names the way out.
     Refused(String),
 }
@@ -37,7 +39,7 @@ impl fmt::Display for Error {
             Error::Data { path, source } => write!(f, "{}: {source}", path.display()),
             Error::Sqlite(source) => write!(f, "store: {source}"),
             Error::Format(text) => write!(f, "store: {text}"),
-            Error::Refused(text) => f.write_str(text),
+            Error::Access(text) | Error::Refused(text) => f.write_str(text),
         }
     }
 }
@@ -47,7 +49,7 @@ impl std::error::Error for Error {
         match self {
             Error::Bind { source, .. } | Error::Data { source, .. } => Some(source),
             Error::Sqlite(source) => Some(source),
-            Error::Format(_) | Error::Refused(_) => None,
+            Error::Format(_) | Error::Access(_) | Error::Refused(_) => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What every page has around its content.
 
 use super::assets;
+use crate::access::{EVERY_PROJECT, Role, Standing, Visitor};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use std::convert::Infallible;
@@ -33,15 +34,40 @@ impl Shell {
     }
 }
 
+impl Shell {
+    /// The frame for a visitor with this role over what the page shows.
+    pub(crate) fn of(visitor: &Visitor, role: Option<Role>, place: &'static str) -> Self {
+        let mut can = Vec::new();
+        if role >= Some(Role::Manager) {
+            can.push("edit");
+        }
+        if role >= Some(Role::Admin) {
+            can.push("delete");
+        }
+        if visitor.may(Role::Admin, EVERY_PROJECT) {
+            can.push("admin");
+        }
+        let name = visitor.is_signed_in().then(|| visitor.name());
+        Shell::new(place, name, &can.join(" "))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Shell {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let place = if parts.uri.path() == "/report/list" {
-            "list"
-        } else {
-            ""
+        let place = match parts.uri.path() {
+            "/report/list" => "list",
+            path if path.starts_with("/admin") => "admin",
+            "/account" => "account",
+            _ => "",
         };
-        Ok(Shell::new(place, None, "edit delete admin"))
+        // The guard puts both before every page; without them it is a stranger.
+        let role = parts.extensions.get::<Standing>();
+        let role = role.and_then(|standing| standing.0);
+        Ok(match parts.extensions.get::<Visitor>() {
+            Some(visitor) => Shell::of(visitor, role, place),
+            None => Shell::new(place, None, ""),
+        })
     }
 }
