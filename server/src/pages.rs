@@ -4,13 +4,13 @@ mod assets;
 pub(crate) mod compress;
 mod shell;
 
+use crate::access::Guarded;
 use crate::{App, Refusal};
 use askama::Template;
 use axum::Router;
 use axum::extract::Path;
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::routing::get;
 
 pub use shell::Shell;
 
@@ -20,12 +20,12 @@ const ID_LENGTH_MAX: usize = 64;
 /// The routes of this part.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
-        .route("/", get(async || Redirect::to("/report/list")))
-        .route("/report/list", get(list))
-        .route("/report/compare", get(compare))
-        .route("/report/{id}", get(run))
-        .route("/r/{id}", get(run))
-        .route("/assets/{version}/{*path}", get(assets::asset))
+        .guarded(Method::GET, "/", async || Redirect::to("/report/list"))
+        .guarded(Method::GET, "/report/list", list)
+        .guarded(Method::GET, "/report/compare", compare)
+        .guarded(Method::GET, "/report/{id}", run)
+        .guarded(Method::GET, "/r/{id}", run)
+        .guarded(Method::GET, "/assets/{version}/{*path}", assets::asset)
 }
 
 #[derive(Template)]
