@@ -7,6 +7,7 @@ mod broken;
 mod limits;
 mod shapes;
 mod thresholds;
+mod web;
 
 const RUN: &str = "[run]\nscript = \"s.lua\"\ntarget = \"builtin\"\n";
 const LOAD: &str = "[[load]]\nmodel = \"open\"\nscenarios = \"a\"\n\

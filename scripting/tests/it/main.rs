@@ -11,6 +11,7 @@ mod data;
 mod documents;
 mod errors;
 mod loading;
+mod messages;
 mod metrics;
 mod properties;
 mod replies;

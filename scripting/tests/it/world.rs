@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use mistress_scripting::{
-    Entry, Error, Host, MetricKind, Reply, RequestSpec, Row, Script, ScriptError, Step,
+    CookieSpec, Entry, Error, Host, MetricKind, Reply, RequestSpec, Row, Script, ScriptError, Step,
 };
 
 /// A prepared answer; the default is 200 with an empty body.
@@ -55,6 +55,8 @@ pub struct Fake {
     pub panics: Cell<bool>,
     /// What `row` gives, until there are no more.
     pub rows: RefCell<Vec<Row>>,
+    /// Cookies that were set; none where all were cleared.
+    pub cookies: RefCell<Vec<Option<CookieSpec>>>,
     metrics: RefCell<Vec<(MetricKind, String)>>,
     /// Values of metrics in their order.
     pub values: RefCell<Vec<(MetricKind, String, f64)>>,
@@ -75,6 +77,33 @@ impl Host for Fake {
         } else {
             Ok(())
         }
+    }
+    fn upload_file(&self, path: &str) -> Result<(), String> {
+        match path {
+            "missing" => Err("missing: no such file".to_owned()),
+            _ => Ok(()),
+        }
+    }
+    fn cookie(
+        &self,
+        _slot: u32,
+        name: &str,
+        url: Option<&str>,
+        f: &mut dyn FnMut(Option<&[u8]>),
+    ) -> Result<(), String> {
+        let at = url.map_or(String::new(), |url| format!(" at {url}"));
+        f(Some(format!("of {name}{at}").as_bytes()));
+        Ok(())
+    }
+    fn set_cookie(&self, _slot: u32, cookie: CookieSpec) -> Result<(), String> {
+        self.cookies.borrow_mut().push(Some(cookie));
+        Ok(())
+    }
+    fn clear_cookies(&self, _slot: u32) {
+        self.cookies.borrow_mut().push(None);
+    }
+    fn reply_url(&self, _slot: u32) -> Option<String> {
+        Some("http://host/".to_owned())
     }
     fn random(&self, slot: u32) -> u64 {
         // SplitMix64 from a seed per slot.
