@@ -15,6 +15,7 @@ mod plan;
 pub mod profile;
 pub mod random;
 mod steering;
+mod transport;
 mod units;
 mod web;
 
@@ -27,4 +28,5 @@ pub use plan::{
 pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
 pub use profile::{RateFunctions, load, load_with, parse};
 pub use steering::{Change, FACTOR_MAX, Steered};
+pub use transport::{Resume, Tls, TlsIdentity, TlsVersions};
 pub use web::Web;

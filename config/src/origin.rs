@@ -1,4 +1,4 @@
-//! Addresses of servers: `http://host[:port][/base]`.
+//! Addresses of servers: `http://host[:port][/base]`, and the same with https.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -7,13 +7,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const HOST_BYTES_MAX: usize = 253;
 /// Longest address accepted.
 const URL_BYTES_MAX: usize = 2048;
-const FORM: &str = "allowed is http://host[:port][/base]";
+const FORM: &str = "allowed is http[s]://host[:port][/base]";
 
 /// How to speak to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// HTTP over plain TCP.
     Http,
+    /// HTTP over TLS.
+    Https,
 }
 
 impl Scheme {
@@ -21,6 +23,7 @@ impl Scheme {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Https => "https",
         }
     }
 
@@ -28,6 +31,7 @@ impl Scheme {
     pub fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
+            Self::Https => 443,
         }
     }
 }
@@ -48,10 +52,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads `http://host[:port][/base]`.
+    /// Reads `http://host[:port][/base]` or `https://…`.
     ///
     /// # Errors
-    /// A message of what was found and what is allowed: another scheme (https among them), user
+    /// A message of what was found and what is allowed: another scheme, user
     /// and password, a query or fragment, a host or port that cannot be.
     pub fn parse(url: &str) -> Result<Self, String> {
         let shown = shorten(url);
@@ -117,7 +121,7 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), String> {
     };
     match scheme.to_ascii_lowercase().as_str() {
         "http" => Ok((Scheme::Http, rest)),
-        "https" => Err(format!("found https, which is not supported yet, {FORM}")),
+        "https" => Ok((Scheme::Https, rest)),
         _ => Err(format!("found the scheme {}, {FORM}", shorten(scheme))),
     }
 }

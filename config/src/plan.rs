@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::curve::Curve;
 use crate::origin::Origin;
+use crate::transport::Tls;
 use crate::web::Web;
 
 /// What a run is to do. Made by [`crate::load`] and [`crate::parse`] only from valid profiles.
@@ -37,6 +38,8 @@ pub struct Plan {
     pub stats: StatsSink,
     /// What all requests have in common.
     pub web: Web,
+    /// How TLS is spoken with https servers.
+    pub tls: Tls,
     /// The loads, in the order of the file; at least one.
     pub loads: Vec<Load>,
     /// What must hold for the run to pass, in the order of the file.
@@ -105,12 +108,12 @@ pub struct Limits {
 pub enum Target {
     /// The small server of this program, started for the run.
     Builtin,
-    /// A server at an address.
+    /// A server at an address, with or without TLS.
     Http(Origin),
 }
 
 impl Target {
-    /// Reads `"builtin"` or `http://host[:port][/base]`.
+    /// Reads `"builtin"` or `http[s]://host[:port][/base]`.
     ///
     /// # Errors
     /// A message that says what was found and what is allowed.

@@ -10,6 +10,7 @@ mod phases;
 mod run;
 mod shapes;
 mod thresholds;
+mod tls;
 mod web;
 
 use std::fs::File;
@@ -26,7 +27,7 @@ pub use outside::RateFunctions;
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
 /// The tables a profile consists of.
-const TABLES: [&str; 6] = ["run", "load", "threshold", "data", "headers", "http"];
+const TABLES: [&str; 7] = ["run", "load", "threshold", "data", "headers", "http", "tls"];
 
 /// Reads the profile at `path` and looks whether its script is a file.
 ///
@@ -127,10 +128,13 @@ fn read(
     let thresholds = thresholds::read(&root, report);
     let data = data::read(&root, path, script_check, report);
     let web = web::read(&root, report);
-    let tables = loads.zip(thresholds).zip(data).zip(web);
-    match (document.errors(path), run, tables) {
-        (None, Some(run), Some((((loads, thresholds), data), web))) => Ok(Plan {
+    let tls = tls::read(&root, path, script_check, report);
+    let tables = loads.zip(thresholds).zip(data);
+    let transport = web.zip(tls);
+    match (document.errors(path), run, tables.zip(transport)) {
+        (None, Some(run), Some((((loads, thresholds), data), (web, tls)))) => Ok(Plan {
             web,
+            tls,
             ..run.into_plan(path, text, loads, thresholds, data)
         }),
         (Some(errors), ..) => Err(errors),

@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::feeder::Sources;
 use crate::pacing::{Segment, Share};
 use crate::probe;
+use crate::tls::Setup;
 use crate::watchdog;
 use config::{Origin, Plan};
 use glommio::{LocalExecutorBuilder, Placement};
@@ -80,6 +81,9 @@ pub struct Outcome {
 /// Whatever keeps the run from beginning; no load was sent then (`setup` may have).
 pub fn start(job: Job) -> Result<Running, Error> {
     let sources = Arc::new(Sources::open(&job.plan)?);
+    let is_secure = job.origin.scheme == config::Scheme::Https;
+    let tls = Setup::open(&job.plan.tls, is_secure).map_err(Error::Tls)?;
+    let tls = Arc::new(tls);
     let addresses = resolve(&job.origin)?;
     let sizes = probe::sizes(&job.plan, job.cpus.len())?;
     let clock = Clock::new(Instant::now());
@@ -104,6 +108,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
             origin: job.origin.clone(),
             addresses: addresses.clone(),
             sources: Arc::clone(&sources),
+            tls: Arc::clone(&tls),
             share: Share::new(job.segment, core as u32, cores as u32),
             sizes,
             clock,

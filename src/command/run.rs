@@ -213,6 +213,7 @@ fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, id: String) -> Ru
         ended: ended(ran),
         seed: plan.seed,
         target: loaded.origin.to_string(),
+        insecure: plan.tls.insecure,
         script: plan.script.display().to_string(),
         script_sha256: String::new(),
         profile: plan.profile_path.display().to_string(),

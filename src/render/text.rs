@@ -104,6 +104,10 @@ impl Report<'_> {
             pieces.push(Piece::new(format!("segment {segment} of the run")));
         }
         self.flow("run", &pieces);
+        if run.insecure {
+            let text = "certificates of servers were not verified (tls.insecure)";
+            self.flow("", &[Piece::new(text).paint(Paint::Warn)]);
+        }
         if let Some(remark) = run.ended.remark() {
             self.flow("", &[Piece::new(remark).paint(Paint::Warn)]);
         }
@@ -223,6 +227,7 @@ impl Report<'_> {
             ("lag", &phases.lag, true),
             ("first byte", &phases.first_byte, false),
             ("connect", &phases.connect, false),
+            ("tls", &phases.tls, false),
         ];
         for (name, times, always) in rows {
             if always || times.count > 0 {

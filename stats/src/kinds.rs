@@ -67,6 +67,28 @@ closed_enum! {
         ClosedNoResponse => "closed_no_response",
         /// The reply ended before its body did.
         IncompleteBody => "incomplete_body",
+        /// The time limit passed within the TLS handshake.
+        TlsTimeout => "tls_timeout",
+        /// Closed within the TLS handshake.
+        TlsClosed => "tls_closed",
+        /// Reset within the TLS handshake.
+        ResetTls => "reset_tls",
+        /// The certificate of the target is not valid today.
+        TlsExpired => "tls_expired",
+        /// The certificate of the target is for another host.
+        TlsWrongHost => "tls_wrong_host",
+        /// The certificate of the target is signed by nobody who is trusted.
+        TlsUnknownCa => "tls_unknown_ca",
+        /// Anything else about the certificate of the target.
+        TlsCertificate => "tls_certificate",
+        /// The target wants a client certificate, and there is none.
+        TlsClientCertificate => "tls_client_certificate",
+        /// The target ended the connection with an alert.
+        TlsAlert => "tls_alert",
+        /// What the target speaks is not TLS.
+        TlsPlainText => "tls_plain_text",
+        /// Anything else about TLS: no version or cipher in common, broken messages.
+        TlsProtocol => "tls_protocol",
         /// A close-delimited body over TLS ended without close_notify.
         TlsTruncated => "tls_truncated",
         /// The head of the reply is larger than what is accepted.
@@ -113,6 +135,10 @@ closed_enum! {
         ConnectionReused => "connection_reused",
         /// A connection ended, whoever closed it.
         ConnectionClosed => "connection_closed",
+        /// A TLS handshake without an earlier session.
+        TlsFull => "tls_full",
+        /// A TLS handshake that resumed an earlier session.
+        TlsResumed => "tls_resumed",
         /// The receive buffers of a core ran out, and receiving was armed again.
         BuffersExhausted => "buffers_exhausted",
         /// A request failed before a byte of it was written.
@@ -144,6 +170,8 @@ closed_enum! {
         FirstByte => "first_byte",
         /// Making a connection.
         Connect => "connect",
+        /// The TLS handshake of a new connection.
+        Tls => "tls",
         /// The part of `Latency` that belongs to failed requests.
         LatencyFailed => "latency_failed",
     }

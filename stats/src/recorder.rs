@@ -181,6 +181,18 @@ impl Recorder {
         names[id.0 as usize].record(Phase::Connect, connect_ns, spare);
     }
 
+    /// The TLS handshake of a connection for a request of this name took `tls_ns`.
+    pub fn secured(&mut self, id: NameId, tls_ns: u64, resumed: bool) {
+        let tally = if resumed {
+            Tally::TlsResumed
+        } else {
+            Tally::TlsFull
+        };
+        self.count(tally, 1);
+        let Body { names, spare, .. } = &mut *self.window;
+        names[id.0 as usize].record(Phase::Tls, tls_ns, spare);
+    }
+
     /// A check was made.
     pub fn check(&mut self, id: CheckId, passed: bool) {
         let check = &mut self.window.checks[id.0 as usize];

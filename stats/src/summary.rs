@@ -116,6 +116,8 @@ pub struct Phases {
     pub first_byte: Percentiles,
     /// Making connections.
     pub connect: Percentiles,
+    /// TLS handshakes of new connections.
+    pub tls: Percentiles,
     /// The part of `latency` that failed.
     pub latency_failed: Percentiles,
 }
@@ -129,6 +131,7 @@ impl Phases {
             lag: of(Phase::Lag),
             first_byte: of(Phase::FirstByte),
             connect: of(Phase::Connect),
+            tls: of(Phase::Tls),
             latency_failed: of(Phase::LatencyFailed),
         }
     }

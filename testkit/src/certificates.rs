@@ -46,11 +46,13 @@ impl Identity {
         )
     }
 
-    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+    /// The certificate and those between it and the authority.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
         ders(&self.certificate)
     }
 
-    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
+    /// The private key.
+    pub fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("the key was made here")
     }
 }

@@ -229,6 +229,14 @@ pub(super) fn whole(
     }
 }
 
+/// True or false.
+pub(super) fn truth(value: &Value<'_>, path: &str, report: &mut Report) -> Option<bool> {
+    match value.get_ref() {
+        DeValue::Boolean(truth) => Some(*truth),
+        _ => wrong(report, value, path, "true or false"),
+    }
+}
+
 /// A number, whole or not.
 pub(super) fn number(value: &Value<'_>) -> Option<f64> {
     match value.get_ref() {

@@ -11,6 +11,7 @@ use super::phases::LENGTH_MAX;
 use crate::document::{Report, Span, Value};
 use crate::origin::Origin;
 use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target, Threshold};
+use crate::transport::Tls;
 use crate::web::Web;
 
 const KEYS: [&str; 12] = [
@@ -94,6 +95,7 @@ impl Run {
             limits: self.limits,
             stats: self.stats,
             web: Web::default(),
+            tls: Tls::default(),
             loads,
             thresholds,
             data,
@@ -123,7 +125,11 @@ pub(super) fn read(
         )
         .and_then(|value| read_script(value, path, script_check, report));
     let target = table
-        .require("target", "\"builtin\" or http://host[:port][/base]", report)
+        .require(
+            "target",
+            "\"builtin\" or http[s]://host[:port][/base]",
+            report,
+        )
         .and_then(|value| read_target(value, report));
     let seed = or(table.get("seed"), SEED_DEFAULT, |v| {
         fields::whole(v, "run.seed", 0..=u64::MAX, report)
@@ -244,7 +250,7 @@ fn read_script(
 }
 
 fn read_target(value: &Value<'_>, report: &mut Report) -> Option<Target> {
-    let allowed = "\"builtin\" or \"http://host[:port][/base]\"";
+    let allowed = "\"builtin\" or \"http[s]://host[:port][/base]\"";
     let text = fields::text(value, "run.target", allowed, report)?;
     match Target::parse(text) {
         Ok(target) => Some(target),

@@ -77,6 +77,9 @@ impl Driver {
             BodyRule::Normal
         };
         connection.reader.start(rule);
+        if connection.tls.is_some() {
+            return self.send_encrypted(slot);
+        }
         let generation = connection.generation;
         match std::mem::replace(&mut exchange.payload, Payload::InRing) {
             Payload::Static(bytes) => {
@@ -99,6 +102,9 @@ impl Driver {
         let connection = self.connections.get_mut(slot);
         if let Some(exchange) = &mut connection.exchange {
             exchange.bytes_out += bytes.len() as u64;
+        }
+        if connection.tls.is_some() {
+            return self.send_encrypted_piece(slot, bytes);
         }
         connection.pending += 1;
         connection.sending = true;
@@ -181,7 +187,9 @@ impl Driver {
             }
         });
         self.receive(slot);
-        self.send(slot);
+        if !self.greet(slot) {
+            self.send(slot);
+        }
     }
 
     /// Arms the multishot receive.

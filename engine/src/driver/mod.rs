@@ -16,6 +16,7 @@ mod prepare;
 mod queue;
 mod run_queue;
 mod schedule;
+mod secure;
 mod session;
 mod spending;
 mod steer;
@@ -34,8 +35,9 @@ use crate::http::response::HeadMemo;
 use crate::pacing::Share;
 use crate::ring::{Buffers, Completion, Ring, Sizes, Slot, WAIT_MAX};
 use crate::timers::{Owner, Timers};
+use crate::tls::{self, Tls};
 use config::Plan;
-use connections::Connections;
+use connections::{Connection, Connections};
 use exchange::Keep;
 use files::Files;
 use host::Shared;
@@ -79,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) origin: config::Origin,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) sources: Arc<Sources>,
+    pub(crate) tls: Arc<tls::Setup>,
     pub(crate) share: Share,
     pub(crate) sizes: Sizes,
     pub(crate) clock: Clock,
@@ -121,6 +124,7 @@ pub(crate) struct Driver {
     script: Script,
     shared: Rc<Shared>,
     lookups: Rc<dial::Lookups>,
+    tls: Tls,
     plan: Arc<Plan>,
     terms: Terms,
     control: Control,
@@ -162,7 +166,7 @@ impl Driver {
             checks: RefCell::default(),
             metrics: RefCell::default(),
             transactions: RefCell::default(),
-            origins: RefCell::new(origins_of(target, &mut ring)),
+            origins: RefCell::new(origins_of(target, &mut ring).map_err(crate::Error::Tls)?),
             latest: RefCell::default(),
             feeder: RefCell::new(Feeder::new(
                 Arc::clone(&parts.sources),
@@ -201,6 +205,7 @@ impl Driver {
             script,
             shared,
             lookups: Rc::default(),
+            tls: Tls::new(&parts.tls),
             terms: Terms {
                 timeout_ns: Moment(0).after(parts.plan.timeout).0,
                 keep: if retains { Keep::InCase } else { Keep::Nothing },
@@ -260,7 +265,9 @@ impl Driver {
             };
             exchange.act(now);
             match connection.state {
-                connections::State::Connecting => connection.opened = now,
+                connections::State::Connecting | connections::State::Handshaking => {
+                    connection.opened = now;
+                }
                 _ => exchange.sent = now,
             }
         }
@@ -372,16 +379,17 @@ fn blocked_part(patience: Duration) -> Duration {
 }
 
 /// The target as the first origin, its addresses kept in the ring.
-fn origins_of((target, addresses): (config::Origin, &[SocketAddr]), ring: &mut Ring) -> Origins {
+fn origins_of(
+    (target, addresses): (config::Origin, &[SocketAddr]),
+    ring: &mut Ring,
+) -> Result<Origins, String> {
     let keep = |&address| Kept {
         address,
         kept: ring.add_address(SockAddr::from(address)),
     };
     let kept: Vec<Kept> = addresses.iter().map(keep).collect();
     let mut origins = Origins::default();
-    let id = origins
-        .intern(&target)
-        .expect("the first origin always fits");
+    let id = origins.intern(&target)?;
     origins.set_addresses(id, Addresses::Known(kept));
-    origins
+    Ok(origins)
 }

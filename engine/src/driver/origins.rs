@@ -1,6 +1,7 @@
 //! The servers a core talks to and their addresses.
 
-use config::Origin;
+use config::{Origin, Scheme};
+use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 
 /// An origin's place in [`Origins`].
@@ -18,6 +19,8 @@ pub(super) struct Origins {
 /// One origin.
 pub(super) struct Known {
     pub(super) origin: Origin,
+    /// Whose certificate is wanted, if it is spoken to over TLS.
+    pub(super) server_name: Option<ServerName<'static>>,
     pub(super) addresses: Addresses,
 }
 
@@ -46,18 +49,28 @@ impl Origins {
     ///
     /// # Errors
     ///
-    /// A message when there are too many.
+    /// A message when there are too many, or none could have a certificate for the name.
     pub(super) fn intern(&mut self, origin: &Origin) -> Result<OriginId, String> {
-        let same =
-            |known: &Known| known.origin.host == origin.host && known.origin.port == origin.port;
+        let same = |known: &Known| {
+            let known = &known.origin;
+            known.host == origin.host && known.port == origin.port && known.scheme == origin.scheme
+        };
         if let Some(place) = self.list.iter().position(same) {
             return Ok(place as OriginId);
         }
         if self.list.len() >= ORIGINS_MAX {
             return Err(format!("more than {ORIGINS_MAX} different hosts"));
         }
+        let server_name = match origin.scheme {
+            Scheme::Http => None,
+            Scheme::Https => {
+                let name = ServerName::try_from(origin.host.clone());
+                Some(name.map_err(|_| format!("no certificate can be for {:?}", origin.host))?)
+            }
+        };
         self.list.push(Known {
             origin: origin.clone(),
+            server_name,
             addresses: Addresses::Unknown,
         });
         Ok(self.list.len() as OriginId - 1)

@@ -115,11 +115,11 @@ pub(super) fn elsewhere(
     server: Server,
     path: String,
 ) -> Result<Destination, String> {
-    if server.scheme != Scheme::Http {
-        return Err(format!("url: https://{}; only http is spoken", server.host));
-    }
     let origin = config::Origin {
-        scheme: config::Scheme::Http,
+        scheme: match server.scheme {
+            Scheme::Http => config::Scheme::Http,
+            Scheme::Https => config::Scheme::Https,
+        },
         host: server.host,
         port: server.port,
         base_path: String::new(),

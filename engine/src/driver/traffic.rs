@@ -10,6 +10,7 @@ use crate::event::{self, Event};
 use crate::http::response::Fed;
 use crate::ring::{Completion, Kind, Slot, Token};
 use crate::timers::Owner;
+use crate::tls::Session;
 use stats::{FailureKind, Tally};
 use std::time::Duration;
 
@@ -68,13 +69,21 @@ impl Driver {
             connection.send_failed = true;
         }
         let mut piece = None;
-        if let Some(exchange) = &mut connection.exchange {
-            match exchange.payload {
-                Payload::InRing => exchange.payload = Payload::Owned(bytes),
-                Payload::Upload => piece = Some(bytes),
-                Payload::Static(_) | Payload::Owned(_) => {}
-            }
+        let is_secure = connection.tls.is_some();
+        match connection
+            .exchange
+            .as_mut()
+            .map(|exchange| &mut exchange.payload)
+        {
+            Some(payload @ Payload::InRing) => *payload = Payload::Owned(bytes),
+            Some(Payload::Upload) => piece = Some(bytes),
+            _ if is_secure => self.tls.give_back(bytes),
+            _ => {}
         }
+        if is_secure && self.send_unsent(slot) {
+            return;
+        }
+        let connection = self.connections.get_mut(slot);
         if let Some(end) = connection.ended.take() {
             return self.ended(slot, end);
         }
@@ -131,6 +140,9 @@ impl Driver {
     /// Hands received bytes to the reader of the connection.
     fn feed(&mut self, slot: Slot, received: crate::ring::Received) {
         let connection = self.connections.get_mut(slot);
+        if connection.tls.is_some() {
+            return self.feed_encrypted(slot, received);
+        }
         let outcome = match (connection.state, &mut connection.exchange) {
             (State::Busy, Some(exchange)) => {
                 let bytes = self.buffers.bytes(&received);
@@ -160,7 +172,7 @@ impl Driver {
 
     /// Part of a reply has come. When the body that the script asked for cannot be had, the rest
     /// is not waited for.
-    fn look_at_part(&mut self, slot: Slot) {
+    pub(super) fn look_at_part(&mut self, slot: Slot) {
         let Some(exchange) = &self.connections.get(slot).exchange else {
             return;
         };
@@ -172,7 +184,7 @@ impl Driver {
     }
 
     /// Bytes that nobody asked for: the server has given the connection up, or is confused.
-    fn spoken_to_while_idle(&mut self, slot: Slot, timed_out: bool) {
+    pub(super) fn spoken_to_while_idle(&mut self, slot: Slot, timed_out: bool) {
         let tally = if timed_out {
             Tally::IdleClosed
         } else {
@@ -183,7 +195,7 @@ impl Driver {
     }
 
     /// A whole response is there.
-    fn answered(&mut self, slot: Slot, surplus: bool) {
+    pub(super) fn answered(&mut self, slot: Slot, surplus: bool) {
         let after = match &self.connections.get(slot).exchange {
             None => return,
             Some(exchange) if exchange.reply.seen.is_empty() => After::Answer,
@@ -203,7 +215,8 @@ impl Driver {
                 .upload
                 .as_ref()
                 .is_none_or(|upload| upload.is_done())
-            && connection.receiving;
+            && connection.receiving
+            && !connection.tls.as_deref().is_some_and(Session::is_closed);
         let failure = if let After::Failure(kind) = after {
             Some(kind)
         } else if matches!(after, After::Request(_)) {
@@ -243,6 +256,7 @@ impl Driver {
                 self.hang_up(slot);
             }
             State::Busy => self.ended_busy(slot, end),
+            State::Handshaking => self.fail(slot, end_in_handshake(end)),
             State::Closing => self.close_when_idle(slot),
             State::Free | State::Connecting => {}
         }
@@ -257,7 +271,13 @@ impl Driver {
         }
         let started = connection.reader.got_any_byte();
         if end == End::Closed && started {
+            let cut = connection
+                .tls
+                .as_deref()
+                .is_some_and(|tls| !tls.is_closed());
             return match connection.reader.eof() {
+                // Only the end of the stream ends it, and somebody else may have made that.
+                Ok(_) if cut => self.fail(slot, FailureKind::TlsTruncated),
                 Ok(_) => self.answered(slot, false),
                 Err(fault) => self.fail(slot, failure_of(fault)),
             };
@@ -307,7 +327,7 @@ impl Driver {
     /// The request of a connection failed; the connection is given up.
     pub(super) fn fail(&mut self, slot: Slot, kind: FailureKind) {
         let connection = self.connections.get_mut(slot);
-        if connection.state == State::Connecting {
+        if matches!(connection.state, State::Connecting | State::Handshaking) {
             let exchange = connection.exchange.take();
             self.hang_up(slot);
             if let Some(exchange) = exchange {
@@ -418,11 +438,10 @@ impl Driver {
                 .add(connection.deadline, Owner::Connection { slot, generation });
             return;
         }
-        let connecting = connection.state == State::Connecting;
-        let kind = if connecting {
-            FailureKind::ConnectTimeout
-        } else {
-            FailureKind::Timeout
+        let kind = match connection.state {
+            State::Connecting => FailureKind::ConnectTimeout,
+            State::Handshaking => FailureKind::TlsTimeout,
+            _ => FailureKind::Timeout,
         };
         self.fail(slot, kind);
     }
@@ -441,16 +460,18 @@ impl Driver {
                         .cancel(Token::new(Kind::Connect, slot, generation));
                 }
             }
-            State::Idle | State::Busy => {
+            State::Handshaking | State::Idle | State::Busy => {
+                self.say_goodbye(slot);
                 self.shared
                     .record(|recorder| recorder.count(Tally::ConnectionClosed, 1));
+                let connection = self.connections.get_mut(slot);
                 if connection.receiving || connection.sending {
                     connection.pending += 1;
                     self.ring.shutdown(slot, generation);
                 }
             }
         }
-        connection.state = State::Closing;
+        self.connections.get_mut(slot).state = State::Closing;
         self.close_when_idle(slot);
     }
 
@@ -488,5 +509,16 @@ impl Driver {
             }
             place = connection.next;
         }
+    }
+}
+
+/// The failure that the end of a connection within its TLS handshake counts as.
+fn end_in_handshake(end: End) -> FailureKind {
+    match end {
+        End::Closed => FailureKind::TlsClosed,
+        End::Broken(libc::ETIMEDOUT) => FailureKind::TlsTimeout,
+        End::Broken(libc::EHOSTUNREACH | libc::ENETUNREACH) => FailureKind::Unreachable,
+        End::Broken(libc::ECONNRESET | libc::EPIPE) => FailureKind::ResetTls,
+        End::Broken(_) => FailureKind::Io,
     }
 }

@@ -89,6 +89,8 @@ pub(super) struct User {
     parent: u32,
     /// Its branches that have not ended.
     branches: u32,
+    /// Origins that it has had TLS with, by their number; those beyond 64 share bits.
+    pub(super) greeted: u64,
     stage: Stage,
     load: usize,
     number: u64,
@@ -159,6 +161,7 @@ impl Users {
             root: slot,
             parent: NONE,
             branches: 0,
+            greeted: 0,
             stage,
             load,
             number,

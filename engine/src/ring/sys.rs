@@ -406,6 +406,14 @@ impl Buffers {
         unsafe { std::slice::from_raw_parts(start, received.length as usize) }
     }
 
+    /// The received bytes, to be changed in place.
+    pub(crate) fn bytes_mut(&mut self, received: &mut Received) -> &mut [u8] {
+        let start = self.memory.buffer(received.id).cast_mut();
+        // SAFETY: invariant 3: the buffer is ours while `received` lives, of which there is one,
+        // and the kernel filled `length` bytes of it, at most the buffer's size.
+        unsafe { std::slice::from_raw_parts_mut(start, received.length as usize) }
+    }
+
     /// Returns a buffer to the ring; the kernel sees it at the next [`Buffers::publish`].
     pub(crate) fn give_back(&mut self, received: Received) {
         let memory = &self.memory;

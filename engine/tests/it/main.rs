@@ -4,4 +4,5 @@
 mod allocation;
 mod messages;
 mod runs;
+mod tls;
 mod web;

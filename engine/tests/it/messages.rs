@@ -21,7 +21,7 @@ fn run(
     files: &[(&str, &[u8])],
 ) -> stats::Summary {
     let load = format!("{ONCE}{tables}");
-    let summary = launch_at(address, scenario, &load, files).finish();
+    let summary = launch_at(&format!("http://{address}"), scenario, &load, files).finish();
     let failed: Vec<&str> = summary
         .checks
         .iter()

@@ -1,7 +1,6 @@
 //! Running a scenario through the engine's public parts.
 
 use mistress_engine::{Control, Event, Job, Outcome, Target, TargetOptions, start};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -28,12 +27,13 @@ pub(crate) struct Started {
 
 /// Starts `scenario` (the body of a Lua function of `user`) on one core with a load in TOML.
 pub(crate) fn launch(target: &Target, scenario: &str, load: &str) -> Started {
-    launch_at(target.address(), scenario, load, &[])
+    let url = format!("http://{}", target.address());
+    launch_at(&url, scenario, load, &[])
 }
 
-/// The same against any address, with files beside the script.
+/// The same against any address, with files beside the script; `load` may hold more tables.
 pub(crate) fn launch_at(
-    address: SocketAddr,
+    target: &str,
     scenario: &str,
     load: &str,
     files: &[(&str, &[u8])],
@@ -45,9 +45,7 @@ pub(crate) fn launch_at(
     let script = format!("local s = {{}}\nfunction s.main(user)\n{scenario}\nend\nreturn s\n");
     std::fs::write(folder.path().join("s.lua"), script).unwrap();
     let profile = folder.path().join("p.toml");
-    let text = format!(
-        "[run]\nscript = \"s.lua\"\ntarget = \"http://{address}\"\ndrain = \"5s\"\n{load}",
-    );
+    let text = format!("[run]\nscript = \"s.lua\"\ntarget = \"{target}\"\ndrain = \"5s\"\n{load}");
     std::fs::write(&profile, text).unwrap();
     let plan = config::load(&profile).unwrap_or_else(|e| panic!("{e}"));
     let config::Target::Http(origin) = plan.target.clone() else {

@@ -149,6 +149,7 @@ pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         ended,
         seed: 1,
         target: "http://127.0.0.1:8080".into(),
+        insecure: false,
         script: "scenarios/shop.lua".into(),
         script_sha256: "ab".repeat(32),
         profile: "scenarios/shop.toml".into(),

@@ -28,9 +28,10 @@ const USES: [(&str, &[&str]); 10] = [
     ("xtask", &["testkit"]),
 ];
 /// Packages that only some of our crates may use.
-const EXCLUSIVE: [(&str, &[&str]); 7] = [
+const EXCLUSIVE: [(&str, &[&str]); 8] = [
     ("glommio", &["engine"]),
     ("io-uring", &["engine", "benches"]),
+    ("rustls", &["engine", "testkit"]),
     ("mlua", &["scripting"]),
     ("axum", &["server"]),
     ("rusqlite", &["server"]),

@@ -110,7 +110,7 @@ fn stats_and_names_are_held_to_their_limits() {
     );
     check_run(
         "stats = \"host:7777\"",
-        &["4:9: found \"host:7777\", allowed is http://host[:port][/base], or \"auto\""],
+        &["4:9: found \"host:7777\", allowed is http[s]://host[:port][/base], or \"auto\""],
     );
     check_run("name = \"\"", &["4:8: found an empty name (`run.name`)"]);
     check_run(
@@ -140,7 +140,7 @@ fn what_is_needed_is_missed() {
         &format!("# first\n[run]\n{LOAD}"),
         &[
             "2:1: found no `run.script`, needed is the path of a Lua script",
-            "2:1: found no `run.target`, needed is \"builtin\" or http://",
+            "2:1: found no `run.target`, needed is \"builtin\" or http[s]://",
         ],
     );
     check_load(
@@ -187,14 +187,14 @@ fn what_is_needed_is_missed() {
 fn targets_are_checked() {
     let target = |url: &str| format!("[run]\nscript = \"s\"\ntarget = \"{url}\"\n{LOAD}");
     check(
-        &target("https://h"),
+        &target("ftp://h"),
         &[
-            "3:10: found https, which is not supported yet, allowed is http://host[:port][/base], or \"builtin\" (`run.target`)",
+            "3:10: found the scheme \"ftp\", allowed is http[s]://host[:port][/base], or \"builtin\" (`run.target`)",
         ],
     );
     check(
         &target("built-in"),
-        &["3:10: found \"built-in\", allowed is http://host"],
+        &["3:10: found \"built-in\", allowed is http[s]://host"],
     );
     check(
         &target("http://h:99999"),
@@ -455,4 +455,42 @@ fn curves_from_outside_are_asked_only_where_they_may_be() {
             "7:31: found the unknown key \"for\"",
         ],
     );
+}
+
+#[test]
+fn tls_is_checked() {
+    let check_tls = |line: &str, expected: &str| {
+        let head = "[run]\nscript = \"s\"\ntarget = \"https://h\"\n[tls]\n";
+        check(&format!("{head}{line}\n{LOAD}"), &[expected]);
+    };
+    check_tls(
+        "insecur = true",
+        "5:1: found the unknown key \"insecur\", meant is perhaps `insecure`",
+    );
+    check_tls(
+        "insecure = 1",
+        "5:12: found the number 1, allowed is true or false",
+    );
+    check_tls(
+        "ca = \"\"",
+        "5:6: found \"\", allowed is the path of a PEM file (`tls.ca`)",
+    );
+    check_tls(
+        "cert = \"a\"",
+        "4:1: found no `tls.key`, needed is the private key",
+    );
+    check_tls(
+        "key = \"a\"",
+        "4:1: found no `tls.cert`, needed is the certificate",
+    );
+    check_tls(
+        "resume = 1.5",
+        "5:10: found the number 1.5, allowed is a share from 0 to 1",
+    );
+    check_tls("resume = true", "5:10: found true, allowed is a share");
+    check_tls(
+        "versions = \"1.1\"",
+        "5:12: found \"1.1\", allowed is \"1.2\", \"1.3\" or both",
+    );
+    check_tls("versions = []", "5:12: found an array, allowed is \"1.2\"");
 }
