@@ -2,6 +2,7 @@
 
 mod assets;
 pub(crate) mod compress;
+pub mod offline;
 mod shell;
 
 use crate::access::Guarded;

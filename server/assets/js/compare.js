@@ -72,7 +72,7 @@ class ComparePage {
     return el("ol", { class: "lineup", "aria-label": "Runs compared" }, this.runs.map(({ card }, at) => {
       const item = el("li", null,
         el("div", { class: "row" }, el("span", { class: "row nowrap" }, runLetter(at), el("a", { class: "name", href: `/report/${segment(card.id)}` }, card.name)), this.removeButton(card, at)),
-        el("span", { class: "muted small" }, `${moment(card.started_us)} · ${lasting(card.duration_s)}`), el("span", { class: "row" }, badges(card)),
+        el("span", { class: "muted small" }, `${moment(card.started_us)} · ${lasting(card.duration_s)}`), el("span", { class: "row start" }, badges(card)),
         card.comment ? el("span", { class: "small muted" }, card.comment) : null);
       item.style.borderLeftColor = `var(--${ring(at)})`;
       return item;
@@ -147,7 +147,7 @@ class ComparePage {
     };
     this.left = select("diff-left", "Files before", 0);
     this.right = select("diff-right", "Files after", 1);
-    return el("span", { class: "row" }, this.left, el("span", { "aria-hidden": "true" }, "→"), this.right);
+    return el("span", { class: "row files" }, this.left, el("span", { "aria-hidden": "true" }, "→"), this.right);
   }
 
   drawFiles() {
@@ -155,7 +155,7 @@ class ComparePage {
     const b = filesOf(this.runs[Number(this.right.value)]);
     const names = [...new Set([...a, ...b].map((file) => file.name))];
     const text = (files, name) => files.find((file) => file.name === name)?.text ?? "";
-    refill(this.filesNode, names.length ? names.map((name) => el("section", { "aria-label": name }, el("h3", { class: "mono body" }, name), diffView(name, text(a, name), text(b, name)))) : el("p", { class: "empty" }, "These runs brought no files."));
+    refill(this.filesNode, names.length ? names.map((name) => el("section", { "aria-label": name }, el("h3", { class: "mono file" }, name), diffView(name, text(a, name), text(b, name)))) : el("p", { class: "empty" }, "These runs brought no files."));
   }
 }
 

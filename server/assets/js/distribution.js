@@ -82,11 +82,15 @@ export class Distribution {
 /** Buckets joined to bars of equal width on a log axis, with an end at nothing. */
 function bars(buckets) {
   if (!buckets.length) return [];
-  const slot = (value) => Math.floor(Math.log10(Math.max(1, value)) * BARS_PER_DECADE);
+  const slot = (value) => Math.floor(Math.log10(Math.max(1, value)) * BARS_PER_DECADE + 1e-9);
   const sums = new Map();
-  for (const [low, , many] of buckets) sums.set(slot(low), (sums.get(slot(low)) ?? 0) + many);
-  const slots = [...sums.keys()];
+  for (const [low, high, many] of buckets) {
+    const first = slot(low);
+    const last = Math.max(first, slot(high - 1));
+    for (let at = first; at <= last; at += 1) sums.set(at, (sums.get(at) ?? 0) + many / (last - first + 1));
+  }
+  const slots = [...sums.keys()].sort((a, b) => a - b);
   const points = [];
-  for (let at = Math.min(...slots); at <= Math.max(...slots) + 1; at += 1) points.push([10 ** (at / BARS_PER_DECADE), sums.get(at) ?? 0]);
+  for (let at = slots[0]; at <= slots.at(-1) + 1; at += 1) points.push([10 ** (at / BARS_PER_DECADE), sums.get(at) ?? 0]);
   return points;
 }

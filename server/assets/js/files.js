@@ -21,7 +21,7 @@ export class Files {
 export function filesOf(run) {
   const files = (run.files ?? []).map((one) => ({ name: one.name, text: one.text ?? "" }));
   const profile = typeof run.profile === "string" && run.profile ? [{ name: "profile.toml", text: run.profile }] : [];
-  return [...profile.filter(() => !files.some((one) => one.text === run.profile)), ...files];
+  return [...profile.filter(() => !files.some((one) => one.text === run.profile || one.name === "profile.toml")), ...files];
 }
 
 function file(one) {

@@ -2,9 +2,7 @@
 
 import { el, refill } from "./dom.js";
 import { plain } from "./table.js";
-import { colour, faded, onTheme } from "./theme.js";
-
-const FONT = "11px system-ui, sans-serif";
+import { FONT, colour, faded, onTheme } from "./theme.js";
 
 /**
  * `spec`: id, title, note, x { format, isLog, ticks(values) }, y { format, tick, isLog }.

@@ -2,7 +2,7 @@
 
 import { el, refill } from "./dom.js";
 import { clock, count, us } from "./format.js";
-import { Plot } from "./plot.js";
+import { Plot, spread } from "./plot.js";
 import { plain } from "./table.js";
 import { colour } from "./theme.js";
 
@@ -48,7 +48,7 @@ export class HeatMap extends Plot {
     let high = edges.length - 2;
     while (low < high && !isUsed(low)) low += 1;
     while (high > low && !isUsed(high)) high -= 1;
-    return high >= 0 && edges.length > 1 ? [Math.max(1, edges[low]), Math.max(2, edges[high + 1])] : [100, 100000];
+    return high >= 0 && edges.length > 1 ? spread(Math.max(1, edges[low]), Math.max(2, edges[high + 1])) : [100, 100000];
   }
 
   drawScale() {

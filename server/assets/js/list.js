@@ -38,7 +38,7 @@ class ListPage {
     this.moreNode = el("div");
     this.dock = el("div", { class: "dock", role: "region", "aria-label": "Runs to compare", hidden: true });
     this.summary = el("p", { class: "muted small", role: "status" });
-    const head = el("div", { class: "runs-head", "aria-hidden": "true" }, el("span"), el("span", null, "run"), el("span", null, "state"), el("span", null, "requests per second"),
+    const head = el("div", { class: "runs-head", "aria-hidden": "true" }, el("span"), el("span", null, "run"), el("span", null, "state"), el("span", null, "rate"),
       ["requests", "failed", "p50", "p99", "lasted"].map((name) => el("span", { class: "num" }, name)), el("span"));
     refill(this.root, el("div", { class: "row" }, el("h1", { class: "grow" }, "Runs"), this.summary), this.projectsNode, this.projectNode, this.filters(),
       el("section", { class: "panel", "aria-label": "Runs" }, head, this.listNode, this.moreNode), this.dock);

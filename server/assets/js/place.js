@@ -19,5 +19,9 @@ export function writePlace(changes) {
     for (const one of [value].flat()) words.append(key, String(one));
   }
   const text = words.toString();
-  history.replaceState(null, "", text ? `?${text}` : location.pathname);
+  try {
+    history.replaceState(null, "", text ? `?${text}` : location.pathname);
+  } catch (_) {
+    // A saved page opened from a disk has no address that could change.
+  }
 }

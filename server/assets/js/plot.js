@@ -4,9 +4,8 @@
 import { el, refill } from "./dom.js";
 import { clock } from "./format.js";
 import { plain } from "./table.js";
-import { colour, faded, onTheme } from "./theme.js";
+import { FONT, colour, faded, onTheme } from "./theme.js";
 
-const FONT = "11px system-ui, sans-serif";
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 /** More rows than this make a table that nobody reads and browsers build slowly. */
 const TABLE_ROWS_MAX = 1000;
@@ -331,7 +330,7 @@ function cell(line, at, format) {
 }
 
 /** Round bounds for a log axis: the next 1, 2 or 5 of a decade outside. */
-function spread(low, high) {
+export function spread(low, high) {
   const nice = [1, 2, 5, 10];
   const power = (value) => 10 ** Math.floor(Math.log10(value) + 1e-9);
   const below = power(low) * Math.max(...nice.filter((n) => n * power(low) <= low * 1.000001));
@@ -370,6 +369,7 @@ function drawMarkers(u, markers) {
   ctx.fillStyle = colour("muted");
   ctx.font = `${10 * ratio}px system-ui, sans-serif`;
   ctx.textBaseline = "top";
+  ctx.textAlign = "left";
   ctx.lineWidth = ratio;
   let free = u.bbox.left;
   for (const marker of markers) {

@@ -3,6 +3,7 @@
 import { isSaved, may, segment, send } from "./api.js";
 import { confirmed, el, formDialog, icon, toast } from "./dom.js";
 import { clock, lasting, moment } from "./format.js";
+import { shareRun } from "./share.js";
 
 const FORMATS = [["html", "Page as one file"], ["json", "JSON"], ["csv", "CSV, one row per second"], ["hlog", "HdrHistogram log"], ["junit", "JUnit"]];
 
@@ -112,6 +113,7 @@ function more(page, path, guarded) {
     against,
     el("a", { href: `/report/list?project=${segment(card.project)}&pick=${segment(card.id)}` }, "Compare with other runs"),
     may("edit") && !card.baseline ? el("button", { type: "button", on: { click: guarded(baseline) } }, "Make it the baseline") : null,
+    may("delete") ? el("button", { type: "button", on: { click: () => shareRun(card) } }, "Share by a link") : null,
     may("delete") && card.state !== "live" ? el("button", { type: "button", class: "worse", on: { click: guarded(remove) } }, "Delete") : null,
   ];
   return menu("More", items);

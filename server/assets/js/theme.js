@@ -2,6 +2,9 @@
 
 import { byId } from "./dom.js";
 
+/** What the axes of plots are written in. */
+export const FONT = "11px system-ui, sans-serif";
+
 const KEY = "mistress-theme";
 const listeners = [];
 let colours = new Map();

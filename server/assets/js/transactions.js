@@ -9,7 +9,7 @@ import { Plot } from "./plot.js";
 import { sortable } from "./table.js";
 
 const PICKED_MAX = 6;
-const POINTS = 400;
+const NAME_POINTS = 400;
 
 /** One name of a run as one word. */
 export function nameKey(row) {
@@ -93,7 +93,7 @@ export class Transactions {
     this.plotsNode.hidden = !picked.length;
     if (!picked.length) return;
     const { page } = this;
-    const series = await Promise.all(picked.map((row) => get(`${page.path}/series`, { ...page.query, kind: row.kind, name: row.name, points: POINTS })));
+    const series = await Promise.all(picked.map((row) => get(`${page.path}/series`, { ...page.query, kind: row.kind, name: row.name, points: NAME_POINTS })));
     this.shown = picked.map((row, at) => ({ row, series: series[at] }));
     this.plots ??= this.make();
     this.draw();

@@ -102,3 +102,8 @@ pub(super) async fn asset(
     }
     Ok((head, asset.plain.as_slice()).into_response())
 }
+
+/// The text of one file, for pages that carry everything in themselves.
+pub(super) fn text(path: &str) -> Option<&'static str> {
+    std::str::from_utf8(&ASSETS.get(path)?.plain).ok()
+}
