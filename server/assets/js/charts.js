@@ -90,9 +90,21 @@ function busy(series) {
   ];
 }
 
-/** A core as people call it. */
+let nodeNames = new Map();
+
+/** Learns what the nodes of the run are called. */
+export function learnNodes(nodes) {
+  nodeNames = new Map(nodes.map((node) => [node.node, node.name || `node ${node.node}`]));
+}
+
+/** A node as people call it. */
+export function nodeName(node) {
+  return nodeNames.get(node) ?? (node === undefined || node === null ? "" : `node ${node}`);
+}
+
+/** A core as people call it; its node is named when there are several. */
 export function coreName(core) {
-  return core.node === undefined || core.node === null || core.node === "" ? `core ${core.core}` : `${core.node} · core ${core.core}`;
+  return nodeNames.size > 1 ? `${nodeName(core.node)} · core ${core.core}` : `core ${core.core}`;
 }
 
 /** The plots of the overview, in order. `lines(series)` gives what to draw. */

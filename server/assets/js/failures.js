@@ -20,13 +20,13 @@ export class Failures {
   async refresh() {
     const { page } = this;
     const [answer, { names }] = await Promise.all([get(`${page.path}/failures`, page.query), get(`${page.path}/names`, page.query)]);
-    const kinds = answer.kinds ?? answer.failures ?? [];
+    const kinds = Object.entries(answer.failures ?? {}).map(([kind, many]) => ({ kind, count: many }));
     const total = kinds.reduce((sum, row) => sum + row.count, 0);
     refill(this.kinds, kinds.length ? sortable("Kinds of failures", kindColumns(total), kinds, this.kindOrder) : el("p", { class: "empty" }, el("strong", null, "No failures"), "Every reply of this window was one that the script expected."));
     const rows = names.flatMap((row) => Object.entries(row.failures ?? {}).map(([kind, many]) => ({ name: row.name, kind, count: many, done: row.ok + row.failed })));
     refill(this.names, rows.length ? sortable("Failures by name", nameColumns(), rows, this.nameOrder) : el("p", { class: "muted" }, "none"));
-    const samples = answer.samples ?? kinds.flatMap((row) => row.samples ?? []);
-    refill(this.samples, samples.length ? el("ul", { class: "stack" }, samples.map(sample)) : el("p", { class: "muted" }, "The run sent no messages."));
+    const messages = answer.messages ?? [];
+    refill(this.samples, messages.length ? el("ul", { class: "stack" }, messages.map(sample)) : el("p", { class: "muted" }, "The run sent no messages."));
   }
 }
 
@@ -48,6 +48,6 @@ function nameColumns() {
 }
 
 function sample(one) {
-  const head = [one.time_s === undefined || one.time_s === null ? null : clock(one.time_s), one.kind, one.name].filter(Boolean).join(" · ");
-  return el("li", null, el("div", { class: "muted small" }, head), el("div", { class: "mono" }, one.text ?? one.message ?? ""));
+  const head = one.count > 1 ? `${clock(one.time_us / 1e6)} · ${count(one.count)} times` : clock(one.time_us / 1e6);
+  return el("li", null, el("div", { class: "muted small" }, head), el("div", { class: "mono said" }, one.text ?? ""));
 }

@@ -65,12 +65,13 @@ export function bytesPerSecond(value) {
   return isNumber(value) ? `${bytes(value)}/s` : NONE;
 }
 
-/** A share from 0 to 1 as a percentage. */
+/** A share from 0 to 1 as a percentage; only what is all reads as 100 %. */
 export function percent(value) {
   if (!isNumber(value)) return NONE;
   const hundred = value * 100;
-  const text = hundred !== 0 && Math.abs(hundred) < 0.001 ? hundred.toExponential(1) : String(Number(hundred.toPrecision(3)));
-  return `${text} %`;
+  if (hundred !== 0 && Math.abs(hundred) < 0.001) return `${hundred.toExponential(1)} %`;
+  if (hundred > 99.9 && hundred < 100) return `${Math.min(99.9999, Number(hundred.toFixed(4)))} %`;
+  return `${Number(hundred.toPrecision(3))} %`;
 }
 
 /** Seconds of the run as a clock. */

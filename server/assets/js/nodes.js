@@ -1,8 +1,8 @@
 // The machines and cores that made the load, in the window shown.
 
-import { coreName, ring } from "./charts.js";
+import { coreName, nodeName, ring } from "./charts.js";
 import { el, refill } from "./dom.js";
-import { count, isNumber, percent, us } from "./format.js";
+import { count, isNumber, lasting, percent, us } from "./format.js";
 import { Plot } from "./plot.js";
 import { sortable } from "./table.js";
 
@@ -19,7 +19,7 @@ export class Nodes {
 
   async refresh() {
     const nodes = this.page.run.nodes ?? [];
-    refill(this.nodes, nodes.length ? sortable("Nodes", nodeColumns(nodes), nodes, {}) : el("p", { class: "muted" }, "none has reported yet"));
+    refill(this.nodes, nodes.length ? sortable("Nodes", nodeColumns(), nodes, {}) : el("p", { class: "muted" }, "none has reported yet"));
     const cores = this.page.series.cores ?? [];
     refill(this.cores, cores.length ? sortable("Cores", coreColumns(), cores.map(summed), this.order) : el("p", { class: "muted" }, "no figures of cores here"));
     this.plots ??= this.make();
@@ -62,12 +62,15 @@ function coreColumns() {
   ];
 }
 
-/** What the API tells of nodes: its own words, those that any node has. */
-function nodeColumns(nodes) {
-  const keys = [...new Set(nodes.flatMap((node) => Object.keys(node)))].filter((key) => nodes.some((node) => ["string", "number", "boolean"].includes(typeof node[key])));
-  const first = keys.includes("name") ? "name" : keys[0];
-  return [first, ...keys.filter((key) => key !== first)].map((key) => ({
-    key, label: key.replaceAll("_", " "), isName: key === first, isNumber: nodes.every((node) => isNumber(node[key])),
-    sort: (node) => node[key], text: (node) => (isNumber(node[key]) ? count(node[key]) : String(node[key] ?? "–")),
-  }));
+function nodeColumns() {
+  const cores = (node) => node.cores?.length ?? null;
+  const columns = [
+    { key: "name", label: "node", isName: true, text: (node) => nodeName(node.node) },
+    { key: "cores", label: "cores", isNumber: true, sort: cores, text: (node) => (isNumber(cores(node)) ? `${count(cores(node))} (${node.cores.join(", ")})` : "–") },
+    { key: "segment", label: "part of the load", text: (node) => (node.segment ? String(node.segment) : "all") },
+    { key: "program", label: "version", text: (node) => node.program ?? "–" },
+    { key: "ended", label: "ended", text: (node) => node.ended ?? "–" },
+    { key: "duration", label: "lasted", isNumber: true, sort: (node) => node.duration_s, text: (node) => lasting(node.duration_s) },
+  ];
+  return [...columns, { key: "verdict", label: "verdict", sort: (node) => node.verdict, node: (node) => (node.verdict ? el("span", { class: `badge ${node.verdict}` }, node.verdict) : "–") }];
 }

@@ -2,6 +2,7 @@
 
 import { get, isSaved, listen, segment } from "./api.js";
 import { byId, el, refill } from "./dom.js";
+import { learnNodes } from "./charts.js";
 import { joinSeries } from "./columns.js";
 import { clock, readClock } from "./format.js";
 import { Overview } from "./overview.js";
@@ -165,6 +166,7 @@ class RunPage {
   }
 
   take(series) {
+    learnNodes(this.run.nodes ?? []);
     this.series = series;
     if (!this.window && series.time_s.length) this.axis.end = series.time_s.at(-1) + series.step_s;
     const limited = [];

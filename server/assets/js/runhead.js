@@ -37,10 +37,10 @@ export function badges(card) {
 }
 
 function facts(run) {
-  const { card, summary } = run;
+  const { card } = run;
   const all = [
     ["started", moment(card.started_us)], ["lasted", card.duration_s > 0 ? lasting(card.duration_s) : null], ["target", card.target],
-    ["seed", run.seed ?? summary?.run?.seed], ["version", run.version ?? summary?.run?.version], ["id", card.id],
+    ["seed", run.seed], ["version", run.program], ["id", card.id],
   ];
   const shown = all.filter(([, value]) => value !== null && value !== undefined && value !== "");
   return el("p", { class: "facts" }, shown.map(([name, value]) => el("span", { class: "facts-long" }, `${name} `, el("b", null, String(value)))));
