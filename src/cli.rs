@@ -110,9 +110,14 @@ const SERVE_HELP: &str = "\
 All runs are at http://localhost:7777/report/list. `mistress run` reports to a server on this
 machine by itself, and to another one by `stats = \"http://host:7777\"` in the profile.
 
+Without accounts it serves this machine only, and whoever uses the machine is admin. To serve
+others, add an admin first (docs/server.md).
+
 Examples:
   mistress serve
   mistress serve --bind 127.0.0.1:8000 --data /var/lib/mistress
+  mistress serve --add-admin ann
+  mistress serve --bind 0.0.0.0:7777 --host load.example.com
 
 Exit codes:
   0    ended by a signal
@@ -253,6 +258,10 @@ pub struct ServeArguments {
     /// A name under which browsers may reach the server; may be given several times
     #[arg(long, value_name = "NAME")]
     pub host: Vec<String>,
+    /// Add an admin of all projects and end; the password is asked for, or is the first line of
+    /// the standard input
+    #[arg(long, value_name = "NAME")]
+    pub add_admin: Option<String>,
 }
 
 /// Arguments of `push`.

@@ -5,6 +5,7 @@ mod console;
 mod control;
 mod doctor;
 mod exit;
+mod password;
 mod prepare;
 mod push;
 mod run;

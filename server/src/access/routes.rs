@@ -46,6 +46,7 @@ const RUNS: Needs = Needs::Role(Guest, Over::Runs);
 /// The whole server.
 pub const ROUTES: &[Route] = &[
     // what a load node delivers
+    route("GET", stats::wire::HELLO_PATH, Needs::Ingest),
     route("POST", "/ingest/v1/batch", Needs::Ingest),
     // pages
     route("GET", "/assets/{version}/{*path}", Needs::Nothing),

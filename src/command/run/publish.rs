@@ -216,7 +216,8 @@ fn auto(data: &Path, notes: &mut Vec<String>) -> Result<(Poster, Option<Running>
             error => Err(error),
         })
         .map_err(|error| error.to_string())?;
-    let poster = Poster::new(&format!("http://{}", own.addr()), store::token());
+    let token = Some(own.token().to_owned());
+    let poster = Poster::new(&format!("http://{}", own.addr()), token);
     Ok((poster, Some(own)))
 }
 
