@@ -8,6 +8,7 @@ pub mod apache;
 pub mod certificates;
 pub mod client;
 pub mod faults;
+pub mod fuzz;
 pub mod need;
 pub mod nginx;
 pub mod origin;

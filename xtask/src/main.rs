@@ -4,6 +4,7 @@
 //! of the product than its command line and its JSON result.
 
 mod bench;
+mod fuzz;
 mod lint;
 mod project;
 mod run;
@@ -26,6 +27,7 @@ cargo xtask COMMAND
   lint            formatting and clippy, warnings denied
   smoke           the quickstart, `check` and `target` of a release build, as a user runs them
   truth           the known answers about latency in full, about 20 minutes; --versus, --packets
+  fuzz            hostile bytes for every reader, 10 minutes; --minutes N
   bench versus    requests per CPU-second against wrk and a bare io_uring loop
   bench https     the same over TLS against wrk; full handshakes; a body in gzip nobody wants
   bench memory    resident memory per user, and whether any is lost
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ["lint"] => lint::lint().map(|failed| failed == 0),
         ["smoke"] => smoke::smoke().map(|()| true),
         ["truth", options @ ..] => truth::truth(options),
+        ["fuzz", options @ ..] => fuzz::fuzz(options),
         ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
         ["bench", "https", options @ ..] => bench::https(options).map(|()| true),
         ["bench", "memory", options @ ..] => bench::memory(options).map(|()| true),

@@ -4,6 +4,7 @@ use super::*;
 
 mod accepted;
 mod broken;
+mod fuzz;
 mod limits;
 mod shapes;
 mod thresholds;

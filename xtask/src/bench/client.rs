@@ -34,8 +34,10 @@ pub struct Work {
     pub script: &'static str,
     /// Of this tool: the scenario in it, which asks for `path`.
     pub scenario: &'static str,
-    /// Of this tool: further lines of the profile's `[run]` and tables before the loads.
+    /// Of this tool: further tables of the profile; the last one is `[tls]` when there is TLS.
     pub profile: &'static str,
+    /// Of this tool: further lines of `[tls]`.
+    pub tls: &'static str,
     /// What the others ask for.
     pub path: &'static str,
     /// Whether each request has a connection of its own.
@@ -48,6 +50,7 @@ impl Work {
         script: "benches/scenarios/versus.lua",
         scenario: "get",
         profile: "",
+        tls: "",
         path: "/",
         is_closing: false,
     };
@@ -230,7 +233,7 @@ impl Job<'_> {
     fn profile(&self) -> String {
         let script = root().join(self.work.script);
         let trusted = self.server.authority_file.as_ref();
-        let tls = trusted.map(|file| format!("[tls]\nca = {file:?}\n"));
+        let tls = trusted.map(|file| format!("[tls]\nca = {file:?}\n{}", self.work.tls));
         format!(
             "[run]\nname = \"versus\"\nscript = {script:?}\ntarget = \"{}\"\ncores = [{}]\n\
              stats = false\ndrain = \"1s\"\n{}\n{}\n[[load]]\nmodel = \"closed\"\n\

@@ -49,7 +49,8 @@ fn tables() -> [Table; 3] {
         ..Work::KEPT
     };
     let one_each = Work {
-        profile: "[connections]\nkeep_alive = false\n[tls]\nresume = 0.0\n",
+        profile: "[connections]\nkeep_alive = false\n",
+        tls: "resume = 0.0\n",
         is_closing: true,
         ..ours("get")
     };

@@ -49,13 +49,13 @@ fn all_ways(coding: &str, bytes: &[u8]) -> Result<Vec<u8>, DecodeFault> {
     whole
 }
 
-fn gzip(plain: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
     encoder.write_all(plain).expect("memory takes all");
     encoder.finish().expect("memory takes all")
 }
 
-fn zlib(plain: &[u8]) -> Vec<u8> {
+pub(super) fn zlib(plain: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(6));
     encoder.write_all(plain).expect("memory takes all");
     encoder.finish().expect("memory takes all")

@@ -8,6 +8,7 @@ mod curl;
 mod digests;
 mod encoding;
 mod faults;
+mod fuzz;
 mod redirects;
 mod requests;
 mod responses;
