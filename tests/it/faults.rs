@@ -269,7 +269,7 @@ fn a_big_body_takes_no_memory() {
     }
 }
 
-fn memory_kib(process: u32, key: &str) -> u64 {
+pub fn memory_kib(process: u32, key: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
     let line = status
         .lines()

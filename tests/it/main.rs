@@ -16,6 +16,7 @@ mod honesty;
 mod nginx;
 mod profiles;
 mod scripts_faults;
+mod servers;
 mod shapes;
 mod signals;
 mod steering;

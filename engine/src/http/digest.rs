@@ -52,6 +52,8 @@ impl Challenge {
         let texts = fields.filter_map(|field| std::str::from_utf8(field).ok());
         texts
             .filter(|text| text.len() <= FIELD_BYTES_MAX)
+            // What is echoed must not end the line it is echoed in.
+            .filter(|text| !text.contains(|c: char| c.is_ascii_control() && c != '\t'))
             .flat_map(challenges)
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("digest"))
             .filter_map(|(_, parameters)| Challenge::new(&parameters))
