@@ -38,7 +38,6 @@ use crate::timers::{Owner, Timers};
 use crate::tls::{self, Tls};
 use config::Plan;
 use connections::{Connection, Connections};
-use exchange::Keep;
 use files::Files;
 use host::Shared;
 use leftovers::Leftovers;
@@ -146,9 +145,7 @@ impl Driver {
     ///
     /// A script that cannot be used, or a ring that cannot be made.
     pub(crate) fn new(parts: Parts) -> Result<Driver, crate::Error> {
-        // The default of 50 us would be a lateness of that size for everything that is due at a
-        // moment. Without the right to change it, it stays.
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
+        be_punctual();
         let (mut ring, buffers) = Ring::new(parts.sizes).map_err(crate::probe::ring_error)?;
         let recorder = RefCell::new(parts.recorder);
         let target = (parts.origin, &parts.addresses[..]);
@@ -206,12 +203,7 @@ impl Driver {
             shared,
             lookups: Rc::default(),
             tls: Tls::new(&parts.tls),
-            terms: Terms {
-                timeout_ns: Moment(0).after(parts.plan.timeout).0,
-                keep: if retains { Keep::InCase } else { Keep::Nothing },
-                redirects: parts.plan.web.redirects,
-                cookies: parts.plan.web.cookies,
-            },
+            terms: Terms::of(&parts.plan, retains),
             plan: parts.plan,
             control: parts.control,
             pulse: parts.pulse,
@@ -352,6 +344,12 @@ impl Driver {
     fn wish(&self) -> Wish {
         self.control.wish()
     }
+}
+
+/// The default of 50 us would be a lateness of that size for everything that is due at a moment.
+/// Without the right to change it, it stays.
+fn be_punctual() {
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
 }
 
 /// What is to come on this core; of one user only, where that is asked.

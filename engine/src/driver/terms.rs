@@ -1,6 +1,7 @@
 //! What holds for every request of the plan unless its options say otherwise.
 
 use super::exchange::Keep;
+use crate::clock::Moment;
 use crate::http::encode::{Field, STANDARD};
 use crate::http::notes::Notes;
 use config::Plan;
@@ -17,6 +18,16 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    /// The plan's terms; `retains` says that the script may ask for what it did not say it wants.
+    pub(super) fn of(plan: &Plan, retains: bool) -> Terms {
+        Terms {
+            timeout_ns: Moment(0).after(plan.timeout).0,
+            keep: if retains { Keep::InCase } else { Keep::Nothing },
+            redirects: plan.web.redirects,
+            cookies: plan.web.cookies,
+        }
+    }
+
     /// What a reply's head may ask for.
     #[inline]
     pub(super) fn watch(&self) -> Notes {

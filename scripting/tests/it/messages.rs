@@ -118,7 +118,7 @@ fn cookies_are_read_set_and_cleared() {
 }
 
 #[test]
-fn wrong_ones_are_errors() {
+fn wrong_bodies_are_errors() {
     check_fails(&[
         ("user:get('/', { files = 1 })", &["files must be a table"]),
         (
@@ -181,6 +181,12 @@ fn wrong_ones_are_errors() {
             "user:get('/', { digest_auth = { 'a', 'b' }, bearer = 'c' })",
             &["one authorization"],
         ),
+    ]);
+}
+
+#[test]
+fn wrong_cookies_and_headers_are_errors() {
+    check_fails(&[
         (
             "user:get('/', { cookies = 1 })",
             &["cookies must be a table"],
