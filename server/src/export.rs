@@ -1,5 +1,10 @@
 //! Runs as files of other formats, and /metrics.
 
+mod csv;
+mod hlog;
+mod junit;
+mod metrics;
+
 use crate::App;
 use axum::Router;
 

@@ -201,6 +201,11 @@ impl Histogram {
         self.max_us
     }
 
+    /// The largest value that is counted in the same place as this one, in microseconds.
+    pub fn highest_equivalent(value_us: u64) -> u64 {
+        highest_of(index_of(value_us.min(VALUE_MAX_US)))
+    }
+
     /// The buckets that hold something, lowest first: (lowest value in microseconds, count).
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.used_chunks().flat_map(|(c, chunk)| {

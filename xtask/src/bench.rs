@@ -4,6 +4,7 @@ pub mod client;
 mod https;
 mod memory;
 mod options;
+mod reporting;
 pub mod server;
 mod spread;
 mod usage;
@@ -41,6 +42,16 @@ pub fn memory(options: &[&str]) -> Result<(), Failure> {
     };
     build(true)?;
     memory::run(&options)
+}
+
+/// What telling a stats server costs the load's cores.
+pub fn reporting(options: &[&str]) -> Result<(), Failure> {
+    let Some(options) = reporting::Settings::parse(options)? else {
+        println!("{}", reporting::USAGE);
+        return Ok(());
+    };
+    build(true)?;
+    reporting::run(&options)
 }
 
 /// Builds the clients to compare with and, where it takes part, the product; optimized.

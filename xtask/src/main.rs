@@ -31,6 +31,7 @@ cargo xtask COMMAND
   bench versus    requests per CPU-second against wrk and a bare io_uring loop
   bench https     the same over TLS against wrk; full handshakes; a body in gzip nobody wants
   bench memory    resident memory per user, and whether any is lost
+  bench reporting what telling a stats server costs the load's cores, in requests per CPU-second
 
 `cargo xtask bench versus --help` lists its options, and so do the others.";
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         ["fuzz", options @ ..] => fuzz::fuzz(options),
         ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
         ["bench", "https", options @ ..] => bench::https(options).map(|()| true),
+        ["bench", "reporting", options @ ..] => bench::reporting(options).map(|()| true),
         ["bench", "memory", options @ ..] => bench::memory(options).map(|()| true),
         _ => {
             eprintln!("unknown command: {}\n\n{USAGE}", args.join(" "));
