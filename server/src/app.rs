@@ -2,14 +2,18 @@
 
 use crate::{Error, access, api, export, hello, ingest, live, pages};
 use axum::Router;
+use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::oneshot;
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
 
 /// Threads that serve requests.
 const WORKERS: usize = 2;
+/// How long a stopping server lets requests under way end.
+const STOP_MAX: Duration = Duration::from_secs(1);
 /// Threads that wait for the disk on behalf of requests; more requests queue.
 const BLOCKING_MAX: usize = 8;
 
@@ -164,11 +168,21 @@ async fn serve(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) 
     };
     let router = routes(app);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let _ = axum::serve(listener, service)
-        .with_graceful_shutdown(async {
-            let _ = stopped.await;
-        })
-        .await;
+    let stop = Arc::new(Notify::new());
+    let told = Arc::clone(&stop);
+    let serving = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { told.notified().await })
+        .into_future();
+    let end = async {
+        let _ = stopped.await;
+        stop.notify_one();
+        // a page that watches a run keeps its connection for ever
+        tokio::time::sleep(STOP_MAX).await;
+    };
+    tokio::select! {
+        _ = serving => {}
+        () = end => {}
+    }
 }
 
 /// All routes behind the guard.

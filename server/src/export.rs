@@ -1,9 +1,5 @@
 //! Runs as files of other formats, and /metrics.
 
-mod csv;
-mod hlog;
-mod junit;
-mod metrics;
 
 use crate::App;
 use axum::Router;

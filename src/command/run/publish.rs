@@ -19,7 +19,8 @@ use stats::wire::{ReasonRow, RunEnd, Span, ThresholdRow};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-/// Where a stats server is looked for and, if there is none, started.
+/// Where a stats server is looked for and, if there is none, started; `MISTRESS_PORT` says
+/// otherwise, and 0 looks for none.
 const PORT: u16 = 7777;
 
 /// A run that is told to a stats server.
@@ -195,9 +196,15 @@ fn named(url: &str, notes: &mut Vec<String>) -> Poster {
 
 /// The server of this machine, or one of this process.
 fn auto(data: &Path, notes: &mut Vec<String>) -> Result<(Poster, Option<Running>), String> {
-    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+    let port = std::env::var("MISTRESS_PORT").ok();
+    let port = port.and_then(|port| port.parse().ok()).unwrap_or(PORT);
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let poster = Poster::new(&format!("http://{local}"), store::token());
-    let bind = match poster.hello() {
+    let found = match port {
+        0 => Hello::Nobody(String::new()),
+        _ => poster.hello(),
+    };
+    let bind = match found {
         Hello::Welcome => return Ok((poster, None)),
         Hello::Nobody(_) => local,
         Hello::Refused(why) => {
