@@ -1,6 +1,5 @@
 //! Runs as files of other formats, and /metrics.
 
-
 use crate::App;
 use axum::Router;
 

@@ -51,7 +51,7 @@ fn typed(prompt: &str) -> Result<String, Failure> {
 }
 
 /// Bytes as they are typed, until the end of the line.
-fn read_keys(input: impl Read) -> Result<String, Failure> {
+fn read_keys(input: impl BufRead) -> Result<String, Failure> {
     let mut line = Vec::new();
     for byte in input.bytes().take(BYTES_MAX as usize) {
         match byte.map_err(Failure::failed)? {

@@ -151,7 +151,7 @@ impl Spool {
         };
         self.entries.push_back(entry);
         let place = self.entries.len() - 1;
-        self.to_disk(place);
+        self.write_out(place);
         self.squeeze();
     }
 
@@ -216,7 +216,7 @@ impl Spool {
     /// was left is told by the number of batches that are only in memory.
     pub fn persist(&mut self) -> usize {
         for place in 0..self.entries.len() {
-            self.to_disk(place);
+            self.write_out(place);
         }
         let lost = |entry: &&Entry| matches!(entry.place, Place::Memory(_));
         self.entries.iter().filter(lost).count()
@@ -231,7 +231,7 @@ impl Spool {
         }
     }
 
-    fn to_disk(&mut self, place: usize) {
+    fn write_out(&mut self, place: usize) {
         let entry = &self.entries[place];
         let Place::Memory(body) = &entry.place else {
             return;

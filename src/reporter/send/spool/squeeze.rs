@@ -58,7 +58,7 @@ impl Spool {
         let old = self.entries.remove(place + 1);
         let older = std::mem::replace(&mut self.entries[place], merged);
         // the merged file is there before the old ones go; void ones are known by their range
-        self.to_disk(place);
+        self.write_out(place);
         if matches!(self.entries[place].place, Place::Disk) {
             old.iter()
                 .chain([&older])
