@@ -174,8 +174,8 @@ fn cookies() {
     campaign.run(|input, random| {
         let mut jar = Jar::default();
         let place = Place {
-            host: random.pick(&["site.test", "a.site.test", "127.0.0.1"]),
-            path: random.pick(&["/", "/x/y?z"]),
+            host: random.pick::<&str>(&["site.test", "a.site.test", "127.0.0.1"]),
+            path: random.pick::<&str>(&["/", "/x/y?z"]),
             is_secure: random.chance(0.5),
         };
         let fields = input.split(|byte| *byte == b'\n');
