@@ -1,3 +1,6 @@
 //! The server as its users meet it: over HTTP, on a free port, in a scratch folder.
 
+mod crash;
+mod ingest;
+mod nodes;
 mod serve;

@@ -106,13 +106,15 @@ impl Run {
         };
         self.names.keep();
         self.is_lost = false;
+        for (delivery, kept) in deliveries.iter().zip(&kept).filter(|(_, kept)| kept.is_new) {
+            self.remember(&delivery.batch, kept);
+            let events = delivery.batch.events.iter();
+            events.for_each(|event| watch.event(&self.id, event));
+        }
+        // whoever hears that it is kept can read it
+        self.close_seconds(watch);
         for (delivery, kept) in deliveries.into_iter().zip(kept) {
             (delivery.done)(Ok(kept.through));
-            if kept.is_new {
-                self.remember(&delivery.batch, &kept);
-                let events = delivery.batch.events.iter();
-                events.for_each(|event| watch.event(&self.id, event));
-            }
         }
     }
 
