@@ -13,8 +13,6 @@ use tokio::sync::oneshot;
 
 /// Threads that serve requests.
 const WORKERS: usize = 2;
-/// How long a stopping server lets requests under way end.
-const STOP_MAX: Duration = Duration::from_secs(1);
 /// Threads that wait for the disk on behalf of requests; more requests queue.
 const BLOCKING_MAX: usize = 8;
 
