@@ -39,6 +39,7 @@ pub(crate) fn routes() -> Router<App> {
         .guarded(Method::DELETE, "/api/v1/runs/{id}", edit::remove)
         .guarded(Method::GET, "/api/v1/runs/{id}/series", series)
         .guarded(Method::GET, "/api/v1/runs/{id}/names", names)
+        .guarded(Method::GET, "/api/v1/runs/{id}/window", window)
         .guarded(Method::GET, "/api/v1/runs/{id}/distribution", distribution)
         .guarded(Method::GET, "/api/v1/runs/{id}/heatmap", heatmap)
         .guarded(Method::GET, "/api/v1/runs/{id}/failures", failures)
@@ -167,6 +168,13 @@ async fn heatmap(State(app): State<App>, Path(id): Path<String>, Query(ask): Que
 async fn names(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
     answer(app, id, move |view| {
         Ok(query::names(view, ask.from(), ask.to())?)
+    })
+    .await
+}
+
+async fn window(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
+    answer(app, id, move |view| {
+        Ok(query::span(view, ask.from(), ask.to())?)
     })
     .await
 }

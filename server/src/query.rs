@@ -7,11 +7,13 @@ mod columns;
 mod detail;
 mod figures;
 mod heat;
+mod span;
 mod window;
 
 pub use columns::{Axis, checks, series};
 pub use detail::{all_seconds, card, detail, events, figures};
 pub use heat::{distribution, heatmap};
+pub use span::span;
 pub use window::{failures, names, summary};
 
 use crate::Error;

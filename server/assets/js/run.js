@@ -126,7 +126,6 @@ class RunPage {
     this.tab = tab;
     this.tabs.select(tab);
     if (isKept) writePlace({ tab: tab === "overview" ? null : tab });
-    this.part.isStale = true;
     this.refreshPart();
   }
 
@@ -136,8 +135,10 @@ class RunPage {
 
   refreshPart() {
     if (!this.series && this.tab !== "files") return;
-    this.part.refresh().then(() => { this.root.dataset.shown = this.tab; }, (error) => {
-      if (error.name !== "AbortError") refill(this.part.panel, el("p", { class: "error", role: "alert" }, error.message));
+    const { tab } = this;
+    this.part.refresh().then(() => { this.root.dataset.shown = tab; }, (error) => {
+      // What cannot be shown now may be at the next look; what is shown stays.
+      if (error.name !== "AbortError") this.problem.textContent = error.message;
     });
   }
 

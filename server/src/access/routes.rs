@@ -70,6 +70,7 @@ pub const ROUTES: &[Route] = &[
     route("DELETE", "/api/v1/runs/{id}", run(Admin)),
     route("GET", "/api/v1/runs/{id}/series", run(Guest)),
     route("GET", "/api/v1/runs/{id}/names", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/window", run(Guest)),
     route("GET", "/api/v1/runs/{id}/distribution", run(Guest)),
     route("GET", "/api/v1/runs/{id}/heatmap", run(Guest)),
     route("GET", "/api/v1/runs/{id}/failures", run(Guest)),

@@ -173,7 +173,7 @@ impl RunView for View {
             visit,
         };
         // what ends with the run may use rows that go on beyond it
-        let to = match to >= self.length_s && self.length_s > 0 {
+        let to = match to >= self.length_s {
             true => self.length_s.next_multiple_of(super::COARSEST_S),
             false => to,
         };
