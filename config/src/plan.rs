@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::curve::Curve;
 use crate::origin::Origin;
-use crate::transport::Tls;
+use crate::transport::{Connections, Tls};
 use crate::web::Web;
 
 /// What a run is to do. Made by [`crate::load`] and [`crate::parse`] only from valid profiles.
@@ -38,6 +38,8 @@ pub struct Plan {
     pub stats: StatsSink,
     /// What all requests have in common.
     pub web: Web,
+    /// How connections are made and how long they are kept.
+    pub connections: Connections,
     /// How TLS is spoken with https servers.
     pub tls: Tls,
     /// The loads, in the order of the file; at least one.
@@ -113,14 +115,17 @@ pub enum Target {
 }
 
 impl Target {
-    /// Reads `"builtin"` or `http[s]://host[:port][/base]`.
+    /// Reads `"builtin"`, `http[s]://host[:port][/base]` or `unix:/path`.
     ///
     /// # Errors
     /// A message that says what was found and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "builtin" => Ok(Self::Builtin),
-            _ => Origin::parse(text).map(Self::Http),
+            _ => match text.strip_prefix("unix:") {
+                Some(path) => Origin::of_socket(path).map(Self::Http),
+                None => Origin::parse(text).map(Self::Http),
+            },
         }
     }
 }

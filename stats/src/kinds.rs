@@ -103,6 +103,8 @@ closed_enum! {
         TooManyInformational => "too_many_informational",
         /// 101 Switching Protocols, which nobody asked for.
         UnexpectedUpgrade => "unexpected_upgrade",
+        /// No byte of the reply within the time limit for the first.
+        FirstByteTimeout => "first_byte_timeout",
         /// The request was not done within its time limit.
         Timeout => "timeout",
         /// The reply is complete, but its status is not among those expected.
@@ -172,6 +174,14 @@ closed_enum! {
         Connect => "connect",
         /// The TLS handshake of a new connection.
         Tls => "tls",
+        /// Waiting for one of the user's connections to become free.
+        Queue => "queue",
+        /// Waiting for the address of a name.
+        Dns => "dns",
+        /// From the first to the last byte of a request that is sent in pieces.
+        Send => "send",
+        /// From the first to the last byte of the reply, where they came apart.
+        Receive => "receive",
         /// The part of `Latency` that belongs to failed requests.
         LatencyFailed => "latency_failed",
     }

@@ -10,6 +10,7 @@ fn check(url: &str, host: &str, port: u16, base_path: &str, shown: &str) {
     let origin = Origin::parse(url).unwrap_or_else(|message| panic!("{url}: {message}"));
     let expected = Origin {
         scheme,
+        socket: None,
         host: host.to_owned(),
         port,
         base_path: base_path.to_owned(),

@@ -11,7 +11,7 @@ use super::phases::LENGTH_MAX;
 use crate::document::{Report, Span, Value};
 use crate::origin::Origin;
 use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target, Threshold};
-use crate::transport::Tls;
+use crate::transport::{Connections, Tls};
 use crate::web::Web;
 
 const KEYS: [&str; 12] = [
@@ -96,6 +96,7 @@ impl Run {
             stats: self.stats,
             web: Web::default(),
             tls: Tls::default(),
+            connections: Connections::default(),
             loads,
             thresholds,
             data,

@@ -56,7 +56,11 @@ pub(super) struct Connection {
     pub(super) served: u32,
     /// When the connect, or the beginning of the TLS handshake, was submitted.
     pub(super) opened: Moment,
+    /// When it was made.
+    pub(super) born: Moment,
     /// When the exchange runs out of time.
+    pub(super) limit: Moment,
+    /// When it, or the part of it that is under way, does.
     pub(super) deadline: Moment,
     /// The earliest entry of this connection in the timers.
     pub(super) armed: Moment,
@@ -85,6 +89,8 @@ impl Connection {
             ended: None,
             served: 0,
             opened: Moment::NEVER,
+            born: Moment(0),
+            limit: Moment::NEVER,
             deadline: Moment::NEVER,
             armed: Moment::NEVER,
             reader: ResponseReader::new(),

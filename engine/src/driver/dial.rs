@@ -2,15 +2,17 @@
 
 use super::connections::State;
 use super::exchange::{Exchange, Payload};
-use super::origins::{Addresses, Kept, OriginId};
+use super::origins::{Addresses, Endpoint, Kept, OriginId};
 use super::{Driver, users};
 use crate::clock::Moment;
 use crate::http::response::BodyRule;
+use crate::launch::fixed_addresses;
 use crate::ring::Slot;
 use crate::timers::Owner;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use stats::{FailureKind, Tally};
+use socket2::SockAddr;
+use stats::{FailureKind, Phase, Tally};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
@@ -20,6 +22,8 @@ use std::rc::Rc;
 pub(super) struct Lookups {
     answers: RefCell<Vec<(OriginId, Vec<SocketAddr>)>>,
     waiting: RefCell<Vec<Waiting>>,
+    /// The numbers of addresses in the ring: a name that is resolved again mostly has the same.
+    kept: RefCell<HashMap<SocketAddr, usize>>,
 }
 
 struct Waiting {
@@ -27,6 +31,7 @@ struct Waiting {
     user: u32,
     generation: u32,
     exchange: Exchange,
+    since: Moment,
 }
 
 impl Lookups {
@@ -53,7 +58,8 @@ impl Driver {
         let connection = self.connections.get_mut(slot);
         let limit = exchange.timeout_ns;
         connection.exchange = Some(exchange);
-        connection.deadline = Moment(self.now.0.saturating_add(limit));
+        connection.limit = Moment(self.now.0.saturating_add(limit));
+        connection.deadline = connection.limit;
         if connection.deadline < connection.armed {
             connection.armed = connection.deadline;
             let owner = Owner::Connection {
@@ -77,6 +83,20 @@ impl Driver {
             BodyRule::Normal
         };
         connection.reader.start(rule);
+        let is_upload = matches!(exchange.payload, Payload::Upload);
+        // After a connect or a handshake, the limit of that no longer holds.
+        if connection.served == 0 || self.habits.first_byte_ns != u64::MAX {
+            let part_ns = if is_upload {
+                u64::MAX
+            } else {
+                self.habits.first_byte_ns
+            };
+            self.limit_part(slot, part_ns);
+        }
+        let connection = self.connections.get_mut(slot);
+        let Some(exchange) = &mut connection.exchange else {
+            return;
+        };
         if connection.tls.is_some() {
             return self.send_encrypted(slot);
         }
@@ -113,15 +133,34 @@ impl Driver {
 
     /// Makes a new connection for a request.
     pub(super) fn open(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+        self.ask_again(origin);
         let addresses = self.shared.origins.borrow().get(origin).addresses.clone();
         match addresses {
             Addresses::Known(list) => self.dial(user, origin, exchange, &list),
             Addresses::None => self.refuse(user, &exchange, FailureKind::Dns),
             Addresses::Asked => self.wait_for_address(user, origin, exchange),
             Addresses::Unknown => {
-                self.look_up(origin);
-                self.wait_for_address(user, origin, exchange);
+                if self.look_up(origin) {
+                    self.wait_for_address(user, origin, exchange);
+                } else {
+                    self.open(user, origin, exchange);
+                }
             }
+        }
+    }
+
+    /// Names are resolved again when their time has come; meanwhile the old addresses are used.
+    fn ask_again(&mut self, origin: OriginId) {
+        let Some(every) = self.habits.resolve_ns else {
+            return;
+        };
+        let origins = self.shared.origins.borrow();
+        let known = origins.get(origin);
+        let is_old = self.now.since(known.asked) >= every && known.origin.socket.is_none();
+        let has_answer = matches!(known.addresses, Addresses::Known(_) | Addresses::None);
+        drop(origins);
+        if is_old && has_answer {
+            self.look_up(origin);
         }
     }
 
@@ -129,8 +168,8 @@ impl Driver {
         let Some(slot) = self.connections.take() else {
             return self.refuse(user, &exchange, FailureKind::Descriptors);
         };
-        let address = list[0];
-        if let Err(e) = self.install(slot, address.address) {
+        let address = list[self.habits.address(list.len())];
+        if let Err(e) = self.install(slot, address.to) {
             self.connections.release(slot);
             return self.refuse(user, &exchange, connect_failure(&e));
         }
@@ -147,14 +186,6 @@ impl Driver {
         self.count_connections();
     }
 
-    /// Puts a fresh socket into the ring's table.
-    fn install(&mut self, slot: Slot, address: SocketAddr) -> io::Result<()> {
-        let kind = Type::STREAM.nonblocking().cloexec();
-        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
-        socket.set_tcp_nodelay(true)?;
-        self.ring.install(slot, socket.into())
-    }
-
     fn connect(&mut self, slot: Slot, address: usize) {
         let connection = self.connections.get_mut(slot);
         connection.state = State::Connecting;
@@ -162,6 +193,9 @@ impl Driver {
         connection.pending += 1;
         self.ring.connect(slot, address, connection.generation);
         self.acting.push(slot);
+        if self.habits.connect_ns != u64::MAX {
+            self.limit_part(slot, self.habits.connect_ns);
+        }
     }
 
     /// A connect completed.
@@ -174,6 +208,7 @@ impl Driver {
         if result < 0 {
             return self.connect_failed(slot, &io::Error::from_raw_os_error(-result));
         }
+        connection.born = self.now;
         let opened = connection.opened;
         let name = connection.exchange.as_mut().map(|exchange| {
             exchange.ready = self.now;
@@ -206,9 +241,14 @@ impl Driver {
         let (origin, failed) = (connection.origin, connection.address);
         let tried = usize::from(connection.tried);
         let mut origins = self.shared.origins.borrow_mut();
-        origins.prefer_next(origin, failed);
+        if self.habits.prefers_living() {
+            origins.prefer_next(origin, failed);
+        }
         let next = match &origins.get(origin).addresses {
-            Addresses::Known(list) if tried < list.len() => Some(list[0]),
+            Addresses::Known(list) if tried < list.len() => {
+                let place = list.iter().position(|one| one.kept == failed);
+                Some(list[place.map_or(0, |place| (place + 1) % list.len())])
+            }
             _ => None,
         };
         drop(origins);
@@ -218,7 +258,7 @@ impl Driver {
             if let Some(exchange) = &mut connection.exchange {
                 exchange.ready = self.now;
             }
-            if self.install(slot, next.address).is_ok() {
+            if self.install(slot, next.to).is_ok() {
                 return self.connect(slot, next.kept);
             }
         }
@@ -235,6 +275,7 @@ impl Driver {
             user,
             generation,
             exchange,
+            since: self.now,
         });
     }
 
@@ -250,12 +291,22 @@ impl Driver {
         }
     }
 
-    /// Asks the system's resolver on a helper thread of the executor.
-    fn look_up(&mut self, origin: OriginId) {
+    /// Asks the system's resolver on a helper thread of the executor. False when the profile has
+    /// the answer.
+    fn look_up(&mut self, origin: OriginId) -> bool {
         let mut origins = self.shared.origins.borrow_mut();
-        origins.set_addresses(origin, Addresses::Asked);
-        let known = &origins.get(origin).origin;
-        let (host, port) = (known.host.clone(), known.port);
+        origins.asked(origin, self.now);
+        let known = origins.get(origin);
+        let (host, port) = (known.origin.host.clone(), known.origin.port);
+        if let Some(fixed) = fixed_addresses(&self.plan, &host, port) {
+            drop(origins);
+            self.resolved(origin, fixed);
+            return false;
+        }
+        if matches!(known.addresses, Addresses::Unknown | Addresses::None) {
+            origins.set_addresses(origin, Addresses::Asked);
+        }
+        drop(origins);
         let lookups = Rc::clone(&self.lookups);
         let ask = move || {
             let found = (host.as_str(), port).to_socket_addrs();
@@ -266,6 +317,34 @@ impl Driver {
             lookups.answers.borrow_mut().push((origin, found));
         })
         .detach();
+        true
+    }
+
+    /// The addresses of an origin are known. An empty answer changes none that were known before.
+    fn resolved(&mut self, origin: OriginId, found: Vec<SocketAddr>) {
+        let mut numbers = self.lookups.kept.borrow_mut();
+        let mut keep = |address| {
+            let number = numbers.entry(address);
+            let kept = *number.or_insert_with(|| self.ring.add_address(SockAddr::from(address)));
+            Kept {
+                to: Endpoint::Internet(address),
+                kept,
+            }
+        };
+        let mut kept: Vec<Kept> = Vec::new();
+        for address in found {
+            let one = keep(address);
+            if kept.iter().all(|known| known.kept != one.kept) {
+                kept.push(one);
+            }
+        }
+        let mut origins = self.shared.origins.borrow_mut();
+        let is_known = matches!(origins.get(origin).addresses, Addresses::Known(_));
+        match kept.is_empty() {
+            true if is_known => {}
+            true => origins.set_addresses(origin, Addresses::None),
+            false => origins.set_addresses(origin, Addresses::Known(kept)),
+        }
     }
 
     /// Takes in what the resolver answered, and opens the connections that waited for it.
@@ -275,25 +354,22 @@ impl Driver {
         }
         let answers = std::mem::take(&mut *self.lookups.answers.borrow_mut());
         for (origin, found) in answers {
-            let keep = |address| {
-                let kept = self.ring.add_address(SockAddr::from(address));
-                Kept { address, kept }
-            };
-            let kept: Vec<Kept> = found.into_iter().map(keep).collect();
-            let addresses = if kept.is_empty() {
-                Addresses::None
-            } else {
-                Addresses::Known(kept)
-            };
-            self.shared
-                .origins
-                .borrow_mut()
-                .set_addresses(origin, addresses);
+            self.resolved(origin, found);
         }
         let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
-        for one in waiting {
-            if self.users.is_current(one.user, one.generation) {
+        for mut one in waiting {
+            let origins = self.shared.origins.borrow();
+            let still = matches!(origins.get(one.origin).addresses, Addresses::Asked);
+            drop(origins);
+            if still {
+                self.lookups.waiting.borrow_mut().push(one);
+            } else if self.users.is_current(one.user, one.generation) {
                 self.users.get_mut(one.user).doing = users::Doing::Request;
+                let waited_ns = self.now.since(one.since);
+                one.exchange.timeout_ns = one.exchange.timeout_ns.saturating_sub(waited_ns);
+                let name = one.exchange.name;
+                self.shared
+                    .record(|recorder| recorder.part(name, Phase::Dns, waited_ns));
                 self.place(one.user, one.origin, one.exchange);
             }
         }

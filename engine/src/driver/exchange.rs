@@ -261,6 +261,7 @@ impl Exchange {
             service_ns: done.since(sent),
             lag_ns: self.lag_ns,
             first_byte_ns: first_byte.since(sent),
+            receive_ns: done.since(first_byte),
             status: self.reply.status,
             failure,
             bytes_in: self.reply.bytes_in,

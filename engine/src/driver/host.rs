@@ -35,6 +35,8 @@ pub(super) struct Shared {
     pub(super) recording: Cell<bool>,
     /// No new iterations.
     pub(super) draining: Cell<bool>,
+    /// Servers are asked to keep connections.
+    pub(super) keep_alive: bool,
     /// Every exchange is told as an event.
     pub(super) traced: bool,
     pub(super) recorder: RefCell<Recorder>,

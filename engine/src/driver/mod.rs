@@ -6,6 +6,7 @@ mod connections;
 mod dial;
 mod exchange;
 mod files;
+mod habits;
 mod host;
 mod leftovers;
 mod life;
@@ -39,10 +40,11 @@ use crate::tls::{self, Tls};
 use config::Plan;
 use connections::{Connection, Connections};
 use files::Files;
+use habits::Habits;
 use host::Shared;
 use leftovers::Leftovers;
 pub(crate) use life::{Begin, Line, Report};
-use origins::{Addresses, Kept, Origins};
+use origins::{Addresses, Endpoint, Kept, Origins};
 use run_queue::RunQueue;
 pub use schedule::Only;
 use schedule::Schedule;
@@ -111,7 +113,7 @@ pub(crate) struct Driver {
     spun_ns: u64,
     connections: Connections,
     /// How many one user may have to one origin.
-    connections_max: u32,
+    habits: Habits,
     /// Users whose waiting requests may find a connection now.
     relieved: Vec<u32>,
     /// Connections with an entry queued in this turn, whose moment of acting is not yet stamped.
@@ -156,6 +158,7 @@ impl Driver {
             seed: parts.plan.seed,
             recording: Cell::new(false),
             draining: Cell::new(false),
+            keep_alive: parts.plan.connections.keep_alive,
             traced: parts.traced,
             recorder,
             actors: RefCell::default(),
@@ -193,7 +196,7 @@ impl Driver {
             queue: RunQueue::of_this_thread(),
             spun_ns: 0,
             connections: Connections::new(parts.sizes.sockets),
-            connections_max: queue::CONNECTIONS_PER_ORIGIN,
+            habits: Habits::of(&parts.plan),
             relieved: Vec::new(),
             acting: Vec::new(),
             users: Users::default(),
@@ -381,11 +384,22 @@ fn origins_of(
     (target, addresses): (config::Origin, &[SocketAddr]),
     ring: &mut Ring,
 ) -> Result<Origins, String> {
-    let keep = |&address| Kept {
-        address,
-        kept: ring.add_address(SockAddr::from(address)),
+    let kept: Vec<Kept> = match &target.socket {
+        Some(path) => {
+            let address = SockAddr::unix(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            vec![Kept {
+                to: Endpoint::Unix,
+                kept: ring.add_address(address),
+            }]
+        }
+        None => {
+            let keep = |&address| Kept {
+                to: Endpoint::Internet(address),
+                kept: ring.add_address(SockAddr::from(address)),
+            };
+            addresses.iter().map(keep).collect()
+        }
     };
-    let kept: Vec<Kept> = addresses.iter().map(keep).collect();
     let mut origins = Origins::default();
     let id = origins.intern(&target)?;
     origins.set_addresses(id, Addresses::Known(kept));

@@ -1,5 +1,6 @@
 //! The servers a core talks to and their addresses.
 
+use crate::clock::Moment;
 use config::{Origin, Scheme};
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ pub(super) struct Known {
     /// Whose certificate is wanted, if it is spoken to over TLS.
     pub(super) server_name: Option<ServerName<'static>>,
     pub(super) addresses: Addresses,
+    /// When the resolver was last asked.
+    pub(super) asked: Moment,
 }
 
 /// What is known of an origin's addresses.
@@ -40,8 +43,16 @@ pub(super) enum Addresses {
 /// An address and its number in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
-    pub(super) address: SocketAddr,
+    pub(super) to: Endpoint,
     pub(super) kept: usize,
+}
+
+/// Where a connection goes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Endpoint {
+    Internet(SocketAddr),
+    /// A socket in the file system.
+    Unix,
 }
 
 impl Origins {
@@ -53,7 +64,10 @@ impl Origins {
     pub(super) fn intern(&mut self, origin: &Origin) -> Result<OriginId, String> {
         let same = |known: &Known| {
             let known = &known.origin;
-            known.host == origin.host && known.port == origin.port && known.scheme == origin.scheme
+            known.host == origin.host
+                && known.port == origin.port
+                && known.scheme == origin.scheme
+                && known.socket == origin.socket
         };
         if let Some(place) = self.list.iter().position(same) {
             return Ok(place as OriginId);
@@ -72,12 +86,17 @@ impl Origins {
             origin: origin.clone(),
             server_name,
             addresses: Addresses::Unknown,
+            asked: Moment(0),
         });
         Ok(self.list.len() as OriginId - 1)
     }
 
     pub(super) fn get(&self, id: OriginId) -> &Known {
         &self.list[id as usize]
+    }
+
+    pub(super) fn asked(&mut self, id: OriginId, now: Moment) {
+        self.list[id as usize].asked = now;
     }
 
     pub(super) fn set_addresses(&mut self, id: OriginId, addresses: Addresses) {

@@ -120,7 +120,7 @@ pub(super) fn prepare(
     exchange.timeout_ns = spec
         .timeout
         .map_or(terms.timeout_ns, |limit| Moment(0).after(limit).0);
-    exchange.last = spec.keepalive == Some(false);
+    exchange.last = !spec.keepalive.unwrap_or(terms.keep_alive);
     (exchange.reply.keep, exchange.reply.watch) = (keep, watch);
     exchange.begun = course.begun;
     (exchange.hops, exchange.challenges) = (course.hops, course.challenges);
@@ -204,7 +204,7 @@ fn head(
         body_bytes: length,
         chunked: spec.chunked,
         expects_continue: spec.expect_continue,
-        keep_alive: spec.keepalive != Some(false),
+        keep_alive: spec.keepalive.unwrap_or(shared.keep_alive),
     };
     let mut bytes = Vec::with_capacity(256 + spec.body.as_ref().map_or(0, Vec::len));
     encode_head(&mut bytes, &head).map_err(|e| e.to_string())?;

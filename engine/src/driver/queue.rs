@@ -7,11 +7,8 @@ use super::origins::OriginId;
 use super::users::Doing;
 use crate::clock::Moment;
 use crate::ring::Slot;
-use stats::{FailureKind, Tally};
+use stats::{FailureKind, Phase, Tally};
 use std::collections::VecDeque;
-
-/// Connections of one user to one origin at most.
-pub(super) const CONNECTIONS_PER_ORIGIN: u32 = 6;
 
 /// The requests of a user that wait, the first to come first. Only users with branches have any.
 pub(super) type Queue = Option<Box<VecDeque<Queued>>>;
@@ -37,6 +34,7 @@ impl Driver {
     /// Finds the connection for a request of a user or branch, now or later.
     pub(super) fn place(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
         let root = self.users.get(user).root;
+        self.retire(root);
         match self.place_for(root, origin) {
             Place::Later => self.enqueue(user, origin, exchange),
             Place::Idle(_) | Place::New if self.others_wait(root, origin) => {
@@ -67,7 +65,7 @@ impl Driver {
             }
             slot = connection.next;
         }
-        if made < self.connections_max {
+        if made < self.habits.per_origin {
             Place::New
         } else {
             Place::Later
@@ -136,7 +134,10 @@ impl Driver {
             since,
         } = queued;
         exchange.ready = self.now;
-        exchange.timeout_ns = exchange.timeout_ns.saturating_sub(self.now.since(since));
+        let waited_ns = self.now.since(since);
+        exchange.timeout_ns = exchange.timeout_ns.saturating_sub(waited_ns);
+        self.shared
+            .record(|recorder| recorder.part(exchange.name, Phase::Queue, waited_ns));
         let user = exchange.user;
         self.users.get_mut(user).doing = Doing::Request;
         match place {

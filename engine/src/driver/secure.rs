@@ -45,6 +45,8 @@ impl Driver {
         });
         let connection = self.connections.get_mut(slot);
         connection.state = State::Handshaking;
+        self.limit_part(slot, self.habits.tls_ns);
+        let connection = self.connections.get_mut(slot);
         match begun {
             Ok(session) => {
                 connection.tls = Some(session);
@@ -254,6 +256,7 @@ impl Heard {
         };
         if exchange.first_byte == Moment::NEVER {
             exchange.first_byte = now;
+            connection.deadline = connection.limit;
         }
         exchange.reply.bytes_in += data.len() as u64;
         match connection.reader.feed(memo, data, &mut exchange.reply) {

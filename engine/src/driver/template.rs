@@ -72,7 +72,7 @@ pub(super) fn make(shared: &Shared, method: &str, url: &str) -> Result<Template,
         body_bytes: None,
         chunked: false,
         expects_continue: false,
-        keep_alive: true,
+        keep_alive: shared.keep_alive,
     };
     encode_head(&mut bytes, &head).map_err(|e| e.to_string())?;
     let name = default_name(method, &to.path);
@@ -120,6 +120,7 @@ pub(super) fn elsewhere(
             Scheme::Http => config::Scheme::Http,
             Scheme::Https => config::Scheme::Https,
         },
+        socket: None,
         host: server.host,
         port: server.port,
         base_path: String::new(),
@@ -153,7 +154,7 @@ impl Template {
             is_signed: false,
             head_only: self.head_only,
             idempotent: self.idempotent,
-            last: false,
+            last: !terms.keep_alive,
             retried: false,
             reply: Reply {
                 keep: terms.keep,

@@ -13,6 +13,8 @@ pub(super) struct Terms {
     pub(super) keep: Keep,
     /// Redirects followed.
     pub(super) redirects: u8,
+    /// Servers are asked to keep connections.
+    pub(super) keep_alive: bool,
     /// Users keep the cookies they are given.
     pub(super) cookies: bool,
 }
@@ -24,6 +26,7 @@ impl Terms {
             timeout_ns: Moment(0).after(plan.timeout).0,
             keep: if retains { Keep::InCase } else { Keep::Nothing },
             redirects: plan.web.redirects,
+            keep_alive: plan.connections.keep_alive,
             cookies: plan.web.cookies,
         }
     }

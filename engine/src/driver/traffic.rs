@@ -148,6 +148,7 @@ impl Driver {
                 let bytes = self.buffers.bytes(&received);
                 if exchange.first_byte == Moment::NEVER {
                     exchange.first_byte = self.now;
+                    connection.deadline = connection.limit;
                 }
                 exchange.reply.bytes_in += bytes.len() as u64;
                 let fed = connection
@@ -216,6 +217,9 @@ impl Driver {
                 .as_ref()
                 .is_none_or(|upload| upload.is_done())
             && connection.receiving
+            && self
+                .habits
+                .goes_on(connection.served, self.now.since(connection.born))
             && !connection.tls.as_deref().is_some_and(Session::is_closed);
         let failure = if let After::Failure(kind) = after {
             Some(kind)
@@ -441,6 +445,7 @@ impl Driver {
         let kind = match connection.state {
             State::Connecting => FailureKind::ConnectTimeout,
             State::Handshaking => FailureKind::TlsTimeout,
+            _ if self.now < connection.limit => FailureKind::FirstByteTimeout,
             _ => FailureKind::Timeout,
         };
         self.fail(slot, kind);

@@ -7,7 +7,7 @@ use crate::clock::Moment;
 use crate::http::upload::{Piece, Upload};
 use crate::ring::{Completion, Slot};
 use crate::timers::Owner;
-use stats::FailureKind;
+use stats::{FailureKind, Phase};
 use std::time::Duration;
 
 /// How long a body waits for `100 Continue` before it is sent all the same (RFC 9110 section
@@ -40,7 +40,23 @@ impl Driver {
                 let when = self.now.after(CONTINUE_WAIT);
                 self.timers.add(when, Owner::Upload { slot, generation });
             }
-            Piece::Done => {}
+            Piece::Done => self.sent_whole(slot),
+        }
+    }
+
+    /// The last piece is sent; the reply is what is left.
+    fn sent_whole(&mut self, slot: Slot) {
+        let connection = self.connections.get(slot);
+        let Some(exchange) = &connection.exchange else {
+            return;
+        };
+        if exchange.sent != Moment::NEVER {
+            let (name, took_ns) = (exchange.name, self.now.since(exchange.sent));
+            self.shared
+                .record(|recorder| recorder.part(name, Phase::Send, took_ns));
+        }
+        if exchange.first_byte == Moment::NEVER {
+            self.limit_part(slot, self.habits.first_byte_ns);
         }
     }
 

@@ -13,6 +13,7 @@ use super::schedule::Start;
 use crate::clock::Moment;
 use crate::pacing::{Purpose, stream};
 use crate::timers::Owner;
+use config::Renew;
 use scripting::{Entry, Reply, ScriptError, Step};
 use stats::{FailureKind, Recorder};
 use std::time::Duration;
@@ -305,6 +306,9 @@ impl Driver {
         let user = self.users.get_mut(slot);
         let (load, number, pass) = (user.load, user.number, user.pass);
         user.pass += 1;
+        if pass > 0 && self.habits.renew == Renew::Iteration {
+            self.close_idle(slot, 0);
+        }
         let due = self.shared.actors.borrow()[slot as usize].due;
         if let Some(pacing) = self.schedule.load_mut(load).pacing {
             self.users.get_mut(slot).paced = due.after(pacing);

@@ -8,7 +8,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use sys::{Buffers, Ring};
+pub(crate) use sys::{Buffers, Ring, bind_late};
 
 use std::time::Duration;
 

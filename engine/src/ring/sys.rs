@@ -17,10 +17,11 @@
 use super::{Completion, Kind, Received, Sizes, Slot, Token};
 use io_uring::types::{BufRingEntry, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
@@ -366,6 +367,30 @@ fn send_entry(slot: Slot, bytes: &[u8]) -> squeue::Entry {
     opcode::Send::new(Fixed(slot), bytes.as_ptr(), length)
         .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
         .build()
+}
+
+/// Binds a socket to a local address and leaves the port to the connect, which can then share one
+/// with connections to other servers.
+///
+/// # Errors
+///
+/// What the kernel says: the address is none of this machine, for example.
+pub(crate) fn bind_late(socket: &Socket, address: IpAddr) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the kernel copies one int, which lives until the call returns.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if set != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    socket.bind(&SocketAddr::new(address, 0).into())
 }
 
 fn is_no_error(error: &io::Error) -> bool {

@@ -113,6 +113,7 @@ fn ok(latency_ns: u64, lag_ns: u64) -> Sample {
         service_ns: latency_ns - lag_ns,
         lag_ns,
         first_byte_ns: (latency_ns - lag_ns) / 2,
+        receive_ns: 0,
         status: 200,
         failure: None,
         bytes_in: 12_345,

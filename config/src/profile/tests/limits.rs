@@ -494,3 +494,63 @@ fn tls_is_checked() {
     );
     check_tls("versions = []", "5:12: found an array, allowed is \"1.2\"");
 }
+
+#[test]
+fn connections_are_checked() {
+    let check_table = |table: &str, expected: &str| {
+        let head = "[run]\nscript = \"s\"\ntarget = \"http://h\"\n";
+        check(&format!("{head}{table}\n{LOAD}"), &[expected]);
+    };
+    let check_line = |line: &str, expected: &str| {
+        check_table(&format!("[connections]\n{line}"), expected);
+    };
+    check_line("age = \"1s\"", "5:1: found the unknown key \"age\"");
+    check_line(
+        "keep_alive = 1",
+        "5:14: found the number 1, allowed is true or false",
+    );
+    check_line(
+        "requests_max = 0",
+        "5:16: found the number 0, allowed is a whole number from 1",
+    );
+    check_line(
+        "per_origin = 1001",
+        "5:14: found the number 1001, allowed is a whole number from 1 to 1000",
+    );
+    check_line(
+        "age_max = \"2d\"",
+        "5:11: found \"2d\", allowed is above zero, at most \"1d\"",
+    );
+    check_line(
+        "resolve = \"1ms\"",
+        "5:11: found \"1ms\", allowed is \"1s\" to \"1d\"",
+    );
+    check_line(
+        "renew = \"always\"",
+        "5:9: found \"always\", allowed is one of \"never\"",
+    );
+    check_line(
+        "addresses = \"all\"",
+        "5:13: found \"all\", allowed is one of \"first\"",
+    );
+    check_line(
+        "source = []",
+        "5:10: found an array, allowed is an IP address",
+    );
+    check_line(
+        "source = \"localhost\"",
+        "5:10: found \"localhost\", allowed is an IP address",
+    );
+    check_line(
+        "timeouts = { conect = \"1s\" }",
+        "5:14: found the unknown key \"conect\", meant is perhaps `connect`",
+    );
+    check_line(
+        "timeouts = { tls = \"0s\" }",
+        "5:20: found \"0s\", allowed is above zero, at most \"1h\"",
+    );
+    check_table(
+        "[hosts]\nh = \"::g\"",
+        "5:5: found \"::g\", allowed is an IP address such as",
+    );
+}
