@@ -83,6 +83,14 @@ pub trait Host {
         None
     }
 
+    /// Where a link leads that stands on the page of this URL (one that a script could use): such
+    /// a URL again, and whether it is the page's own server. `base` is what the page says its links
+    /// are relative to. `None`: nowhere that requests could go.
+    fn embedded(&self, page: &str, base: Option<&str>, link: &str) -> Option<(String, bool)> {
+        let _ = (page, base, link);
+        None
+    }
+
     /// The next 64 bits of the user's own random stream.
     fn random(&self, slot: u32) -> u64;
 

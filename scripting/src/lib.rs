@@ -7,6 +7,7 @@
 
 mod cookies;
 mod error;
+mod extract;
 mod functions;
 mod headers;
 mod host;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, LuaString, Table, Value};
 
+use crate::extract::{self, Extracts};
 use crate::{Host, MetricKind, RequestSpec, cookies, headers, json, options, place, text, uploads};
 
 /// What the native functions and [`Script`](crate::Script) share.
@@ -15,6 +16,8 @@ pub(crate) struct Shared {
     pub host: Rc<dyn Host>,
     /// The request made by the call that is about to yield; taken when its code arrives.
     pub request: RefCell<Option<Box<RequestSpec>>>,
+    /// What was compiled and parsed to find things in replies.
+    pub extracts: Extracts,
     /// Set when a host method panicked below Lua; raised again once Lua has unwound, because
     /// a script's `pcall` would otherwise swallow it.
     pub panicked: Cell<bool>,
@@ -26,6 +29,7 @@ impl Shared {
         Rc::new(Shared {
             host,
             request: RefCell::new(None),
+            extracts: Extracts::default(),
             panicked: Cell::new(false),
             panic: RefCell::new(None),
         })
@@ -72,6 +76,7 @@ pub(crate) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     counters(&natives)?;
     replies(&natives)?;
     cookies::natives(&natives)?;
+    extract::natives(&natives)?;
     Ok(table)
 }
 
@@ -254,11 +259,8 @@ fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
             headers::all(lua, &head.as_bytes(), &name.as_bytes())
         },
     )?;
-    natives.add("json_decode", |lua, _, text: LuaString| {
-        json::decode(lua, &text.as_bytes())
-    })?;
-    natives.add("json_at", |lua, _, (text, path): (LuaString, LuaString)| {
-        json::decode_at(lua, &text.as_bytes(), &path.to_string_lossy())
+    natives.add("cookies", |lua, _, head: LuaString| {
+        headers::cookies(lua, &head.as_bytes())
     })
 }
 

@@ -12,6 +12,7 @@ use crate::place::OWN;
 
 const CORE: &str = include_str!("lua/core.lua");
 const BRANCHES: &str = include_str!("lua/branches.lua");
+const EXTRACT: &str = include_str!("lua/extract.lua");
 const REPLIES: &str = include_str!("lua/replies.lua");
 const CHECKS: &str = include_str!("lua/checks.lua");
 const COOKIES: &str = include_str!("lua/cookies.lua");
@@ -50,6 +51,7 @@ impl State {
         let entry: Table = load(CORE)?.call((&native, &common))?;
         load(BRANCHES)?.call::<()>((&native, &common, &entry))?;
         load(REPLIES)?.call::<()>((&native, &common))?;
+        load(EXTRACT)?.call::<()>((&native, &common))?;
         load(CHECKS)?.call::<()>((&native, &common))?;
         load(COOKIES)?.call::<()>((&native, &common))?;
         load(METRICS)?.call::<()>((&native, &common))?;

@@ -1,4 +1,5 @@
--- Branches of one user that run at the same time: `user:parallel`, `user:batch`.
+-- Branches of one user that run at the same time: `user:parallel`, `user:batch`,
+-- `user:page`.
 --
 -- A branch has a slot and a coroutine of its own and is the same user: the same table, the same
 -- connections. Its user waits until all branches have ended. Rust starts them with `fork`.
@@ -6,7 +7,7 @@
 local native, shared, entry = ...
 
 local co_resume, co_yield = coroutine.resume, coroutine.yield
-local error, next, rawequal, setmetatable, type, unpack, xpcall = error, next, rawequal, setmetatable, type, unpack, xpcall
+local error, ipairs, next, rawequal, setmetatable, type, unpack, xpcall = error, next, rawequal, setmetatable, type, unpack, xpcall
 
 local fail, left, text_of, trace = shared.fail, shared.left, shared.text_of, shared.trace
 local users, stopping, depths = shared.users, shared.stopping, shared.depths
@@ -186,4 +187,35 @@ function User:batch(list)
     requests[i] = item_of(list[i], i)
   end
   return replies("batch", self, requests)
+end
+
+local PAGE_KEYS = { all_origins = "boolean", assets = "table" }
+
+-- Fetches a page and then, at the same time, what it embeds: the reply of the page and the list of
+-- the others. `options` are those of the page's request; `assets` in it those of all the others.
+function User:page(url, options)
+  shared.waits(self, "page")
+  local own, given = {}, { keep_body = true }
+  if options ~= nil and type(options) ~= "table" then
+    return fail("user:page: the options must be a table, not " .. native.kind(options))
+  end
+  for key, value in next, options or {} do
+    local kind = PAGE_KEYS[key]
+    if kind and type(value) ~= kind then
+      local allowed = kind == "table" and "a table of options" or "true or false"
+      return fail("user:page: " .. key .. " must be " .. allowed .. ", not " .. native.kind(value))
+    end
+    local into = kind and own or given
+    into[key] = value
+  end
+  local reply = shared.request(self, "page", "GET", url, given)
+  local body = reply.status > 0 and reply.body
+  if not body then
+    return reply, {}
+  end
+  local requests = {}
+  for i, link in ipairs(native.embedded(body, reply.url or url, own.all_origins or false)) do
+    requests[i] = { what = "page: " .. link, method = "GET", url = link, options = own.assets }
+  end
+  return reply, replies("page", self, requests)
 end

@@ -1,4 +1,4 @@
--- What a script can do with a reply: `headers`, `body`, `json`, `match`.
+-- What a script can do with a reply: `headers`, `cookies`, `body`, `match`.
 --
 -- A body is not kept unless the request asked for it. The host still has the latest reply's
 -- until the user's next step, so what is asked for at once works without `keep_body`.
@@ -83,6 +83,13 @@ local function url_of(reply)
   return url
 end
 
+local function cookies_of(reply)
+  local head = head_of(reply)
+  local cookies = head and native.cookies(head) or {}
+  reply.cookies = cookies
+  return cookies
+end
+
 function Reply.__index(reply, key)
   if key == "failure" then
     return nil
@@ -92,6 +99,8 @@ function Reply.__index(reply, key)
     return headers_of(reply)
   elseif key == "url" then
     return url_of(reply)
+  elseif key == "cookies" then
+    return cookies_of(reply)
   end
   return methods[key]
 end
@@ -104,23 +113,6 @@ local function checked(reply, what)
   if not is_reply(reply) then
     return fail("reply:" .. what .. " was not called on a reply: write reply:" .. what .. "(...)")
   end
-end
-
--- The decoded body, or nil and what is wrong with it; with a path such as "items[1].id" what is
--- found there.
-function methods.json(reply, path)
-  checked(reply, "json")
-  if path ~= nil and type(path) ~= "string" then
-    return fail("reply:json: the path must be a string, not " .. native.kind(path))
-  end
-  local body = body_of(reply, "reply:json()")
-  if body == nil then
-    return nil, "no body: " .. (reply.failure or "the request failed")
-  end
-  if path then
-    return native.json_at(body, path)
-  end
-  return native.json_decode(body)
 end
 
 -- As string.match on the body.
@@ -147,6 +139,7 @@ function methods.headers_all(reply, name)
 end
 
 shared.is_reply = is_reply
+shared.methods, shared.body_of, shared.checked = methods, body_of, checked
 
 -- For checks: does the body contain the text? Without a copy when the body is not kept.
 function shared.contains(reply, text)

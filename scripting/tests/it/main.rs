@@ -10,6 +10,7 @@ mod checks;
 mod data;
 mod documents;
 mod errors;
+mod extract;
 mod loading;
 mod messages;
 mod metrics;

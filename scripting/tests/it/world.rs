@@ -104,6 +104,12 @@ impl Host for Fake {
     }
     fn reply_url(&self, _slot: u32) -> Option<String> {
         Some("http://host/".to_owned())
+    fn embedded(&self, page: &str, _: Option<&str>, link: &str) -> Option<(String, bool)> {
+        let url = match link {
+            absolute if absolute.starts_with('/') || absolute.contains("://") => link.to_owned(),
+            relative => format!("{page}/{relative}"),
+        };
+        Some((url, !link.contains("://")))
     }
     fn random(&self, slot: u32) -> u64 {
         // SplitMix64 from a seed per slot.
