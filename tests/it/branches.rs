@@ -153,3 +153,51 @@ fn branches_to_a_dead_server_make_no_busy_loop() {
     let sent = count(&result, "/totals/sent");
     assert!((2..=24).contains(&sent), "{sent}\n{}", done.out);
 }
+
+#[test]
+fn a_page_comes_with_what_it_embeds() {
+    let Some(_alone) = measuring() else { return };
+    let page = "<html><link rel=stylesheet href=app.css><script src='../app.js'></script>\
+                <img src='/base/a.png'><img src='/outside.png'><img src='http://127.0.0.1:1/far.png'>\
+                <img src='a%20b.png?x=1'></html>";
+    let mut behaviour = Behaviour::fixed(SERVICE);
+    behaviour.body = page.as_bytes().to_vec();
+    let origin = Origin::start(behaviour);
+    let target = format!("{}/base", origin.url());
+    let script = "return { main = function(user)
+        user:transaction('page', function()
+          local reply, assets = user:page('/sub/page?q', { name = 'page', assets = { referer = '/x' } })
+          user:check('the page', reply.ok and reply:css('script', 'src') == '../app.js')
+          user:check('five', #assets == 5)
+          for _, asset in ipairs(assets) do user:check('each', asset.status == 200) end
+        end)
+      end }";
+    let scratch = Scratch::of(&(run_table(&target) + &one_arrival("main")), script);
+    let done = scratch.run(&["--quiet", "--cores", "1"]).expect(0);
+    let result = scratch.result();
+    conserved(&result);
+    assert_eq!(count(&result, "/totals/sent"), 6, "{}", done.out);
+    for known in [
+        "page",
+        "GET /base/sub/app.css",
+        "GET /base/app.js",
+        "GET /base/a.png",
+        "GET /outside.png",
+        "GET /base/sub/a%20b.png",
+    ] {
+        assert_eq!(
+            count(name(&result, known), "/ok"),
+            1,
+            "{known}\n{}",
+            done.out
+        );
+    }
+    for check in result["checks"].as_array().expect("checks are a list") {
+        assert_eq!(check["failed"], 0, "{check}");
+    }
+    // the page, and all the others at once
+    let (took_ms, _) = transaction(&result, "page");
+    assert!((100.0..150.0).contains(&took_ms), "{took_ms} ms");
+    let report = origin.stop();
+    assert_eq!(report.in_flight_max, 5, "{report:?}");
+}

@@ -3,6 +3,7 @@
 use super::connections::NONE;
 use super::exchange::Kept;
 use super::files::Files;
+use super::links;
 use super::origins::OriginId;
 use super::origins::Origins;
 use super::session::Session;
@@ -304,6 +305,10 @@ impl Host for Shared {
 
     fn clear_cookies(&self, slot: u32) {
         self.take_cookies(slot);
+    }
+
+    fn embedded(&self, page: &str, base: Option<&str>, link: &str) -> Option<(String, bool)> {
+        links::embedded(self, page, base, link)
     }
 
     fn reply_url(&self, slot: u32) -> Option<String> {

@@ -10,6 +10,7 @@ mod habits;
 mod host;
 mod leftovers;
 mod life;
+mod links;
 mod origins;
 #[cfg(test)]
 mod plan_tests;

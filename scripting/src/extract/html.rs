@@ -142,6 +142,9 @@ fn links(html: &Html) -> Links {
         let Some(url) = url.map(str::trim).filter(|url| is_link(url)) else {
             continue;
         };
+        if in_template(element) {
+            continue;
+        }
         if found.urls.len() < LINKS_MAX && !found.urls.iter().any(|known| known == url) {
             found.urls.push(url.to_owned());
         }
@@ -172,6 +175,12 @@ fn candidate<'h>(element: ElementRef<'h>) -> Option<&'h str> {
 fn in_picture(element: ElementRef<'_>) -> bool {
     let parent = element.parent().and_then(ElementRef::wrap);
     parent.is_some_and(|parent| parent.value().name() == "picture")
+}
+
+/// What is in a template is no part of the page.
+fn in_template(element: ElementRef<'_>) -> bool {
+    let mut around = element.ancestors().filter_map(ElementRef::wrap);
+    around.any(|outer| outer.value().name() == "template")
 }
 
 /// How many `source` elements stand before this one.

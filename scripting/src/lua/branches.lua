@@ -7,7 +7,8 @@
 local native, shared, entry = ...
 
 local co_resume, co_yield = coroutine.resume, coroutine.yield
-local error, ipairs, next, rawequal, setmetatable, type, unpack, xpcall = error, next, rawequal, setmetatable, type, unpack, xpcall
+local error, ipairs, next, rawequal = error, ipairs, next, rawequal
+local setmetatable, type, unpack, xpcall = setmetatable, type, unpack, xpcall
 
 local fail, left, text_of, trace = shared.fail, shared.left, shared.text_of, shared.trace
 local users, stopping, depths = shared.users, shared.stopping, shared.depths
