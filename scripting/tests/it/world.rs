@@ -104,10 +104,12 @@ impl Host for Fake {
     }
     fn reply_url(&self, _slot: u32) -> Option<String> {
         Some("http://host/".to_owned())
+    }
     fn embedded(&self, page: &str, _: Option<&str>, link: &str) -> Option<(String, bool)> {
+        assert_eq!(page, "http://host/", "where the page's request ended");
         let url = match link {
             absolute if absolute.starts_with('/') || absolute.contains("://") => link.to_owned(),
-            relative => format!("{page}/{relative}"),
+            relative => format!("/p/{relative}"),
         };
         Some((url, !link.contains("://")))
     }
