@@ -71,6 +71,14 @@ impl Limit {
     }
 }
 
+#[cfg(test)]
+impl Limit {
+    /// How many keys are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().map_or(0, |times| times.len())
+    }
+}
+
 /// Makes room: what is free already, then the half that is free soonest.
 fn forget(times: &mut HashMap<Key, Instant>, now: Instant) {
     times.retain(|_, time| *time > now);

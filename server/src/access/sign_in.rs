@@ -189,7 +189,7 @@ async fn signed_in(
 }
 
 /// Where to go on: a path of this server, never an address elsewhere.
-fn next(asked: &str) -> &str {
+pub(super) fn next(asked: &str) -> &str {
     let is_path = asked.starts_with('/')
         && !asked.starts_with("//")
         && !asked.contains('\\')

@@ -1,1 +1,5 @@
-//! Tests of access.
+//! Tests of what decides who may do what, without a network.
+
+mod parsing;
+mod rules;
+mod store;

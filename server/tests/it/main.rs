@@ -3,4 +3,6 @@
 mod crash;
 mod ingest;
 mod nodes;
+mod access;
+mod client;
 mod serve;
