@@ -34,8 +34,6 @@ pub struct Work {
     pub script: &'static str,
     /// Of this tool: the scenario in it, which asks for `path`.
     pub scenario: &'static str,
-    /// Of this tool: further tables of the profile; the last one is `[tls]` when there is TLS.
-    pub profile: &'static str,
     /// Of this tool: further lines of `[tls]`.
     pub tls: &'static str,
     /// What the others ask for.
@@ -49,7 +47,6 @@ impl Work {
     pub const KEPT: Work = Work {
         script: "benches/scenarios/versus.lua",
         scenario: "get",
-        profile: "",
         tls: "",
         path: "/",
         is_closing: false,
@@ -236,11 +233,10 @@ impl Job<'_> {
         let tls = trusted.map(|file| format!("[tls]\nca = {file:?}\n{}", self.work.tls));
         format!(
             "[run]\nname = \"versus\"\nscript = {script:?}\ntarget = \"{}\"\ncores = [{}]\n\
-             stats = false\ndrain = \"1s\"\n{}\n{}\n[[load]]\nmodel = \"closed\"\n\
+             stats = false\ndrain = \"1s\"\n{}\n[[load]]\nmodel = \"closed\"\n\
              scenarios = {{ {} = 1 }}\nphases = [{{ users = {}, for = \"{}s\" }}]\n",
             self.server.url(),
             self.cpu,
-            self.work.profile,
             tls.unwrap_or_default(),
             self.work.scenario,
             self.connections,

@@ -49,10 +49,9 @@ fn tables() -> [Table; 3] {
         ..Work::KEPT
     };
     let one_each = Work {
-        profile: "[connections]\nkeep_alive = false\n",
         tls: "resume = 0.0\n",
         is_closing: true,
-        ..ours("get")
+        ..ours("once")
     };
     [
         Table {
