@@ -1,21 +1,22 @@
 //! The server's life: its options, its threads, the routes put together.
 
+use crate::store::{Sqlite, Store};
 use crate::{Error, access, api, export, hello, ingest, live, pages};
 use axum::Router;
-use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 /// Threads that serve requests.
 const WORKERS: usize = 2;
-/// How long a stopping server lets requests under way end.
-const STOP_MAX: Duration = Duration::from_secs(1);
 /// Threads that wait for the disk on behalf of requests; more requests queue.
 const BLOCKING_MAX: usize = 8;
+
+/// How long requests under way may hold up a stop.
+const STOP_MAX: Duration = Duration::from_secs(3);
 
 /// How to start.
 #[derive(Debug, Clone)]
@@ -46,8 +47,12 @@ pub struct App {
     pub options: Arc<Options>,
     /// Who may do what.
     pub(crate) access: Arc<access::Access>,
+    /// Where runs are kept.
+    pub store: Arc<dyn Store>,
     /// Who listens to which run.
     pub live: live::Hub,
+    /// Room for batches that are being read.
+    pub(crate) room: Arc<ingest::Room>,
 }
 
 impl App {
@@ -61,8 +66,8 @@ impl App {
     }
 
     /// The project of a run; `None` when there is no such run.
-    pub(crate) fn project_of(&self, _run: &str) -> Result<Option<String>, Error> {
-        Ok(None)
+    pub(crate) fn project_of(&self, run: &str) -> Result<Option<String>, Error> {
+        Ok(self.store.run(run)?.map(|run| run.project))
     }
 }
 
@@ -132,18 +137,27 @@ pub fn start(options: Options) -> Result<Running, Error> {
         .enable_all()
         .build()
         .map_err(data)?;
+    let live = live::Hub::default();
+    let store = Arc::new(Sqlite::start(&options.data_dir, Arc::new(live.clone()))?);
     let app = App {
         options: Arc::new(Options {
             bind: addr,
             ..options.clone()
         }),
         access: Arc::new(access),
-        live: live::Hub::default(),
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        live,
+        room: Arc::default(),
     };
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("server-main".to_owned())
-        .spawn(move || runtime.block_on(serve(listener, app, stopped)))
+        .spawn(move || {
+            runtime.block_on(serve(listener, app, stopped));
+            // what still waits for the disk gets a moment
+            runtime.shutdown_timeout(STOP_MAX);
+            store.stop();
+        })
         .map_err(data)?;
     Ok(Running {
         addr,
@@ -166,22 +180,23 @@ async fn serve(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) 
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
         return;
     };
+    let live = app.live.clone();
     let router = routes(app);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let stop = Arc::new(Notify::new());
-    let told = Arc::clone(&stop);
-    let serving = axum::serve(listener, service)
-        .with_graceful_shutdown(async move { told.notified().await })
-        .into_future();
-    let end = async {
+    let (stopping, mut is_stopping) = tokio::sync::watch::channel(());
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
         let _ = stopped.await;
-        stop.notify_one();
-        // a page that watches a run keeps its connection for ever
+        // streams have no end of their own
+        live.close();
+        drop(stopping);
+    });
+    let too_late = async {
+        let _ = is_stopping.changed().await;
         tokio::time::sleep(STOP_MAX).await;
     };
     tokio::select! {
-        _ = serving => {}
-        () = end => {}
+        _ = served.into_future() => {}
+        () = too_late => {}
     }
 }
 

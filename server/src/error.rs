@@ -28,6 +28,8 @@ pub enum Error {
     Format(String),
     /// A change of accounts, tokens or links cannot be made; the text says why.
     Access(String),
+    /// The disk is full.
+    Full(String),
     /// Starting is refused for a reason of safety; the text names the way out.
     Refused(String),
 }
@@ -38,7 +40,7 @@ impl fmt::Display for Error {
             Error::Bind { addr, source } => write!(f, "{addr}: cannot listen: {source}"),
             Error::Data { path, source } => write!(f, "{}: {source}", path.display()),
             Error::Sqlite(source) => write!(f, "store: {source}"),
-            Error::Format(text) => write!(f, "store: {text}"),
+            Error::Format(text) | Error::Full(text) => write!(f, "store: {text}"),
             Error::Access(text) | Error::Refused(text) => f.write_str(text),
         }
     }
@@ -49,7 +51,7 @@ impl std::error::Error for Error {
         match self {
             Error::Bind { source, .. } | Error::Data { source, .. } => Some(source),
             Error::Sqlite(source) => Some(source),
-            Error::Format(_) | Error::Access(_) | Error::Refused(_) => None,
+            Error::Format(_) | Error::Full(_) | Error::Access(_) | Error::Refused(_) => None,
         }
     }
 }

@@ -206,6 +206,23 @@ impl Histogram {
         highest_of(index_of(value_us.min(VALUE_MAX_US)))
     }
 
+    /// As [`Histogram::value_at`] for several quantiles, which must ascend, in one pass.
+    pub fn values_at<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
+        let mut values = [self.max_us; N];
+        let mut wanted = quantiles.iter().map(|q| rank(*q, self.count)).enumerate();
+        let mut next = wanted.next();
+        let mut seen = 0;
+        for (_, highest, n) in self.buckets() {
+            seen += n;
+            while let Some((place, rank)) = next.filter(|(_, rank)| *rank <= seen) {
+                values[place] = highest.min(self.max_us);
+                debug_assert!(rank > 0);
+                next = wanted.next();
+            }
+        }
+        values
+    }
+
     /// The buckets that hold something, lowest first: (lowest value in microseconds, count).
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.used_chunks().flat_map(|(c, chunk)| {
