@@ -6,6 +6,7 @@
 
 mod binary;
 mod branches;
+mod browser;
 mod command_line;
 mod conservation;
 mod data;

@@ -1,5 +1,6 @@
 //! Installs what building and testing need, only when it is missing and only with Debian's tools.
 
+mod browser;
 mod environment;
 
 use std::process::Command;
@@ -18,6 +19,9 @@ const NEEDS: &[(&str, &str)] = &[
     ("wrk", "wrk"),
     ("apache2", "apache2-bin"),
     ("python3", "python3"),
+    ("chromium", "chromium"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
 ];
 
 /// True when the environment says that this is a continuous integration run.
@@ -33,7 +37,8 @@ pub fn install_missing() -> Result<(), Failure> {
     raise_limits();
     install_components();
     install(NEEDS)?;
-    environment::install()
+    environment::install()?;
+    browser::install()
 }
 
 /// Installs those of the programs that are missing; each comes with its package.

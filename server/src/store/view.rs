@@ -49,7 +49,8 @@ impl View {
             hot: rows,
             rolled,
             names: names.into_iter().map(|(id, k, n)| (id, (k, n))).collect(),
-            length_s: 0,
+            // until it is measured, no window ends with the run
+            length_s: u64::MAX,
         };
         view.length_s = view.measure(newest)?;
         Ok(view)
