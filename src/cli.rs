@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use config::{Cores, Origin, StatsSink};
 use engine::Segment;
+use server::export::Format;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -35,6 +36,12 @@ pub enum Command {
     /// The stats server: takes runs of load nodes, keeps and shows them
     #[command(after_long_help = SERVE_HELP)]
     Serve(ServeArguments),
+    /// Show a run of the local store
+    #[command(after_long_help = REPORT_HELP)]
+    Report(ReportArguments),
+    /// Show what differs between runs of the local store, and whether it is beyond noise
+    #[command(after_long_help = COMPARE_HELP)]
+    Compare(CompareArguments),
     /// Deliver to a stats server what a run could not
     #[command(after_long_help = PUSH_HELP)]
     Push(PushArguments),
@@ -122,6 +129,31 @@ Examples:
 Exit codes:
   0    ended by a signal
   3    it cannot listen, or the store cannot be used";
+
+const REPORT_HELP: &str = "\
+A run is named by its id, the beginning of it, its name (the newest run of that name), or `latest`.
+
+Examples:
+  mistress report latest
+  mistress report shop --format hlog >shop.hlog
+
+Exit codes:
+  0    done
+  2    there is no such run
+  3    the store cannot be read";
+
+const COMPARE_HELP: &str = "\
+Two to six runs, named as for `mistress report`; all are measured against the first. The
+intervals come from drawing blocks of seconds within each run anew, so what differs from one start
+of the target to the next is not in them.
+
+Example:
+  mistress compare shop latest
+
+Exit codes:
+  0    done
+  2    there is no such run
+  3    the store cannot be read";
 
 const PUSH_HELP: &str = "\
 A run whose stats server did not take everything says in which folder the rest is. Whatever the
@@ -264,6 +296,30 @@ pub struct ServeArguments {
     pub add_admin: Option<String>,
 }
 
+/// Arguments of `report`.
+#[derive(Args, Debug)]
+pub struct ReportArguments {
+    /// Id, beginning of an id, name, or `latest`
+    pub run: String,
+    /// As a file of this format instead: json, csv, hlog, junit or html
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    pub format: Option<Format>,
+    /// Where runs are kept, instead of MISTRESS_DATA or ~/.local/share/mistress
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// Arguments of `compare`.
+#[derive(Args, Debug)]
+pub struct CompareArguments {
+    /// Runs, the one to measure against first
+    #[arg(required = true, num_args = 2..=6, value_name = "RUN")]
+    pub runs: Vec<String>,
+    /// Where runs are kept, instead of MISTRESS_DATA or ~/.local/share/mistress
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
 /// Arguments of `push`.
 #[derive(Args, Debug)]
 pub struct PushArguments {
@@ -306,6 +362,11 @@ pub fn parse_stats(text: &str) -> Result<StatsSink, String> {
             Err(error) => Err(format!("{error}, or \"auto\", or \"off\"")),
         },
     }
+}
+
+/// Reads the name of a format.
+fn parse_format(text: &str) -> Result<Format, String> {
+    Format::of(text).ok_or_else(|| "allowed is json, csv, hlog, junit or html".to_owned())
 }
 
 /// Reads the id of a run.

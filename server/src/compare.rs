@@ -8,6 +8,10 @@
 //! hold 0 is beyond the noise *within* these runs: what differs from one start of the target to
 //! the next is not in it.
 
+mod blocks;
+
+pub use blocks::of as blocks;
+
 use serde::Serialize;
 use stats::Histogram;
 use std::collections::BTreeMap;

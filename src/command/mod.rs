@@ -8,6 +8,7 @@ mod exit;
 mod password;
 mod prepare;
 mod push;
+mod report;
 mod run;
 mod serve;
 mod store;
@@ -24,6 +25,8 @@ pub fn execute(arguments: Arguments) -> Exit {
         Command::Check(arguments) => check::execute(&arguments),
         Command::Control(arguments) => control::execute(&arguments),
         Command::Serve(arguments) => serve::execute(&arguments),
+        Command::Report(arguments) => report::execute(&arguments),
+        Command::Compare(arguments) => report::compare(&arguments),
         Command::Push(arguments) => push::execute(&arguments),
         Command::Target(arguments) => target::execute(&arguments),
         Command::Doctor => doctor::execute(),

@@ -16,6 +16,7 @@ mod harness;
 mod honesty;
 mod nginx;
 mod profiles;
+mod reporting;
 mod scripts_faults;
 mod servers;
 mod shapes;

@@ -53,7 +53,11 @@ fn cell(value: &Value) -> String {
 /// A text as one field. What a spreadsheet would take for a formula gets a quote before it.
 fn quoted(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
+    let text = if formula {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
@@ -84,6 +88,9 @@ mod tests {
     #[test]
     fn hostile_names_stay_in_their_field() {
         let series = json!({"time_s": [0], "checks": {"a,\"b\"\n": [1], "x": ["=1+1"]}});
-        assert_eq!(of(&series), "time_s,\"checks_a,\"\"b\"\"\n\",checks_x\r\n0,1,'=1+1\r\n");
+        assert_eq!(
+            of(&series),
+            "time_s,\"checks_a,\"\"b\"\"\n\",checks_x\r\n0,1,'=1+1\r\n"
+        );
     }
 }

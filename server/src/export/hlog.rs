@@ -35,7 +35,10 @@ mod tests {
         let mut histogram = Histogram::new();
         histogram.record(1_234);
         let mut log = head("shop\n#[x]", 1_790_000_000_123_456);
-        assert!(log.lines().all(|line| line.starts_with(['#', '"'])), "{log}");
+        assert!(
+            log.lines().all(|line| line.starts_with(['#', '"'])),
+            "{log}"
+        );
         assert!(log.contains("#[StartTime: 1790000000.123 (seconds since epoch)]"));
         line(&mut log, 7, 1, &histogram);
         let last = log.lines().last().unwrap_or_default();

@@ -15,7 +15,10 @@ struct Case {
 pub(super) fn of(run: &Value, checks: &[Value]) -> String {
     let thresholds = run["thresholds"].as_array().map_or(&[][..], Vec::as_slice);
     let suites = [
-        ("thresholds", thresholds.iter().map(threshold).collect::<Vec<Case>>()),
+        (
+            "thresholds",
+            thresholds.iter().map(threshold).collect::<Vec<Case>>(),
+        ),
         ("checks", checks.iter().map(check).collect()),
     ];
     let failed = |cases: &[Case]| cases.iter().filter(|case| case.failure.is_some()).count();
@@ -38,7 +41,10 @@ pub(super) fn of(run: &Value, checks: &[Value]) -> String {
         );
         for case in cases {
             let title = escaped(&case.title);
-            let _ = write!(text, "    <testcase classname=\"{name}.{suite}\" name=\"{title}\"");
+            let _ = write!(
+                text,
+                "    <testcase classname=\"{name}.{suite}\" name=\"{title}\""
+            );
             let _ = match &case.failure {
                 None => writeln!(text, "/>"),
                 Some(why) => writeln!(text, "><failure message=\"{}\"/></testcase>", escaped(why)),
@@ -108,6 +114,8 @@ mod tests {
         assert!(text.contains("<testsuites name=\"a&lt;b&gt;\" tests=\"3\" failures=\"2\""));
         assert!(text.contains("name=\"p99 &lt; 5ms\"/>"));
         assert!(text.contains("<failure message=\"found 2000, the limit is 1000.0\"/>"));
-        assert!(text.contains("name=\"x\u{fffd}&quot;\"><failure message=\"failed 1 of 4 times\"/>"));
+        assert!(
+            text.contains("name=\"x\u{fffd}&quot;\"><failure message=\"failed 1 of 4 times\"/>")
+        );
     }
 }

@@ -8,13 +8,25 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 /// Counters of a run's card: field, metric, meaning.
 const COUNTERS: [(&str, &str, &str); 9] = [
-    ("planned", "arrivals_planned", "Arrivals the plan asked for."),
+    (
+        "planned",
+        "arrivals_planned",
+        "Arrivals the plan asked for.",
+    ),
     ("started", "arrivals_started", "Arrivals that became users."),
-    ("dropped", "arrivals_dropped", "Arrivals that found the cap on users reached."),
+    (
+        "dropped",
+        "arrivals_dropped",
+        "Arrivals that found the cap on users reached.",
+    ),
     ("sent", "requests_sent", "Requests issued."),
     ("ok", "requests_ok", "Requests that ended well."),
     ("failed", "requests_failed", "Requests that failed."),
-    ("unfinished", "requests_unfinished", "Requests under way at the end."),
+    (
+        "unfinished",
+        "requests_unfinished",
+        "Requests under way at the end.",
+    ),
     ("bytes_in", "received_bytes", "Bytes received."),
     ("bytes_out", "sent_bytes", "Bytes sent."),
 ];
@@ -36,12 +48,29 @@ pub(super) fn of(cards: &[Value]) -> String {
         head(&mut text, &format!("{name}_total"), "counter", help);
         for card in cards {
             let value = &card["totals"][field];
-            sample(&mut text, &format!("{name}_total"), &labels(card), value, 1.0);
+            sample(
+                &mut text,
+                &format!("{name}_total"),
+                &labels(card),
+                value,
+                1.0,
+            );
         }
     }
-    head(&mut text, "users_max", "gauge", "Most users at once so far.");
+    head(
+        &mut text,
+        "users_max",
+        "gauge",
+        "Most users at once so far.",
+    );
     for card in cards {
-        sample(&mut text, "users_max", &labels(card), &card["totals"]["users_max"], 1.0);
+        sample(
+            &mut text,
+            "users_max",
+            &labels(card),
+            &card["totals"]["users_max"],
+            1.0,
+        );
     }
     latency(&mut text, cards);
     text
@@ -50,7 +79,12 @@ pub(super) fn of(cards: &[Value]) -> String {
 /// A summary; its sum comes from the exact mean.
 fn latency(text: &mut String, cards: &[Value]) {
     let name = "latency_seconds";
-    head(text, name, "summary", "Latency of the requests so far, from when they were due.");
+    head(
+        text,
+        name,
+        "summary",
+        "Latency of the requests so far, from when they were due.",
+    );
     for card in cards {
         let (labels, latency) = (labels(card), &card["latency"]);
         for (field, quantile) in QUANTILES {
@@ -61,13 +95,22 @@ fn latency(text: &mut String, cards: &[Value]) {
         let mean = latency["mean_us"].as_f64().unwrap_or(0.0);
         let sum = Value::from(count * mean);
         sample(text, &format!("{name}_sum"), &labels, &sum, 1e6);
-        sample(text, &format!("{name}_count"), &labels, &latency["count"], 1.0);
+        sample(
+            text,
+            &format!("{name}_count"),
+            &labels,
+            &latency["count"],
+            1.0,
+        );
     }
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     // writing to a String does not fail
-    let _ = writeln!(text, "# HELP mistress_{name} {help}\n# TYPE mistress_{name} {kind}");
+    let _ = writeln!(
+        text,
+        "# HELP mistress_{name} {help}\n# TYPE mistress_{name} {kind}"
+    );
 }
 
 fn sample(text: &mut String, name: &str, labels: &str, value: &Value, unit: f64) {
@@ -87,7 +130,9 @@ fn labels(card: &Value) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
