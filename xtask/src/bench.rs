@@ -54,6 +54,21 @@ pub fn reporting(options: &[&str]) -> Result<(), Failure> {
     reporting::run(&options)
 }
 
+/// What the stats server takes in, and how quickly it answers; `what` is the part of it.
+pub fn store(what: &str) -> Result<(), Failure> {
+    build(true)?;
+    let mut nodes = std::process::Command::new(crate::project::release_binary("nodes"));
+    nodes
+        .arg(what)
+        .arg(crate::project::release_binary("mistress"));
+    let end = run::lines(nodes, Limit::None, |_, line| println!("{line}"))?;
+    if end.is_success() {
+        Ok(())
+    } else {
+        Err("a figure is missed".into())
+    }
+}
+
 /// Builds the clients to compare with and, where it takes part, the product; optimized.
 fn build(needs_product: bool) -> Result<(), Failure> {
     crate::setup::raise_limits();

@@ -31,6 +31,8 @@ cargo xtask COMMAND
   bench versus    requests per CPU-second against wrk and a bare io_uring loop
   bench https     the same over TLS against wrk; full handshakes; a body in gzip nobody wants
   bench memory    resident memory per user, and whether any is lost
+  bench ingest    an hour of 20 nodes in a minute: nothing lost or doubled, waits, memory, disk
+  bench zoom      a run of 10 hours with 200 names: how long its page and its zooms take
   bench reporting what telling a stats server costs the load's cores, in requests per CPU-second
 
 `cargo xtask bench versus --help` lists its options, and so do the others.";
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
         ["bench", "https", options @ ..] => bench::https(options).map(|()| true),
         ["bench", "reporting", options @ ..] => bench::reporting(options).map(|()| true),
+        ["bench", what @ ("ingest" | "zoom")] => bench::store(what).map(|()| true),
         ["bench", "memory", options @ ..] => bench::memory(options).map(|()| true),
         _ => {
             eprintln!("unknown command: {}\n\n{USAGE}", args.join(" "));

@@ -24,7 +24,7 @@ const USES: [(&str, &[&str]); 10] = [
     ("stats", &[]),
     ("recorder", &[]),
     ("testkit", &[]),
-    ("benches", &[]),
+    ("benches", &["stats"]),
     ("xtask", &["testkit"]),
 ];
 /// Packages that only some of our crates may use.
