@@ -33,3 +33,34 @@ pub(crate) fn migrate(db: &mut Connection, what: &str, steps: &[&str]) -> Result
     change.commit()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_done_once_in_order_and_newer_files_are_refused() -> Result<(), Error> {
+        let mut db = Connection::open_in_memory()?;
+        let first = "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1);";
+        let second = "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 7;";
+        migrate(&mut db, "file", &[first])?;
+        migrate(&mut db, "file", &[first, second])?;
+        migrate(&mut db, "file", &[first, second])?;
+        let row = db.query_row("SELECT count(*), max(y) FROM a", [], |row| {
+            Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?))
+        })?;
+        assert_eq!(row, (1, 7));
+        let refused = migrate(&mut db, "file", &[first]).map_err(|error| error.to_string());
+        assert_eq!(
+            refused,
+            Err(
+                "store: file: it has version 2 of its format, this program knows 1; \
+                 use the newer program"
+                    .to_owned()
+            )
+        );
+        // a step that fails leaves the file as it was
+        assert!(migrate(&mut db, "file", &[first, second, "nonsense"]).is_err());
+        migrate(&mut db, "file", &[first, second])
+    }
+}

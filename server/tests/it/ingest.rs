@@ -256,3 +256,57 @@ fn hostile_names_come_back_as_they_were() -> Outcome {
     assert_eq!(runs["runs"][0]["project"], names[2]);
     Ok(())
 }
+
+#[test]
+fn retention_spares_pins_and_baselines() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let server = serve(dir.path())?;
+    let addr = server.addr();
+    for (place, id) in ["old", "pinned", "baseline", "new"].iter().enumerate() {
+        let mut all = whole_run(id, 0, 2, &NAMES);
+        if let Some(start) = &mut all[0].start {
+            start.started_us += place as u64;
+        }
+        for batch in &all {
+            assert_eq!(post(addr, batch)?.0, 200);
+        }
+        await_state(addr, id, "done")?;
+    }
+    let change = |line: &str, body: &str| -> Outcome {
+        let head = format!("{line} HTTP/1.1\r\ncontent-type: application/json");
+        let (status, body) = send(addr, &head, body.as_bytes())?;
+        assert_eq!(status, 200, "{line}: {}", String::from_utf8_lossy(&body));
+        Ok(())
+    };
+    change(
+        "PATCH /api/v1/runs/pinned",
+        r#"{"pinned": true, "comment": "keep", "tags": ["a"]}"#,
+    )?;
+    change(
+        "PUT /api/v1/projects/shop/baseline",
+        r#"{"run": "baseline"}"#,
+    )?;
+    change("PUT /api/v1/projects/shop/retention", r#"{"runs": 1}"#)?;
+    drop(server);
+    // the job runs when the server starts, and then once a minute
+    let server = serve(dir.path())?;
+    let began = std::time::Instant::now();
+    let left = loop {
+        let runs = get(server.addr(), "/api/v1/runs")?;
+        let runs = runs["runs"].as_array().cloned().unwrap_or_default();
+        let left: Vec<String> = runs.iter().map(|run| run["id"].to_string()).collect();
+        if left.len() == 3 || began.elapsed().as_secs() > 30 {
+            break left;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    assert_eq!(left, [r#""new""#, r#""baseline""#, r#""pinned""#]);
+    let tagged = get(server.addr(), "/api/v1/runs?tag=a&q=KEEP")?;
+    assert_eq!(tagged["runs"][0]["id"], "pinned");
+    let old = dir.path().join("runs/old.sqlite");
+    while old.exists() && began.elapsed().as_secs() < 30 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(!old.exists());
+    Ok(())
+}
