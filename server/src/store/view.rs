@@ -64,12 +64,42 @@ impl View {
         }
         let mut last = newest;
         let totals = Wanted::Keys(vec![0]);
-        self.read(chunked_to - MINUTE_S, chunked_to, 1, &totals, &mut |row| {
+        self.read_exactly(chunked_to - MINUTE_S, chunked_to, 1, &totals, &mut |row| {
             let totals: super::Totals = super::merge::read(row.bytes)?;
             last = last.max(row.time_s + totals.seconds.max(1));
             Ok(())
         })?;
         Ok(last)
+    }
+
+    /// As [`RunView::read`], whatever the length of the run.
+    fn read_exactly(
+        &self,
+        from: u64,
+        to: u64,
+        level: u64,
+        wanted: &Wanted,
+        visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut reading = Reading {
+            wanted,
+            unpacker: Unpacker::new()?,
+            bytes: Vec::new(),
+            range: (0, u64::MAX),
+            visit,
+        };
+        for piece in pieces(from, to, level, &self.rolled) {
+            match piece {
+                Piece::Block(level, block) => {
+                    reading.range = (0, u64::MAX);
+                    self.read_block(level, block, &mut reading)?;
+                }
+                Piece::Seconds { minute, from, to } => {
+                    self.read_seconds(level, minute, (from, to), &mut reading)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn read_block(&self, level: u64, block: u64, to: &mut Reading<'_>) -> Result<(), Error> {
@@ -166,30 +196,12 @@ impl RunView for View {
         wanted: &Wanted,
         visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut reading = Reading {
-            wanted,
-            unpacker: Unpacker::new()?,
-            bytes: Vec::new(),
-            range: (0, u64::MAX),
-            visit,
-        };
         // what ends with the run may use rows that go on beyond it
         let to = match to >= self.length_s {
             true => self.length_s.next_multiple_of(super::COARSEST_S),
             false => to,
         };
-        for piece in pieces(from, to, level, &self.rolled) {
-            match piece {
-                Piece::Block(level, block) => {
-                    reading.range = (0, u64::MAX);
-                    self.read_block(level, block, &mut reading)?;
-                }
-                Piece::Seconds { minute, from, to } => {
-                    self.read_seconds(level, minute, (from, to), &mut reading)?;
-                }
-            }
-        }
-        Ok(())
+        self.read_exactly(from, to, level, wanted, visit)
     }
 }
 

@@ -365,11 +365,23 @@ impl Run {
             &figures,
         )?;
         // neither is needed for what was kept
-        let _ = self
-            .db
-            .execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);");
+        let _ = give_back_pages(&self.db);
         Ok(())
     }
+}
+
+/// Shortens the file by the pages that batches took before they were chunks.
+fn give_back_pages(db: &Connection) -> Result<(), Error> {
+    for pragma in [
+        "PRAGMA incremental_vacuum",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+    ] {
+        let mut query = db.prepare(pragma)?;
+        let mut rows = query.query([])?;
+        // each step gives back one page
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
 }
 
 /// Keeps the seconds of a batch by the minutes they belong to.
