@@ -2,14 +2,14 @@
 
 mod check;
 
-use crate::access::Guarded;
+use crate::access::{EVERY_PROJECT, Guarded, Visitor};
 use crate::store::{BATCH_MAX, Delivery};
 use crate::{App, Error};
-use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use prost::Message;
 use stats::wire::{Ack, Batch, MEDIA_TYPE, PATH, VERSION};
 use tokio::sync::{Semaphore, oneshot};
@@ -49,8 +49,12 @@ impl Refused {
     }
 }
 
-async fn batch(State(app): State<App>, request: Request) -> Response {
-    match take(&app, request).await {
+async fn batch(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    match take(&app, &visitor, request).await {
         Ok(through) => ack(StatusCode::OK, through, String::new()),
         Err(Refused(status, why)) => ack(status, 0, why),
     }
@@ -66,7 +70,7 @@ fn ack(status: StatusCode, accepted_through: u64, error: String) -> Response {
     (status, headers, ack.encode_to_vec()).into_response()
 }
 
-async fn take(app: &App, request: Request) -> Result<u64, Refused> {
+async fn take(app: &App, visitor: &Visitor, request: Request) -> Result<u64, Refused> {
     let len = length(request.headers())?;
     // it comes back when the batch is kept
     let permits = u32::try_from(len.div_ceil(1 << 10).max(1)).unwrap_or(u32::MAX);
@@ -81,6 +85,7 @@ async fn take(app: &App, request: Request) -> Result<u64, Refused> {
             .unwrap_or_else(|_| Err(Refused::bad("the batch cannot be read")))
     };
     let (batch, packed) = unpacked?;
+    permit(app, visitor, &batch).await?;
     let (kept, hears) = oneshot::channel();
     let delivery = Delivery {
         batch,
@@ -108,6 +113,24 @@ async fn take(app: &App, request: Request) -> Result<u64, Refused> {
         )),
         Err(_) => Err(busy()),
     }
+}
+
+/// A token of one project delivers runs of that project only, whatever the batch says.
+async fn permit(app: &App, visitor: &Visitor, batch: &Batch) -> Result<(), Refused> {
+    if visitor.may_ingest(EVERY_PROJECT) {
+        return Ok(());
+    }
+    let (owned, run) = (app.clone(), batch.run_id.clone());
+    let kept = app.blocking(move || owned.project_of(&run)).await;
+    let kept =
+        kept.map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let said = batch.start.as_ref().map(|start| start.project.clone());
+    let projects: Vec<String> = kept.into_iter().chain(said).collect();
+    if projects.is_empty() || !projects.iter().all(|project| visitor.may_ingest(project)) {
+        let why = "the token is for runs of another project".to_owned();
+        return Err(Refused(StatusCode::FORBIDDEN, why));
+    }
+    Ok(())
 }
 
 /// How many bytes the body may have, by what its headers say.

@@ -92,7 +92,9 @@ async fn check(app: &App, head: &Parts) -> Result<Admitted, Box<Response>> {
             row,
         }),
         refused => {
-            let entry = entry(row, &visitor, &caller, &head.uri);
+            // Strangers could fill the log and push out what others did.
+            let entry =
+                entry(row, &visitor, &caller, &head.uri).filter(|_| refused != Decision::SignIn);
             let response = refuse(refused, &visitor, row, &head.uri);
             record(app, entry, response.status()).await;
             Err(Box::new(response))

@@ -112,7 +112,10 @@ async fn submit(
             (StatusCode::TOO_MANY_REQUESTS, "too many attempts", text)
         }
     };
-    record(&app, &caller, &sent.name, outcome).await?;
+    // What the limit refuses is not recorded: it could fill the log.
+    if status != StatusCode::TOO_MANY_REQUESTS {
+        record(&app, &caller, &sent.name, outcome).await?;
+    }
     if status == StatusCode::SEE_OTHER {
         return signed_in(&app, &caller, &headers, &sent).await;
     }
