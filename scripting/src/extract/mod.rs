@@ -38,7 +38,7 @@ pub(crate) fn natives(natives: &Natives<'_>) -> mlua::Result<()> {
         natives,
         "json_decode",
         |lua, shared, body, ()| match parsed(&shared.extracts, body) {
-            Ok(json) => found(lua, json::value(lua, &json)?),
+            Ok(json) => found(lua, (json::value(lua, &json)?, Value::Nil)),
             Err(why) => found(lua, (Value::Nil, why)),
         },
     )?;
