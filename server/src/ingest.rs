@@ -101,7 +101,7 @@ async fn take(app: &App, visitor: &Visitor, request: Request) -> Result<u64, Ref
             "too many batches wait".to_owned(),
         )
     };
-    app.store.deliver(delivery).map_err(|_| busy())?;
+    app.store.deliver(Box::new(delivery)).map_err(|_| busy())?;
     match hears.await {
         Ok(Ok(through)) => Ok(through),
         Ok(Err(error @ Error::Full(_))) => {

@@ -39,7 +39,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// Gives the delivery back when too many are under way.
-    fn deliver(&self, delivery: Delivery) -> Result<(), Delivery>;
+    fn deliver(&self, delivery: Box<Delivery>) -> Result<(), Box<Delivery>>;
 
     /// A run by its id.
     ///

@@ -151,13 +151,7 @@ pub(super) fn read(
         fields::duration(v, "run.drain", allowed, "at most \"1d\"", report)
     });
     let warmup = or(table.get("warmup"), Duration::ZERO, |v| {
-        const LIMITS: &str = "whole seconds, at most \"1d\"";
-        let allowed = Duration::ZERO..=DRAIN_MAX;
-        let warmup = fields::duration(v, "run.warmup", allowed, LIMITS, report)?;
-        match warmup.subsec_nanos() {
-            0 => Some(warmup),
-            _ => wrong(report, v, "run.warmup", LIMITS),
-        }
+        read_warmup(v, report)
     });
     let warmup_span = table.get("warmup").map(|value| value.span());
     let limits = read_limits(table, report);
@@ -177,6 +171,16 @@ pub(super) fn read(
         limits: limits?,
         stats: stats?,
     })
+}
+
+fn read_warmup(value: &Value<'_>, report: &mut Report) -> Option<Duration> {
+    const LIMITS: &str = "whole seconds, at most \"1d\"";
+    let allowed = Duration::ZERO..=DRAIN_MAX;
+    let warmup = fields::duration(value, "run.warmup", allowed, LIMITS, report)?;
+    match warmup.subsec_nanos() {
+        0 => Some(warmup),
+        _ => wrong(report, value, "run.warmup", LIMITS),
+    }
 }
 
 /// What ends the run before its phases do.

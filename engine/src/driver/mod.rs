@@ -151,6 +151,7 @@ impl Driver {
         be_punctual();
         let (mut ring, buffers) = Ring::new(parts.sizes).map_err(crate::probe::ring_error)?;
         let recorder = RefCell::new(parts.recorder);
+        let feeder = Feeder::new(Arc::clone(&parts.sources), parts.share, parts.plan.seed);
         let target = (parts.origin, &parts.addresses[..]);
         let shared = Rc::new(Shared {
             clock: parts.clock,
@@ -169,11 +170,7 @@ impl Driver {
             transactions: RefCell::default(),
             origins: RefCell::new(origins_of(target, &mut ring).map_err(crate::Error::Tls)?),
             latest: RefCell::default(),
-            feeder: RefCell::new(Feeder::new(
-                Arc::clone(&parts.sources),
-                parts.share,
-                parts.plan.seed,
-            )),
+            feeder: RefCell::new(feeder),
             files: Files::new(&parts.plan.script),
             defaults: Defaults::of(&parts.plan),
             events: parts.events,

@@ -125,9 +125,12 @@ fn each_part_of_a_request_may_have_a_limit() {
     );
 }
 
+/// From where a server was spoken to, and at which of its addresses.
+type Noted = Arc<Mutex<Vec<(IpAddr, IpAddr)>>>;
+
 /// A server that notes from where it was spoken to, and at which of its addresses.
-fn noting(addresses: &[&str]) -> (u16, Arc<Mutex<Vec<(IpAddr, IpAddr)>>>) {
-    let noted = Arc::new(Mutex::new(Vec::new()));
+fn noting(addresses: &[&str]) -> (u16, Noted) {
+    let noted = Noted::default();
     let first = TcpListener::bind((addresses[0], 0)).unwrap();
     let port = first.local_addr().unwrap().port();
     let others = addresses[1..]

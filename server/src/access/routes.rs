@@ -48,7 +48,6 @@ pub const ROUTES: &[Route] = &[
     // what a load node delivers
     route("GET", stats::wire::HELLO_PATH, Needs::Ingest),
     route("POST", "/ingest/v1/batch", Needs::Ingest),
-    route("GET", "/ingest/v1/hello", Needs::Ingest),
     // pages
     route("GET", "/assets/{version}/{*path}", Needs::Nothing),
     route("GET", "/", SOME),

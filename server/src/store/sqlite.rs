@@ -90,15 +90,15 @@ impl Drop for Sqlite {
 }
 
 impl Store for Sqlite {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Delivery> {
+    fn deliver(&self, delivery: Box<Delivery>) -> Result<(), Box<Delivery>> {
         let Some(jobs) = &self.jobs else {
             return Err(delivery);
         };
-        let job = Job::Deliver(Box::new(delivery));
+        let job = Job::Deliver(delivery);
         jobs.try_send(job).map_err(|error| {
             let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = error;
             match job {
-                Job::Deliver(delivery) => *delivery,
+                Job::Deliver(delivery) => delivery,
                 _ => unreachable!("it was a delivery"),
             }
         })

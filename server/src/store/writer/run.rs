@@ -384,12 +384,15 @@ fn give_back_pages(db: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
+/// A minute, the number of the pending batch kept for it, and the ids of the series of each of its seconds.
+type PutMinute = (u64, i64, Vec<Vec<u32>>);
+
 /// Keeps the seconds of a batch by the minutes they belong to.
 fn put_seconds(
     db: &Connection,
     names: &mut Names,
     delivery: &Delivery,
-) -> Result<Vec<(u64, i64, Vec<Vec<u32>>)>, Error> {
+) -> Result<Vec<PutMinute>, Error> {
     let batch = &delivery.batch;
     let mut minutes: BTreeMap<u64, Vec<Vec<u32>>> = BTreeMap::new();
     for row in &batch.seconds {
