@@ -9,7 +9,7 @@ use stats::wire::{Count, SecondRow, StatusCount};
 /// Which rows of a run belong together: a name's number times 16 plus a slot.
 pub(crate) type Key = u32;
 
-/// Figures per key: slot 0 holds counters, 1 to 6 the phases.
+/// Figures per key: slot 0 holds counters, 1 to 11 the phases.
 pub(crate) const SLOTS: u32 = 16;
 /// Counters: [`Totals`] of the run, [`NameCounts`] of a name.
 pub(crate) const COUNTERS: u32 = 0;
@@ -21,7 +21,7 @@ pub(crate) const CHECKS: u32 = 14;
 pub(crate) const CORES: u32 = 15;
 
 /// Slots 1 and on, by the names of the phases; names that were released keep their places.
-const PHASES: [&str; 8] = [
+const PHASES: [&str; 11] = [
     "latency",
     "service_time",
     "lag",
@@ -30,6 +30,9 @@ const PHASES: [&str; 8] = [
     "latency_failed",
     "dns",
     "tls",
+    "queue",
+    "send",
+    "receive",
 ];
 /// Slots that are for histograms.
 const PHASES_MAX: u32 = 12;

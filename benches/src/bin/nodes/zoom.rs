@@ -36,6 +36,16 @@ pub fn run(mistress: &Path) -> Result<(), Failure> {
         server.memory_max_mib()?,
         server.disk_mb()?
     );
+    let opens = open(&mut client)?;
+    if zoom(&mut client, &mut random)? && opens {
+        Ok(())
+    } else {
+        Err("not all figures were met".into())
+    }
+}
+
+/// Whether what the page asks for first comes in time.
+fn open(client: &mut Client) -> Result<bool, Failure> {
     let page = [
         "",
         "/series?points=600",
@@ -53,12 +63,12 @@ pub fn run(mistress: &Path) -> Result<(), Failure> {
             part.elapsed().as_secs_f64() * 1e3
         );
     }
-    let opens = figure(
-        "page data opens",
-        opened.elapsed().as_secs_f64() * 1e3,
-        1_000.0,
-        "ms",
-    );
+    let took_ms = opened.elapsed().as_secs_f64() * 1e3;
+    Ok(figure("page data opens", took_ms, 1_000.0, "ms"))
+}
+
+/// Whether what a zoom asks for comes in time, windows of all lengths tried.
+fn zoom(client: &mut Client, random: &mut Random) -> Result<bool, Failure> {
     let mut worst = [
         ("series", 0.0),
         ("heatmap", 0.0),
@@ -75,7 +85,7 @@ pub fn run(mistress: &Path) -> Result<(), Failure> {
             *most = f64::max(*most, part.elapsed().as_secs_f64() * 1e3);
         }
     }
-    let mut met = opens;
+    let mut met = true;
     for (what, most) in worst {
         met &= figure(
             &format!("slowest of {ZOOMS} zooms, {what}"),
@@ -84,9 +94,5 @@ pub fn run(mistress: &Path) -> Result<(), Failure> {
             "ms",
         );
     }
-    if met {
-        Ok(())
-    } else {
-        Err("not all figures were met".into())
-    }
+    Ok(met)
 }
