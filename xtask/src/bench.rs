@@ -1,6 +1,7 @@
 //! Measurements behind what the project claims about speed and memory.
 
 pub mod client;
+mod feeder;
 mod https;
 mod memory;
 mod options;
@@ -42,6 +43,12 @@ pub fn memory(options: &[&str]) -> Result<(), Failure> {
     };
     build(true)?;
     memory::run(&options)
+}
+
+/// Rows handed out of a file of a gigabyte.
+pub fn feeder() -> Result<(), Failure> {
+    build(true)?;
+    feeder::run()
 }
 
 /// What telling a stats server costs the load's cores.

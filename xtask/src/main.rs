@@ -33,6 +33,7 @@ cargo xtask COMMAND
   bench memory    resident memory per user, and whether any is lost
   bench ingest    an hour of 20 nodes in a minute: nothing lost or doubled, waits, memory, disk
   bench zoom      a run of 10 hours with 200 names: how long its page and its zooms take
+  bench feeder    rows of a file of a gigabyte: per second, in which memory, each once
   bench reporting what telling a stats server costs the load's cores, in requests per CPU-second
 
 `cargo xtask bench versus --help` lists its options, and so do the others.";
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         ["bench", "https", options @ ..] => bench::https(options).map(|()| true),
         ["bench", "reporting", options @ ..] => bench::reporting(options).map(|()| true),
         ["bench", what @ ("ingest" | "zoom")] => bench::store(what).map(|()| true),
+        ["bench", "feeder"] => bench::feeder().map(|()| true),
         ["bench", "memory", options @ ..] => bench::memory(options).map(|()| true),
         _ => {
             eprintln!("unknown command: {}\n\n{USAGE}", args.join(" "));

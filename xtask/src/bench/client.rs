@@ -1,6 +1,6 @@
 //! The clients that are compared: how each is run and how its result is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ const SLACK: Duration = Duration::from_secs(60);
 pub enum Client {
     /// This tool, with a scenario in Lua.
     Mistress,
+    /// Another build of this tool, with the same scenario.
+    Before,
     /// wrk without a script.
     Wrk,
     /// wrk with a `response()` in Lua.
@@ -65,6 +67,7 @@ impl Client {
     pub fn name(self) -> &'static str {
         match self {
             Client::Mistress => "mistress",
+            Client::Before => "before",
             Client::Wrk => "wrk",
             Client::WrkScript => "wrk+script",
             Client::Bare => "bare",
@@ -91,6 +94,8 @@ pub struct Job<'a> {
     pub cpu: usize,
     /// A folder for what the run needs on disk.
     pub scratch: &'a Scratch,
+    /// The program of [`Client::Before`].
+    pub before: Option<&'a Path>,
 }
 
 /// What a run came to.
@@ -159,7 +164,7 @@ impl Job<'_> {
         let captured = run::capture(command, limit)?;
         let server_cpu_s = self.server.cpu_s()? - server_before_s;
         let (requests, errors, seconds) = match client {
-            Client::Mistress => {
+            Client::Mistress | Client::Before => {
                 read_json(&std::fs::read_to_string(self.scratch.file("result.json"))?)
             }
             Client::Wrk | Client::WrkScript => read_wrk(&captured.stdout),
@@ -185,14 +190,15 @@ impl Job<'_> {
         command.args(["-c", &self.cpu.to_string()]);
         let connections = self.connections.to_string();
         match client {
-            Client::Mistress => {
+            Client::Mistress | Client::Before => {
+                let program = match self.before {
+                    Some(path) if client == Client::Before => path.to_owned(),
+                    _ => release_binary("mistress"),
+                };
                 let profile = self.scratch.file("versus.toml");
                 std::fs::write(&profile, self.profile())?;
                 let result = self.scratch.file("result.json");
-                command
-                    .arg(release_binary("mistress"))
-                    .arg("run")
-                    .arg(profile);
+                command.arg(program).arg("run").arg(profile);
                 command.arg("--json").arg(result);
             }
             Client::Wrk | Client::WrkScript => {

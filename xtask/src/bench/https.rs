@@ -159,6 +159,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
                     seconds: settings.seconds,
                     cpu: settings.client_cpu,
                     scratch: &scratch,
+                    before: None,
                 };
                 runs[place].push(job.run(table.entries[place].client)?);
             }
