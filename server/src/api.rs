@@ -6,7 +6,7 @@ mod edit;
 use self::ask::Ask;
 use crate::access::{Guarded, Visitor};
 use crate::query::{self, Axis};
-use crate::store::{Filter, RunView, State as RunState};
+use crate::store::{Filter, RunView};
 use crate::{App, Refusal};
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
@@ -88,11 +88,10 @@ async fn cards(app: App, mut filter: Filter, visitor: Visitor) -> Answer {
         filter.projects = Some(projects.filter(|p| visitor.role(p).is_some()).collect());
         let mut cards = Vec::new();
         for record in store.runs(&filter)? {
-            let is_live = record.state == RunState::Live;
-            let view = if is_live {
-                store.view(&record.id)?
-            } else {
+            let view = if record.is_settled() {
                 None
+            } else {
+                store.view(&record.id)?
             };
             cards.push(query::card(&record, view.as_deref())?);
         }
@@ -119,11 +118,11 @@ async fn projects(State(app): State<App>, Extension(visitor): Extension<Visitor>
 async fn run(State(app): State<App>, Path(id): Path<String>) -> Answer {
     let store = Arc::clone(&app.store);
     let found = app.blocking(move || {
-        // the record after the data: a run that ends meanwhile is shown with its end
-        let Some(view) = store.view(&id)? else {
+        // the record before the data: a run that is over is shown with all that it has
+        let Some(record) = store.run(&id)? else {
             return Ok(None);
         };
-        let Some(record) = store.run(&id)? else {
+        let Some(view) = store.view(&id)? else {
             return Ok(None);
         };
         query::detail(&record, view.as_ref()).map(Some)

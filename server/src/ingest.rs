@@ -1,6 +1,7 @@
 //! Takes batches of load nodes: reads them within limits, checks them, acknowledges when kept.
 
 mod check;
+mod shape;
 
 use crate::access::{EVERY_PROJECT, Guarded, Visitor};
 use crate::store::{BATCH_MAX, Delivery};
@@ -12,23 +13,37 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use prost::Message;
 use stats::wire::{Ack, Batch, MEDIA_TYPE, PATH, VERSION};
+use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 
 /// The most bytes of a batch as sent.
 pub const BODY_MAX: usize = 8 << 20;
 /// The most bytes of batches as sent that are in memory at the same time.
 const ROOM: usize = 64 << 20;
-/// Batches above this are unpacked where they hold up nobody.
-const INLINE_MAX: usize = 128 << 10;
+/// The most bytes of batches once unpacked that are in memory at the same time.
+const ROOM_UNPACKED: usize = 96 << 20;
+/// Batches above this when unpacked are unpacked where they hold up nobody.
+const INLINE_MAX: usize = 512 << 10;
+/// How long a body may take to arrive: it holds room meanwhile.
+const BODY_TIME: Duration = Duration::from_secs(20);
 
-/// Room for batches that are being read, in KiB.
+/// Room for batches that are being read, in KiB: as sent, and unpacked.
 #[derive(Debug)]
-pub struct Room(Semaphore);
+pub struct Room(Semaphore, Semaphore);
 
 impl Default for Room {
     fn default() -> Self {
-        Room(Semaphore::new(ROOM >> 10))
+        Room(
+            Semaphore::new(ROOM >> 10),
+            Semaphore::new(ROOM_UNPACKED >> 10),
+        )
     }
+}
+
+/// Bytes in KiB, at least one.
+fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1 << 10).max(1)).unwrap_or(u32::MAX)
 }
 
 /// The routes of this part.
@@ -73,11 +88,13 @@ fn ack(status: StatusCode, accepted_through: u64, error: String) -> Response {
 async fn take(app: &App, visitor: &Visitor, request: Request) -> Result<u64, Refused> {
     let len = length(request.headers())?;
     // it comes back when the batch is kept
-    let permits = u32::try_from(len.div_ceil(1 << 10).max(1)).unwrap_or(u32::MAX);
-    let _room = app.room.0.acquire_many(permits).await;
-    let body = to_bytes(request.into_body(), len).await;
+    let _room = app.room.0.acquire_many(permits(len)).await;
+    let body = timeout(BODY_TIME, to_bytes(request.into_body(), len)).await;
+    let body = body.map_err(|_| too_slow())?;
     let packed = body.map_err(|_| too_long())?.to_vec();
-    let unpacked = if packed.len() <= INLINE_MAX {
+    let claim = crate::store::unpacked_len(&packed);
+    let _unpacked_room = app.room.1.acquire_many(permits(claim)).await;
+    let unpacked = if claim <= INLINE_MAX {
         read(packed)
     } else {
         let read = tokio::task::spawn_blocking(move || read(packed));
@@ -154,6 +171,11 @@ fn too_long() -> Refused {
     Refused::too_large(format!("the batch is larger than {BODY_MAX} bytes"))
 }
 
+fn too_slow() -> Refused {
+    let why = format!("the batch took longer than {} s", BODY_TIME.as_secs());
+    Refused(StatusCode::REQUEST_TIMEOUT, why)
+}
+
 /// The batch of a body, checked, beside the body.
 fn read(packed: Vec<u8>) -> Result<(Batch, Vec<u8>), Refused> {
     let bytes = crate::store::decompress(&packed)
@@ -161,6 +183,7 @@ fn read(packed: Vec<u8>) -> Result<(Batch, Vec<u8>), Refused> {
         .ok_or_else(|| {
             Refused::too_large(format!("the batch unpacks to more than {BATCH_MAX} bytes"))
         })?;
+    shape::check(&bytes).map_err(Refused::bad)?;
     let batch = Batch::decode(bytes.as_slice())
         .map_err(|error| Refused::bad(format!("the body is not a batch: {error}")))?;
     check::check(&batch).map_err(Refused::bad)?;

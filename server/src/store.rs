@@ -25,6 +25,7 @@ pub use sqlite::Sqlite;
 
 pub(crate) use merge::{add_histogram, read};
 pub(crate) use rows::{CHECKS, CORES, COUNTERS, CUSTOMS, SLOTS, phase_key};
+pub(crate) use run_file::make_folder;
 
 use crate::Error;
 use stats::wire::{Batch, EventRow};
@@ -184,7 +185,7 @@ pub struct RunRecord {
     pub verdict: String,
     /// How long it took; 0 while it goes on.
     pub duration_s: f64,
-    /// What a list shows of it, as JSON; empty while it goes on.
+    /// What a list shows of it, as JSON; empty while it goes on and until all of it is in chunks.
     pub figures: String,
     /// A comment.
     pub comment: String,
@@ -194,6 +195,13 @@ pub struct RunRecord {
     pub tags: Vec<String>,
     /// Whether its project compares with it.
     pub baseline: bool,
+}
+
+impl RunRecord {
+    /// Whether it is over and the list has all that it shows of it.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.state != State::Live && !self.figures.is_empty()
+    }
 }
 
 /// Whether a run goes on.
@@ -290,6 +298,15 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Batch, Error> {
     let bytes = decompress(packed).map_err(|e| broken(e.to_string()))?;
     let bytes = bytes.ok_or_else(|| broken("too large".to_owned()))?;
     prost::Message::decode(bytes.as_slice()).map_err(|e| broken(e.to_string()))
+}
+
+/// How many bytes a zstd frame unpacks to by what it says, at most [`BATCH_MAX`]: so many where it
+/// does not say. [`decompress`] gives no more than this.
+pub(crate) fn unpacked_len(packed: &[u8]) -> usize {
+    let said = zstd::zstd_safe::get_frame_content_size(packed)
+        .ok()
+        .flatten();
+    said.map_or(BATCH_MAX, |len| len.min(BATCH_MAX as u64) as usize)
 }
 
 /// The bytes of a zstd frame; `None` when they are more than [`BATCH_MAX`].

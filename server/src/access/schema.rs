@@ -3,7 +3,7 @@
 use crate::Error;
 use rusqlite::{Connection, TransactionBehavior};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -78,8 +78,7 @@ pub(crate) fn open(data_dir: &Path) -> Result<Connection, Error> {
 
 /// Makes the folder and the file where they are missing: hashes are nobody else's to read.
 fn private(data_dir: &Path, path: &Path) -> io::Result<()> {
-    let mut folders = std::fs::DirBuilder::new();
-    folders.recursive(true).mode(0o700).create(data_dir)?;
+    crate::store::make_folder(data_dir)?;
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true).mode(0o600).open(path)?;
     Ok(())

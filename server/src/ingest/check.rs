@@ -7,17 +7,17 @@ use stats::wire::{Batch, HistogramRow, NameRow, SecondRow, VERSION};
 /// Nodes of a run.
 const NODES_MAX: u32 = 4_096;
 /// Rows of seconds in one batch.
-const SECONDS_MAX: usize = 3_600;
+pub(super) const SECONDS_MAX: usize = 3_600;
 /// The last second that a run may have: 31 days.
 const TIME_MAX_S: u64 = 31 * 24 * 3_600;
 /// How many seconds one row may cover.
 const ROW_MAX_S: u64 = 24 * 3_600;
 /// Events in one batch.
-const EVENTS_MAX: usize = 10_000;
+pub(super) const EVENTS_MAX: usize = 10_000;
 /// Cores of a node.
 const CORES_MAX: usize = 1_024;
 /// Statuses, kinds of failures and tallies of one row.
-const COUNTS_MAX: usize = 1_000;
+pub(super) const COUNTS_MAX: usize = 1_000;
 /// The two kinds of names may each have one `(other)`.
 const NAMES_MAX_PER_ROW: usize = NAMES_MAX + 2;
 

@@ -36,7 +36,7 @@ pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
     }))
 }
 
-/// A run in a list; `view` is needed while it goes on.
+/// A run in a list; `view` is needed until the record is settled.
 ///
 /// # Errors
 /// When the store fails.
@@ -76,9 +76,8 @@ pub fn detail(record: &RunRecord, view: &dyn RunView) -> Result<Value, Error> {
     let files = files
         .iter()
         .map(|f| json!({ "name": f.name, "text": f.text }));
-    let is_live = record.state == State::Live;
     Ok(json!({
-        "card": card(record, is_live.then_some(view))?,
+        "card": card(record, (!record.is_settled()).then_some(view))?,
         "length_s": view.length_s(),
         "warmup_s": warmup_s(view)?,
         "planned_s": start.map(|start| start.planned_s),

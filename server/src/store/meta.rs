@@ -62,14 +62,15 @@ impl Meta {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a run that begins or is found; keeps what people said about it.
+    /// Notes a run that begins or is found; keeps what people said about it, and whether it goes
+    /// on when that was known.
     pub(crate) fn put_run(&self, run: &RunRecord) -> Result<(), Error> {
         let mut db = self.db();
         let change = db.transaction()?;
         change.execute(
             "INSERT INTO run (id, project, name, started_us, target, model, state) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET \
-             project = ?2, name = ?3, started_us = ?4, target = ?5, model = ?6, state = ?7",
+             project = ?2, name = ?3, started_us = ?4, target = ?5, model = ?6",
             params![
                 run.id,
                 run.project,
@@ -88,7 +89,15 @@ impl Meta {
         Ok(())
     }
 
-    /// Notes how a run ended.
+    /// Notes that a run goes on.
+    pub(crate) fn reopen_run(&self, id: &str) -> Result<(), Error> {
+        let sql = "UPDATE run SET state = 'live', verdict = '', duration_s = 0, figures = '' \
+                   WHERE id = ?1 AND state <> 'live'";
+        self.db().execute(sql, [id])?;
+        Ok(())
+    }
+
+    /// Notes how a run ended; without figures they follow.
     pub(crate) fn close_run(
         &self,
         id: &str,

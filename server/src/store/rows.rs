@@ -5,6 +5,12 @@
 //! the other. All other figures are sums either way.
 
 use stats::wire::{Count, SecondRow, StatusCount};
+use stats::{NAMES_MAX, OTHER};
+
+/// Entries of one list of a row, and one for what is beyond; of cores, so many and no more.
+const LIST_MAX: usize = NAMES_MAX;
+/// The status under which are counted those beyond [`LIST_MAX`].
+const STATUS_OTHER: u32 = 0;
 
 /// Which rows of a run belong together: a name's number times 16 plus a slot.
 pub(crate) type Key = u32;
@@ -306,12 +312,19 @@ impl Checks {
     /// Adds another period or node.
     pub fn add(&mut self, others: &[stats::wire::CheckRow]) {
         for other in others {
+            let has_room = self.checks.len() < LIST_MAX;
             match self.checks.iter_mut().find(|c| c.name == other.name) {
                 Some(check) => {
                     add(&mut check.passed, other.passed);
                     add(&mut check.failed, other.failed);
                 }
-                None => self.checks.push(other.clone()),
+                None if has_room || other.name == OTHER => {
+                    self.checks.push(other.clone());
+                }
+                None => {
+                    let name = OTHER.to_owned();
+                    self.add(&[stats::wire::CheckRow { name, ..*other }]);
+                }
             }
         }
     }
@@ -322,6 +335,7 @@ impl Cores {
     pub fn add(&mut self, others: &[Core]) {
         for other in others {
             let same = |c: &&mut Core| (c.node, c.core) == (other.node, other.core);
+            let has_room = self.cores.len() < LIST_MAX;
             match self.cores.iter_mut().find(same) {
                 Some(core) => {
                     core.busy += other.busy;
@@ -331,7 +345,8 @@ impl Cores {
                     core.lag_max_us = core.lag_max_us.max(other.lag_max_us);
                     core.limited |= other.limited;
                 }
-                None => self.cores.push(*other),
+                None if has_room => self.cores.push(*other),
+                None => {}
             }
         }
     }
@@ -342,6 +357,7 @@ impl Customs {
     pub fn add(&mut self, others: Vec<Custom>) {
         for other in others {
             let same = |c: &&mut Custom| c.kind == other.kind && c.name == other.name;
+            let has_room = self.customs.len() < LIST_MAX;
             match self.customs.iter_mut().find(same) {
                 Some(custom) => {
                     add(&mut custom.count, other.count);
@@ -351,7 +367,13 @@ impl Customs {
                     custom.last = other.last;
                     custom.values = sum_of(&custom.values, &other.values);
                 }
-                None => self.customs.push(other),
+                None if has_room || other.name == OTHER => {
+                    self.customs.push(other);
+                }
+                None => {
+                    let name = OTHER.to_owned();
+                    self.add(vec![Custom { name, ..other }]);
+                }
             }
         }
     }
@@ -374,18 +396,28 @@ fn add(to: &mut u64, n: u64) {
 
 fn add_counts(to: &mut Vec<Count>, from: &[Count]) {
     for other in from {
+        let has_room = to.len() < LIST_MAX;
         match to.iter_mut().find(|c| c.name == other.name) {
             Some(count) => add(&mut count.count, other.count),
-            None => to.push(other.clone()),
+            None if has_room || other.name == OTHER => to.push(other.clone()),
+            None => {
+                let (name, count) = (OTHER.to_owned(), other.count);
+                add_counts(to, &[Count { name, count }]);
+            }
         }
     }
 }
 
 fn add_statuses(to: &mut Vec<StatusCount>, from: &[StatusCount]) {
     for other in from {
+        let has_room = to.len() < LIST_MAX;
         match to.iter_mut().find(|c| c.status == other.status) {
             Some(count) => add(&mut count.count, other.count),
-            None => to.push(*other),
+            None if has_room || other.status == STATUS_OTHER => to.push(*other),
+            None => {
+                let (status, count) = (STATUS_OTHER, other.count);
+                add_statuses(to, &[StatusCount { status, count }]);
+            }
         }
     }
 }

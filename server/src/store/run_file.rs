@@ -7,6 +7,7 @@ use prost::Message;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use stats::wire::{EventRow, RunEnd, RunStart};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Events of one run that are kept.
@@ -58,6 +59,24 @@ CREATE TABLE event (
 /// The folder of the runs' files.
 pub(crate) fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("runs")
+}
+
+/// Makes a folder, and those above it, so that they outlast the machine's power.
+pub(crate) fn make_folder(dir: &Path) -> std::io::Result<()> {
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().unwrap_or(Path::new(""));
+    make_folder(parent)?;
+    let mut folders = std::fs::DirBuilder::new();
+    // what is in them is nobody else's to read
+    folders.recursive(true).mode(0o700).create(dir)?;
+    let parent = match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    };
+    // the name of a folder is kept by the one above
+    std::fs::File::open(parent)?.sync_all()
 }
 
 /// The file of a run whose id was checked by [`is_id`].

@@ -35,7 +35,7 @@ impl Sqlite {
     /// When the folder cannot be used, or a file is of a newer version.
     pub fn open(data_dir: &Path) -> Result<Self, Error> {
         let runs = run_file::folder(data_dir);
-        std::fs::create_dir_all(&runs).map_err(|source| Error::Data { path: runs, source })?;
+        run_file::make_folder(&runs).map_err(|source| Error::Data { path: runs, source })?;
         Ok(Sqlite {
             data_dir: data_dir.to_owned(),
             meta: Arc::new(Meta::open(data_dir)?),

@@ -86,17 +86,16 @@ impl Writer {
             let Some(id) = id.filter(|id| run_file::is_id(id)) else {
                 continue;
             };
-            let is_over = |state| state != State::Live;
-            if self.meta.run(id)?.is_none_or(|run| !is_over(run.state)) {
+            if self.meta.run(id)?.is_none_or(|run| !run.is_settled()) {
                 self.open(id)?;
             }
         }
         let filter = Filter {
-            state: Some(State::Live),
             limit: u32::MAX,
             ..Filter::default()
         };
-        for run in self.meta.runs(&filter)? {
+        let runs = self.meta.runs(&filter)?.into_iter();
+        for run in runs.filter(|run| !run.is_settled()) {
             if !self.runs.contains_key(&run.id) {
                 self.open(&run.id)?;
             }
@@ -106,8 +105,8 @@ impl Writer {
 
     fn open(&mut self, id: &str) -> Result<&mut Run, Error> {
         if !self.runs.contains_key(id) {
-            let run = Run::open(&self.data_dir, id)?;
-            self.meta.put_run(&run.record()?)?;
+            let mut run = Run::open(&self.data_dir, id)?;
+            run.list(&self.meta)?;
             let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
             memory.insert(id.to_owned(), Arc::clone(&run.hot));
             drop(memory);
@@ -240,7 +239,7 @@ impl Writer {
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
-        let state = run.end_state();
+        let (state, is_known) = (run.state(), run.is_noted_over());
         if run
             .finish(&self.data_dir, &self.memory, &self.meta)
             .is_err()
@@ -251,7 +250,9 @@ impl Writer {
         memory.remove(id);
         drop(memory);
         self.runs.remove(id);
-        self.watch.end(id, state);
+        if !is_known {
+            self.watch.end(id, state);
+        }
     }
 
     /// As [`Writer::close`] for a run whose nodes have ended, without help of the worker.

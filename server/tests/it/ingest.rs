@@ -195,6 +195,24 @@ fn what_cannot_be_kept_is_refused_with_its_reason() -> Outcome {
     let bomb = zstd::bulk::compress(&vec![0; 64 << 20], 3)?;
     let (status, ack) = post_packed(server.addr(), &bomb)?;
     assert_eq!(status, 413, "{}", ack.error);
+    // empty messages take some hundred times as much memory as bytes: seconds, their names, and
+    // the histograms of one name
+    let nested = |inner: Vec<u8>, tag: u8| {
+        let mut outer = vec![tag << 3 | 2];
+        prost::encode_length_delimiter(inner.len(), &mut outer)?;
+        outer.extend(inner);
+        Ok::<Vec<u8>, prost::EncodeError>(outer)
+    };
+    let empty = |tag: u8| [tag << 3 | 2, 0].repeat(8 << 20);
+    let names = [0x8a, 1, 0].repeat(8 << 20);
+    let mut name = vec![0x8a, 1];
+    prost::encode_length_delimiter(empty(11).len(), &mut name)?;
+    name.extend(empty(11));
+    for body in [empty(8), empty(9), nested(names, 8)?, nested(name, 8)?] {
+        let (status, ack) = post_packed(server.addr(), &zstd::bulk::compress(&body, 1)?)?;
+        assert_eq!(status, 400, "{}", ack.error);
+        assert!(ack.error.contains("more than"), "{}", ack.error);
+    }
     let long = vec![0; (8 << 20) + 1];
     assert_eq!(post_packed(server.addr(), &long)?.0, 413);
     let runs = get(server.addr(), "/api/v1/runs")?;
@@ -310,5 +328,95 @@ fn retention_spares_pins_and_baselines() -> Outcome {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     assert!(!old.exists());
+    Ok(())
+}
+
+#[test]
+fn lists_of_counts_stay_short_whatever_nodes_send() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let server = serve(dir.path())?;
+    for node in 0..4_u32 {
+        let mut row = second(node, 0, &["one"]);
+        let counted = |n| stats::wire::Count {
+            name: format!("kind {node} {n}"),
+            count: u64::MAX / 4,
+        };
+        row.names[0].failures = (0..1_000).map(counted).collect();
+        let status = |n| stats::wire::StatusCount {
+            status: node * 1_000 + n,
+            count: 1,
+        };
+        row.names[0].statuses = (0..1_000).map(status).collect();
+        row.names[0].sent = u64::MAX;
+        let mut batch = batch("lists", node, 1);
+        batch.seconds = vec![row];
+        assert_eq!(post(server.addr(), &batch)?.0, 200);
+    }
+    let mut last = batch("lists", 0, 2);
+    last.end = Some(Box::new(crate::nodes::end(1)));
+    assert_eq!(post(server.addr(), &last)?.0, 200);
+    let names = get(server.addr(), "/api/v1/runs/lists/names")?;
+    let one = &names["names"][0];
+    let len = |key: &str| one[key].as_object().map(serde_json::Map::len);
+    assert_eq!((len("failures"), len("status")), (Some(2_001), Some(2_000)));
+    assert_eq!(one["sent"], u64::MAX);
+    Ok(())
+}
+
+#[test]
+fn a_run_whose_end_was_acknowledged_is_done_at_once() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let seconds = 130;
+    let whole = |server: &mistress_server::Running| -> Outcome {
+        let detail = get(server.addr(), "/api/v1/runs/over")?;
+        let list = get(server.addr(), "/api/v1/runs")?;
+        for card in [&detail["card"], &list["runs"][0]] {
+            assert_eq!(card["state"], "done", "{card}");
+            assert_eq!(card["verdict"], "clean");
+            assert_eq!(card["duration_s"], seconds as f64);
+            assert_eq!(card["totals"]["planned"], 3 * seconds);
+            let spark = card["sparkline"].as_array();
+            assert!(spark.is_some_and(|points| points.len() > 20), "{card}");
+        }
+        same(&detail["summary"]["latency"], &merged(1, 0..seconds, &ALL));
+        Ok(())
+    };
+    let server = serve(dir.path())?;
+    for batch in &whole_run("over", 0, seconds, &NAMES) {
+        assert_eq!(post(server.addr(), batch)?.0, 200);
+    }
+    // chunks are made meanwhile, and a replay of the end opens the run again
+    for _ in 0..10 {
+        whole(&server)?;
+    }
+    let all = whole_run("over", 0, seconds, &NAMES);
+    post(server.addr(), &all[seconds as usize - 1])?;
+    whole(&server)?;
+    server.stop();
+    whole(&serve(dir.path())?)
+}
+
+#[test]
+fn a_list_that_cannot_be_written_doubles_nothing() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let server = serve(dir.path())?;
+    let of_node = |node| whole_run("once", node, 2, &NAMES);
+    assert_eq!(post(server.addr(), &of_node(0)[0])?.0, 200);
+    let meta = rusqlite::Connection::open(dir.path().join("meta.sqlite"))?;
+    meta.busy_timeout(std::time::Duration::from_secs(10))?;
+    meta.execute_batch(
+        "CREATE TRIGGER stuck BEFORE UPDATE ON run BEGIN SELECT RAISE(ABORT, 'stuck'); END",
+    )?;
+    // one notes its start in the list, one ends the run there
+    let (status, ack) = post(server.addr(), &of_node(1)[0])?;
+    assert_eq!((status, ack.error.contains("stuck")), (500, true));
+    assert_eq!(post(server.addr(), &of_node(0)[1])?.0, 500);
+    meta.execute_batch("DROP TRIGGER stuck")?;
+    for batch in [&of_node(0)[1], &of_node(1)[0], &of_node(1)[1]] {
+        assert_eq!(post(server.addr(), batch)?.0, 200);
+    }
+    let detail = get(server.addr(), "/api/v1/runs/once")?;
+    assert_eq!(detail["card"]["state"], "done");
+    same(&detail["summary"]["latency"], &merged(2, 0..2, &ALL));
     Ok(())
 }

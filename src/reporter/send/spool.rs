@@ -4,7 +4,8 @@
 //! bytes of the SHA-256 of the rest, and the rest, a batch as it is posted. A file comes into
 //! being whole, by renaming. A batch that others were merged into carries the range of their
 //! sequences in its name; a file whose range lies within another's is left over from a merge and
-//! void.
+//! void. `0000000007-0000000007.batch.refused` was refused: it has an epoch of its own, because
+//! what was stored of later sequences does not mean that it was.
 
 mod squeeze;
 
@@ -63,6 +64,8 @@ struct Entry {
     len: u64,
     /// It was posted, so what it covers may be stored already and must not grow.
     attempted: bool,
+    /// It was refused before and has an epoch of its own.
+    refused: bool,
     place: Place,
 }
 
@@ -75,8 +78,11 @@ enum Place {
 impl Spool {
     /// A new spool; `server` is noted in the folder for whoever delivers it later.
     pub fn create(dir: &Path, limits: Limits, server: &str) -> Spool {
-        let made = fs::create_dir_all(dir)
-            .and_then(|()| fs::write(dir.join("server"), format!("{server}\n")));
+        let made = make_folder(dir).and_then(|()| {
+            let mut file = File::create(dir.join("server"))?;
+            file.write_all(format!("{server}\n").as_bytes())?;
+            file.sync_all()
+        });
         Spool {
             trouble: made.err().map(|error| error.to_string()),
             ..Spool::empty(dir, limits)
@@ -99,7 +105,7 @@ impl Spool {
     /// The folder cannot be read.
     pub fn open(dir: &Path) -> io::Result<Spool> {
         let mut spool = Spool::empty(dir, Limits::default());
-        let mut found: Vec<(u64, u64, u64)> = Vec::new();
+        let mut found: Vec<(u64, u64, u64, bool)> = Vec::new();
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -107,16 +113,13 @@ impl Spool {
                 continue;
             };
             let len = entry.metadata()?.len();
-            if name.ends_with(REFUSED) {
-                fs::rename(entry.path(), dir.join(file_name(first, last)))?;
-            }
-            found.push((first, last, len));
+            found.push((first, last, len, name.ends_with(REFUSED)));
         }
-        found.sort_by_key(|(first, last, _)| (*first, std::cmp::Reverse(*last)));
+        found.sort_by_key(|(first, last, _, refused)| (*first, std::cmp::Reverse(*last), !refused));
         let mut through = 0;
-        for (first, last, len) in found {
+        for (first, last, len, refused) in found {
             if last <= through {
-                fs::remove_file(dir.join(file_name(first, last)))?;
+                fs::remove_file(dir.join(file_name(first, last, refused)))?;
                 continue;
             }
             through = last;
@@ -126,6 +129,7 @@ impl Spool {
                 seconds: 0,
                 len,
                 attempted: true,
+                refused,
                 place: Place::Disk,
             });
         }
@@ -147,6 +151,7 @@ impl Spool {
             seconds: batch.seconds.iter().map(|row| row.seconds).sum(),
             len: body.len() as u64,
             attempted: false,
+            refused: false,
             place: Place::Memory(body),
         };
         self.entries.push_back(entry);
@@ -172,24 +177,41 @@ impl Spool {
         }
     }
 
-    /// Everything through `sequence` is stored elsewhere.
+    /// Everything through `sequence` of the epoch of the batch at the front is stored elsewhere.
     pub fn settle(&mut self, sequence: u64) {
-        while self
-            .entries
-            .front()
-            .is_some_and(|entry| entry.last <= sequence)
-        {
+        let alone = self.entries.front().is_some_and(|entry| entry.refused);
+        let is_stored = |entry: &Entry| entry.last <= sequence && entry.refused == alone;
+        while self.entries.front().is_some_and(is_stored) {
             if let Some(entry) = self.entries.pop_front() {
                 self.remove(&entry);
+            }
+            if alone {
+                return;
             }
         }
     }
 
     /// The batch at the front is not wanted: it stays in the folder, out of the way.
     pub fn refuse_front(&mut self) {
-        if !self.entries.is_empty() {
-            let _ = self.set_aside(0);
+        let Some(entry) = self.entries.front() else {
+            return;
+        };
+        if !entry.refused
+            && let Ok(mut batch) = self.read(entry).and_then(|body| unpack(&body))
+        {
+            batch.epoch = own_epoch(&batch);
+            let name = file_name(entry.first, entry.last, true);
+            match write(&self.dir, &name, &pack(&batch)) {
+                Ok(()) => {
+                    self.remove(entry);
+                    self.entries.pop_front();
+                    self.refused += 1;
+                    return;
+                }
+                Err(error) => self.trouble = Some(format!("{}: {error}", self.dir.display())),
+            }
         }
+        let _ = self.set_aside(0);
     }
 
     /// Batches that wait.
@@ -236,7 +258,8 @@ impl Spool {
         let Place::Memory(body) = &entry.place else {
             return;
         };
-        match write(&self.dir, &file_name(entry.first, entry.last), body) {
+        let name = file_name(entry.first, entry.last, entry.refused);
+        match write(&self.dir, &name, body) {
             Ok(()) => self.entries[place].place = Place::Disk,
             Err(error) => self.trouble = Some(format!("{}: {error}", self.dir.display())),
         }
@@ -250,7 +273,8 @@ impl Spool {
     }
 
     fn path(&self, entry: &Entry) -> PathBuf {
-        self.dir.join(file_name(entry.first, entry.last))
+        self.dir
+            .join(file_name(entry.first, entry.last, entry.refused))
     }
 
     fn remove(&self, entry: &Entry) {
@@ -265,7 +289,7 @@ impl Spool {
             return Ok(());
         };
         self.refused += 1;
-        let name = file_name(entry.first, entry.last) + REFUSED;
+        let name = file_name(entry.first, entry.last, true);
         match &entry.place {
             Place::Disk => fs::rename(self.path(&entry), self.dir.join(name)),
             Place::Memory(body) => write(&self.dir, &name, body),
@@ -276,8 +300,30 @@ impl Spool {
 /// What the name of a refused batch has behind it.
 const REFUSED: &str = ".refused";
 
-fn file_name(first: u64, last: u64) -> String {
-    format!("{first:010}-{last:010}.batch")
+fn file_name(first: u64, last: u64, refused: bool) -> String {
+    let ending = if refused { REFUSED } else { "" };
+    format!("{first:010}-{last:010}.batch{ending}")
+}
+
+/// Another epoch of the same sender, the same each time: what is sent twice is still stored once.
+fn own_epoch(batch: &Batch) -> u64 {
+    let spread = batch.sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (batch.epoch ^ spread) & (u64::MAX >> 1)
+}
+
+/// Makes a folder and those above it that outlast the machine's power.
+fn make_folder(dir: &Path) -> io::Result<()> {
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().unwrap_or(Path::new(""));
+    make_folder(parent)?;
+    fs::create_dir_all(dir)?;
+    let parent = match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    };
+    File::open(parent)?.sync_all()
 }
 
 fn range_of(name: &str) -> Option<(u64, u64)> {

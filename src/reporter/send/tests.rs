@@ -203,6 +203,56 @@ fn a_refused_batch_is_kept_and_the_rest_goes_on() {
     assert_eq!(kept.sums(), (4, 4, 4));
     let spool = Spool::open(folder.path()).expect("a spool");
     assert_eq!(spool.len(), 1, "a later delivery tries it again");
+    // a server that has later sequences must not take it for one that it has
+    let (kept, url) = Kept::serve(|_| (200, ""));
+    let done = deliver(Poster::new(&url, None), spool);
+    assert_eq!((done.delivered, done.left, done.refused), (1, 0, 0));
+    let late = kept.batches();
+    assert_eq!((late.len(), late[0].sequence), (1, 3));
+    assert_ne!(late[0].epoch, 7);
+}
+
+#[test]
+fn a_refused_batch_is_not_settled_by_those_after_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut spool = Spool::create(folder.path(), Limits::default(), "");
+    for sequence in 1..=4 {
+        let batch = Batch {
+            sequence,
+            epoch: 7,
+            ..Batch::default()
+        };
+        spool.put(&batch);
+    }
+    spool.settle(1);
+    spool.refuse_front();
+    spool.put(&Batch {
+        sequence: 5,
+        ..Batch::default()
+    });
+    drop(spool);
+    let mut spool = Spool::open(folder.path()).expect("a spool");
+    assert_eq!(spool.len(), 4);
+    spool.settle(5);
+    assert_eq!(
+        spool.len(),
+        3,
+        "2 was at the front, and says nothing of others"
+    );
+    spool.settle(5);
+    assert_eq!(spool.len(), 0);
+    // the other way round: 1 is answered by a server that has all through 5
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in [
+        "0000000001-0000000001.batch",
+        "0000000002-0000000002.batch.refused",
+        "0000000003-0000000003.batch",
+    ] {
+        std::fs::write(folder.path().join(name), "").expect("a file");
+    }
+    let mut spool = Spool::open(folder.path()).expect("a spool");
+    spool.settle(5);
+    assert_eq!(spool.len(), 2, "what was refused waits for its own answer");
 }
 
 #[test]

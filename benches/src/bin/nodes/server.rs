@@ -53,14 +53,26 @@ impl Server {
         Ok(sum as f64 / 1e6)
     }
 
-    /// Waits until the run is done; how long that took.
+    /// Whether nothing waits in the logs of the files: that of a run goes when it is in chunks.
+    fn is_at_rest(&self) -> Result<bool, Failure> {
+        for entry in std::fs::read_dir(self.data.path().join("runs"))? {
+            let entry = entry?;
+            let is_log = entry.file_name().to_string_lossy().ends_with("-wal");
+            if is_log && entry.metadata().is_ok_and(|log| log.len() > 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits until the run is done and all of it is in chunks; how long that took.
     pub fn await_done(&self) -> Result<Duration, Failure> {
         let began = Instant::now();
         let mut client = Client::connect(self.addr)?;
         while began.elapsed() < Duration::from_secs(300) {
             let list = client.get("/api/v1/runs")?;
             let list: serde_json::Value = serde_json::from_slice(&list)?;
-            if list["runs"][0]["state"] == "done" {
+            if list["runs"][0]["state"] == "done" && self.is_at_rest()? {
                 return Ok(began.elapsed());
             }
             std::thread::sleep(Duration::from_millis(200));

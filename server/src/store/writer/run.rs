@@ -4,6 +4,7 @@ use super::super::hot::{Due, Hot};
 use super::super::levels::{MINUTE_S, ROLLED};
 use super::super::meta::Meta;
 use super::super::names::Names;
+use super::super::run_file::Node;
 use super::super::sqlite::{Memory, view};
 use super::super::view::{of_minute, recover};
 use super::super::{Delivery, RunRecord, RunView, State, Watch, run_file};
@@ -33,6 +34,8 @@ pub(crate) struct Run {
     rolling: Option<(u64, u64)>,
     /// Nodes were silent too long.
     pub(super) is_lost: bool,
+    /// What the list says of it, where that is known.
+    noted: Option<State>,
 }
 
 /// A batch within a transaction.
@@ -60,15 +63,39 @@ impl Run {
             rolling: None,
             hot: Arc::new(RwLock::new(hot)),
             is_lost: false,
+            noted: None,
             db,
         })
     }
 
-    /// What the list shows of it while it is live.
-    pub(super) fn record(&self) -> Result<RunRecord, Error> {
+    /// Puts what the file says of the run into the list.
+    pub(super) fn list(&mut self, meta: &Meta) -> Result<(), Error> {
         let nodes = run_file::nodes(&self.db)?;
         let start = nodes.iter().find_map(|node| node.start.as_ref());
-        Ok(record(&self.id, start))
+        meta.put_run(&record(&self.id, start))?;
+        self.note_state(meta, None)
+    }
+
+    /// Tells the list whether the run goes on, when it does not know. What a list shows of the
+    /// data of a run that is over follows when all of it is in chunks.
+    fn note_state(&mut self, meta: &Meta, watch: Option<&dyn Watch>) -> Result<(), Error> {
+        let state = self.state();
+        if self.noted == Some(state) {
+            return Ok(());
+        }
+        if state == State::Live {
+            meta.reopen_run(&self.id)?;
+        } else {
+            let (verdict, longest) = outcome(&run_file::nodes(&self.db)?);
+            let length_s = self.hot().newest_s as f64;
+            let duration_s = if longest > 0.0 { longest } else { length_s };
+            meta.close_run(&self.id, state, &verdict, duration_s, "")?;
+        }
+        self.noted = Some(state);
+        if let (true, Some(watch)) = (state != State::Live, watch) {
+            watch.end(&self.id, state);
+        }
+        Ok(())
     }
 
     fn hot(&self) -> RwLockWriteGuard<'_, Hot> {
@@ -77,45 +104,46 @@ impl Run {
 
     /// Keeps batches in one commit and tells those who wait.
     pub(super) fn deliver(&mut self, deliveries: Vec<Delivery>, meta: &Meta, watch: &dyn Watch) {
-        let before = self.epochs.clone();
-        let kept = match self.commit(&deliveries).and_then(|kept| {
-            let mut starts = deliveries.iter().filter_map(|d| d.batch.start.as_deref());
-            if let Some(start) = starts.next() {
-                meta.put_run(&record(&self.id, Some(start)))?;
-            }
-            Ok(kept)
-        }) {
+        let kept = match self.keep(&deliveries, meta) {
             Ok(kept) => kept,
-            Err(error) => {
-                self.epochs = before;
-                self.names.undo();
-                let text = error.to_string();
-                let is_full = matches!(&error, Error::Sqlite(e)
-                    if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
-                for delivery in deliveries {
-                    let text = text.clone();
-                    let error = if is_full {
-                        Error::Full(text)
-                    } else {
-                        Error::Format(text)
-                    };
-                    (delivery.done)(Err(error));
-                }
-                return;
-            }
+            Err(error) => return fail(deliveries, &error),
         };
-        self.names.keep();
         self.is_lost = false;
         for (delivery, kept) in deliveries.iter().zip(&kept).filter(|(_, kept)| kept.is_new) {
             self.remember(&delivery.batch, kept);
             let events = delivery.batch.events.iter();
             events.for_each(|event| watch.event(&self.id, event));
         }
-        // whoever hears that it is kept can read it
+        // whoever hears that it is kept can read it, and that the run is over
         self.close_seconds(watch);
+        if let Err(error) = self.note_state(meta, Some(watch)) {
+            // sent again, it is no second one
+            return fail(deliveries, &error);
+        }
         for (delivery, kept) in deliveries.into_iter().zip(kept) {
             (delivery.done)(Ok(kept.through));
         }
+    }
+
+    /// Puts batches into the file, and before that the run into the list: what is in the file
+    /// is not undone.
+    fn keep(&mut self, deliveries: &[Delivery], meta: &Meta) -> Result<Vec<Kept>, Error> {
+        let mut starts = deliveries.iter().filter_map(|d| d.batch.start.as_deref());
+        if let Some(start) = starts.next() {
+            meta.put_run(&record(&self.id, Some(start)))?;
+        }
+        let before = self.epochs.clone();
+        let nodes = self.nodes.clone();
+        let kept = self.commit(deliveries);
+        match kept {
+            Ok(_) => self.names.keep(),
+            Err(_) => {
+                self.epochs = before;
+                self.nodes = nodes;
+                self.names.undo();
+            }
+        }
+        kept
     }
 
     fn commit(&mut self, deliveries: &[Delivery]) -> Result<Vec<Kept>, Error> {
@@ -323,12 +351,19 @@ impl Run {
             && self.next_roll(true).is_none()
     }
 
-    pub(super) fn end_state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         if self.all_ended() {
             State::Done
-        } else {
+        } else if self.is_lost {
             State::Lost
+        } else {
+            State::Live
         }
+    }
+
+    /// Whether the list, and those who watch, know that it is over.
+    pub(super) fn is_noted_over(&self) -> bool {
+        self.noted.is_some_and(|state| state != State::Live)
     }
 
     /// Notes the end of the run in the list, and gives back what the file does not need.
@@ -341,15 +376,7 @@ impl Run {
         let Some(view) = view(data_dir, memory, &self.id)? else {
             return Err(Error::Format("the file of a run is gone".to_owned()));
         };
-        let nodes = view.nodes()?;
-        let ends = || nodes.iter().filter_map(|node| node.end.as_ref());
-        let worst = |verdict: &&str| {
-            ["clean", "suspect", "invalid"]
-                .iter()
-                .position(|v| v == verdict)
-        };
-        let verdict = ends().map(|end| end.verdict.as_str()).max_by_key(worst);
-        let longest = ends().map(|end| end.duration_s).fold(0.0, f64::max);
+        let (verdict, longest) = outcome(&view.nodes()?);
         let duration_s = if longest > 0.0 {
             longest
         } else {
@@ -357,16 +384,33 @@ impl Run {
         };
         let figures = crate::query::figures(&view)?.to_string();
         drop(view);
-        meta.close_run(
-            &self.id,
-            self.end_state(),
-            verdict.unwrap_or_default(),
-            duration_s,
-            &figures,
-        )?;
+        meta.close_run(&self.id, self.state(), &verdict, duration_s, &figures)?;
         // neither is needed for what was kept
         let _ = give_back_pages(&self.db);
         Ok(())
+    }
+}
+
+/// The worst verdict of nodes, and how long the longest took.
+fn outcome(nodes: &[Node]) -> (String, f64) {
+    let ends = || nodes.iter().filter_map(|node| node.end.as_ref());
+    let worst = |verdict: &&str| {
+        ["clean", "suspect", "invalid"]
+            .iter()
+            .position(|v| v == verdict)
+    };
+    let verdict = ends().map(|end| end.verdict.as_str()).max_by_key(worst);
+    let longest = ends().map(|end| end.duration_s).fold(0.0, f64::max);
+    (verdict.unwrap_or_default().to_owned(), longest)
+}
+
+/// Tells those who wait why their batches are not kept.
+fn fail(deliveries: Vec<Delivery>, error: &Error) {
+    let is_full = matches!(error, Error::Sqlite(e)
+        if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
+    let kind = if is_full { Error::Full } else { Error::Format };
+    for delivery in deliveries {
+        (delivery.done)(Err(kind(error.to_string())));
     }
 }
 

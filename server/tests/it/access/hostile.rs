@@ -2,6 +2,7 @@
 
 use crate::client::{Reply, Result, Served, send};
 use crate::nodes::{second, start};
+use mistress_server::access::ROUTES;
 use prost::Message;
 use stats::wire::{Batch, CheckRow, EventRow, VERSION};
 
@@ -190,13 +191,13 @@ fn a_page_of_another_site_changes_nothing() -> Result {
         &[("origin", "null")],
         &[("sec-fetch-site", "cross-site")],
     ];
-    let changes = [
-        ("DELETE", "/api/v1/runs/run"),
-        ("POST", "/admin/tokens"),
-        ("POST", "/sign-in"),
-    ];
+    let changes = ROUTES.iter().filter(|route| route.method != "GET");
+    let changes: Vec<(&str, String)> = changes
+        .map(|route| (route.method, route.path.replace("{id}", "run")))
+        .collect();
+    assert!(changes.len() > 15, "{changes:?}");
     for from in evil {
-        for (method, path) in changes {
+        for (method, path) in &changes {
             let mut headers = vec![
                 ("cookie", root.as_str()),
                 ("content-type", "application/x-www-form-urlencoded"),

@@ -53,6 +53,7 @@ impl Spool {
             seconds: batch.seconds.iter().map(|row| row.seconds).sum(),
             len: body.len() as u64,
             attempted: false,
+            refused: false,
             place: Place::Memory(body),
         };
         let old = self.entries.remove(place + 1);
