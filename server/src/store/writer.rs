@@ -87,7 +87,7 @@ impl Writer {
                 continue;
             };
             if self.meta.run(id)?.is_none_or(|run| !run.is_settled()) {
-                self.open(id)?;
+                self.open_or_give_up(id)?;
             }
         }
         let filter = Filter {
@@ -97,8 +97,17 @@ impl Writer {
         let runs = self.meta.runs(&filter)?.into_iter();
         for run in runs.filter(|run| !run.is_settled()) {
             if !self.runs.contains_key(&run.id) {
-                self.open(&run.id)?;
+                self.open_or_give_up(&run.id)?;
             }
+        }
+        Ok(())
+    }
+
+    /// A damaged file does not keep the server from the others: its run is lost until a start
+    /// that can read it.
+    fn open_or_give_up(&mut self, id: &str) -> Result<(), Error> {
+        if self.open(id).is_err() {
+            self.meta.close_run(id, State::Lost, "", 0.0, "")?;
         }
         Ok(())
     }

@@ -183,3 +183,37 @@ fn a_full_disk_refuses_and_loses_nothing() -> Outcome {
     assert_eq!(series["count"], expected);
     Ok(())
 }
+
+#[test]
+fn a_damaged_file_costs_its_own_run_only() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let server = serve(dir.path())?;
+    for run in ["good", "broken"] {
+        assert_eq!(
+            post(server.addr(), &whole_run(run, 0, 2, &NAMES)[0])?.0,
+            200
+        );
+    }
+    server.stop();
+    let path = dir.path().join("runs").join("broken.sqlite");
+    for ending in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+    }
+    std::fs::write(&path, vec![0xa5; 40_000])?;
+    let server = serve(dir.path())?;
+    assert_eq!(
+        post(server.addr(), &whole_run("good", 0, 2, &NAMES)[1])?.0,
+        200
+    );
+    let (status, ack) = post(server.addr(), &whole_run("broken", 0, 2, &NAMES)[1])?;
+    assert_eq!(status, 500, "{}", ack.error);
+    let list = get(server.addr(), "/api/v1/runs")?;
+    let state = |id: &str| {
+        let runs = list["runs"].as_array().into_iter().flatten();
+        let card = runs.into_iter().find(|card| card["id"] == id);
+        card.map(|card| card["state"].clone())
+    };
+    assert_eq!(state("good"), Some("done".into()), "{list}");
+    assert_eq!(state("broken"), Some("lost".into()), "{list}");
+    Ok(())
+}
