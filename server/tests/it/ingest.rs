@@ -195,6 +195,17 @@ fn what_cannot_be_kept_is_refused_with_its_reason() -> Outcome {
     let bomb = zstd::bulk::compress(&vec![0; 64 << 20], 3)?;
     let (status, ack) = post_packed(server.addr(), &bomb)?;
     assert_eq!(status, 413, "{}", ack.error);
+    let long = vec![0; (8 << 20) + 1];
+    assert_eq!(post_packed(server.addr(), &long)?.0, 413);
+    let runs = get(server.addr(), "/api/v1/runs")?;
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(0));
+    Ok(())
+}
+
+#[test]
+fn messages_are_counted_before_they_take_memory() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let server = serve(dir.path())?;
     // empty messages take some hundred times as much memory as bytes: seconds, their names, and
     // the histograms of one name
     let nested = |inner: Vec<u8>, tag: u8| {
@@ -213,10 +224,6 @@ fn what_cannot_be_kept_is_refused_with_its_reason() -> Outcome {
         assert_eq!(status, 400, "{}", ack.error);
         assert!(ack.error.contains("more than"), "{}", ack.error);
     }
-    let long = vec![0; (8 << 20) + 1];
-    assert_eq!(post_packed(server.addr(), &long)?.0, 413);
-    let runs = get(server.addr(), "/api/v1/runs")?;
-    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(0));
     Ok(())
 }
 
