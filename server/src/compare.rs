@@ -124,28 +124,33 @@ fn metric(place: usize, runs: &[Drawn]) -> Metric {
 
 fn difference(place: usize, first: &Drawn, other: &Drawn) -> Option<Difference> {
     let (a, b) = (first.value(place)?, other.value(place)?);
-    let share = |difference: f64| (a != 0.0).then(|| difference / a);
-    let pairs = first.resamples.iter().zip(&other.resamples);
-    let mut drawn: Vec<f64> = pairs
-        .filter_map(|(a, b)| Some(b[place]? - a[place]?))
-        .collect();
-    drawn.sort_by(f64::total_cmp);
-    let interval = (drawn.len() == RESAMPLES).then(|| {
-        let tail = (RESAMPLES as f64 * TAIL) as usize;
-        (drawn[tail], drawn[RESAMPLES - 1 - tail])
-    });
-    let statement = match interval {
+    let drawn = |of: fn(f64, f64) -> Option<f64>| {
+        let pairs = first.resamples.iter().zip(&other.resamples);
+        interval(pairs.filter_map(|(a, b)| of(a[place]?, b[place]?)))
+    };
+    let bounds = drawn(|a, b| Some(b - a));
+    // a draw has its own share, which is never below -100 %; none is told where some have none
+    let shares = drawn(|a, b| (a != 0.0).then(|| (b - a) / a));
+    let statement = match bounds {
         None => "too short to say",
         Some((low, high)) if low > 0.0 || high < 0.0 => "beyond noise",
         Some(_) => "within noise",
     };
     Some(Difference {
         difference: b - a,
-        relative: share(b - a),
-        low: interval.and_then(|(low, _)| share(low)),
-        high: interval.and_then(|(_, high)| share(high)),
+        relative: (a != 0.0).then(|| (b - a) / a),
+        low: shares.map(|(low, _)| low),
+        high: shares.map(|(_, high)| high),
         statement,
     })
+}
+
+/// Between which bounds 95 % of all draws lie; absent when some draws are.
+fn interval(drawn: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    let mut drawn: Vec<f64> = drawn.collect();
+    drawn.sort_by(f64::total_cmp);
+    let tail = (RESAMPLES as f64 * TAIL) as usize;
+    (drawn.len() == RESAMPLES).then(|| (drawn[tail], drawn[RESAMPLES - 1 - tail]))
 }
 
 /// The figures of one draw, in the order of [`metric`].

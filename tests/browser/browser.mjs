@@ -68,6 +68,8 @@ export class Watched {
       for (const colorScheme of SCHEMES) {
         await page.emulateMedia({ colorScheme });
         await settle?.(page);
+        await page.mouse.move(0, 0);
+        await page.evaluate(() => scrollTo(0, 0));
         await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (over > 0) this.problems.push(`${name} at ${width}: ${over} pixels too wide`);

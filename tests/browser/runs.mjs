@@ -1,6 +1,6 @@
 // Runs of the real program that report to the server under test.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -47,14 +47,19 @@ is = "< 5s"
 `;
 }
 
-/** Starts a run; `link` comes with the address of its page, `ended` with its result. */
+/** Starts a run of the shop; `link` comes with the address of its page, `ended` with its result. */
 export function startRun(work, server, options) {
   const folder = join(work, options.name.replaceAll(/\W/g, "-"));
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "p.toml"), profile(options));
   writeFileSync(join(folder, "p.lua"), SCRIPT);
-  const result = join(folder, "result.json");
-  const child = spawn(process.env.MISTRESS, ["run", join(folder, "p.toml"), "--stats", server, "--json", result, "--quiet"], { stdio: ["ignore", "pipe", "pipe"] });
+  return startProfile(join(folder, "p.toml"), server, join(folder, "result.json"));
+}
+
+/** Starts a run of a profile, with a token if the server asks for one. */
+export function startProfile(file, server, result, token) {
+  const env = token ? { ...process.env, MISTRESS_TOKEN: token } : process.env;
+  const child = spawn(process.env.MISTRESS, ["run", file, "--stats", server, "--json", result, "--quiet"], { env, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const link = new Promise((found, failed) => {
     const read = (data) => {
@@ -73,4 +78,10 @@ export function startRun(work, server, options) {
   link.catch(() => {});
   ended.catch(() => {});
   return { link, ended, kill: () => child.kill("SIGKILL") };
+}
+
+/** Adds an admin to the store of a server that runs. */
+export function addAdmin(data, name, password) {
+  const done = spawnSync(process.env.MISTRESS, ["serve", "--add-admin", name, "--data", data], { input: `${password}\n`, encoding: "utf8" });
+  if (done.status !== 0) throw new Error(`no admin was added: ${done.stdout}${done.stderr}`);
 }

@@ -1,15 +1,16 @@
 // All that a user does with the stats server's pages, in one browser, with runs of the real program.
-// Environment: BASE (the server), MISTRESS (the program), OUT (folder for screenshots), WORK (a scratch folder).
+// Environment: BASE (the server), MISTRESS (the program), DATA (where it keeps runs), OUT (folder for screenshots), WORK (a scratch folder).
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { accountOfTheMachine, admin, anAdmin, guest, manager, sharedLink, signIn } from "./access.mjs";
 import { Watched } from "./browser.mjs";
-import { readFigure, shows } from "./figures.mjs";
-import { TABS, drag, isShown, isZoomed, openTab, openTables, tableTimes, tiles, watchPlotsMove, windowOf } from "./runpage.mjs";
+import { shows } from "./figures.mjs";
+import { TABS, closeTables, drag, isShown, isZoomed, openTab, openTables, tableTimes, tiles, watchPlotsMove, watchTilesMove, windowOf } from "./runpage.mjs";
+import { exportsWork } from "./exports.mjs";
 import { startRun } from "./runs.mjs";
 
-const { BASE, OUT, WORK } = process.env;
+const { BASE, DATA, OUT, WORK } = process.env;
 /** Acceptance: the first paint of a run's page, compressed, in all. */
 const FIRST_PAINT_BYTES_MAX = 150_000;
 const state = {};
@@ -33,7 +34,7 @@ async function isKnown(page, id) {
 }
 
 async function liveRun() {
-  const run = startRun(WORK, BASE, { name: "first", rate: 60, lasts: 13 });
+  const run = startRun(WORK, BASE, { name: "first", rate: 60, lasts: 20 });
   state.first = run;
   const link = await run.link;
   assert.match(link, /\/r\/[\w-]+$/);
@@ -46,9 +47,10 @@ async function liveRun() {
   await page.locator(".badge.live").waitFor();
   await page.getByText("OPEN MODEL").waitFor();
   await watchPlotsMove(page);
-  const before = readFigure((await tiles(page)).sent.value);
-  await page.waitForTimeout(2500);
-  assert.ok(readFigure((await tiles(page)).sent.value) > before, "the tiles did not move");
+  await watchTilesMove(page, 4);
+  await closeTables(page);
+  await seen.shoot(page, "live");
+  await page.locator(".badge.live").waitFor({ timeout: 100 });
 }
 
 async function theEndStays() {
@@ -57,6 +59,7 @@ async function theEndStays() {
   await page.locator(".badge.live").waitFor({ state: "detached", timeout: 20_000 });
   await page.locator(".badge", { hasText: state.result.verdict.state }).first().waitFor();
   await page.waitForSelector('#run[aria-busy="false"]');
+  await page.waitForFunction((sent) => document.querySelector('[data-tile="sent"] .value').textContent.replaceAll(",", "") === sent, String(state.result.totals.sent));
 }
 
 async function totalsAreTheResults() {
@@ -76,6 +79,7 @@ async function totalsAreTheResults() {
 
 async function zoomIsSharedAndExact() {
   const { page, result } = state;
+  await openTables(page);
   await drag(page, "throughput", 0.3, 0.6);
   await page.waitForFunction(() => new URL(location.href).searchParams.has("from"));
   const window = windowOf(page);
@@ -157,6 +161,21 @@ async function everyTab() {
   assert.ok(code.some((text) => text.includes('user:transaction("basket"')), "the script as it ran");
 }
 
+/** Every time that is measured can be looked at. */
+async function everyTime() {
+  const { page } = state;
+  await openTab(page, "distribution");
+  const picker = page.getByLabel("Time", { exact: true });
+  const times = await picker.locator("option").evaluateAll((options) => options.map((one) => one.value));
+  assert.deepEqual(times, ["latency", "service_time", "lag", "queue", "dns", "connect", "tls", "send", "first_byte", "receive"]);
+  for (const time of times) {
+    const coming = page.waitForResponse((answer) => answer.url().includes("/distribution?") && answer.url().includes(`phase=${time}`));
+    if (time === times[0]) await picker.selectOption("lag");
+    await picker.selectOption(time);
+    assert.equal((await coming).status(), 200, time);
+  }
+}
+
 async function firstPaint() {
   const page = await seen.visitor();
   const session = await page.context().newCDPSession(page);
@@ -170,14 +189,16 @@ async function firstPaint() {
   await page.close();
 }
 
+async function hasRuns(page, many) {
+  await page.waitForFunction((wanted) => document.querySelectorAll(".run").length === wanted, many);
+}
+
 async function history() {
-  const second = startRun(WORK, BASE, { name: "second", rate: 90, lasts: 4 });
-  await second.ended;
+  for (const rate of [90, 80]) await startRun(WORK, BASE, { name: "second", rate, lasts: 2 }).ended;
   const { page } = state;
   await page.goto(`${BASE}/report/list`);
   await page.waitForSelector('#list[data-ready="true"]');
-  assert.equal(await page.locator(".run").count(), 2);
-  await seen.shoot(page, "list");
+  assert.equal(await page.locator(".run").count(), 3);
   await page.getByRole("button", { name: "Comment and tags: first" }).click();
   await page.getByLabel("Comment", { exact: true }).fill("before the change <script>alert(1)</script>");
   await page.getByLabel("Tags, separated by commas").fill("nightly, two words");
@@ -185,15 +206,16 @@ async function history() {
   await page.locator(".run .comment", { hasText: "before the change <script>" }).waitFor();
   await page.getByRole("button", { name: "Pin: first" }).click();
   await page.locator(".run.pinned").waitFor();
+  await seen.shoot(page, "list");
   await page.fill("#q", "seco");
-  await page.waitForFunction(() => document.querySelectorAll(".run").length === 1);
+  await hasRuns(page, 2);
   await page.fill("#q", "");
-  await page.waitForFunction(() => document.querySelectorAll(".run").length === 2);
+  await hasRuns(page, 3);
   await page.reload();
   await page.locator(".run .comment", { hasText: "before the change" }).waitFor();
   await page.locator(".tag", { hasText: "nightly" }).click();
-  await page.waitForFunction(() => document.querySelectorAll(".run").length === 1);
-  await page.goto(`${BASE}/report/list?project=${encodeURIComponent(await page.locator(".projects button").nth(1).evaluate((node) => node.firstChild.textContent))}`);
+  await hasRuns(page, 1);
+  await page.goto(`${BASE}/report/list?project=second`);
   await page.locator("summary", { hasText: "Trend" }).click();
   await page.locator('[data-plot="trend-latency"] canvas').waitFor();
   await seen.shoot(page, "project");
@@ -203,7 +225,7 @@ async function compare() {
   const { page } = state;
   await page.goto(`${BASE}/report/list`);
   await page.waitForSelector('#list[data-ready="true"]');
-  for (const name of ["first", "second"]) await page.getByRole("checkbox", { name: new RegExp(`^Compare ${name} `) }).check();
+  for (const name of ["first", "second"]) await page.getByRole("checkbox", { name: new RegExp(`^Compare ${name} `) }).first().check();
   await page.getByRole("link", { name: "Compare" }).click();
   await page.waitForSelector('#compare[data-ready="true"]');
   await page.getByText(/(beyond|within) noise/).first().waitFor();
@@ -212,14 +234,17 @@ async function compare() {
   await seen.shoot(page, "compare");
 }
 
-async function savedFile() {
+async function exported() {
   const { page } = state;
-  const answer = await page.request.get(`${BASE}/api/v1/runs/${state.id}/export/html`);
-  assert.equal(answer.status(), 200);
-  const file = join(WORK, "run.html");
-  writeFileSync(file, await answer.body());
+  await page.goto(`${BASE}/report/${state.id}`);
+  await isShown(page, "overview");
+  state.files = await exportsWork(page, WORK, state.result);
+}
+
+async function savedFile() {
+  const { html } = state.files;
   const other = await seen.visitor();
-  await other.goto(`file://${file}`);
+  await other.goto(`file://${html}`);
   await isShown(other, "overview");
   const shown = await tiles(other);
   shows(shown.sent.value, state.result.totals.sent, "requests in the saved file");
@@ -228,12 +253,14 @@ async function savedFile() {
   assert.ok(times.latency.length > 5, "its plots hold the run");
   for (const tab of TABS) await openTab(other, tab);
   await openTab(other, "overview");
+  await closeTables(other);
   await seen.shoot(other, "saved");
   await other.close();
 }
 
 async function themeSwitch() {
-  const { page } = state;
+  // of its own visitor: what is chosen here outweighs what the browser prefers
+  const page = await seen.visitor();
   await page.goto(`${BASE}/report/list`);
   await page.waitForSelector('#list[data-ready="true"]');
   await page.getByRole("button", { name: "Use the dark theme" }).click();
@@ -241,20 +268,34 @@ async function themeSwitch() {
   await page.reload();
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
   await page.getByRole("button", { name: "Use the light theme" }).click();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "light");
+  await page.close();
 }
 
 async function deleteRun() {
   const { page } = state;
+  await page.goto(`${BASE}/report/list`);
   await page.waitForSelector('#list[data-ready="true"]');
-  await page.getByRole("button", { name: "Delete: second" }).click();
+  const button = page.getByRole("button", { name: "Delete: second" }).first();
+  await button.click();
   await page.getByRole("button", { name: "Cancel" }).click();
-  assert.equal(await page.locator(".run").count(), 2);
-  await page.getByRole("button", { name: "Delete: second" }).click();
+  assert.equal(await page.locator(".run").count(), 3);
+  await button.click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  await page.waitForFunction(() => document.querySelectorAll(".run").length === 1);
+  await hasRuns(page, 2);
 }
 
-const STEPS = [emptyList, liveRun, theEndStays, totalsAreTheResults, zoomIsSharedAndExact, reloadKeepsTheView, keyboard, everyTab, firstPaint, history, compare, savedFile, themeSwitch, deleteRun];
+/** Steps of `access.mjs`, with what they need to know. */
+function access(step) {
+  return Object.defineProperty(() => step(seen, state, { BASE, DATA, WORK }), "name", { value: step.name });
+}
+
+const STEPS = [
+  emptyList, liveRun, theEndStays, totalsAreTheResults, zoomIsSharedAndExact, reloadKeepsTheView, keyboard, everyTab, everyTime, firstPaint, history,
+  compare, exported, savedFile, themeSwitch, deleteRun, ...[accountOfTheMachine, anAdmin, signIn, admin, manager, guest, sharedLink].map(access),
+];
+/** Without what these leave behind, the steps after them have nothing to do. */
+const NEEDED = ["liveRun", "theEndStays", "anAdmin", "signIn"];
 
 async function main() {
   seen = await Watched.start(BASE, OUT);
@@ -269,7 +310,7 @@ async function main() {
       failed += 1;
       console.log(`FAILED ${step.name}: ${error.stack}`);
       await state.page?.screenshot({ path: join(OUT, `failed-${step.name}.png`), fullPage: true }).catch(() => {});
-      if (["liveRun", "theEndStays"].includes(step.name)) break;
+      if (NEEDED.includes(step.name)) break;
     }
   }
   state.first?.kill();

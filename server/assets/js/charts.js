@@ -69,9 +69,15 @@ function failures(series) {
   return kinds.map((kind, at) => ({ key: kind, label: kind, colour: ["c4", "c2", "c7", "c5", "c8", "c1"][at % 6], values: series.failures[kind] }));
 }
 
+/** The parts of a request in the order they come, with their colours. */
+export const PHASES = [
+  ["queue", "queue", "c9"], ["dns", "dns", "c8"], ["connect", "connect", "c3"], ["tls", "tls", "c5"],
+  ["send", "send", "c2"], ["first_byte", "first byte", "c1"], ["receive", "receive", "c6"],
+];
+
 function phases(series, stat) {
-  const names = [["dns", "dns", "c8"], ["connect", "connect", "c3"], ["tls", "tls", "c5"], ["first_byte", "first byte", "c1"]];
-  return names.map(([key, label, colour]) => ({ key, label, colour, values: series.phases?.[key]?.[stat] ?? orNull(series) }));
+  const measured = PHASES.filter(([key]) => isAny(series.phases?.[key]?.max));
+  return measured.map(([key, label, colour]) => ({ key, label, colour, values: series.phases[key][stat] ?? orNull(series) }));
 }
 
 function busy(series) {
@@ -118,7 +124,7 @@ export function overview(refresh) {
     { id: "users", title: "Users and connections", note: "least and most of each step", format: count, tick: shortCount, right: shortCount, lines: users },
     { id: "status", title: "Status codes", note: "per second", format: perSecond, tick: shortCount, lines: statuses, empty: "no replies yet" },
     { id: "failures", title: "Failures", note: "per second, by kind", format: perSecond, tick: shortCount, lines: failures, empty: "no failures" },
-    { id: "phases", title: "Phases of a request", note: "log axis", format: us, isLog: true, choice: stat, lines: (s) => phases(s, stat.value) },
+    { id: "phases", title: "Phases of a request", note: "log axis", format: us, isLog: true, choice: stat, empty: "nothing measured yet", lines: (s) => phases(s, stat.value) },
     { id: "network", title: "Network", note: "bytes per second", format: bytesPerSecond, lines: (s) => [
       { key: "in", label: "received", colour: "c1", area: true, values: s.bytes_in }, { key: "out", label: "sent", colour: "c2", values: s.bytes_out }] },
     { id: "checks", title: "Checks", note: "per second", format: perSecond, tick: shortCount, empty: "the script checks nothing", lines: (s) => (isAny(s.checks?.passed) || isAny(s.checks?.failed) ? [

@@ -2,7 +2,7 @@
 
 import { get, segment } from "./api.js";
 import { CHOICES, ring } from "./charts.js";
-import { byId, el, refill } from "./dom.js";
+import { byId, el, icon, refill } from "./dom.js";
 import { clock, count, lasting, moment, perSecond, shortCount, us } from "./format.js";
 import { differences } from "./differences.js";
 import { diffView } from "./diff.js";
@@ -82,8 +82,8 @@ class ComparePage {
   removeButton(card, at) {
     const others = this.ids.filter((id) => id !== card.id);
     const first = [card.id, ...others];
-    const link = (ids, text, label) => el("a", { class: "button quiet small", href: `?runs=${ids.map(segment).join(",")}`, "aria-label": label }, text);
-    return el("span", { class: "row nowrap" }, at ? link(first, "to A", `Measure the others against ${card.name}`) : null, others.length > 1 ? link(others, "×", `Leave out ${card.name}`) : null);
+    const link = (ids, label, ...content) => el("a", { class: "button quiet small", href: `?runs=${ids.map(segment).join(",")}`, "aria-label": label, title: label }, content);
+    return el("span", { class: "row nowrap" }, at ? link(first, `Make A: measure the others against ${card.name}`, "Make A") : null, others.length > 1 ? link(others, `Leave out ${card.name}`, icon("close")) : null);
   }
 
   zoomed(window) {

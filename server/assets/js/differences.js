@@ -1,7 +1,7 @@
 // The table of differences between runs, with what can be said beyond noise.
 
 import { el } from "./dom.js";
-import { signedPercent, valueOf } from "./format.js";
+import { perSecond, signedPercent, valueOf } from "./format.js";
 
 /**
  * `answer.metrics`: { metric, label, unit, isLowerBetter, values[], differences[] } in the order of
@@ -14,10 +14,11 @@ export function differences(answer, letters) {
   const rows = metrics.map((metric) => el("tr", null, el("th", { scope: "row" }, metric.label ?? metric.metric),
     letters.map((_, at) => el("td", { class: "num" }, el("div", null, shown(metric, metric.values?.[at])), at ? difference(metric, metric.differences?.[at]) : null))));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Differences between the runs" },
-    el("table", null, el("caption", { class: "sr-only" }, "Differences between the runs"), el("thead", null, head), el("tbody", null, rows)));
+    el("table", { class: "differences" }, el("caption", { class: "sr-only" }, "Differences between the runs"), el("thead", null, head), el("tbody", null, rows)));
 }
 
 function shown(metric, value) {
+  if (metric.unit === "per_s") return perSecond(value);
   return valueOf(metric.unit === "us" ? "latency" : metric.unit === "share" ? "share" : metric.unit === "bytes" ? "bytes" : metric.metric, value);
 }
 

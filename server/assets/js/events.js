@@ -24,7 +24,7 @@ export class Events {
 
 function eventColumns() {
   return [
-    { key: "time", label: "time", isNumber: true, sort: (row) => row.time_us, text: (row) => clock(Math.floor(row.time_us / 1e5) / 10) },
+    { key: "time", label: "time", sort: (row) => row.time_us, text: (row) => clock(Math.max(0, Math.floor(row.time_us / 1e5) / 10)) },
     { key: "kind", label: "kind", text: (row) => row.kind ?? "" },
     { key: "node", label: "node", text: (row) => nodeName(row.node) },
     { key: "text", label: "what happened", isLong: true, sort: (row) => row.text, node: (row) => el("span", { class: "mono said" }, row.text ?? "") },

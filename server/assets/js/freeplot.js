@@ -52,12 +52,12 @@ export class FreePlot {
     const { x, y } = this.spec;
     const shared = { stroke: () => colour("muted"), font: FONT, grid: { stroke: () => colour("grid"), width: 1 }, ticks: { show: false } };
     const log = (u, low, high) => (low > 0 ? window.uPlot.rangeLog(low, high, 10, false) : [1, 10]);
-    const axisX = { ...shared, size: 28, gap: 6, space: 60, values: (u, splits) => splits.map((v) => (v === null ? "" : x.format(v))) };
+    const axisX = { ...shared, size: 28, gap: 6, space: x.space ?? 60, values: (u, splits) => splits.map((v) => (v === null ? "" : x.format(v))) };
     const axisY = { ...shared, size: 62, gap: 6, values: (u, splits) => splits.map((v) => (v === null ? "" : (y.tick ?? y.format)(v))) };
     if (x.isLog) axisX.filter = wholeDecades;
     if (y.isLog) axisY.filter = wholeDecades;
     return {
-      width, height: this.spec.height ?? 280, legend: { show: false }, padding: [10, 16, 0, 0],
+      width, height: this.spec.height ?? 280, legend: { show: false }, padding: [10, 26, 0, 0],
       series: [{}, ...this.lines.map((line) => this.series(line))],
       scales: {
         x: x.isLog ? { time: false, distr: 3, range: x.range ?? log } : { time: false, range: (u, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.04] },
@@ -74,6 +74,7 @@ export class FreePlot {
     if (line.isDots) {
       return { ...shared, paths: () => null, points: { show: true, size: 5, stroke: () => colour(line.colour), fill: () => faded(line.colour, 0.35) } };
     }
+    if (line.isMarked) return { ...shared, points: { show: true, size: 6 } };
     if (line.isSteps) return { ...shared, paths: window.uPlot.paths.stepped({ align: 1 }), fill: () => faded(line.colour, 0.18), width: 1 };
     return shared;
   }

@@ -6,7 +6,7 @@ import { clock } from "./format.js";
 import { plain } from "./table.js";
 import { FONT, colour, faded, onTheme } from "./theme.js";
 
-const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 /** More rows than this make a table that nobody reads and browsers build slowly. */
 const TABLE_ROWS_MAX = 1000;
 
@@ -19,6 +19,8 @@ export class Axis {
     this.shaded = [];
     this.window = null;
     this.end = 10;
+    /** Without a crosshair the legends tell the last step of a live run, and nothing of one that ended. */
+    this.isLive = false;
     this.zoomed = zoomed;
     onTheme(() => this.plots.forEach((plot) => plot.redraw()));
   }
@@ -288,10 +290,10 @@ export class Plot {
     if (line.low) this.chart.setSeries(first + 1, { show: !isHidden });
   }
 
-  /** Shows the values at an index in the legend; without one, those of the last step. */
+  /** Shows the values at an index in the legend. */
   readout(index, u) {
     if (!this.values) return;
-    const at = index ?? this.lastInView();
+    const at = index ?? (this.axis.isLive ? this.lastInView() : -1);
     this.lines.forEach((line, number) => {
       this.values[number].textContent = at < 0 ? "" : cell(line, at, this.spec.format);
     });

@@ -3,14 +3,14 @@
 import { get, may, segment, send } from "./api.js";
 import { CHOICES } from "./charts.js";
 import { el, formDialog, refill, toast } from "./dom.js";
-import { count, moment, percent, us } from "./format.js";
+import { count, percent, us } from "./format.js";
 import { FreePlot } from "./freeplot.js";
 
 const DAY_S = 86400;
 
 /** The panel of the chosen project; `changed` is called when its settings are others. */
 export function projectPanel(project, changed) {
-  const trend = el("div");
+  const trend = el("div", { class: "body" });
   const details = el("details", { class: "more", on: { toggle: () => details.open && drawTrend(project, trend) } }, el("summary", null, "Trend of its runs"), trend);
   return el("section", { class: "panel", "aria-label": `Project ${project.name}` },
     el("div", { class: "head" }, el("h2", null, project.name),
@@ -38,6 +38,12 @@ function editRetention(project, changed) {
   });
 }
 
+/** What tells times apart on an axis of so many seconds. */
+function labelParts(seconds) {
+  if (seconds > 2 * DAY_S) return { day: "numeric", month: "short" };
+  return seconds > 3600 ? { hour: "2-digit", minute: "2-digit" } : { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+}
+
 async function drawTrend(project, node) {
   if (node.childElementCount) return;
   const answer = await get(`/projects/${segment(project.name)}/trend`);
@@ -47,16 +53,17 @@ async function drawTrend(project, node) {
     return;
   }
   const first = Math.min(...runs.map((run) => run.started_us));
-  const day = (value) => moment(first + value * DAY_S * 1e6).replace(/ \d{4}, /, ", ");
+  const spread = (Math.max(...runs.map((run) => run.started_us)) - first) / 1e6;
+  const day = (value) => new Date((first + value * DAY_S * 1e6) / 1000).toLocaleString("en-GB", labelParts(spread));
   const points = (pick) => runs.map((run) => [(run.started_us - first) / 1e6 / DAY_S, pick(run)]).filter(([, value]) => value !== null && value !== undefined);
-  const latency = new FreePlot({ id: "trend-latency", title: "Latency of each run", note: "log axis", height: 220, x: { label: "started", format: day }, y: { label: "latency", format: us, isLog: true } });
-  const rate = new FreePlot({ id: "trend-rate", title: "Requests and failures of each run", height: 220, x: { label: "started", format: day }, y: { label: "requests per second", format: count } });
-  refill(node, el("div", { class: "plots body" }, latency.node, rate.node));
+  const latency = new FreePlot({ id: "trend-latency", title: "Latency of each run", note: "log axis", height: 220, x: { label: "started", format: day, space: 76 }, y: { label: "latency", format: us, isLog: true } });
+  const rate = new FreePlot({ id: "trend-rate", title: "Requests of each run", note: "done per second", height: 220, x: { label: "started", format: day, space: 76 }, y: { label: "requests per second", format: count } });
+  refill(node, el("div", { class: "plots" }, latency.node, rate.node));
   latency.update(CHOICES.filter(([key]) => ["p50", "p99", "max"].includes(key)).map(([key, label], at) => ({ key, label, colour: ["c6", "c7", "c4"][at], isMarked: true, points: points((run) => run.latency?.[`${key}_us`] ?? run[`${key}_us`]) })));
   const done = (run) => (run.totals ? run.totals.ok + run.totals.failed : null);
   rate.update([
     { key: "rate", label: "done per second", colour: "c1", isMarked: true, points: points((run) => run.rate ?? (run.duration_s > 0 && done(run) !== null ? done(run) / run.duration_s : null)) },
   ]);
   const failed = runs.filter((run) => (run.totals?.failed ?? 0) > 0).length;
-  node.append(el("p", { class: "muted small body" }, failed ? `${count(failed)} of ${count(runs.length)} runs had failures (${percent(failed / runs.length)}).` : "None of these runs had failures."));
+  node.append(el("p", { class: "muted small" }, failed ? `${count(failed)} of ${count(runs.length)} runs had failures (${percent(failed / runs.length)}).` : "None of these runs had failures."));
 }

@@ -107,6 +107,7 @@ class RunPage {
   drawHead() {
     refill(this.headNode, runHead(this));
     this.axis.markers = this.run.markers ?? [];
+    this.axis.isLive = this.isLive;
     this.drawBar();
   }
 

@@ -25,7 +25,7 @@ function list(run, totals, latency, seconds) {
     ["users", "Users, most", count(totals.users_max), isNumber(totals.iterations?.finished) ? `${count(totals.iterations.finished)} iterations` : ""],
   ];
   if (totals.planned > 0) {
-    tiles.push(["planned", "Arrivals", count(totals.planned), `planned, ${count(totals.dropped)} dropped`, totals.dropped > 0]);
+    tiles.push(["planned", "Arrivals", count(totals.planned), `${count(totals.dropped)} dropped`, totals.dropped > 0]);
   }
   tiles.push(["bytes_in", "Received", bytes(totals.bytes_in), `${bytes(totals.bytes_out)} sent`]);
   if (totals.unfinished > 0) tiles.push(["unfinished", "Unfinished", count(totals.unfinished), "under way at the end"]);

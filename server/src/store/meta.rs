@@ -165,7 +165,9 @@ impl Meta {
         let db = self.db();
         let mut query = db.prepare_cached(
             "SELECT name, (SELECT count(*) FROM run WHERE project = project.name), baseline, \
-             keep_days, keep_runs FROM project ORDER BY name",
+             keep_days, keep_runs FROM project WHERE keep_days IS NOT NULL \
+             OR keep_runs IS NOT NULL \
+             OR EXISTS (SELECT 1 FROM run WHERE project = project.name) ORDER BY name",
         )?;
         let rows = query.query_map([], |row| {
             Ok(Project {
