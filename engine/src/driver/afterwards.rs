@@ -42,13 +42,17 @@ impl Driver {
         };
         let (seen, head) = (exchange.reply.seen, &kept.head[..]);
         let templates = self.shared.templates.borrow();
-        let path = match &exchange.spec {
-            Some(spec) => spec.url.as_str(),
-            None => &templates[exchange.template as usize].path,
+        let (path, known) = match &exchange.spec {
+            Some(spec) => (spec.url.as_str(), None),
+            None => {
+                let template = &templates[exchange.template as usize];
+                (&*template.path, Some(&template.place))
+            }
         };
         let at = Where {
             origin: connection.origin,
             path,
+            known,
         };
         if seen.has(Notes::COOKIES) {
             self.shared.keep_cookies(exchange.user, at, head);

@@ -11,6 +11,7 @@ use crate::http::notes::Notes;
 use crate::http::upload::{Part, Upload};
 use crate::http::url::default_name;
 use scripting::{Cookies, RequestSpec};
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 /// Larger bodies go out in pieces, so that the request's own copy is the only one.
@@ -102,6 +103,7 @@ pub(super) fn prepare(
         origin: to.origin,
         method: String::new().into(),
         path: String::new().into(),
+        place: OnceCell::new(),
         head_only: spec.method == "HEAD",
         idempotent: is_idempotent(&spec.method),
     };

@@ -4,10 +4,11 @@
 use super::connections::NONE;
 use super::host::Shared;
 use super::origins::OriginId;
-use crate::http::cookies::{self, Cookie, Jar};
+use crate::http::cookies::{self, Draft, Jar, Place};
 use crate::http::digest::{Challenge, Signer, client_nonce};
 use crate::http::notes::values;
 use scripting::CookieSpec;
+use std::cell::OnceCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Servers whose challenges a user remembers.
@@ -28,6 +29,8 @@ pub(super) struct Session {
 pub(super) struct Where<'a> {
     pub(super) origin: OriginId,
     pub(super) path: &'a str,
+    /// Where what cookies need of both is kept, for a request that is made many times.
+    pub(super) known: Option<&'a OnceCell<Option<Place>>>,
 }
 
 /// Seconds since 1970.
@@ -71,21 +74,26 @@ impl Shared {
         own || (parent != NONE && self.with_session(slot, |_| ()).is_some())
     }
 
-    fn with_place<T>(&self, at: Where<'_>, f: impl FnOnce(cookies::Place<'_>) -> T) -> T {
-        let origins = self.origins.borrow();
-        let origin = &origins.get(at.origin).origin;
-        f(cookies::Place {
-            host: &origin.host,
-            path: at.path,
-            is_secure: origin.scheme.as_str() == "https",
-        })
+    /// Lends what cookies need of a place; none where there are no cookies.
+    fn with_place<T>(&self, at: Where<'_>, f: impl FnOnce(&Place) -> T) -> Option<T> {
+        let make = || {
+            let origins = self.origins.borrow();
+            let origin = &origins.get(at.origin).origin;
+            Place::new(&origin.host, at.path, origin.scheme.as_str() == "https")
+        };
+        match at.known {
+            Some(known) => known.get_or_init(make).as_ref().map(f),
+            None => make().as_ref().map(f),
+        }
     }
 
     /// The value of the Cookie field of a request; empty for none.
     pub(super) fn cookie_field(&self, slot: u32, at: Where<'_>) -> Vec<u8> {
         let mut field = Vec::new();
         self.with_session(slot, |session| {
-            self.with_place(at, |place| session.jar.write(place, now_s(), &mut field));
+            if !session.jar.is_empty() {
+                self.with_place(at, |place| session.jar.write(place, now_s(), &mut field));
+            }
         });
         field
     }
@@ -153,17 +161,19 @@ impl Shared {
         let to = url
             .map(|url| super::template::destination(self, url))
             .transpose()?;
-        let found = self.with_session(slot, |session| {
-            let cookie = match &to {
-                None => session.jar.latest(name.as_bytes(), now_s()).cloned(),
-                Some(to) => self.with_place(to.place(), |place| {
-                    let mut fitting = session.jar.matching(place, now_s());
-                    fitting
-                        .find(|cookie| *cookie.name == *name.as_bytes())
-                        .cloned()
-                }),
-            };
-            cookie.map(|cookie| cookie.value)
+        let found = self.with_session(slot, |session| match &to {
+            None => {
+                let latest = session.jar.latest(name.as_bytes(), now_s());
+                latest.map(cookies::value)
+            }
+            Some(to) => {
+                let found = self.with_place(to.place(), |place| {
+                    let fitting = session.jar.matching(place, now_s());
+                    let named = fitting.into_iter().find(|cookie| cookie.name() == name);
+                    named.map(cookies::value)
+                });
+                found.flatten()
+            }
         });
         f(found.flatten().as_deref());
         Ok(())
@@ -173,22 +183,24 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// A message for the script: the URL cannot be understood.
+    /// A message for the script: the URL cannot be understood, or the domain is none.
     pub(super) fn give_cookie(&self, slot: u32, spec: CookieSpec) -> Result<(), String> {
         let to = super::template::destination(self, spec.url.as_deref().unwrap_or("/"))?;
-        let host = self.with_place(to.place(), |place| place.host.to_owned());
+        let host = self.origins.borrow().get(to.origin).origin.host.clone();
         let domain = spec.domain.as_deref().unwrap_or(&host);
         let path = spec.path.as_deref().unwrap_or("/");
+        let place = Place::new(domain, path, spec.secure)
+            .ok_or_else(|| format!("cookie {}: no cookies are for {domain:?}", spec.name))?;
         let age = spec
             .max_age
             .map(|age| age.as_secs().min(i64::MAX as u64) as i64);
-        let cookie = Cookie {
-            expires_s: age.map(|age| now_s().saturating_add(age)),
-            host_only: spec.domain.is_none(),
-            is_secure: spec.secure,
-            ..Cookie::new(spec.name.as_bytes(), &spec.value, domain, path)
-        };
-        self.in_session(slot, |session| session.jar.put(cookie, now_s()));
+        let cookie = Draft::new(
+            (spec.name.as_bytes(), &spec.value),
+            &place,
+            spec.domain.is_some(),
+            age.map(|age| now_s().saturating_add(age)),
+        );
+        self.in_session(slot, |session| session.jar.put(cookie, &place, now_s()));
         Ok(())
     }
 

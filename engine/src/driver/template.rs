@@ -7,10 +7,12 @@ use super::origins::OriginId;
 use super::session::Where;
 use super::terms::Terms;
 use crate::clock::Moment;
+use crate::http::cookies::Place;
 use crate::http::encode::{Head, encode_head};
 use crate::http::notes::Notes;
 use crate::http::url::{Scheme, Server, default_name, resolve};
 use stats::NameId;
+use std::cell::OnceCell;
 
 /// A request without options, ready to be sent any number of times.
 pub(super) struct Template {
@@ -22,6 +24,8 @@ pub(super) struct Template {
     pub(super) method: Box<str>,
     /// Path and query.
     pub(super) path: Box<str>,
+    /// Where it goes as far as cookies care, from the first user with cookies on.
+    pub(super) place: OnceCell<Option<Place>>,
     pub(super) head_only: bool,
     pub(super) idempotent: bool,
 }
@@ -48,6 +52,7 @@ impl Destination {
         Where {
             origin: self.origin,
             path: &self.path,
+            known: None,
         }
     }
 }
@@ -83,6 +88,7 @@ pub(super) fn make(shared: &Shared, method: &str, url: &str) -> Result<Template,
         origin: to.origin,
         method: method.into(),
         path: to.path.into(),
+        place: OnceCell::new(),
         head_only: method == "HEAD",
         idempotent: is_idempotent(method),
     })

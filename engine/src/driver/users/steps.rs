@@ -27,6 +27,7 @@ impl Driver {
             let at = Where {
                 origin,
                 path: &template.path,
+                known: Some(&template.place),
             };
             let cookies = self.shared.cookie_field(slot, at);
             if !cookies.is_empty() {

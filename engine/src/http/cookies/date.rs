@@ -1,4 +1,6 @@
-//! The dates of cookies (RFC 6265 section 5.1.1), which come in many shapes.
+//! The dates of cookies (RFC 6265 section 5.1.1), which come in many shapes. The crate `cookie`
+//! reads four of them; a zone that is not GMT or a day of one digit, which browsers read, would
+//! leave a cookie that was to be removed.
 
 /// A time of day.
 type Time = (i64, i64, i64);

@@ -11,7 +11,7 @@ pub(super) type Row = (
 );
 
 pub(super) const H: &str = "http://a.test/";
-const S: &str = "https://a.test/";
+pub(super) const S: &str = "https://a.test/";
 
 pub(super) const ROWS: &[Row] = &[
     // Setting: section 5.2.
@@ -398,14 +398,14 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         "5.2.1: in time",
-        &[(H, "a=1; Expires=Thu, 01 Jan 2026 00:01:00 GMT")],
+        &[(H, "a=1; Expires=Thu, 01 Jan 2060 00:01:00 GMT")],
         59,
         H,
         "a=1",
     ),
     (
         "5.2.1: past",
-        &[(H, "a=1; Expires=Thu, 01 Jan 2026 00:01:00 GMT")],
+        &[(H, "a=1; Expires=Thu, 01 Jan 2060 00:01:00 GMT")],
         60,
         H,
         "",
@@ -419,14 +419,14 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         "5.1.1: RFC 850",
-        &[(H, "a=1; Expires=Thursday, 01-Jan-26 00:01:00 GMT")],
+        &[(H, "a=1; Expires=Thursday, 01-Jan-60 00:01:00 GMT")],
         60,
         H,
         "",
     ),
     (
         "5.1.1: asctime",
-        &[(H, "a=1; Expires=Thu Jan  1 00:01:00 2026")],
+        &[(H, "a=1; Expires=Thu Jan  1 00:01:00 2060")],
         60,
         H,
         "",

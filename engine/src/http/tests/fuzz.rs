@@ -144,7 +144,8 @@ fn urls() {
 
 #[test]
 fn cookies() {
-    const NOW_S: i64 = 1_767_225_600;
+    // Ahead of the system's clock, by which the crate refuses what has expired.
+    const NOW_S: i64 = 2_840_140_800;
     let campaign = Campaign {
         name: "cookies",
         seeds: texts(&[
@@ -173,19 +174,17 @@ fn cookies() {
     };
     campaign.run(|input, random| {
         let mut jar = Jar::default();
-        let place = Place {
-            host: random.pick::<&str>(&["site.test", "a.site.test", "127.0.0.1"]),
-            path: random.pick::<&str>(&["/", "/x/y?z"]),
-            is_secure: random.chance(0.5),
-        };
+        let host = *random.pick(&["site.test", "a.site.test", "127.0.0.1", "::1"]);
+        let path = *random.pick(&["/", "/x/y?z"]);
+        let place = Place::new(host, path, random.chance(0.5)).expect("a URL");
         let fields = input.split(|byte| *byte == b'\n');
-        let outcomes: Vec<_> = fields.map(|field| jar.set(field, place, NOW_S)).collect();
+        let outcomes: Vec<_> = fields.map(|field| jar.set(field, &place, NOW_S)).collect();
         let mut out = Vec::new();
-        let any = jar.write(place, NOW_S, &mut out);
+        let any = jar.write(&place, NOW_S, &mut out);
         assert_eq!(any, !out.is_empty());
         assert!(!out.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
         assert!(jar.all(NOW_S).count() <= outcomes.len());
-        jar.write(place, i64::MAX, &mut out);
+        jar.write(&place, i64::MAX, &mut out);
         format!("{outcomes:?} {any}")
             .chars()
             .take(200)
