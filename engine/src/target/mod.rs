@@ -1,5 +1,6 @@
 //! The built-in target: a small, fast HTTP server to try things on, with no dependency on the
-//! load. It costs less per request than any client, so that it is not the bottleneck of a try.
+//! load. It costs about as much per request as the cheapest client, so that it is hardly ever the
+//! bottleneck of a try.
 
 mod connection;
 mod dated;
