@@ -1,8 +1,9 @@
 //! Arguments and their help.
 
 use clap::{Args, Parser, Subcommand};
-use config::Cores;
+use config::{Cores, Origin, StatsSink};
 use engine::Segment;
+use server::export::Format;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -32,6 +33,18 @@ pub enum Command {
     /// Change a run that goes on: pause, resume, scale 1.5, next, drain, stop, status
     #[command(after_long_help = CONTROL_HELP)]
     Control(ControlArguments),
+    /// The stats server: takes runs of load nodes, keeps and shows them
+    #[command(after_long_help = SERVE_HELP)]
+    Serve(ServeArguments),
+    /// Show a run of the local store
+    #[command(after_long_help = REPORT_HELP)]
+    Report(ReportArguments),
+    /// Show what differs between runs of the local store, and whether it is beyond noise
+    #[command(after_long_help = COMPARE_HELP)]
+    Compare(CompareArguments),
+    /// Deliver to a stats server what a run could not
+    #[command(after_long_help = PUSH_HELP)]
+    Push(PushArguments),
     /// A small, fast HTTP server to try things on
     #[command(after_long_help = TARGET_HELP)]
     Target(TargetArguments),
@@ -100,6 +113,57 @@ Exit codes:
   2    the command is not one of these
   3    nobody listens there";
 
+const SERVE_HELP: &str = "\
+All runs are at http://localhost:7777/report/list. `mistress run` reports to a server on this
+machine by itself, and to another one by `stats = \"http://host:7777\"` in the profile.
+
+Without accounts it serves this machine only, and whoever uses the machine is admin. To serve
+others, add an admin first (docs/server.md).
+
+Examples:
+  mistress serve
+  mistress serve --bind 127.0.0.1:8000 --data /var/lib/mistress
+  mistress serve --add-admin ann
+  mistress serve --bind 0.0.0.0:7777 --host load.example.com
+
+Exit codes:
+  0    ended by a signal
+  3    it cannot listen, or the store cannot be used";
+
+const REPORT_HELP: &str = "\
+A run is named by its id, the beginning of it, its name (the newest run of that name), or `latest`.
+
+Examples:
+  mistress report latest
+  mistress report shop --format hlog >shop.hlog
+
+Exit codes:
+  0    done
+  2    there is no such run
+  3    the store cannot be read";
+
+const COMPARE_HELP: &str = "\
+Two to six runs, named as for `mistress report`; all are measured against the first. The
+intervals come from drawing blocks of seconds within each run anew, so what differs from one start
+of the target to the next is not in them.
+
+Example:
+  mistress compare shop latest
+
+Exit codes:
+  0    done
+  2    there is no such run
+  3    the store cannot be read";
+
+const PUSH_HELP: &str = "\
+A run whose stats server did not take everything says in which folder the rest is. Whatever the
+server has already is not stored twice. A server that asks for a token gets MISTRESS_TOKEN.
+
+Exit codes:
+  0    all is delivered
+  2    that is no such folder
+  3    something is left";
+
 const TARGET_HELP: &str = "\
 The first line printed is `listening on http://ADDRESS:PORT`. It serves HTTP/1.1 with keep-alive
 until Ctrl-C.
@@ -153,6 +217,13 @@ pub struct RunArguments {
     /// Listen for `mistress control` at this path, a Unix socket, while the run goes on
     #[arg(long, value_name = "SOCKET")]
     pub control: Option<PathBuf>,
+    /// Where the run is kept and shown live: "auto", http://host:port or "off"; instead of the
+    /// profile's `stats`, and of the variable MISTRESS_STATS
+    #[arg(long, value_name = "WHERE", value_parser = parse_stats)]
+    pub stats: Option<StatsSink>,
+    /// The id of the run, a UUID: processes that carry segments of one run share it
+    #[arg(long, value_name = "UUID", value_parser = parse_run_id)]
+    pub run_id: Option<String>,
     /// Exit with 4 when the verdict about the generator is not clean
     #[arg(long)]
     pub strict: bool,
@@ -207,6 +278,58 @@ pub struct ControlArguments {
     pub command: Vec<String>,
 }
 
+/// Arguments of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArguments {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7777")]
+    pub bind: SocketAddr,
+    /// Where runs are kept, instead of MISTRESS_DATA or ~/.local/share/mistress
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// A name under which browsers may reach the server; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
+    /// Add an admin of all projects and end; the password is asked for, or is the first line of
+    /// the standard input
+    #[arg(long, value_name = "NAME")]
+    pub add_admin: Option<String>,
+}
+
+/// Arguments of `report`.
+#[derive(Args, Debug)]
+pub struct ReportArguments {
+    /// Id, beginning of an id, name, or `latest`
+    pub run: String,
+    /// As a file of this format instead: json, csv, hlog, junit or html
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    pub format: Option<Format>,
+    /// Where runs are kept, instead of MISTRESS_DATA or ~/.local/share/mistress
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// Arguments of `compare`.
+#[derive(Args, Debug)]
+pub struct CompareArguments {
+    /// Runs, the one to measure against first
+    #[arg(required = true, num_args = 2..=6, value_name = "RUN")]
+    pub runs: Vec<String>,
+    /// Where runs are kept, instead of MISTRESS_DATA or ~/.local/share/mistress
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// Arguments of `push`.
+#[derive(Args, Debug)]
+pub struct PushArguments {
+    /// The folder that the run named
+    pub spool: PathBuf,
+    /// To this server, http://host:port, instead of the one it was meant for
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+}
+
 /// Arguments of `target`.
 #[derive(Args, Debug)]
 pub struct TargetArguments {
@@ -227,6 +350,36 @@ pub struct SegmentArgument {
     /// As it was written.
     pub text: String,
     pub part: Segment,
+}
+
+/// Reads `auto`, `off` or an address.
+pub fn parse_stats(text: &str) -> Result<StatsSink, String> {
+    match text {
+        "auto" => Ok(StatsSink::Auto),
+        "off" | "false" => Ok(StatsSink::Off),
+        url => match Origin::parse(url) {
+            Ok(_) => Ok(StatsSink::Url(url.to_owned())),
+            Err(error) => Err(format!("{error}, or \"auto\", or \"off\"")),
+        },
+    }
+}
+
+/// Reads the name of a format.
+fn parse_format(text: &str) -> Result<Format, String> {
+    Format::of(text).ok_or_else(|| "allowed is json, csv, hlog, junit or html".to_owned())
+}
+
+/// Reads the id of a run.
+fn parse_run_id(text: &str) -> Result<String, String> {
+    let id = text.to_ascii_lowercase();
+    let is_uuid = id.len() == 36
+        && id.char_indices().all(|(at, c)| match at {
+            8 | 13 | 18 | 23 => c == '-',
+            _ => c.is_ascii_hexdigit(),
+        });
+    is_uuid
+        .then_some(id)
+        .ok_or_else(|| "allowed is a UUID such as 017f22e2-79b0-7cc3-98c4-dc0c0c07398f".to_owned())
 }
 
 /// Reads `2/3` or `2/3:1,1,4`.

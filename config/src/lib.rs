@@ -15,7 +15,9 @@ mod plan;
 pub mod profile;
 pub mod random;
 mod steering;
+mod transport;
 mod units;
+mod web;
 
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
@@ -26,3 +28,5 @@ pub use plan::{
 pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
 pub use profile::{RateFunctions, load, load_with, parse};
 pub use steering::{Change, FACTOR_MAX, Steered};
+pub use transport::{Connections, PartLimits, Pick, Renew, Resume, Tls, TlsIdentity, TlsVersions};
+pub use web::Web;

@@ -1,19 +1,24 @@
-//! Addresses of servers: `http://host[:port][/base]`.
+//! Addresses of servers: `http://host[:port][/base]`, and the same with https.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 
 /// Longest host name there can be (RFC 1035).
 const HOST_BYTES_MAX: usize = 253;
 /// Longest address accepted.
 const URL_BYTES_MAX: usize = 2048;
-const FORM: &str = "allowed is http://host[:port][/base]";
+/// Longest path of a socket on Linux.
+const SOCKET_BYTES_MAX: usize = 107;
+const FORM: &str = "allowed is http[s]://host[:port][/base]";
 
 /// How to speak to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// HTTP over plain TCP.
     Http,
+    /// HTTP over TLS.
+    Https,
 }
 
 impl Scheme {
@@ -21,6 +26,7 @@ impl Scheme {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Https => "https",
         }
     }
 
@@ -28,6 +34,7 @@ impl Scheme {
     pub fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
+            Self::Https => 443,
         }
     }
 }
@@ -39,6 +46,8 @@ impl Scheme {
 pub struct Origin {
     /// How to speak to it.
     pub scheme: Scheme,
+    /// The socket in the file system that it listens on, instead of host and port.
+    pub socket: Option<PathBuf>,
     /// A name in lowercase ASCII or an IP address; IPv6 without brackets.
     pub host: String,
     /// TCP port, not 0.
@@ -48,10 +57,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads `http://host[:port][/base]`.
+    /// Reads `http://host[:port][/base]` or `https://…`.
     ///
     /// # Errors
-    /// A message of what was found and what is allowed: another scheme (https among them), user
+    /// A message of what was found and what is allowed: another scheme, user
     /// and password, a query or fragment, a host or port that cannot be.
     pub fn parse(url: &str) -> Result<Self, String> {
         let shown = shorten(url);
@@ -80,9 +89,31 @@ impl Origin {
         let (host, port) = split_port(authority)?;
         Ok(Self {
             scheme,
+            socket: None,
             host: check_host(host)?,
             port: port.unwrap_or(scheme.default_port()),
             base_path: path.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Reads `unix:/path`, a server on a socket in the file system, which is spoken to without TLS
+    /// and as `localhost`.
+    ///
+    /// # Errors
+    /// A message of what was found and what is allowed.
+    pub fn of_socket(path: &str) -> Result<Self, String> {
+        if !path.starts_with('/') || path.contains('\0') || path.len() > SOCKET_BYTES_MAX {
+            return Err(format!(
+                "found the socket {}, allowed is unix:/path with at most {SOCKET_BYTES_MAX} bytes",
+                shorten(path)
+            ));
+        }
+        Ok(Self {
+            scheme: Scheme::Http,
+            socket: Some(PathBuf::from(path)),
+            host: "localhost".to_owned(),
+            port: Scheme::Http.default_port(),
+            base_path: String::new(),
         })
     }
 
@@ -101,6 +132,9 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(socket) = &self.socket {
+            return write!(f, "unix:{}", socket.display());
+        }
         write!(
             f,
             "{}://{}{}",
@@ -117,7 +151,7 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), String> {
     };
     match scheme.to_ascii_lowercase().as_str() {
         "http" => Ok((Scheme::Http, rest)),
-        "https" => Err(format!("found https, which is not supported yet, {FORM}")),
+        "https" => Ok((Scheme::Https, rest)),
         _ => Err(format!("found the scheme {}, {FORM}", shorten(scheme))),
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::curve::Curve;
 use crate::origin::Origin;
+use crate::transport::{Connections, Tls};
+use crate::web::Web;
 
 /// What a run is to do. Made by [`crate::load`] and [`crate::parse`] only from valid profiles.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +36,12 @@ pub struct Plan {
     pub limits: Limits,
     /// Where the statistics go besides the report.
     pub stats: StatsSink,
+    /// What all requests have in common.
+    pub web: Web,
+    /// How connections are made and how long they are kept.
+    pub connections: Connections,
+    /// How TLS is spoken with https servers.
+    pub tls: Tls,
     /// The loads, in the order of the file; at least one.
     pub loads: Vec<Load>,
     /// What must hold for the run to pass, in the order of the file.
@@ -102,19 +110,22 @@ pub struct Limits {
 pub enum Target {
     /// The small server of this program, started for the run.
     Builtin,
-    /// A server at an address.
+    /// A server at an address, with or without TLS.
     Http(Origin),
 }
 
 impl Target {
-    /// Reads `"builtin"` or `http://host[:port][/base]`.
+    /// Reads `"builtin"`, `http[s]://host[:port][/base]` or `unix:/path`.
     ///
     /// # Errors
     /// A message that says what was found and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "builtin" => Ok(Self::Builtin),
-            _ => Origin::parse(text).map(Self::Http),
+            _ => match text.strip_prefix("unix:") {
+                Some(path) => Origin::of_socket(path).map(Self::Http),
+                None => Origin::parse(text).map(Self::Http),
+            },
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../../docs/profile.md")]
 
+mod connections;
 mod data;
 mod fields;
 mod loads;
@@ -10,6 +11,8 @@ mod phases;
 mod run;
 mod shapes;
 mod thresholds;
+mod tls;
+mod web;
 
 use std::fs::File;
 use std::io::Read;
@@ -25,7 +28,17 @@ pub use outside::RateFunctions;
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
 /// The tables a profile consists of.
-const TABLES: [&str; 4] = ["run", "load", "threshold", "data"];
+const TABLES: [&str; 9] = [
+    "run",
+    "load",
+    "threshold",
+    "data",
+    "headers",
+    "http",
+    "tls",
+    "connections",
+    "hosts",
+];
 
 /// Reads the profile at `path` and looks whether its script is a file.
 ///
@@ -125,9 +138,19 @@ fn read(
     }
     let thresholds = thresholds::read(&root, report);
     let data = data::read(&root, path, script_check, report);
-    match (document.errors(path), run, loads.zip(thresholds).zip(data)) {
-        (None, Some(run), Some(((loads, thresholds), data))) => {
-            Ok(run.into_plan(path, text, loads, thresholds, data))
+    let web = web::read(&root, report);
+    let tls = tls::read(&root, path, script_check, report);
+    let tables = loads.zip(thresholds).zip(data);
+    let connections = connections::read(&root, report);
+    let transport = web.zip(tls).zip(connections);
+    match (document.errors(path), run, tables.zip(transport)) {
+        (None, Some(run), Some((((loads, thresholds), data), ((web, tls), connections)))) => {
+            Ok(Plan {
+                web,
+                tls,
+                connections,
+                ..run.into_plan(path, text, loads, thresholds, data)
+            })
         }
         (Some(errors), ..) => Err(errors),
         // Each reader reports why it yields nothing; should one forget, the profile is refused.

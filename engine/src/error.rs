@@ -19,6 +19,8 @@ pub enum Error {
         /// One message per file, with the place in it.
         problems: Vec<String>,
     },
+    /// Certificates or keys cannot be used; found before any traffic.
+    Tls(String),
     /// `setup` or `teardown` ended with an error.
     Hook {
         /// Which of the two.
@@ -86,6 +88,7 @@ impl fmt::Display for Error {
             Error::Scenarios { problems } | Error::Data { problems } => {
                 f.write_str(&problems.join("\n"))
             }
+            Error::Tls(message) => f.write_str(message),
             Error::Hook { name, error } => write!(f, "{name} failed: {error}"),
             Error::Resolve { host, source } => {
                 write!(f, "target: no address for {host:?}: {source}")

@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::feeder::Sources;
 use crate::pacing::{Segment, Share};
 use crate::probe;
+use crate::tls::Setup;
 use crate::watchdog;
 use config::{Origin, Plan};
 use glommio::{LocalExecutorBuilder, Placement};
@@ -80,7 +81,10 @@ pub struct Outcome {
 /// Whatever keeps the run from beginning; no load was sent then (`setup` may have).
 pub fn start(job: Job) -> Result<Running, Error> {
     let sources = Arc::new(Sources::open(&job.plan)?);
-    let addresses = resolve(&job.origin)?;
+    let is_secure = job.origin.scheme == config::Scheme::Https;
+    let tls = Setup::open(&job.plan.tls, is_secure).map_err(Error::Tls)?;
+    let tls = Arc::new(tls);
+    let addresses = resolve(&job.origin, &job.plan)?;
     let sizes = probe::sizes(&job.plan, job.cpus.len())?;
     let clock = Clock::new(Instant::now());
     let cores = job.cpus.len();
@@ -104,6 +108,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
             origin: job.origin.clone(),
             addresses: addresses.clone(),
             sources: Arc::clone(&sources),
+            tls: Arc::clone(&tls),
             share: Share::new(job.segment, core as u32, cores as u32),
             sizes,
             clock,
@@ -275,7 +280,13 @@ impl Drop for Guard {
 }
 
 /// The addresses of the target, in the order of the system's resolver.
-fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
+fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
+    if origin.socket.is_some() {
+        return Ok(Vec::new());
+    }
+    if let Some(fixed) = fixed_addresses(plan, &origin.host, origin.port) {
+        return Ok(fixed);
+    }
     let failed = |source| Error::Resolve {
         host: origin.host.clone(),
         source,
@@ -293,4 +304,12 @@ fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
         return Err(failed(std::io::Error::other("the answer is empty")));
     }
     Ok(addresses)
+}
+
+/// The addresses that the profile has for a name.
+pub(crate) fn fixed_addresses(plan: &Plan, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    let hosts = &plan.connections.hosts;
+    let (_, addresses) = hosts.iter().find(|(name, _)| name == host)?;
+    let with_port = |address: &std::net::IpAddr| SocketAddr::new(*address, port);
+    Some(addresses.iter().map(with_port).collect())
 }

@@ -16,6 +16,7 @@ mod probe;
 mod ring;
 mod target;
 mod timers;
+mod tls;
 mod watchdog;
 
 pub use control::Control;

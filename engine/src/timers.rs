@@ -11,6 +11,8 @@ pub(crate) enum Owner {
     User { slot: u32, generation: u32 },
     /// The connection in this slot, whose own deadline says whether it is time.
     Connection { slot: u32, generation: u32 },
+    /// The upload on the connection in this slot, if it still waits to be asked for.
+    Upload { slot: u32, generation: u32 },
 }
 
 /// A heap of deadlines. Entries are not removed when they become void: the owner looks at its

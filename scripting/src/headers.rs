@@ -55,3 +55,20 @@ pub(crate) fn all(lua: &Lua, head: &[u8], wanted: &[u8]) -> mlua::Result<Table> 
     }
     Ok(list)
 }
+
+/// The cookies that a reply sets: name -> value, of several the last.
+pub(crate) fn cookies(lua: &Lua, head: &[u8]) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    let set = fields(head);
+    let set = set
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"));
+    for (_, value) in set {
+        let pair = value.split(|&byte| byte == b';').next().unwrap_or_default();
+        if let Some(equals) = pair.iter().position(|&byte| byte == b'=') {
+            let (name, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
+            table.raw_set(lua.create_string(name)?, lua.create_string(value)?)?;
+        }
+    }
+    Ok(table)
+}

@@ -1,5 +1,6 @@
 //! What a script asks of the outside while it runs.
 
+use crate::CookieSpec;
 use serde_json::Value as Json;
 use std::sync::Arc;
 
@@ -36,6 +37,58 @@ pub trait Host {
     fn absolute_url(&self, url: &str) -> Result<(), String> {
         let _ = url;
         Ok(())
+    }
+
+    /// Can this file be sent as (a part of) a body? Asked before the request is made, so that the
+    /// error has the place of the call.
+    fn upload_file(&self, path: &str) -> Result<(), String> {
+        Err(format!("there is no file {path:?}"))
+    }
+
+    /// Lends the value of the user's cookie of that name to `f`: the one that a request to `url`
+    /// would carry, or the latest made one when no URL is given.
+    fn cookie(
+        &self,
+        slot: u32,
+        name: &str,
+        url: Option<&str>,
+        f: &mut dyn FnMut(Option<&[u8]>),
+    ) -> Result<(), String> {
+        let _ = (slot, name, url);
+        f(None);
+        Ok(())
+    }
+
+    /// Gives the user a cookie.
+    fn set_cookie(&self, slot: u32, cookie: CookieSpec) -> Result<(), String> {
+        let _ = (slot, cookie);
+        Err("users have no cookies here".to_owned())
+    }
+
+    /// Takes all cookies from the user.
+    fn clear_cookies(&self, slot: u32) {
+        let _ = slot;
+    }
+
+    /// Where the user's latest request ended, redirects followed: an absolute URL.
+    fn reply_url(&self, slot: u32) -> Option<String> {
+        let _ = slot;
+        None
+    }
+
+    /// Why the body of the latest reply, which has been retained, cannot be lent: the kind of
+    /// failure.
+    fn body_failure(&self, slot: u32) -> Option<&'static str> {
+        let _ = slot;
+        None
+    }
+
+    /// Where a link leads that stands on the page of this URL (one that a script could use): such
+    /// a URL again, and whether it is the page's own server. `base` is what the page says its links
+    /// are relative to. `None`: nowhere that requests could go.
+    fn embedded(&self, page: &str, base: Option<&str>, link: &str) -> Option<(String, bool)> {
+        let _ = (page, base, link);
+        None
     }
 
     /// The next 64 bits of the user's own random stream.

@@ -4,7 +4,10 @@
 //! `array(...)` or decoded from one; otherwise an object, whose keys must be strings and are
 //! written sorted, because Lua's order differs between runs.
 
+pub(crate) mod path;
+
 use mlua::{Lua, Table, Value};
+use path::Path;
 use serde_json::{Map, Number, Value as Json};
 
 /// How deep values may nest; also what ends a cycle.
@@ -112,45 +115,35 @@ fn number(n: f64) -> Option<Json> {
     Number::from_f64(n).map(Json::Number)
 }
 
-/// Parses a text: the value, or `nil` and what is wrong with it.
-pub(crate) fn decode(lua: &Lua, text: &[u8]) -> mlua::Result<(Value, Option<String>)> {
-    match serde_json::from_slice::<Json>(text) {
-        Ok(json) => Ok((value(lua, &json)?, None)),
-        Err(error) => Ok((Value::Nil, Some(format!("not JSON: {error}")))),
-    }
-}
-
-/// What is at a path of a JSON text: nil and why where there is nothing. Keys are parted by dots,
-/// `[n]` is an item of an array, counted from 1 as in Lua.
-pub(crate) fn decode_at(
+/// What is at a path, for Lua: of a path to many a list, else nil and why where there is nothing.
+pub(crate) fn at(
     lua: &Lua,
-    text: &[u8],
-    path: &str,
+    json: &Json,
+    path: &Path,
+    text: &str,
 ) -> mlua::Result<(Value, Option<String>)> {
-    let json = match serde_json::from_slice::<Json>(text) {
-        Ok(json) => json,
-        Err(error) => return Ok((Value::Nil, Some(format!("not JSON: {error}")))),
-    };
-    match at(&json, path) {
+    let found = path.find(json);
+    if path.is_many() {
+        let list = lua.create_table_with_capacity(found.len(), 0)?;
+        for (index, item) in found.into_iter().enumerate() {
+            list.raw_set(index + 1, item_value(lua, item)?)?;
+        }
+        list.set_metatable(lua.named_registry_value(ARRAY)?)?;
+        return Ok((Value::Table(list), None));
+    }
+    match found.first() {
         Some(found) => Ok((value(lua, found)?, None)),
-        None => Ok((Value::Nil, Some(format!("nothing at {path}")))),
+        None => Ok((Value::Nil, Some(format!("nothing at {text}")))),
     }
 }
 
-/// The part of a value that a path leads to.
-fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
-    let mut found = json;
-    for step in path.split('.') {
-        let (key, indices) = step.split_once('[').unwrap_or((step, ""));
-        if !key.is_empty() {
-            found = found.get(key)?;
-        }
-        for index in indices.split_terminator('[') {
-            let place: usize = index.strip_suffix(']')?.parse().ok()?;
-            found = found.get(place.checked_sub(1)?)?;
-        }
+/// An item of a list: null is `null`, so that positions hold.
+fn item_value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
+    if json.is_null() {
+        Ok(Value::NULL)
+    } else {
+        value(lua, json)
     }
-    Some(found)
 }
 
 /// A JSON value for Lua: null is nil in objects (the key is absent) and at the top, and `null`
@@ -164,12 +157,7 @@ pub(crate) fn value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
         Json::Array(items) => {
             let table = lua.create_table_with_capacity(items.len(), 0)?;
             for (index, item) in items.iter().enumerate() {
-                let item = if item.is_null() {
-                    Value::NULL
-                } else {
-                    value(lua, item)?
-                };
-                table.raw_set(index + 1, item)?;
+                table.raw_set(index + 1, item_value(lua, item)?)?;
             }
             table.set_metatable(lua.named_registry_value(ARRAY)?)?;
             Ok(Value::Table(table))
@@ -181,33 +169,5 @@ pub(crate) fn value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
             }
             Ok(Value::Table(table))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_lead_to_values() {
-        let json = serde_json::json!({"a": {"b": [1, {"c": "x"}, [7, 8]]}, "": 0, "n": null});
-        let rows = [
-            ("a.b[1]", Some("1")),
-            ("a.b[2].c", Some("\"x\"")),
-            ("a.b[3][2]", Some("8")),
-            ("n", Some("null")),
-            ("a.b[0]", None),
-            ("a.b[4]", None),
-            ("a.b[x]", None),
-            ("a.b[1", None),
-            ("a.c", None),
-            ("a.b.c", None),
-            ("a[1]", None),
-        ];
-        for (path, expected) in rows {
-            let found = at(&json, path).map(Json::to_string);
-            assert_eq!(found.as_deref(), expected, "{path}");
-        }
-        assert_eq!(at(&serde_json::json!([5, 6]), "[2]"), Some(&Json::from(6)));
     }
 }

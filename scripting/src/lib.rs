@@ -5,7 +5,9 @@
 //! resumed with the outcome. Everything it needs at once (randomness, counters, bodies) it asks
 //! of the [`Host`].
 
+mod cookies;
 mod error;
+mod extract;
 mod functions;
 mod headers;
 mod host;
@@ -20,9 +22,10 @@ mod script;
 mod state;
 mod step;
 mod text;
+mod uploads;
 
 pub use error::{Error, ScriptError};
 pub use host::{Host, MetricKind, Row};
 pub use rates::rates;
 pub use script::Script;
-pub use step::{Entry, Hooks, Reply, RequestSpec, Step};
+pub use step::{CookieSpec, Cookies, Entry, Hooks, Part, Reply, RequestSpec, Step};

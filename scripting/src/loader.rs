@@ -147,10 +147,11 @@ impl Loader {
     fn note(&self, source: &[u8]) {
         for (word, assigned) in words(source) {
             match word {
-                b"contains" | b"matches" | b"match" | b"json_at" => self.reads_bodies.set(true),
+                b"contains" | b"matches" | b"match" | b"json_at" | b"regex" | b"regex_all"
+                | b"css" | b"css_all" => self.reads_bodies.set(true),
                 b"body" | b"json" if !assigned => self.reads_bodies.set(true),
-                b"header" | b"headers_all" => self.reads_heads.set(true),
-                b"headers" if !assigned => self.reads_heads.set(true),
+                b"header" | b"headers_all" | b"cookie" => self.reads_heads.set(true),
+                b"headers" | b"cookies" if !assigned => self.reads_heads.set(true),
                 _ => {}
             }
         }

@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, LuaString, Table, Value};
 
-use crate::{Host, MetricKind, RequestSpec, headers, json, options, place, text};
+use crate::extract::{self, Extracts};
+use crate::{Host, MetricKind, RequestSpec, cookies, headers, json, options, place, text, uploads};
 
 /// What the native functions and [`Script`](crate::Script) share.
 pub(crate) struct Shared {
@@ -15,6 +16,8 @@ pub(crate) struct Shared {
     pub host: Rc<dyn Host>,
     /// The request made by the call that is about to yield; taken when its code arrives.
     pub request: RefCell<Option<Box<RequestSpec>>>,
+    /// What was compiled and parsed to find things in replies.
+    pub extracts: Extracts,
     /// Set when a host method panicked below Lua; raised again once Lua has unwound, because
     /// a script's `pcall` would otherwise swallow it.
     pub panicked: Cell<bool>,
@@ -26,6 +29,7 @@ impl Shared {
         Rc::new(Shared {
             host,
             request: RefCell::new(None),
+            extracts: Extracts::default(),
             panicked: Cell::new(false),
             panic: RefCell::new(None),
         })
@@ -50,9 +54,9 @@ impl Shared {
 
 /// A result for Lua: `nil, message` when it failed, so that the Lua side can put the script's
 /// place before the message.
-type OrMessage<T> = (Option<T>, Option<String>);
+pub(crate) type OrMessage<T> = (Option<T>, Option<String>);
 
-fn or_message<T>(result: Result<T, String>) -> OrMessage<T> {
+pub(crate) fn or_message<T>(result: Result<T, String>) -> OrMessage<T> {
     match result {
         Ok(value) => (Some(value), None),
         Err(message) => (None, Some(message)),
@@ -71,17 +75,19 @@ pub(crate) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     requests(&natives)?;
     counters(&natives)?;
     replies(&natives)?;
+    cookies::natives(&natives)?;
+    extract::natives(&natives)?;
     Ok(table)
 }
 
-struct Natives<'a> {
+pub(crate) struct Natives<'a> {
     lua: &'a Lua,
     table: &'a Table,
     shared: &'a Rc<Shared>,
 }
 
 impl Natives<'_> {
-    fn add<A, R>(
+    pub(crate) fn add<A, R>(
         &self,
         name: &str,
         f: impl Fn(&Lua, &Shared, A) -> mlua::Result<R> + 'static,
@@ -134,6 +140,7 @@ fn requests(natives: &Natives<'_>) -> mlua::Result<()> {
                 if !spec.url.starts_with('/') {
                     shared.host.absolute_url(&spec.url)?;
                 }
+                uploads::look_for_files(&spec.parts, &*shared.host)?;
                 Ok(spec)
             });
             match spec {
@@ -224,6 +231,12 @@ fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
             |bytes| lua.create_string(bytes),
         )
     })?;
+    natives.add("body_failure", |_, shared, slot: u32| {
+        Ok(shared.host.body_failure(slot))
+    })?;
+    natives.add("reply_url", |_, shared, slot: u32| {
+        Ok(shared.host.reply_url(slot))
+    })?;
     natives.add("head", |lua, shared, slot: u32| {
         lend(
             |f| shared.host.head(slot, f),
@@ -246,16 +259,13 @@ fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
             headers::all(lua, &head.as_bytes(), &name.as_bytes())
         },
     )?;
-    natives.add("json_decode", |lua, _, text: LuaString| {
-        json::decode(lua, &text.as_bytes())
-    })?;
-    natives.add("json_at", |lua, _, (text, path): (LuaString, LuaString)| {
-        json::decode_at(lua, &text.as_bytes(), &path.to_string_lossy())
+    natives.add("cookies", |lua, _, head: LuaString| {
+        headers::cookies(lua, &head.as_bytes())
     })
 }
 
 /// Borrows bytes of the host and makes something of them, if they are there.
-fn lend<T>(
+pub(crate) fn lend<T>(
     ask: impl FnOnce(&mut dyn FnMut(Option<&[u8]>)),
     make: impl Fn(&[u8]) -> mlua::Result<T>,
 ) -> mlua::Result<Option<T>> {

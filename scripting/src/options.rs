@@ -8,14 +8,21 @@ use mlua::{Lua, LuaString, Table, Value};
 
 use crate::place::{kind, quoted};
 use crate::text::{self, Encoding};
-use crate::{RequestSpec, json};
+use crate::uploads::{self, FilePart};
+use crate::{Cookies, Part, RequestSpec, cookies, json};
 
 /// The keys a request's options may have.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 20] = [
     "basic_auth",
     "bearer",
     "body",
+    "body_file",
+    "chunked",
+    "cookies",
+    "digest_auth",
     "expect",
+    "expect_continue",
+    "files",
     "form",
     "headers",
     "json",
@@ -23,16 +30,27 @@ const KEYS: [&str; 13] = [
     "keepalive",
     "name",
     "query",
+    "redirects",
     "referer",
     "timeout",
 ];
 
 /// Headers that the engine writes itself, with what to use instead.
-const RESERVED: [(&str, &str); 3] = [
+const RESERVED: [(&str, &str); 4] = [
     ("content-length", "it is counted from the body"),
-    ("transfer-encoding", "bodies are sent with a length"),
+    (
+        "transfer-encoding",
+        "use chunked = true to send a body in chunks",
+    ),
+    (
+        "expect",
+        "use expect_continue = true to wait before the body",
+    ),
     ("connection", "use keepalive = false to close"),
 ];
+
+/// Redirects that a request can be told to follow.
+const REDIRECTS_MAX: i64 = 50;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -60,6 +78,8 @@ pub(crate) fn request(
             ..RequestSpec::default()
         },
         query: String::new(),
+        fields: Vec::new(),
+        files: None,
         body_key: None,
     };
     match options {
@@ -80,7 +100,10 @@ struct Reader<'a> {
     spec: RequestSpec,
     /// Encoded, appended to the URL at the end.
     query: String,
-    /// Which of `body`, `json` and `form` gave the body.
+    /// Of `form`; a part of `files` when there are some.
+    fields: Vec<(Vec<u8>, Vec<u8>)>,
+    files: Option<Vec<FilePart>>,
+    /// Which of `body`, `body_file`, `json`, and `form` or `files` gave the body.
     body_key: Option<&'static str>,
 }
 
@@ -96,17 +119,35 @@ impl Reader<'_> {
         let spec = &mut self.spec;
         match &*name.as_bytes() {
             b"name" => spec.name = Some(name_of(value)?),
-            b"headers" => spec.headers = headers(value)?,
+            b"headers" => (spec.headers, spec.without) = headers(value)?,
             b"query" => self.query = encoded("query", value, Encoding::Query)?,
             b"body" => self.body("body", bytes("body", value)?, None)?,
+            b"body_file" => {
+                let path = text::utf8("body_file", bytes("body_file", value)?)?;
+                self.take_body("body_file")?;
+                self.spec.parts = vec![Part::File(path)];
+            }
             b"json" => {
                 let body = to_json(self.lua, value)?;
                 self.body("json", body, Some("application/json"))?;
             }
             b"form" => {
-                let body = encoded("form", value, Encoding::Form)?.into_bytes();
-                self.body("form", body, Some("application/x-www-form-urlencoded"))?;
+                self.fields = pairs("form", value)?;
+                if self.files.is_none() {
+                    self.take_body("form")?;
+                }
             }
+            b"files" => {
+                self.files = Some(uploads::files(value)?);
+                if self.body_key != Some("form") {
+                    self.take_body("files")?;
+                }
+            }
+            b"chunked" => spec.chunked = boolean("chunked", value)?,
+            b"expect_continue" => spec.expect_continue = boolean("expect_continue", value)?,
+            b"redirects" => spec.redirects = Some(redirects(value)?),
+            b"cookies" => spec.cookies = cookies::of_request(value)?,
+            b"digest_auth" => spec.digest = Some(digest(value)?),
             b"keep_body" => spec.keep_body = boolean("keep_body", value)?,
             b"keepalive" => spec.keepalive = Some(boolean("keepalive", value)?),
             b"expect" => spec.expect = Some(expect(value)?),
@@ -131,6 +172,14 @@ impl Reader<'_> {
         body: Vec<u8>,
         content_type: Option<&'static str>,
     ) -> Result<()> {
+        self.take_body(key)?;
+        self.spec.body = Some(body);
+        self.spec.content_type = content_type.map(str::to_owned);
+        Ok(())
+    }
+
+    /// A request has one body: `key` gives it.
+    fn take_body(&mut self, key: &'static str) -> Result<()> {
         if let Some(other) = self.body_key.replace(key) {
             let (first, second) = if other < key {
                 (other, key)
@@ -139,8 +188,28 @@ impl Reader<'_> {
             };
             return Err(format!("{first} and {second}: a request has one body"));
         }
-        self.spec.body = Some(body);
-        self.spec.content_type = content_type;
+        Ok(())
+    }
+
+    /// Makes the body that `form` and `files` ask for, and refuses what only bodies can have.
+    fn finish_body(&mut self) -> Result<()> {
+        let spec = &mut self.spec;
+        if let Some(files) = self.files.take() {
+            let (parts, content_type) = uploads::multipart(&self.fields, files);
+            (spec.parts, spec.content_type) = (parts, Some(content_type));
+        } else if self.body_key == Some("form") {
+            spec.body = Some(joined(&self.fields, Encoding::Form).into_bytes());
+            spec.content_type = Some("application/x-www-form-urlencoded".to_owned());
+        }
+        let bare = self.body_key.is_none();
+        for (key, set) in [
+            ("chunked", spec.chunked),
+            ("expect_continue", spec.expect_continue),
+        ] {
+            if set && bare {
+                return Err(format!("{key}: the request has no body"));
+            }
+        }
         Ok(())
     }
 
@@ -152,6 +221,7 @@ impl Reader<'_> {
     }
 
     fn finish(mut self) -> Result<RequestSpec> {
+        self.finish_body()?;
         let spec = &mut self.spec;
         if !self.query.is_empty() {
             spec.url
@@ -161,11 +231,19 @@ impl Reader<'_> {
         if has(spec, "content-type") {
             spec.content_type = None;
         }
+        if spec.authorization.is_some() && spec.digest.is_some() {
+            return Err("digest_auth: a request has one authorization".to_owned());
+        }
         for (option, header, set) in [
             (
-                "basic_auth or bearer",
+                "basic_auth, digest_auth or bearer",
                 "authorization",
-                spec.authorization.is_some(),
+                spec.authorization.is_some() || spec.digest.is_some(),
+            ),
+            (
+                "cookies",
+                "cookie",
+                matches!(spec.cookies, Cookies::With(_)),
             ),
             ("referer", "referer", spec.referer.is_some()),
         ] {
@@ -183,14 +261,14 @@ fn has(spec: &RequestSpec, header: &str) -> bool {
         .any(|(name, _)| name.eq_ignore_ascii_case(header))
 }
 
-fn bytes(key: &str, value: &Value) -> Result<Vec<u8>> {
+pub(crate) fn bytes(key: &str, value: &Value) -> Result<Vec<u8>> {
     match value {
         Value::String(s) => Ok(s.as_bytes().to_vec()),
         other => Err(format!("{key} must be a string, not {}", kind(other))),
     }
 }
 
-fn boolean(key: &str, value: &Value) -> Result<bool> {
+pub(crate) fn boolean(key: &str, value: &Value) -> Result<bool> {
     match value {
         Value::Boolean(b) => Ok(*b),
         other => Err(format!("{key} must be true or false, not {}", kind(other))),
@@ -206,7 +284,7 @@ fn name_of(value: &Value) -> Result<String> {
 }
 
 /// The text of a scalar: a string, a number or a boolean.
-fn scalar(place: &str, value: &Value) -> Result<Vec<u8>> {
+pub(crate) fn scalar(place: &str, value: &Value) -> Result<Vec<u8>> {
     match value {
         Value::String(s) => Ok(s.as_bytes().to_vec()),
         Value::Integer(i) => Ok(i.to_string().into_bytes()),
@@ -219,9 +297,34 @@ fn scalar(place: &str, value: &Value) -> Result<Vec<u8>> {
     }
 }
 
+/// A value among others with names.
+enum Given {
+    Scalar(Vec<u8>),
+    /// The boolean itself, where it can mean something.
+    False,
+}
+
+impl Given {
+    fn new(place: &str, value: &Value) -> Result<Given> {
+        match value {
+            Value::Boolean(false) => Ok(Given::False),
+            other => Ok(Given::Scalar(scalar(place, other)?)),
+        }
+    }
+}
+
 /// Names with values: a map, read sorted by name (a value may be a list: the name repeats), or a
 /// list of `{ name, value }` pairs, read in its order.
-fn pairs(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+pub(crate) fn pairs(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let text = |given| match given {
+        Given::Scalar(text) => text,
+        Given::False => b"false".to_vec(),
+    };
+    let named = named(key, value)?.into_iter();
+    Ok(named.map(|(name, given)| (name, text(given))).collect())
+}
+
+fn named(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, Given)>> {
     let Value::Table(table) = value else {
         return Err(format!("{key} must be a table, not {}", kind(value)));
     };
@@ -237,17 +340,17 @@ fn pairs(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
             Value::Table(values) => {
                 for value in values.sequence_values::<Value>() {
                     let value = value.map_err(|error| error.to_string())?;
-                    pairs.push((name.clone(), scalar(&place, &value)?));
+                    pairs.push((name.clone(), Given::new(&place, &value)?));
                 }
             }
-            other => pairs.push((name, scalar(&place, other)?)),
+            other => pairs.push((name, Given::new(&place, other)?)),
         }
     }
     pairs.sort_by(|a, b| a.0.cmp(&b.0)); // stable: the values of one name keep their order
     Ok(pairs)
 }
 
-fn list_of_pairs(key: &str, table: &Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+fn list_of_pairs(key: &str, table: &Table) -> Result<Vec<(Vec<u8>, Given)>> {
     let mut pairs = Vec::new();
     for (index, item) in table.sequence_values::<Value>().enumerate() {
         let place = format!("{key}[{}]", index + 1);
@@ -262,27 +365,35 @@ fn list_of_pairs(key: &str, table: &Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
             pair.raw_get::<Value>(index)
                 .map_err(|error| error.to_string())
         };
-        pairs.push((scalar(&place, &part(1)?)?, scalar(&place, &part(2)?)?));
+        pairs.push((scalar(&place, &part(1)?)?, Given::new(&place, &part(2)?)?));
     }
     Ok(pairs)
 }
 
 fn encoded(key: &str, value: &Value, encoding: Encoding) -> Result<String> {
+    Ok(joined(&pairs(key, value)?, encoding))
+}
+
+fn joined(pairs: &[(Vec<u8>, Vec<u8>)], encoding: Encoding) -> String {
     let mut out = String::new();
-    for (name, value) in pairs(key, value)? {
+    for (name, value) in pairs {
         if !out.is_empty() {
             out.push('&');
         }
-        text::percent(&mut out, &name, encoding);
+        text::percent(&mut out, name, encoding);
         out.push('=');
-        text::percent(&mut out, &value, encoding);
+        text::percent(&mut out, value, encoding);
     }
-    Ok(out)
+    out
 }
 
-fn headers(value: &Value) -> Result<Vec<(String, Vec<u8>)>> {
+type Headers = (Vec<(String, Vec<u8>)>, Vec<String>);
+
+/// The headers to send, and those to leave out: names whose value is false.
+fn headers(value: &Value) -> Result<Headers> {
     let mut headers = Vec::new();
-    for (name, value) in pairs("headers", value)? {
+    let mut without = Vec::new();
+    for (name, value) in named("headers", value)? {
         let name = text::token("the header name", &name)?;
         if let Some((_, instead)) = RESERVED
             .iter()
@@ -290,10 +401,15 @@ fn headers(value: &Value) -> Result<Vec<(String, Vec<u8>)>> {
         {
             return Err(format!("the header {name} can't be set: {instead}"));
         }
-        text::header_value(&format!("the header {name}"), &value)?;
-        headers.push((name, value));
+        match value {
+            Given::Scalar(value) => {
+                text::header_value(&format!("the header {name}"), &value)?;
+                headers.push((name, value));
+            }
+            Given::False => without.push(name),
+        }
     }
-    Ok(headers)
+    Ok((headers, without))
 }
 
 fn header_text(key: &str, value: &Value) -> Result<String> {
@@ -344,16 +460,38 @@ fn timeout(value: &Value) -> Result<Duration> {
     })
 }
 
-fn basic(value: &Value) -> Result<String> {
-    const SHAPE: &str = "basic_auth must be { user, password }";
+/// `{ user, password }`.
+fn credentials(key: &str, value: &Value) -> Result<(Vec<u8>, Vec<u8>)> {
+    let shape = format!("{key} must be {{ user, password }}");
     let Value::Table(pair) = value else {
-        return Err(format!("{SHAPE}, not {}", kind(value)));
+        return Err(format!("{shape}, not {}", kind(value)));
     };
     let part = |index: i64| match pair.raw_get::<Value>(index) {
         Ok(Value::String(s)) => Ok(s.as_bytes().to_vec()),
-        _ => Err(format!("{SHAPE}, two strings")),
+        _ => Err(format!("{shape}, two strings")),
     };
-    let (user, password) = (part(1)?, part(2)?);
+    Ok((part(1)?, part(2)?))
+}
+
+fn digest(value: &Value) -> Result<(String, String)> {
+    let (user, password) = credentials("digest_auth", value)?;
+    let user = text::utf8("digest_auth: the user", user)?;
+    text::header_value("digest_auth: the user", user.as_bytes())?;
+    Ok((user, text::utf8("digest_auth: the password", password)?))
+}
+
+fn redirects(value: &Value) -> Result<u8> {
+    match value {
+        Value::Integer(most @ 0..=REDIRECTS_MAX) => Ok(*most as u8),
+        other => Err(format!(
+            "redirects must be a number from 0 to {REDIRECTS_MAX}, not {}",
+            kind(other)
+        )),
+    }
+}
+
+fn basic(value: &Value) -> Result<String> {
+    let (user, password) = credentials("basic_auth", value)?;
     if user.contains(&b':') {
         return Err("basic_auth: a user name can't hold a colon".to_owned());
     }

@@ -23,6 +23,8 @@ mod code {
     pub(super) const REQUEST: i64 = -3;
     pub(super) const SLEEP: i64 = -4;
     pub(super) const LEAVE: i64 = -5;
+    /// Below this come the numbers of branches.
+    pub(super) const PARALLEL: i64 = -1000;
 }
 
 /// How much memory the Lua state of one core may take.
@@ -62,6 +64,8 @@ enum Stand {
     Requesting,
     /// Waiting for a wake.
     Sleeping,
+    /// Waiting for its branches.
+    Forked,
 }
 
 /// One core's Lua state with its users' coroutines. Not `Send`: it lives and dies on its core.
@@ -278,6 +282,26 @@ impl Script {
         self.step(slot, self.functions.wake.call((slot, stopping)))
     }
 
+    /// Begins branch `index` (from 0) of a user that wants branches, on a slot of its own. To the
+    /// script it is the same user. When it is `Done` or `Failed` it is to be detached.
+    pub fn fork(&self, slot: u32, parent: u32, index: u32, stopping: bool) -> Step {
+        self.expect(parent, Stand::Forked);
+        let mut stands = self.stands.borrow_mut();
+        if stands.len() <= slot as usize {
+            stands.resize(slot as usize + 1, Stand::Absent);
+        }
+        assert_eq!(stands[slot as usize], Stand::Absent, "slot {slot} is taken");
+        drop(stands);
+        let forked = (slot, parent, index + 1, stopping);
+        self.step(slot, self.functions.fork.call(forked))
+    }
+
+    /// Resumes a user whose branches have all ended; `stopping` as for [`run`](Script::run).
+    pub fn join(&self, slot: u32, stopping: bool) -> Step {
+        self.expect(slot, Stand::Forked);
+        self.step(slot, self.functions.wake.call((slot, stopping)))
+    }
+
     /// Tunes the garbage collector to the size of the state: a small one is collected rarely, since
     /// marking it costs each request a share; a large one as often as usual, to bound its memory.
     /// To be called about once a second.
@@ -361,6 +385,10 @@ impl Script {
             Ok(code::DONE) => self.done(slot),
             Ok(code::LEAVE) => (Stand::Idle, Step::Leave),
             Ok(code::FAILED) => (Stand::Idle, self.failed()),
+            Ok(code) if code < code::PARALLEL => {
+                let branches = (code::PARALLEL - code) as u32;
+                (Stand::Forked, Step::Parallel(branches))
+            }
             Ok(code) => self.broken(slot, &format!("unknown step {code}")),
             Err(error) => self.broken(slot, &place::cause(&error)),
         };

@@ -11,8 +11,11 @@ use crate::native::{self, Shared};
 use crate::place::OWN;
 
 const CORE: &str = include_str!("lua/core.lua");
+const BRANCHES: &str = include_str!("lua/branches.lua");
+const EXTRACT: &str = include_str!("lua/extract.lua");
 const REPLIES: &str = include_str!("lua/replies.lua");
 const CHECKS: &str = include_str!("lua/checks.lua");
+const COOKIES: &str = include_str!("lua/cookies.lua");
 const METRICS: &str = include_str!("lua/metrics.lua");
 const THINK: &str = include_str!("lua/think.lua");
 const SANDBOX: &str = include_str!("lua/sandbox.lua");
@@ -46,8 +49,11 @@ impl State {
         common.raw_set("HEAD", lua.create_table()?)?;
         let load = |source: &str| own_chunk(&lua, source);
         let entry: Table = load(CORE)?.call((&native, &common))?;
+        load(BRANCHES)?.call::<()>((&native, &common, &entry))?;
         load(REPLIES)?.call::<()>((&native, &common))?;
+        load(EXTRACT)?.call::<()>((&native, &common))?;
         load(CHECKS)?.call::<()>((&native, &common))?;
+        load(COOKIES)?.call::<()>((&native, &common))?;
         load(METRICS)?.call::<()>((&native, &common))?;
         load(THINK)?.call::<()>((&native, &common))?;
         let env: Table = load(SANDBOX)?.call((&native, &common))?;

@@ -49,7 +49,11 @@ pub enum Step {
         /// The longest time.
         max: Duration,
     },
-    /// The entry ended; the user can run another.
+    /// Run so many branches of this user at the same time: each is begun with
+    /// [`Script::fork`](crate::Script::fork) on a slot of its own; when all have ended and are
+    /// detached, the user goes on with [`Script::join`](crate::Script::join).
+    Parallel(u32),
+    /// The entry (or the branch) ended; the user can run another.
     Done,
     /// The entry ended well, and the user is to begin no other one: it asked for a row where there
     /// are no more.
@@ -71,10 +75,18 @@ pub struct RequestSpec {
     /// The script's own headers in the order to send them: tokens, and values without CR, LF or
     /// NUL. Sorted by name unless the script gave a list.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// Headers that would be sent without being named, and are not to be: tokens.
+    pub without: Vec<String>,
     /// The body, `None` when the script gave none (an empty string is a body).
     pub body: Option<Vec<u8>>,
-    /// The content type that goes with `json` or `form`, unless the headers name one.
-    pub content_type: Option<&'static str>,
+    /// A body in several parts, which are sent one after another; empty unless it has files.
+    pub parts: Vec<Part>,
+    /// The content type that goes with the body, unless the headers name one.
+    pub content_type: Option<String>,
+    /// The body is sent in chunks, without saying its length first.
+    pub chunked: bool,
+    /// The head asks whether the body is wanted, and the body waits for the answer.
+    pub expect_continue: bool,
     /// The script wants the body of the reply.
     pub keep_body: bool,
     /// The statuses that count as ok, `None` means below 400.
@@ -85,8 +97,55 @@ pub struct RequestSpec {
     pub keepalive: Option<bool>,
     /// The value of the Authorization header, from `basic_auth` or `bearer`.
     pub authorization: Option<String>,
+    /// User and password for digest authentication.
+    pub digest: Option<(String, String)>,
     /// The value of the Referer header.
     pub referer: Option<String>,
+    /// How many redirects are followed; `None` means the profile's number.
+    pub redirects: Option<u8>,
+    /// Which cookies go out.
+    pub cookies: Cookies,
+}
+
+/// A part of a request's body.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// The content of a file; a relative path begins at the script's folder.
+    File(String),
+}
+
+/// Which cookies a request carries, and whether its reply may set some.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Cookies {
+    /// The user's own, unless the profile says that users have none.
+    #[default]
+    Jar,
+    /// None, and those of the reply are not kept.
+    Off,
+    /// These besides the user's own, which they replace where the names are the same: tokens, and
+    /// values without control bytes and semicolons.
+    With(Vec<(String, Vec<u8>)>),
+}
+
+/// A cookie that a script makes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CookieSpec {
+    /// A token.
+    pub name: String,
+    /// Without control bytes and semicolons.
+    pub value: Vec<u8>,
+    /// The host and all below it; `None`: the host of `url` alone.
+    pub domain: Option<String>,
+    /// Begins with `/`; `None`: all paths.
+    pub path: Option<String>,
+    /// Which server it is for, a path or an absolute URL; `None`: the target.
+    pub url: Option<String>,
+    /// Only for encrypted connections.
+    pub secure: bool,
+    /// How long it lasts; `None`: as long as the user.
+    pub max_age: Option<Duration>,
 }
 
 /// How a request ended.

@@ -70,6 +70,11 @@ pub(crate) fn token(what: &str, bytes: &[u8]) -> Result<String> {
     }
 }
 
+/// Text, or an error that names `what`.
+pub(crate) fn utf8(what: &str, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| format!("{what} must be UTF-8"))
+}
+
 /// A method that a request in a connection of its own framing can have.
 pub(crate) fn method(bytes: &[u8]) -> Result<String> {
     let method = token("the method", bytes)?;

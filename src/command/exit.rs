@@ -58,7 +58,7 @@ impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Failure {
         use engine::Error;
         match error {
-            Error::Script(_) | Error::Scenarios { .. } | Error::Data { .. } => {
+            Error::Script(_) | Error::Scenarios { .. } | Error::Data { .. } | Error::Tls(_) => {
                 Failure::usage(error)
             }
             _ => Failure::failed(error),

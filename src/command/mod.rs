@@ -5,8 +5,13 @@ mod console;
 mod control;
 mod doctor;
 mod exit;
+mod password;
 mod prepare;
+mod push;
+mod report;
 mod run;
+mod serve;
+mod store;
 mod target;
 
 pub use exit::Exit;
@@ -19,6 +24,10 @@ pub fn execute(arguments: Arguments) -> Exit {
         Command::Run(arguments) => run::execute(&arguments),
         Command::Check(arguments) => check::execute(&arguments),
         Command::Control(arguments) => control::execute(&arguments),
+        Command::Serve(arguments) => serve::execute(&arguments),
+        Command::Report(arguments) => report::execute(&arguments),
+        Command::Compare(arguments) => report::compare(&arguments),
+        Command::Push(arguments) => push::execute(&arguments),
         Command::Target(arguments) => target::execute(&arguments),
         Command::Doctor => doctor::execute(),
     };

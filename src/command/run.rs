@@ -5,6 +5,8 @@ mod desk;
 mod files;
 mod identity;
 mod keys;
+mod opening;
+mod publish;
 mod quiet;
 mod rules;
 mod socket;
@@ -19,14 +21,16 @@ use crate::render::outline::Outline;
 use crate::render::{csv, json, junit, text};
 use crate::reporter::{LinePrinter, LiveView, Observer, Terminal};
 use carry::Ran;
-use config::Plan;
+use config::{Plan, StatsSink};
 use desk::Hands;
 use files::OutputFile;
 use keys::Keys;
+use publish::{Occasion, Publication};
 use socket::ControlSocket;
 use stats::verdict::State;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Carries out a profile and reports it.
 ///
@@ -43,6 +47,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         .as_deref()
         .map(ControlSocket::listen)
         .transpose()?;
+    let sink = publish::sink(arguments, &plan)?;
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus())?;
     engine::raise_open_files();
@@ -55,11 +60,30 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         keys: live_keys(arguments, stream),
         socket,
     };
-    let observer = observer(arguments, stream, &outline, hands.keys.is_some());
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
-    let ran = carry::carry(&plan, &cpus, &loaded.origin, part, observer, hands)?;
-    let mut run = facts(&plan, &cpus, &loaded, &ran, script_sha256);
+    let made = || identity::run_id(SystemTime::now());
+    let id = arguments.run_id.clone().unwrap_or_else(made);
+    let occasion = Occasion {
+        plan: &plan,
+        cpus: &cpus,
+        loaded: &loaded,
+        id: &id,
+        segment: segment.map_or("", |segment| &segment.text),
+    };
+    let publication = publish(&sink, &occasion, stream);
+    let shown = observer(arguments, stream, &outline, hands.keys.is_some());
+    let told = publication.as_ref().map(Publication::observer);
+    let observers = [shown].into_iter().chain(told).collect();
+    let ran = match carry::carry(&plan, &cpus, &loaded.origin, part, observers, hands) {
+        Ok(ran) => ran,
+        Err(failure) => {
+            publication.map(|publication| publication.end(None));
+            return Err(failure);
+        }
+    };
+    let mut run = facts(&plan, &cpus, &loaded, &ran, id);
+    run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());
     let style = stream.style(arguments.no_color);
     stream.print(&text::render(
@@ -70,8 +94,26 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         style,
     ));
     stream.print(&ran.notices.closing(style, stream.width()));
-    outputs.write(&run, &ran)?;
+    let written = outputs.write(&run, &ran);
+    if let Some(publication) = publication {
+        stream.print(&publication.reference());
+        let left = publication.end(Some(publish::end(&run, &ran.summary)));
+        Stream::Err.print(&left.unwrap_or_default());
+    }
+    written?;
     Ok(verdict(ran, arguments.strict))
+}
+
+/// Begins to tell a stats server of the run, and the user of the page.
+fn publish(sink: &StatsSink, occasion: &Occasion<'_>, stream: Stream) -> Option<Publication> {
+    let (publication, notes) = Publication::start(sink, occasion);
+    for note in notes {
+        Stream::Err.print(&format!("{note}\n"));
+    }
+    if let Some(publication) = &publication {
+        stream.print(&format!("live: {}\n", publication.page()));
+    }
+    publication
 }
 
 /// The terminal's keys, where there is a view to show what they do.
@@ -160,10 +202,10 @@ impl Outputs {
     }
 }
 
-fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, script_sha256: String) -> RunFacts {
+fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, id: String) -> RunFacts {
     RunFacts {
         name: plan.name.clone(),
-        id: identity::run_id(ran.start),
+        id,
         start: identity::utc(ran.start),
         duration_s: (ran.took.as_secs_f64() * 1e6).round() / 1e6,
         planned_s: plan.duration().as_secs_f64(),
@@ -171,8 +213,9 @@ fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, script_sha256: St
         ended: ended(ran),
         seed: plan.seed,
         target: loaded.origin.to_string(),
+        insecure: plan.tls.insecure,
         script: plan.script.display().to_string(),
-        script_sha256,
+        script_sha256: String::new(),
         profile: plan.profile_path.display().to_string(),
         profile_sha256: identity::sha256(plan.profile_text.as_bytes()),
         cores: cpus.load.clone(),

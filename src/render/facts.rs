@@ -23,6 +23,9 @@ pub struct RunFacts {
     pub seed: u64,
     /// The address of the target.
     pub target: String,
+    /// Certificates of servers were not verified.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
     /// The script's file.
     pub script: String,
     /// SHA-256 of the script's text, in hexadecimal.

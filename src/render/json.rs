@@ -15,6 +15,22 @@ struct Document<'a> {
     summary: &'a Summary,
 }
 
+/// The result without its series, for whoever has the series otherwise.
+///
+/// # Errors
+/// As [`render`].
+pub fn without_series(run: &RunFacts, summary: &Summary) -> serde_json::Result<String> {
+    let mut value = serde_json::to_value(Document {
+        schema: SCHEMA,
+        run,
+        summary,
+    })?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("series");
+    }
+    serde_json::to_string(&value)
+}
+
 /// The result as one line of JSON.
 ///
 /// # Errors

@@ -31,7 +31,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    fn as_str(self) -> &'static str {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
         match self {
             Stage::Starting => "starting",
             Stage::Running => "running",

@@ -10,6 +10,7 @@ pub mod flow;
 pub mod format;
 pub mod json;
 pub mod junit;
+pub mod kept;
 pub mod line;
 pub mod live;
 pub mod outline;

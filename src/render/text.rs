@@ -104,6 +104,10 @@ impl Report<'_> {
             pieces.push(Piece::new(format!("segment {segment} of the run")));
         }
         self.flow("run", &pieces);
+        if run.insecure {
+            let text = "certificates of servers were not verified (tls.insecure)";
+            self.flow("", &[Piece::new(text).paint(Paint::Warn)]);
+        }
         if let Some(remark) = run.ended.remark() {
             self.flow("", &[Piece::new(remark).paint(Paint::Warn)]);
         }
@@ -221,8 +225,13 @@ impl Report<'_> {
             ("of failed", &phases.latency_failed, false),
             ("service time", &phases.service_time, true),
             ("lag", &phases.lag, true),
-            ("first byte", &phases.first_byte, false),
+            ("queue", &phases.queue, false),
+            ("dns", &phases.dns, false),
             ("connect", &phases.connect, false),
+            ("tls", &phases.tls, false),
+            ("send", &phases.send, false),
+            ("first byte", &phases.first_byte, false),
+            ("receive", &phases.receive, false),
         ];
         for (name, times, always) in rows {
             if always || times.count > 0 {

@@ -4,6 +4,7 @@
 //! grow and the rows of the series become coarser. It inherits the cpus of the thread that starts
 //! it, so that one should not be pinned to a core that generates load.
 
+pub mod send;
 mod steal;
 mod terminal;
 
@@ -15,7 +16,7 @@ pub use terminal::{LinePrinter, LiveView, Terminal};
 
 use crate::render::live::Stage;
 use stats::second::Counts;
-use stats::{Aggregator, Second, Summary, Window, WindowSource};
+use stats::{Aggregator, Detail, Second, Summary, Window, WindowSource};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -31,6 +32,27 @@ const MESSAGES_MAX: usize = 1_024;
 /// Is told what happens, on the reporter's thread. An error ends the telling, not the run: a
 /// terminal that is gone is no reason to stop loading.
 pub trait Observer: Send {
+    /// Whether [`Observer::detail`] is wanted; it has a price.
+    fn wants_detail(&self) -> bool {
+        false
+    }
+
+    /// The load began.
+    ///
+    /// # Errors
+    /// Of the output.
+    fn begin(&mut self, _t0: Instant) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    /// What a second is made of, after [`Observer::second`].
+    ///
+    /// # Errors
+    /// Of the output.
+    fn detail(&mut self, _second: &Second, _detail: &Arc<Detail>) -> std::io::Result<()> {
+        Ok(())
+    }
+
     /// A second is complete; `so_far` is the run with it.
     ///
     /// # Errors
@@ -74,8 +96,9 @@ pub struct Reporter {
 type Aborts = Arc<Mutex<Vec<String>>>;
 
 impl Reporter {
-    /// Starts the thread; `cpus` are the processors of the cores, `sources` are the other ends of all recorders of the run, which the
-    /// aggregator is made for.
+    /// Starts the thread; `cpus` are the processors of the cores, `sources` are the other ends of
+    /// all recorders of the run, which the aggregator is made for. Rows are kept by name when an
+    /// observer wants that.
     ///
     /// # Errors
     /// When no thread can be made.
@@ -83,17 +106,22 @@ impl Reporter {
         sources: Vec<WindowSource>,
         aggregator: Aggregator,
         cpus: Vec<usize>,
-        observer: Box<dyn Observer>,
+        observers: Vec<Box<dyn Observer>>,
     ) -> std::io::Result<Self> {
         let (commands, inbox) = sync_channel(MESSAGES_MAX);
         let aborts = Aborts::default();
+        let detailed = observers.iter().any(|observer| observer.wants_detail());
+        let aggregator = match detailed {
+            true => aggregator.with_detail(),
+            false => aggregator,
+        };
         let work = Work {
             aborts: Arc::clone(&aborts),
             steal: StealMeter::new(cpus),
             steal_s: 0,
             sources,
             aggregator,
-            observer: Some(observer),
+            observers,
             stage: Stage::Starting,
             began: None,
         };
@@ -162,8 +190,8 @@ impl std::error::Error for ReporterGone {}
 struct Work {
     sources: Vec<WindowSource>,
     aggregator: Aggregator,
-    /// Gone after its first error.
-    observer: Option<Box<dyn Observer>>,
+    /// Each is gone after its first error.
+    observers: Vec<Box<dyn Observer>>,
     stage: Stage,
     began: Option<Instant>,
     aborts: Aborts,
@@ -180,6 +208,7 @@ impl Work {
                 Ok(Command::Begin(t0)) => {
                     self.began = Some(t0);
                     self.stage = Stage::Running;
+                    self.tell(|observer| observer.begin(t0));
                 }
                 Ok(Command::Stage(stage)) => self.stage = stage,
                 Ok(Command::Message(text)) => self.tell(|observer| observer.message(&text)),
@@ -245,23 +274,19 @@ impl Work {
     }
 
     fn show(&mut self, second: &Second) {
-        let Work {
-            aggregator,
-            observer,
-            ..
-        } = self;
-        if let Some(listening) = observer
-            && listening.second(second, aggregator.counts()).is_err()
-        {
-            *observer = None;
-        }
+        let detail = self.aggregator.take_detail().map(Arc::new);
+        let so_far = self.aggregator.counts();
+        self.observers.retain_mut(|observer| {
+            let shown = observer.second(second, so_far);
+            let detailed = detail
+                .as_ref()
+                .map(|detail| observer.detail(second, detail));
+            shown.and(detailed.unwrap_or(Ok(()))).is_ok()
+        });
     }
 
-    fn tell(&mut self, what: impl FnOnce(&mut dyn Observer) -> std::io::Result<()>) {
-        if let Some(observer) = &mut self.observer
-            && what(observer.as_mut()).is_err()
-        {
-            self.observer = None;
-        }
+    fn tell(&mut self, what: impl Fn(&mut dyn Observer) -> std::io::Result<()>) {
+        let told = |observer: &mut Box<dyn Observer>| what(observer.as_mut()).is_ok();
+        self.observers.retain_mut(told);
     }
 }

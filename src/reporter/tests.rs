@@ -70,7 +70,7 @@ fn every_window_of_every_core_is_in_the_result() {
         sources,
         Aggregator::new(3, Model::Closed),
         Vec::new(),
-        Box::new(kept.clone()),
+        vec![Box::new(kept.clone())],
     )
     .unwrap();
     reporter.begin(Instant::now());
@@ -97,7 +97,7 @@ fn a_reporter_without_cores_ends_too() {
         vec![],
         Aggregator::new(0, Model::Open),
         Vec::new(),
-        Box::new(Kept::default()),
+        vec![Box::new(Kept::default())],
     )
     .unwrap();
     let summary = reporter.finish(vec![], None).unwrap();
@@ -129,7 +129,7 @@ fn an_output_that_is_gone_does_not_end_the_run() {
             vec![source],
             Aggregator::new(1, Model::Closed),
             Vec::new(),
-            observer,
+            vec![observer],
         )
         .unwrap();
         reporter.begin(Instant::now());

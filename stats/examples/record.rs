@@ -65,6 +65,7 @@ fn samples() -> Vec<Sample> {
                 service_ns: 50_000 + jitter,
                 lag_ns: 10_000 + jitter / 100,
                 first_byte_ns: 49_000 + jitter,
+                receive_ns: 0,
                 status: 200,
                 failure: None,
                 bytes_in: 500,

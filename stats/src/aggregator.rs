@@ -1,6 +1,7 @@
 //! Merges the windows of all cores into a run's totals and its series of seconds.
 
 use crate::custom::{Custom, CustomCounts, CustomKind};
+use crate::detail::Detail;
 use crate::encoding;
 use crate::histogram::Histogram;
 use crate::kinds::{FailureKind, Model, NameKind, Phase, Tally};
@@ -96,6 +97,20 @@ impl Aggregator {
         self
     }
 
+    /// The same with every row kept by name until the next one is closed
+    /// ([`Aggregator::take_detail`]). Without this nothing of it is paid for.
+    #[must_use]
+    pub fn with_detail(mut self) -> Self {
+        self.pending.detailed = true;
+        self
+    }
+
+    /// What the row that was closed last is made of; once, and only
+    /// [`with detail`](Aggregator::with_detail).
+    pub fn take_detail(&mut self) -> Option<Detail> {
+        self.pending.detail.take()
+    }
+
     /// The text of a threshold that was missed and wants the run to end; each is told once.
     pub fn take_abort(&mut self) -> Option<String> {
         self.judges.take_abort()
@@ -120,7 +135,38 @@ impl Aggregator {
             self.counts.add(&core_window.counts);
             core_window.limited = self.evidence.judge(&core_window);
         }
+        if self.pending.detailed {
+            core_window.detail = Some(Box::new(self.detail(body)));
+        }
         self.pending.push(core_window);
+    }
+
+    /// All of a window, under the numbers and names of the run.
+    fn detail(&self, body: &Body) -> Detail {
+        let core = &self.cores[body.core as usize];
+        let mut detail = Detail {
+            tallies: body.counts.tallies,
+            ..Detail::default()
+        };
+        let names = body.names.iter().zip(&core.names);
+        for (counts, id) in names.filter(|(counts, _)| !counts.is_empty()) {
+            let mut counts = counts.clone();
+            counts.name.clone_from(&self.by_name[*id as usize].name);
+            detail.add_name(*id, counts);
+        }
+        let checks = body.checks.iter().zip(&core.checks);
+        for (counts, id) in checks.filter(|(c, _)| c.passed + c.failed > 0) {
+            let mut counts = counts.clone();
+            counts.name.clone_from(&self.checks[*id as usize].name);
+            detail.add_check(*id, counts);
+        }
+        let customs = body.customs.iter().zip(&core.customs);
+        for (counts, id) in customs.filter(|(counts, _)| counts.figures.count > 0) {
+            let mut counts = counts.clone();
+            counts.name.clone_from(&self.customs[*id as usize].name);
+            detail.add_custom(*id, counts);
+        }
+        detail
     }
 
     /// In second `second` of the run the hypervisor gave this share of the processor of `core` to

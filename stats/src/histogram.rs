@@ -8,6 +8,8 @@
 //! Bucket boundaries, and so percentiles and the V2 encoding, are those of HdrHistogram (Tene)
 //! with a lowest discernible value of 1, a highest of 3 600 000 000 and 3 significant digits.
 
+mod compact;
+mod payload;
 #[cfg(test)]
 mod tests;
 
@@ -197,6 +199,28 @@ impl Histogram {
             }
         }
         self.max_us
+    }
+
+    /// The largest value that is counted in the same place as this one, in microseconds.
+    pub fn highest_equivalent(value_us: u64) -> u64 {
+        highest_of(index_of(value_us.min(VALUE_MAX_US)))
+    }
+
+    /// As [`Histogram::value_at`] for several quantiles, which must ascend, in one pass.
+    pub fn values_at<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
+        let mut values = [self.max_us; N];
+        let mut wanted = quantiles.iter().map(|q| rank(*q, self.count)).enumerate();
+        let mut next = wanted.next();
+        let mut seen = 0;
+        for (_, highest, n) in self.buckets() {
+            seen += n;
+            while let Some((place, rank)) = next.filter(|(_, rank)| *rank <= seen) {
+                values[place] = highest.min(self.max_us);
+                debug_assert!(rank > 0);
+                next = wanted.next();
+            }
+        }
+        values
     }
 
     /// The buckets that hold something, lowest first: (lowest value in microseconds, count).

@@ -67,6 +67,28 @@ closed_enum! {
         ClosedNoResponse => "closed_no_response",
         /// The reply ended before its body did.
         IncompleteBody => "incomplete_body",
+        /// The time limit passed within the TLS handshake.
+        TlsTimeout => "tls_timeout",
+        /// Closed within the TLS handshake.
+        TlsClosed => "tls_closed",
+        /// Reset within the TLS handshake.
+        ResetTls => "reset_tls",
+        /// The certificate of the target is not valid today.
+        TlsExpired => "tls_expired",
+        /// The certificate of the target is for another host.
+        TlsWrongHost => "tls_wrong_host",
+        /// The certificate of the target is signed by nobody who is trusted.
+        TlsUnknownCa => "tls_unknown_ca",
+        /// Anything else about the certificate of the target.
+        TlsCertificate => "tls_certificate",
+        /// The target wants a client certificate, and there is none.
+        TlsClientCertificate => "tls_client_certificate",
+        /// The target ended the connection with an alert.
+        TlsAlert => "tls_alert",
+        /// What the target speaks is not TLS.
+        TlsPlainText => "tls_plain_text",
+        /// Anything else about TLS: no version or cipher in common, broken messages.
+        TlsProtocol => "tls_protocol",
         /// A close-delimited body over TLS ended without close_notify.
         TlsTruncated => "tls_truncated",
         /// The head of the reply is larger than what is accepted.
@@ -81,6 +103,8 @@ closed_enum! {
         TooManyInformational => "too_many_informational",
         /// 101 Switching Protocols, which nobody asked for.
         UnexpectedUpgrade => "unexpected_upgrade",
+        /// No byte of the reply within the time limit for the first.
+        FirstByteTimeout => "first_byte_timeout",
         /// The request was not done within its time limit.
         Timeout => "timeout",
         /// The reply is complete, but its status is not among those expected.
@@ -91,6 +115,10 @@ closed_enum! {
         DecodeError => "decode_error",
         /// Any other error of the operating system.
         Io => "io",
+        /// Redirected more often than is followed, or to where nobody can go.
+        Redirects => "redirects",
+        /// A file that was to be sent could not be read.
+        UploadRead => "upload_read",
     }
 }
 
@@ -109,12 +137,25 @@ closed_enum! {
         ConnectionReused => "connection_reused",
         /// A connection ended, whoever closed it.
         ConnectionClosed => "connection_closed",
+        /// A TLS handshake without an earlier session.
+        TlsFull => "tls_full",
+        /// A TLS handshake that resumed an earlier session.
+        TlsResumed => "tls_resumed",
         /// The receive buffers of a core ran out, and receiving was armed again.
         BuffersExhausted => "buffers_exhausted",
         /// A request failed before a byte of it was written.
         NotWritten => "not_written",
         /// A line logged by a script was dropped, since nobody took it in time.
         LogsDropped => "logs_dropped",
+        /// A redirect was followed.
+        RedirectFollowed => "redirect_followed",
+        /// Bytes of bodies that were decoded, as they came.
+        EncodedBytes => "encoded_bytes",
+        /// The same bodies' bytes after decoding.
+        DecodedBytes => "decoded_bytes",
+        /// A script asked for the body of a reply that had counted as ok, and it could not be
+        /// decoded.
+        DecodeErrorLate => "decode_error_late",
     }
 }
 
@@ -131,6 +172,16 @@ closed_enum! {
         FirstByte => "first_byte",
         /// Making a connection.
         Connect => "connect",
+        /// The TLS handshake of a new connection.
+        Tls => "tls",
+        /// Waiting for one of the user's connections to become free.
+        Queue => "queue",
+        /// Waiting for the address of a name.
+        Dns => "dns",
+        /// From the first to the last byte of a request that is sent in pieces.
+        Send => "send",
+        /// From the first to the last byte of the reply, where they came apart.
+        Receive => "receive",
         /// The part of `Latency` that belongs to failed requests.
         LatencyFailed => "latency_failed",
     }

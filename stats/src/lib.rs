@@ -5,6 +5,7 @@
 
 mod aggregator;
 pub mod custom;
+mod detail;
 mod encoding;
 mod histogram;
 mod kinds;
@@ -17,8 +18,10 @@ pub mod summary;
 pub mod threshold;
 pub mod verdict;
 mod window;
+pub mod wire;
 
 pub use aggregator::Aggregator;
+pub use detail::Detail;
 pub use histogram::Histogram;
 pub use kinds::{FailureKind, Model, NameKind, Phase, Tally};
 pub use link::{WindowSource, link};

@@ -1,5 +1,6 @@
 //! Windows of cores waiting for the other cores' windows of the same seconds.
 
+use crate::detail::Detail;
 use crate::histogram::Histogram;
 use crate::kinds::{NameKind, Phase};
 use crate::second::{Counts, Row, Second};
@@ -24,6 +25,8 @@ pub(crate) struct CoreWindow {
     pub(crate) overflows: u64,
     /// Whether the generator shaped what was measured in it; set by the verdict's rules.
     pub(crate) limited: bool,
+    /// All of it by name, where somebody wants that.
+    pub(crate) detail: Option<Box<Detail>>,
 }
 
 impl CoreWindow {
@@ -43,6 +46,7 @@ impl CoreWindow {
             turn_max_ns: body.counts.turn_max_ns,
             overflows: body.counts.overflows,
             limited: false,
+            detail: None,
         };
         window.counts.set_core_counts(&body.counts);
         for name in body.names.iter().filter(|n| n.kind == NameKind::Request) {
@@ -81,6 +85,10 @@ pub(crate) struct Pending {
     lanes: Vec<Lane>,
     /// All rows before this second are closed.
     closed_to: u64,
+    /// Whether rows are kept by name, too.
+    pub(crate) detailed: bool,
+    /// Of the row closed last.
+    pub(crate) detail: Option<Detail>,
 }
 
 impl Pending {
@@ -88,6 +96,8 @@ impl Pending {
         Pending {
             lanes: (0..cores).map(|_| Lane::default()).collect(),
             closed_to: 0,
+            detailed: false,
+            detail: None,
         }
     }
 
@@ -153,19 +163,24 @@ impl Pending {
 
     fn close(&mut self, next: u64, more_to_come: bool) -> Option<Second> {
         let mut row = Row::new(self.closed_to, next);
+        let mut detail = self.detailed.then(Detail::default);
         for (core, lane) in (0..).zip(&mut self.lanes) {
             let of_row = lane.windows.iter().take_while(|w| w.first < next).count();
-            let windows: Vec<CoreWindow> = lane.windows.drain(..of_row).collect();
+            let mut windows: Vec<CoreWindow> = lane.windows.drain(..of_row).collect();
             lane.settle(&windows);
             row.gauges(lane.users, lane.connections);
             if !windows.is_empty() {
                 row.add_core(core, &windows);
+                if let Some(detail) = &mut detail {
+                    detail.add_core(core, &mut windows);
+                }
             }
             if more_to_come && lane.delivered_to < next {
                 row.gap(core);
             }
         }
         self.closed_to = next;
+        self.detail = detail;
         Some(row.finish())
     }
 }

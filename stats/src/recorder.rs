@@ -29,6 +29,9 @@ pub struct Sample {
     pub lag_ns: u64,
     /// From sent to the first byte of the reply; 0 when none came, and then not recorded.
     pub first_byte_ns: u64,
+    /// From the first to the last byte of the reply; 0 when they came together, and then not
+    /// recorded.
+    pub receive_ns: u64,
     /// The status of the reply; 0 when there was none, and then not counted.
     pub status: u16,
     /// Why it failed; `None` when it was ok.
@@ -154,6 +157,9 @@ impl Recorder {
         if sample.first_byte_ns != 0 {
             name.record(Phase::FirstByte, sample.first_byte_ns, spare);
         }
+        if sample.receive_ns != 0 {
+            name.record(Phase::Receive, sample.receive_ns, spare);
+        }
     }
 
     /// A request was still under way when the run ended.
@@ -179,6 +185,24 @@ impl Recorder {
     pub fn connected(&mut self, id: NameId, connect_ns: u64) {
         let Body { names, spare, .. } = &mut *self.window;
         names[id.0 as usize].record(Phase::Connect, connect_ns, spare);
+    }
+
+    /// A part of a request of this name, of those that not every request has, took `took_ns`.
+    pub fn part(&mut self, id: NameId, phase: Phase, took_ns: u64) {
+        let Body { names, spare, .. } = &mut *self.window;
+        names[id.0 as usize].record(phase, took_ns, spare);
+    }
+
+    /// The TLS handshake of a connection for a request of this name took `tls_ns`.
+    pub fn secured(&mut self, id: NameId, tls_ns: u64, resumed: bool) {
+        let tally = if resumed {
+            Tally::TlsResumed
+        } else {
+            Tally::TlsFull
+        };
+        self.count(tally, 1);
+        let Body { names, spare, .. } = &mut *self.window;
+        names[id.0 as usize].record(Phase::Tls, tls_ns, spare);
     }
 
     /// A check was made.

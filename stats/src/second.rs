@@ -63,7 +63,7 @@ impl Extent {
 }
 
 /// The counters of a second, and in the same words of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Arrivals the plan asked for.
     pub planned: u64,
@@ -88,6 +88,24 @@ pub struct Counts {
     /// Failed requests by [`FailureKind::index`]; results show them once for the run.
     #[serde(skip)]
     pub failures: [u64; FailureKind::COUNT],
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Counts {
+            planned: 0,
+            started: 0,
+            dropped: 0,
+            iterations: Iterations::default(),
+            sent: 0,
+            ok: 0,
+            failed: 0,
+            unfinished: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            failures: [0; FailureKind::COUNT],
+        }
+    }
 }
 
 impl Counts {

@@ -116,6 +116,16 @@ pub struct Phases {
     pub first_byte: Percentiles,
     /// Making connections.
     pub connect: Percentiles,
+    /// TLS handshakes of new connections.
+    pub tls: Percentiles,
+    /// Waiting for one of the user's connections.
+    pub queue: Percentiles,
+    /// Waiting for the address of a name.
+    pub dns: Percentiles,
+    /// Sending requests in pieces.
+    pub send: Percentiles,
+    /// From the first byte of the reply to the last.
+    pub receive: Percentiles,
     /// The part of `latency` that failed.
     pub latency_failed: Percentiles,
 }
@@ -129,6 +139,11 @@ impl Phases {
             lag: of(Phase::Lag),
             first_byte: of(Phase::FirstByte),
             connect: of(Phase::Connect),
+            tls: of(Phase::Tls),
+            queue: of(Phase::Queue),
+            dns: of(Phase::Dns),
+            send: of(Phase::Send),
+            receive: of(Phase::Receive),
             latency_failed: of(Phase::LatencyFailed),
         }
     }

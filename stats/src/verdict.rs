@@ -30,6 +30,11 @@ pub const REPEATED_SHARE: f64 = 0.1;
 pub const REPEATED_WINDOWS_MIN: u64 = 3;
 /// A median lag over the run that counts when it makes up [`LAG_MAIN_SHARE`] of the median latency.
 pub const LAG_TYPICAL_US: u64 = 1_000;
+/// A lag at the 99th percentile of the run that counts when it makes up [`LAG_TAIL_SHARE`] of the
+/// latency there, in [`REPEATED_WINDOWS_MIN`] windows as well.
+pub const LAG_TAIL_US: u64 = 2_000;
+/// The share of a percentile that is no longer a detail: a reader would plan by the difference.
+pub const LAG_TAIL_SHARE: f64 = 0.1;
 /// The share of the latency from which lag is the main part of it.
 pub const LAG_MAIN_SHARE: f64 = 0.5;
 /// A core whose thread uses the processor at least this share of the time has no room left.
@@ -112,6 +117,8 @@ pub enum ReasonKind {
     LagRepeated,
     /// Half of all requests went out late.
     LagTypical,
+    /// Lag is a good part of the latency of the slowest requests.
+    LagTail,
     /// A core was full and late at the same time.
     CoreBusy,
     /// Other programs had the cores' processors.
@@ -212,6 +219,7 @@ pub(crate) struct Evidence {
     blocked: Found,
     lag_blocked: Found,
     lag_repeated: Found,
+    lag_tail: Found,
     busy_late: Found,
     busy: Found,
     /// In thousandths of the time.
@@ -240,6 +248,7 @@ impl Evidence {
             blocked: Found::default(),
             lag_blocked: Found::default(),
             lag_repeated: Found::default(),
+            lag_tail: Found::default(),
             busy_late: Found::default(),
             busy: Found::default(),
             waited: Found::default(),
@@ -310,6 +319,9 @@ impl Evidence {
         if lag >= LAG_REPEATED_MS * 1_000 && part >= LAG_MAIN_SHARE {
             self.lag_repeated.at(window, lag);
         }
+        if lag >= LAG_TAIL_US && part >= LAG_TAIL_SHARE {
+            self.lag_tail.at(window, lag);
+        }
         let blocked = lag >= LAG_BLOCKED_MS * 1_000 && part >= LAG_MAIN_SHARE;
         if blocked {
             self.lag_blocked.at(window, lag);
@@ -375,6 +387,21 @@ impl Evidence {
         push(&self.overflow, ReasonKind::RingOverflow, text);
     }
 
+    /// Lag in the slowest requests, where nothing else was found that explains it.
+    fn tail_reason(&self, run: &RunFigures<'_>) -> Option<Reason> {
+        let (latency, lag) = (run.latency?.value_at(0.99), run.lag?.value_at(0.99));
+        let part = share(lag, latency);
+        let found = lag >= LAG_TAIL_US && part >= LAG_TAIL_SHARE;
+        (found && self.lag_tail.windows >= REPEATED_WINDOWS_MIN).then(|| {
+            let text = format!(
+                "one in a hundred requests went out {:.1} ms late or more, {:.0} % of the latency there (p99)",
+                lag as f64 / 1e3,
+                part * 100.0
+            );
+            self.lag_tail.reason(ReasonKind::LagTail, text)
+        })
+    }
+
     fn lag_reasons(&self, run: &RunFigures<'_>, reasons: &mut Vec<Reason>) {
         let mut push = |found: &Found, kind, text: String| {
             reasons.push(found.reason(kind, text));
@@ -415,6 +442,9 @@ impl Evidence {
                 );
                 push(&Found::default(), ReasonKind::LagTypical, text);
             }
+        }
+        if reasons.is_empty() {
+            reasons.extend(self.tail_reason(run));
         }
     }
 

@@ -10,8 +10,11 @@ mod keep_alive;
 mod row;
 mod script;
 mod server;
+mod talk;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod wire;
 
 pub use address::{Address, AddressRow, BlackHole, Refused, UNRESOLVABLE, addresses, unreachable};
 pub use bodies::bodies;
@@ -20,3 +23,5 @@ pub use keep_alive::keep_alive;
 pub use row::{Outcome, Row};
 pub use script::{Script, Step, ok};
 pub use server::{End, FaultOrigin, FaultReport};
+pub use tls::{TlsRow, tls};
+pub use wire::{TlsSide, Versions};

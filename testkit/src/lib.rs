@@ -4,12 +4,17 @@
 //! code that is being tested. It does not know load profiles beyond their text, nor any result
 //! type. Anything that cannot be set up ends in a panic that says why, as tests want it.
 
+pub mod apache;
+pub mod certificates;
 pub mod client;
 pub mod faults;
+pub mod fuzz;
 pub mod need;
 pub mod nginx;
 pub mod origin;
 pub mod random;
 pub mod responses;
 pub mod sample;
+mod service;
+pub mod shop;
 pub mod truth;

@@ -1,29 +1,36 @@
-//! A real nginx for tests, with its own folder and port.
+//! A real nginx for tests, with its own folder and ports, plain and with TLS.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
+use crate::certificates::Identity;
 use crate::client::Client;
 use crate::need;
-
-/// How long it may take to begin listening.
-const START_MAX: Duration = Duration::from_secs(10);
-/// How long it may take to end before it is killed.
-const STOP_MAX: Duration = Duration::from_secs(5);
-/// Free ports tried: another process may take one between our look and nginx's bind.
-const PORTS_TRIED: usize = 5;
+use crate::service::{Service, free_addrs, retried, scratch};
 
 /// A running nginx on 127.0.0.1; stopped, and its folder removed, when it is dropped.
 pub struct Nginx {
     addr: SocketAddr,
-    child: Child,
-    folder: PathBuf,
+    tls: Vec<SocketAddr>,
+    service: Service,
     /// Requests to the status page by this handle, which nginx counts among all others.
     own: AtomicU64,
+}
+
+/// A port of its own with TLS.
+#[derive(Clone, Debug)]
+pub struct TlsPort<'a> {
+    /// As nginx has it: `"TLSv1.2 TLSv1.3"`.
+    pub protocols: &'a str,
+    /// What it shows.
+    pub identity: &'a Identity,
+    /// The authority (PEM) of clients' certificates; `Some`: nobody without one is served.
+    pub client_authority: Option<&'a str>,
+    /// Further lines of its `server` block.
+    pub server: &'a str,
 }
 
 /// What nginx says about itself (`stub_status`), without this handle's own questions.
@@ -48,6 +55,14 @@ pub struct Status {
 /// # Panics
 /// When it is missing and `CI` is set, or when it does not start; the message has its error log.
 pub fn start(server: &str) -> Option<Nginx> {
+    start_with(server, &[])
+}
+
+/// The same, and further ports with TLS.
+///
+/// # Panics
+/// As [`start`].
+pub fn start_with(server: &str, tls: &[TlsPort<'_>]) -> Option<Nginx> {
     let program = need::program("nginx");
     if !need::need(
         "nginx (Debian: apt-get install nginx-light)",
@@ -56,17 +71,7 @@ pub fn start(server: &str) -> Option<Nginx> {
         return None;
     }
     let program = program?;
-    let mut said = String::new();
-    for _ in 0..PORTS_TRIED {
-        match try_start(&program, server) {
-            Ok(nginx) => return Some(nginx),
-            Err(e) => said = e,
-        }
-        if !said.contains("in use") {
-            break;
-        }
-    }
-    panic!("nginx does not start: {said}");
+    Some(retried("nginx", || try_start(&program, server, tls)))
 }
 
 impl Nginx {
@@ -80,9 +85,14 @@ impl Nginx {
         format!("http://{}", self.addr)
     }
 
+    /// Where the TLS port with this place in the list given to [`start_with`] listens.
+    pub fn tls_addr(&self, place: usize) -> SocketAddr {
+        self.tls[place]
+    }
+
     /// Its prefix, for files to serve: `root files;` is `folder().join("files")`.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.service.folder()
     }
 
     /// Its own counts, now. Panics when it does not answer.
@@ -103,81 +113,62 @@ impl Nginx {
     }
 }
 
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        end(&mut self.child);
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Asks it to end, waits, and kills what does not.
-fn end(child: &mut Child) {
-    use rustix::process::{Pid, Signal, kill_process};
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        let _ = kill_process(pid, Signal::TERM);
-    }
-    let deadline = Instant::now() + STOP_MAX;
-    while matches!(child.try_wait(), Ok(None)) {
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn try_start(program: &Path, server: &str) -> Result<Nginx, String> {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|l| l.local_addr())
-        .map_err(|e| format!("no free port: {e}"))?
-        .port();
-    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let folder = scratch(port).map_err(|e| format!("no scratch folder: {e}"))?;
+fn try_start(program: &Path, server: &str, tls: &[TlsPort<'_>]) -> Result<Nginx, String> {
+    let mut addrs = free_addrs(1 + tls.len())?;
+    let addr = addrs.remove(0);
+    let folder = scratch("nginx")?;
     let conf = folder.join("nginx.conf");
-    let log = folder.join("error.log");
-    fs::write(&conf, configuration(addr, server)).map_err(|e| format!("{conf:?}: {e}"))?;
-    let child = Command::new(program)
-        .arg("-p")
-        .arg(&folder)
-        .arg("-c")
-        .arg(&conf)
-        .arg("-e")
-        .arg(&log)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("{program:?}: {e}"))?;
-    let mut nginx = Nginx {
-        addr,
-        child,
-        folder,
-        own: AtomicU64::new(0),
-    };
-    let deadline = Instant::now() + START_MAX;
-    // Its own page must answer: a listening port could be anybody's.
-    while Client::connect(addr)
-        .and_then(|mut c| c.get("/stub_status"))
-        .is_err()
-    {
-        let ended = nginx.child.try_wait().map_err(|e| e.to_string())?;
-        if ended.is_some() || Instant::now() > deadline {
-            return Err(fs::read_to_string(&log).unwrap_or_else(|e| format!("{log:?}: {e}")));
-        }
-        std::thread::sleep(Duration::from_millis(5));
+    let mut servers = format!(
+        "server {{\n    listen {addr} backlog=4096;\n    \
+         location = /stub_status {{ stub_status; }}\n    {server}\n  }}\n"
+    );
+    for (place, (port, addr)) in tls.iter().zip(&addrs).enumerate() {
+        servers += &tls_server(&folder, place, port, *addr);
     }
-    *nginx.own.get_mut() = 1;
-    Ok(nginx)
+    fs::write(&conf, configuration(&servers)).map_err(|e| format!("{conf:?}: {e}"))?;
+    let mut command = Command::new(program);
+    command.arg("-p").arg(&folder).arg("-c").arg(&conf);
+    command.arg("-e").arg(folder.join("error.log"));
+    let mut service = Service::start(command, folder)?;
+    // Its own page must answer: a listening port could be anybody's.
+    service.wait_until(|_| {
+        let answer = Client::connect(addr).and_then(|mut client| client.get("/stub_status"));
+        answer.is_ok()
+    })?;
+    Ok(Nginx {
+        addr,
+        tls: addrs,
+        service,
+        own: AtomicU64::new(1),
+    })
 }
 
-fn scratch(port: u16) -> std::io::Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("testkit-nginx-{}-{port}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
+/// The `server` block of a port with TLS.
+fn tls_server(folder: &Path, place: usize, port: &TlsPort<'_>, addr: SocketAddr) -> String {
+    let (certificate, key) = port.identity.write(folder, &format!("tls{place}"));
+    let asking = port.client_authority.map(|pem| {
+        let path = folder.join(format!("clients{place}.pem"));
+        fs::write(&path, pem).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        format!("ssl_client_certificate {path:?}; ssl_verify_client on;")
+    });
+    format!(
+        "  server {{
+    listen {addr} ssl backlog=4096;
+    ssl_certificate {certificate:?};
+    ssl_certificate_key {key:?};
+    ssl_protocols {};
+    ssl_session_cache shared:tls{place}:1m;
+    {}
+    {}
+  }}
+",
+        port.protocols,
+        asking.unwrap_or_default(),
+        port.server
+    )
 }
 
-fn configuration(addr: SocketAddr, server: &str) -> String {
+fn configuration(servers: &str) -> String {
     // Started by root, its worker would become an account that cannot read the scratch folder.
     let user = if rustix::process::getuid().is_root() {
         "user root;"
@@ -201,11 +192,7 @@ http {{
   keepalive_timeout 1h;
   keepalive_requests 1000000000;
   tcp_nodelay on;
-  server {{
-    listen {addr} backlog=4096;
-    location = /stub_status {{ stub_status; }}
-    {server}
-  }}
+  {servers}
 }}
 "
     )

@@ -18,13 +18,17 @@ pub fn can_run() -> bool {
     testkit::need::need("io_uring of Linux 6.1 or later", engine::try_ring().is_ok())
 }
 
-/// The program with `arguments`, in the project's folder, away from the user's terminal settings.
+/// The program with `arguments`, in the project's folder, away from the user's terminal settings
+/// and store: nothing is reported unless a test asks for it.
 pub fn mistress<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mistress"));
     command
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"));
-    command.env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+        .env_remove("NO_COLOR")
+        .env("MISTRESS_STATS", "off")
+        .stdin(Stdio::null());
     command
 }
 

@@ -14,7 +14,12 @@ local function tell(user, what)
 end
 function s.red(user) tell(user, 'red') end
 function s.green(user) tell(user, 'green') end
-function s.blue(user) tell(user, 'blue') user:sleep(0, 0.01) tell(user, 'blue2') end
+function s.blue(user)
+  user:parallel {
+    function() user:sleep(0, 0.02) tell(user, 'blue') end,
+    function() user:sleep(0, 0.02) user:parallel { function() tell(user, 'blue2') end } end,
+  }
+end
 return s
 ";
 

@@ -269,7 +269,7 @@ fn a_big_body_takes_no_memory() {
     }
 }
 
-fn memory_kib(process: u32, key: &str) -> u64 {
+pub fn memory_kib(process: u32, key: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
     let line = status
         .lines()
@@ -356,6 +356,7 @@ fn with_hosts(hosts: &str, program: &std::process::Command) -> std::process::Com
         hosts,
     ]);
     command.arg(program.get_program()).args(program.get_args());
+    command.env("MISTRESS_STATS", "off");
     command.stdin(std::process::Stdio::null());
     command
 }
@@ -430,6 +431,7 @@ fn limited(files: u32, scratch: &Scratch) -> crate::binary::Done {
         .arg("-c")
         .arg(format!("ulimit -n {files} && exec \"$0\" \"$@\""));
     command.arg(inner.get_program()).args(inner.get_args());
+    command.env("MISTRESS_STATS", "off");
     Program::start(command).finish()
 }
 

@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failure")]
 
 mod binary;
+mod branches;
+mod browser;
 mod command_line;
 mod conservation;
 mod data;
@@ -14,7 +16,9 @@ mod harness;
 mod honesty;
 mod nginx;
 mod profiles;
+mod reporting;
 mod scripts_faults;
+mod servers;
 mod shapes;
 mod signals;
 mod steering;

@@ -4,6 +4,7 @@
 use crate::binary::{Scratch, can_run, conserved, count, run};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use testkit::shop::Shop;
 
 /// The profiles that users start from.
 fn profiles() -> Vec<PathBuf> {
@@ -16,6 +17,17 @@ fn profiles() -> Vec<PathBuf> {
     found.sort();
     assert!(!found.is_empty(), "no profile in scenarios/");
     found
+}
+
+/// The server that a profile needs instead of the built-in one, and the arguments that name it;
+/// `None` when it is not to be had here.
+fn server_for(profile: &Path) -> Option<(Option<Shop>, Vec<String>)> {
+    if profile.file_stem().is_none_or(|stem| stem != "browser") {
+        return Some((None, Vec::new()));
+    }
+    let shop = testkit::shop::start(None)?;
+    let arguments = vec!["--target".to_owned(), shop.url()];
+    Some((Some(shop), arguments))
 }
 
 /// A profile with each phase or step half a second long, its script and its data beside it.
@@ -52,8 +64,12 @@ fn every_profile_of_the_project_runs_without_a_failure() {
         return;
     }
     for path in profiles() {
+        let Some((_server, arguments)) = server_for(&path) else {
+            continue;
+        };
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let scratch = shortened(&path);
-        let done = scratch.run(&[]).expect(0).says(&["verdict"]);
+        let done = scratch.run(&arguments).expect(0).says(&["verdict"]);
         let result = scratch.result();
         conserved(&result);
         let place = path.display();
@@ -84,9 +100,12 @@ fn every_profile_of_the_project_checks() {
         return;
     }
     for path in profiles() {
-        run(&["check", path.to_str().unwrap()])
-            .expect(0)
-            .says(&["scenario "]);
+        let Some((_server, mut arguments)) = server_for(&path) else {
+            continue;
+        };
+        let check = ["check", path.to_str().unwrap()].map(str::to_owned);
+        arguments.splice(..0, check);
+        run(&arguments).expect(0).says(&["scenario "]);
     }
 }
 

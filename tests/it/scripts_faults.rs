@@ -190,6 +190,10 @@ fn an_endless_loop_ends_the_run_and_is_named() {
         ),
         // a loop that the script itself protects
         ("protected", "while true do pcall(error, 'again') end"),
+        (
+            "in a branch",
+            "user:parallel { function() user:sleep(0.1) while true do end end }",
+        ),
     ];
     let cores = cpus().min(2);
     let start = |(kind, lines): (&'static str, &str)| {

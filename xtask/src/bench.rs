@@ -1,8 +1,11 @@
 //! Measurements behind what the project claims about speed and memory.
 
 pub mod client;
+mod feeder;
+mod https;
 mod memory;
 mod options;
+mod reporting;
 pub mod server;
 mod spread;
 mod usage;
@@ -22,6 +25,16 @@ pub fn versus(options: &[&str]) -> Result<(), Failure> {
     versus::run(&options)
 }
 
+/// The same with TLS, full handshakes, and the cost of a content coding nobody looks at.
+pub fn https(options: &[&str]) -> Result<(), Failure> {
+    let Some(options) = https::Settings::parse(options)? else {
+        println!("{}", https::USAGE);
+        return Ok(());
+    };
+    build(true)?;
+    https::run(&options)
+}
+
 /// Resident memory per user, and whether it is given back.
 pub fn memory(options: &[&str]) -> Result<(), Failure> {
     let Some(options) = memory::Settings::parse(options)? else {
@@ -30,6 +43,37 @@ pub fn memory(options: &[&str]) -> Result<(), Failure> {
     };
     build(true)?;
     memory::run(&options)
+}
+
+/// Rows handed out of a file of a gigabyte.
+pub fn feeder() -> Result<(), Failure> {
+    build(true)?;
+    feeder::run()
+}
+
+/// What telling a stats server costs the load's cores.
+pub fn reporting(options: &[&str]) -> Result<(), Failure> {
+    let Some(options) = reporting::Settings::parse(options)? else {
+        println!("{}", reporting::USAGE);
+        return Ok(());
+    };
+    build(true)?;
+    reporting::run(&options)
+}
+
+/// What the stats server takes in, and how quickly it answers; `what` is the part of it.
+pub fn store(what: &str) -> Result<(), Failure> {
+    build(true)?;
+    let mut nodes = std::process::Command::new(crate::project::release_binary("nodes"));
+    nodes
+        .arg(what)
+        .arg(crate::project::release_binary("mistress"));
+    let end = run::lines(nodes, Limit::None, |_, line| println!("{line}"))?;
+    if end.is_success() {
+        Ok(())
+    } else {
+        Err("a figure is missed".into())
+    }
 }
 
 /// Builds the clients to compare with and, where it takes part, the product; optimized.

@@ -4,6 +4,7 @@
 //! of the product than its command line and its JSON result.
 
 mod bench;
+mod fuzz;
 mod lint;
 mod project;
 mod run;
@@ -22,13 +23,20 @@ cargo xtask COMMAND
 
   test [--ci]     install what is missing, lint, run every test of the workspace; ends with one
                   line `N passed, N failed, N skipped`; with --ci (or CI set) a skip is a failure
+  setup           install what building and testing need, and is missing
   lint            formatting and clippy, warnings denied
   smoke           the quickstart, `check` and `target` of a release build, as a user runs them
   truth           the known answers about latency in full, about 20 minutes; --versus, --packets
+  fuzz            hostile bytes for every reader, 10 minutes; --minutes N
   bench versus    requests per CPU-second against wrk and a bare io_uring loop
+  bench https     the same over TLS against wrk; full handshakes; a body in gzip nobody wants
   bench memory    resident memory per user, and whether any is lost
+  bench ingest    an hour of 20 nodes in a minute: nothing lost or doubled, waits, memory, disk
+  bench zoom      a run of 10 hours with 200 names: how long its page and its zooms take
+  bench feeder    rows of a file of a gigabyte: per second, in which memory, each once
+  bench reporting what telling a stats server costs the load's cores, in requests per CPU-second
 
-`cargo xtask bench versus --help` and `cargo xtask bench memory --help` list the options.";
+`cargo xtask bench versus --help` lists its options, and so do the others.";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -40,10 +48,16 @@ fn main() -> ExitCode {
         }
         ["test"] => Ok(test::test(setup::in_ci())),
         ["test", "--ci"] => Ok(test::test(true)),
+        ["setup"] => setup::install_missing().map(|()| true),
         ["lint"] => lint::lint().map(|failed| failed == 0),
         ["smoke"] => smoke::smoke().map(|()| true),
         ["truth", options @ ..] => truth::truth(options),
+        ["fuzz", options @ ..] => fuzz::fuzz(options),
         ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
+        ["bench", "https", options @ ..] => bench::https(options).map(|()| true),
+        ["bench", "reporting", options @ ..] => bench::reporting(options).map(|()| true),
+        ["bench", what @ ("ingest" | "zoom")] => bench::store(what).map(|()| true),
+        ["bench", "feeder"] => bench::feeder().map(|()| true),
         ["bench", "memory", options @ ..] => bench::memory(options).map(|()| true),
         _ => {
             eprintln!("unknown command: {}\n\n{USAGE}", args.join(" "));

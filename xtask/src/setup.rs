@@ -1,5 +1,8 @@
 //! Installs what building and testing need, only when it is missing and only with Debian's tools.
 
+mod browser;
+mod environment;
+
 use std::process::Command;
 
 use crate::Failure;
@@ -14,6 +17,11 @@ const NEEDS: &[(&str, &str)] = &[
     ("pkg-config", "pkg-config"),
     ("nginx", "nginx-light"),
     ("wrk", "wrk"),
+    ("apache2", "apache2-bin"),
+    ("python3", "python3"),
+    ("chromium", "chromium"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
 ];
 
 /// True when the environment says that this is a continuous integration run.
@@ -28,7 +36,9 @@ pub fn in_ci() -> bool {
 pub fn install_missing() -> Result<(), Failure> {
     raise_limits();
     install_components();
-    install(NEEDS)
+    install(NEEDS)?;
+    environment::install()?;
+    browser::install()
 }
 
 /// Installs those of the programs that are missing; each comes with its package.

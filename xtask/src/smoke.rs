@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::bench::client::Scratch;
 use crate::bench::server::Server;
 use crate::project::{cargo, release_binary, root};
 use crate::run::{self, Limit};
@@ -38,6 +39,9 @@ fn mistress(args: &[&str]) -> Result<(), Failure> {
     println!("== mistress {}", args.join(" "));
     let mut command = Command::new(release_binary("mistress"));
     command.current_dir(root()).args(args);
+    // as on a machine where nothing was run before, and without a trace on this one
+    let data = Scratch::new("smoke")?;
+    command.env("MISTRESS_DATA", data.file("data"));
     let limit = Limit::At(Instant::now() + SUMMARY_LIMIT);
     let end = run::lines(command, limit, |_, line| println!("{line}"))?;
     match end {

@@ -3,9 +3,14 @@
 use super::*;
 
 fn check(url: &str, host: &str, port: u16, base_path: &str, shown: &str) {
+    let scheme = match shown.starts_with("https:") {
+        true => Scheme::Https,
+        false => Scheme::Http,
+    };
     let origin = Origin::parse(url).unwrap_or_else(|message| panic!("{url}: {message}"));
     let expected = Origin {
-        scheme: Scheme::Http,
+        scheme,
+        socket: None,
         host: host.to_owned(),
         port,
         base_path: base_path.to_owned(),
@@ -33,6 +38,8 @@ fn addresses_are_read_and_shown() {
         "/api/v1",
         "http://127.0.0.1/api/v1",
     );
+    check("https://h/", "h", 443, "", "https://h");
+    check("https://h:80/a", "h", 80, "/a", "https://h:80/a");
     check("http://[::1]:7777", "::1", 7777, "", "http://[::1]:7777");
     check("http://[0:0::1]/x", "::1", 80, "/x", "http://[::1]/x");
     check("http://a_b-c.d./", "a_b-c.d.", 80, "", "http://a_b-c.d.");
@@ -52,6 +59,7 @@ fn the_host_header_has_brackets_and_no_default_port() {
     assert_eq!(authority("http://[fe80::1]:81/a"), "[fe80::1]:81");
     assert_eq!(authority("http://h:80"), "h");
     assert_eq!(authority("http://h:443"), "h:443");
+    assert_eq!(authority("https://h:443"), "h");
 }
 
 #[test]
@@ -61,10 +69,9 @@ fn other_addresses_are_refused_with_a_reason() {
         assert!(message.contains(part), "{url}: {message}");
         assert!(message.contains("allowed"), "{url}: {message}");
     };
-    check("https://h", "https, which is not supported yet");
     check("ftp://h", "scheme \"ftp\"");
-    check("localhost:80", "http://host");
-    check("", "http://host");
+    check("localhost:80", "http[s]://host");
+    check("", "http[s]://host");
     check("http://", "host \"\"");
     check("http:///path", "host \"\"");
     check("http://u:p@h/", "user name");

@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use toml::de::DeValue;
-
 use super::ScriptCheck;
-use super::fields::{self, Table, wrong};
+use super::fields::{self, Table, choose, wrong};
 use crate::document::{Report, Value, quoted};
 use crate::plan::{AtEnd, Data, Format, Order};
 
@@ -115,27 +113,6 @@ fn read_at_end(value: &Value<'_>, order: Option<Order>, report: &mut Report) -> 
         }
         _ => Some(at_end),
     }
-}
-
-/// One of a few words.
-fn choose<T: Copy>(
-    value: &Value<'_>,
-    path: &str,
-    words: &[(&str, T)],
-    report: &mut Report,
-) -> Option<T> {
-    let found = match value.get_ref() {
-        DeValue::String(text) => words.iter().find(|(word, _)| word == text),
-        _ => None,
-    };
-    if let Some((_, meant)) = found {
-        return Some(*meant);
-    }
-    let words: Vec<String> = words
-        .iter()
-        .map(|(word, _)| format!("\"{word}\""))
-        .collect();
-    wrong(report, value, path, format!("one of {}", words.join(", ")))
 }
 
 fn by_ending(value: &Value<'_>, file: &Path, report: &mut Report) -> Option<Format> {

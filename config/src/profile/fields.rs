@@ -229,6 +229,35 @@ pub(super) fn whole(
     }
 }
 
+/// One of a few words.
+pub(super) fn choose<T: Copy>(
+    value: &Value<'_>,
+    path: &str,
+    words: &[(&str, T)],
+    report: &mut Report,
+) -> Option<T> {
+    let found = match value.get_ref() {
+        DeValue::String(text) => words.iter().find(|(word, _)| word == text),
+        _ => None,
+    };
+    if let Some((_, meant)) = found {
+        return Some(*meant);
+    }
+    let words: Vec<String> = words
+        .iter()
+        .map(|(word, _)| format!("\"{word}\""))
+        .collect();
+    wrong(report, value, path, format!("one of {}", words.join(", ")))
+}
+
+/// True or false.
+pub(super) fn truth(value: &Value<'_>, path: &str, report: &mut Report) -> Option<bool> {
+    match value.get_ref() {
+        DeValue::Boolean(truth) => Some(*truth),
+        _ => wrong(report, value, path, "true or false"),
+    }
+}
+
 /// A number, whole or not.
 pub(super) fn number(value: &Value<'_>) -> Option<f64> {
     match value.get_ref() {

@@ -11,6 +11,8 @@ use super::phases::LENGTH_MAX;
 use crate::document::{Report, Span, Value};
 use crate::origin::Origin;
 use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target, Threshold};
+use crate::transport::{Connections, Tls};
+use crate::web::Web;
 
 const KEYS: [&str; 12] = [
     "name",
@@ -92,6 +94,9 @@ impl Run {
             warmup: self.warmup,
             limits: self.limits,
             stats: self.stats,
+            web: Web::default(),
+            tls: Tls::default(),
+            connections: Connections::default(),
             loads,
             thresholds,
             data,
@@ -121,7 +126,11 @@ pub(super) fn read(
         )
         .and_then(|value| read_script(value, path, script_check, report));
     let target = table
-        .require("target", "\"builtin\" or http://host[:port][/base]", report)
+        .require(
+            "target",
+            "\"builtin\" or http[s]://host[:port][/base]",
+            report,
+        )
         .and_then(|value| read_target(value, report));
     let seed = or(table.get("seed"), SEED_DEFAULT, |v| {
         fields::whole(v, "run.seed", 0..=u64::MAX, report)
@@ -142,13 +151,7 @@ pub(super) fn read(
         fields::duration(v, "run.drain", allowed, "at most \"1d\"", report)
     });
     let warmup = or(table.get("warmup"), Duration::ZERO, |v| {
-        const LIMITS: &str = "whole seconds, at most \"1d\"";
-        let allowed = Duration::ZERO..=DRAIN_MAX;
-        let warmup = fields::duration(v, "run.warmup", allowed, LIMITS, report)?;
-        match warmup.subsec_nanos() {
-            0 => Some(warmup),
-            _ => wrong(report, v, "run.warmup", LIMITS),
-        }
+        read_warmup(v, report)
     });
     let warmup_span = table.get("warmup").map(|value| value.span());
     let limits = read_limits(table, report);
@@ -168,6 +171,16 @@ pub(super) fn read(
         limits: limits?,
         stats: stats?,
     })
+}
+
+fn read_warmup(value: &Value<'_>, report: &mut Report) -> Option<Duration> {
+    const LIMITS: &str = "whole seconds, at most \"1d\"";
+    let allowed = Duration::ZERO..=DRAIN_MAX;
+    let warmup = fields::duration(value, "run.warmup", allowed, LIMITS, report)?;
+    match warmup.subsec_nanos() {
+        0 => Some(warmup),
+        _ => wrong(report, value, "run.warmup", LIMITS),
+    }
 }
 
 /// What ends the run before its phases do.
@@ -242,7 +255,7 @@ fn read_script(
 }
 
 fn read_target(value: &Value<'_>, report: &mut Report) -> Option<Target> {
-    let allowed = "\"builtin\" or \"http://host[:port][/base]\"";
+    let allowed = "\"builtin\" or \"http[s]://host[:port][/base]\"";
     let text = fields::text(value, "run.target", allowed, report)?;
     match Target::parse(text) {
         Ok(target) => Some(target),

@@ -4,9 +4,11 @@ use super::*;
 
 mod accepted;
 mod broken;
+mod fuzz;
 mod limits;
 mod shapes;
 mod thresholds;
+mod web;
 
 const RUN: &str = "[run]\nscript = \"s.lua\"\ntarget = \"builtin\"\n";
 const LOAD: &str = "[[load]]\nmodel = \"open\"\nscenarios = \"a\"\n\

@@ -6,6 +6,7 @@ use super::traffic::End;
 use crate::clock::Moment;
 use crate::http::response::ResponseReader;
 use crate::ring::{GENERATION_MASK, Slot};
+use crate::tls::Session;
 
 /// No user, no connection.
 pub(super) const NONE: u32 = u32::MAX;
@@ -17,6 +18,8 @@ pub(super) enum State {
     Free,
     /// A connect is under way; the exchange waits.
     Connecting,
+    /// A TLS handshake is under way; the exchange waits.
+    Handshaking,
     /// Nothing under way; a request may use it.
     Idle,
     /// An exchange is under way.
@@ -51,13 +54,21 @@ pub(super) struct Connection {
     pub(super) ended: Option<End>,
     /// Responses completed on this connection.
     pub(super) served: u32,
-    /// When the connect was submitted.
+    /// When the connect, or the beginning of the TLS handshake, was submitted.
     pub(super) opened: Moment,
+    /// When it was made.
+    pub(super) born: Moment,
     /// When the exchange runs out of time.
+    pub(super) limit: Moment,
+    /// When it, or the part of it that is under way, does.
     pub(super) deadline: Moment,
     /// The earliest entry of this connection in the timers.
     pub(super) armed: Moment,
     pub(super) reader: ResponseReader,
+    /// With an origin over TLS, from the connect on.
+    pub(super) tls: Option<Box<Session>>,
+    /// Encrypted bytes that wait for the send under way.
+    pub(super) unsent: Vec<u8>,
     pub(super) exchange: Option<Exchange>,
 }
 
@@ -78,11 +89,19 @@ impl Connection {
             ended: None,
             served: 0,
             opened: Moment::NEVER,
+            born: Moment(0),
+            limit: Moment::NEVER,
             deadline: Moment::NEVER,
             armed: Moment::NEVER,
             reader: ResponseReader::new(),
+            tls: None,
+            unsent: Vec::new(),
             exchange: None,
         }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == State::Idle
     }
 
     /// Takes the connection from its user, who is returned.

@@ -1,16 +1,18 @@
 //! Finding or making the connection that carries a request.
 
-use super::connections::{NONE, State};
+use super::connections::State;
 use super::exchange::{Exchange, Payload};
-use super::origins::{Addresses, Kept, OriginId};
+use super::origins::{Addresses, Endpoint, Kept, OriginId};
 use super::{Driver, users};
 use crate::clock::Moment;
 use crate::http::response::BodyRule;
+use crate::launch::fixed_addresses;
 use crate::ring::Slot;
 use crate::timers::Owner;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use stats::{FailureKind, Tally};
+use socket2::SockAddr;
+use stats::{FailureKind, Phase, Tally};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
@@ -20,6 +22,8 @@ use std::rc::Rc;
 pub(super) struct Lookups {
     answers: RefCell<Vec<(OriginId, Vec<SocketAddr>)>>,
     waiting: RefCell<Vec<Waiting>>,
+    /// The numbers of addresses in the ring: a name that is resolved again mostly has the same.
+    kept: RefCell<HashMap<SocketAddr, usize>>,
 }
 
 struct Waiting {
@@ -27,6 +31,7 @@ struct Waiting {
     user: u32,
     generation: u32,
     exchange: Exchange,
+    since: Moment,
 }
 
 impl Lookups {
@@ -39,41 +44,22 @@ impl Lookups {
 impl Driver {
     /// Sends a request of a user on one of its idle connections, or on a new one.
     #[inline]
-    pub(super) fn issue(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+    pub(super) fn issue(&mut self, user: u32, origin: OriginId, mut exchange: Exchange) {
         self.spending.request();
-        self.users.get_mut(user).doing = users::Doing::Request;
-        let idle = self.idle_connection(user, origin);
-        self.shared.record(|recorder| {
-            recorder.sent(exchange.name);
-            recorder.count(Tally::ConnectionReused, u64::from(idle.is_some()));
-        });
-        match idle {
-            Some(slot) => {
-                self.occupy(slot, exchange);
-                self.send(slot);
-            }
-            None => self.open(user, origin, exchange),
-        }
-    }
-
-    fn idle_connection(&self, user: u32, origin: OriginId) -> Option<Slot> {
-        let mut slot = self.users.get(user).connection;
-        while slot != NONE {
-            let connection = self.connections.get(slot);
-            if connection.state == State::Idle && connection.origin == origin {
-                return Some(slot);
-            }
-            slot = connection.next;
-        }
-        None
+        exchange.user = user;
+        let acting = self.users.get_mut(user);
+        acting.doing = users::Doing::Request;
+        self.shared.record(|recorder| recorder.sent(exchange.name));
+        self.place(user, origin, exchange);
     }
 
     /// Gives a connection to a request and sets its time limit.
-    fn occupy(&mut self, slot: Slot, exchange: Exchange) {
+    pub(super) fn occupy(&mut self, slot: Slot, exchange: Exchange) {
         let connection = self.connections.get_mut(slot);
         let limit = exchange.timeout_ns;
         connection.exchange = Some(exchange);
-        connection.deadline = Moment(self.now.0.saturating_add(limit));
+        connection.limit = Moment(self.now.0.saturating_add(limit));
+        connection.deadline = connection.limit;
         if connection.deadline < connection.armed {
             connection.armed = connection.deadline;
             let owner = Owner::Connection {
@@ -97,6 +83,23 @@ impl Driver {
             BodyRule::Normal
         };
         connection.reader.start(rule);
+        let is_upload = matches!(exchange.payload, Payload::Upload);
+        // After a connect or a handshake, the limit of that no longer holds.
+        if connection.served == 0 || self.habits.first_byte_ns != u64::MAX {
+            let part_ns = if is_upload {
+                u64::MAX
+            } else {
+                self.habits.first_byte_ns
+            };
+            self.limit_part(slot, part_ns);
+        }
+        let connection = self.connections.get_mut(slot);
+        let Some(exchange) = &mut connection.exchange else {
+            return;
+        };
+        if connection.tls.is_some() {
+            return self.send_encrypted(slot);
+        }
         let generation = connection.generation;
         match std::mem::replace(&mut exchange.payload, Payload::InRing) {
             Payload::Static(bytes) => {
@@ -104,28 +107,60 @@ impl Driver {
                 exchange.bytes_out += bytes.len() as u64;
                 self.ring.send_static(slot, bytes, generation);
             }
-            Payload::Owned(bytes) => {
-                exchange.bytes_out += bytes.len() as u64;
-                connection.pending += 1;
-                connection.sending = true;
-                self.ring.send_owned(slot, bytes, generation);
+            Payload::Owned(bytes) => self.send_bytes(slot, bytes),
+            Payload::Upload => {
+                exchange.payload = Payload::Upload;
+                self.send_piece(slot, Vec::new());
             }
             Payload::InRing => unreachable!("a payload is sent once at a time"),
         }
         self.acting.push(slot);
     }
 
+    /// Queues bytes made for the request of a connection.
+    pub(super) fn send_bytes(&mut self, slot: Slot, bytes: Vec<u8>) {
+        let connection = self.connections.get_mut(slot);
+        if let Some(exchange) = &mut connection.exchange {
+            exchange.bytes_out += bytes.len() as u64;
+        }
+        if connection.tls.is_some() {
+            return self.send_encrypted_piece(slot, bytes);
+        }
+        connection.pending += 1;
+        connection.sending = true;
+        self.ring.send_owned(slot, bytes, connection.generation);
+    }
+
     /// Makes a new connection for a request.
     pub(super) fn open(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+        self.ask_again(origin);
         let addresses = self.shared.origins.borrow().get(origin).addresses.clone();
         match addresses {
             Addresses::Known(list) => self.dial(user, origin, exchange, &list),
             Addresses::None => self.refuse(user, &exchange, FailureKind::Dns),
             Addresses::Asked => self.wait_for_address(user, origin, exchange),
             Addresses::Unknown => {
-                self.look_up(origin);
-                self.wait_for_address(user, origin, exchange);
+                if self.look_up(origin) {
+                    self.wait_for_address(user, origin, exchange);
+                } else {
+                    self.open(user, origin, exchange);
+                }
             }
+        }
+    }
+
+    /// Names are resolved again when their time has come; meanwhile the old addresses are used.
+    fn ask_again(&mut self, origin: OriginId) {
+        let Some(every) = self.habits.resolve_ns else {
+            return;
+        };
+        let origins = self.shared.origins.borrow();
+        let known = origins.get(origin);
+        let is_old = self.now.since(known.asked) >= every && known.origin.socket.is_none();
+        let has_answer = matches!(known.addresses, Addresses::Known(_) | Addresses::None);
+        drop(origins);
+        if is_old && has_answer {
+            self.look_up(origin);
         }
     }
 
@@ -133,29 +168,22 @@ impl Driver {
         let Some(slot) = self.connections.take() else {
             return self.refuse(user, &exchange, FailureKind::Descriptors);
         };
-        let address = list[0];
-        if let Err(e) = self.install(slot, address.address) {
+        let address = list[self.habits.address(list.len())];
+        if let Err(e) = self.install(slot, address.to) {
             self.connections.release(slot);
             return self.refuse(user, &exchange, connect_failure(&e));
         }
-        let head = self.users.get(user).connection;
+        let root = self.users.get(user).root;
+        let head = self.users.get(root).connection;
         let connection = self.connections.get_mut(slot);
-        connection.owner = user;
+        connection.owner = root;
         connection.next = head;
         connection.origin = origin;
         connection.tried = 1;
-        self.users.get_mut(user).connection = slot;
+        self.users.get_mut(root).connection = slot;
         self.occupy(slot, exchange);
         self.connect(slot, address.kept);
         self.count_connections();
-    }
-
-    /// Puts a fresh socket into the ring's table.
-    fn install(&mut self, slot: Slot, address: SocketAddr) -> io::Result<()> {
-        let kind = Type::STREAM.nonblocking().cloexec();
-        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
-        socket.set_tcp_nodelay(true)?;
-        self.ring.install(slot, socket.into())
     }
 
     fn connect(&mut self, slot: Slot, address: usize) {
@@ -165,6 +193,9 @@ impl Driver {
         connection.pending += 1;
         self.ring.connect(slot, address, connection.generation);
         self.acting.push(slot);
+        if self.habits.connect_ns != u64::MAX {
+            self.limit_part(slot, self.habits.connect_ns);
+        }
     }
 
     /// A connect completed.
@@ -177,6 +208,7 @@ impl Driver {
         if result < 0 {
             return self.connect_failed(slot, &io::Error::from_raw_os_error(-result));
         }
+        connection.born = self.now;
         let opened = connection.opened;
         let name = connection.exchange.as_mut().map(|exchange| {
             exchange.ready = self.now;
@@ -190,7 +222,9 @@ impl Driver {
             }
         });
         self.receive(slot);
-        self.send(slot);
+        if !self.greet(slot) {
+            self.send(slot);
+        }
     }
 
     /// Arms the multishot receive.
@@ -207,9 +241,14 @@ impl Driver {
         let (origin, failed) = (connection.origin, connection.address);
         let tried = usize::from(connection.tried);
         let mut origins = self.shared.origins.borrow_mut();
-        origins.prefer_next(origin, failed);
+        if self.habits.prefers_living() {
+            origins.prefer_next(origin, failed);
+        }
         let next = match &origins.get(origin).addresses {
-            Addresses::Known(list) if tried < list.len() => Some(list[0]),
+            Addresses::Known(list) if tried < list.len() => {
+                let place = list.iter().position(|one| one.kept == failed);
+                Some(list[place.map_or(0, |place| (place + 1) % list.len())])
+            }
             _ => None,
         };
         drop(origins);
@@ -219,7 +258,7 @@ impl Driver {
             if let Some(exchange) = &mut connection.exchange {
                 exchange.ready = self.now;
             }
-            if self.install(slot, next.address).is_ok() {
+            if self.install(slot, next.to).is_ok() {
                 return self.connect(slot, next.kept);
             }
         }
@@ -236,6 +275,7 @@ impl Driver {
             user,
             generation,
             exchange,
+            since: self.now,
         });
     }
 
@@ -251,12 +291,22 @@ impl Driver {
         }
     }
 
-    /// Asks the system's resolver on a helper thread of the executor.
-    fn look_up(&mut self, origin: OriginId) {
+    /// Asks the system's resolver on a helper thread of the executor. False when the profile has
+    /// the answer.
+    fn look_up(&mut self, origin: OriginId) -> bool {
         let mut origins = self.shared.origins.borrow_mut();
-        origins.set_addresses(origin, Addresses::Asked);
-        let known = &origins.get(origin).origin;
-        let (host, port) = (known.host.clone(), known.port);
+        origins.asked(origin, self.now);
+        let known = origins.get(origin);
+        let (host, port) = (known.origin.host.clone(), known.origin.port);
+        if let Some(fixed) = fixed_addresses(&self.plan, &host, port) {
+            drop(origins);
+            self.resolved(origin, fixed);
+            return false;
+        }
+        if matches!(known.addresses, Addresses::Unknown | Addresses::None) {
+            origins.set_addresses(origin, Addresses::Asked);
+        }
+        drop(origins);
         let lookups = Rc::clone(&self.lookups);
         let ask = move || {
             let found = (host.as_str(), port).to_socket_addrs();
@@ -267,6 +317,34 @@ impl Driver {
             lookups.answers.borrow_mut().push((origin, found));
         })
         .detach();
+        true
+    }
+
+    /// The addresses of an origin are known. An empty answer changes none that were known before.
+    fn resolved(&mut self, origin: OriginId, found: Vec<SocketAddr>) {
+        let mut numbers = self.lookups.kept.borrow_mut();
+        let mut keep = |address| {
+            let number = numbers.entry(address);
+            let kept = *number.or_insert_with(|| self.ring.add_address(SockAddr::from(address)));
+            Kept {
+                to: Endpoint::Internet(address),
+                kept,
+            }
+        };
+        let mut kept: Vec<Kept> = Vec::new();
+        for address in found {
+            let one = keep(address);
+            if kept.iter().all(|known| known.kept != one.kept) {
+                kept.push(one);
+            }
+        }
+        let mut origins = self.shared.origins.borrow_mut();
+        let is_known = matches!(origins.get(origin).addresses, Addresses::Known(_));
+        match kept.is_empty() {
+            true if is_known => {}
+            true => origins.set_addresses(origin, Addresses::None),
+            false => origins.set_addresses(origin, Addresses::Known(kept)),
+        }
     }
 
     /// Takes in what the resolver answered, and opens the connections that waited for it.
@@ -276,26 +354,23 @@ impl Driver {
         }
         let answers = std::mem::take(&mut *self.lookups.answers.borrow_mut());
         for (origin, found) in answers {
-            let keep = |address| {
-                let kept = self.ring.add_address(SockAddr::from(address));
-                Kept { address, kept }
-            };
-            let kept: Vec<Kept> = found.into_iter().map(keep).collect();
-            let addresses = if kept.is_empty() {
-                Addresses::None
-            } else {
-                Addresses::Known(kept)
-            };
-            self.shared
-                .origins
-                .borrow_mut()
-                .set_addresses(origin, addresses);
+            self.resolved(origin, found);
         }
         let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
-        for one in waiting {
-            if self.users.is_current(one.user, one.generation) {
+        for mut one in waiting {
+            let origins = self.shared.origins.borrow();
+            let still = matches!(origins.get(one.origin).addresses, Addresses::Asked);
+            drop(origins);
+            if still {
+                self.lookups.waiting.borrow_mut().push(one);
+            } else if self.users.is_current(one.user, one.generation) {
                 self.users.get_mut(one.user).doing = users::Doing::Request;
-                self.open(one.user, one.origin, one.exchange);
+                let waited_ns = self.now.since(one.since);
+                one.exchange.timeout_ns = one.exchange.timeout_ns.saturating_sub(waited_ns);
+                let name = one.exchange.name;
+                self.shared
+                    .record(|recorder| recorder.part(name, Phase::Dns, waited_ns));
+                self.place(one.user, one.origin, one.exchange);
             }
         }
     }

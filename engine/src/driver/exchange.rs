@@ -1,9 +1,14 @@
 //! One request and its reply: what is sent, what has come back, and the moments in between.
 
 use crate::clock::Moment;
+use crate::http::content::{DecodeFault, Decoder, decode_whole};
 use crate::http::fault::Fault;
+use crate::http::notes::{Notes, values};
 use crate::http::response::Sink;
+use crate::http::upload::Upload;
+use scripting::RequestSpec;
 use stats::{FailureKind, NameId, Sample};
+use std::cell::OnceCell;
 
 /// A kept body above this size is a failure, unless the script raised no hand for it at all.
 pub(super) const KEPT_BODY_BYTES_MAX: usize = 64 << 20;
@@ -19,6 +24,8 @@ pub(super) enum Payload {
     Owned(Vec<u8>),
     /// Made for this request, and held by the ring until it is sent.
     InRing,
+    /// Sent in pieces, by the exchange's upload.
+    Upload,
 }
 
 /// How much of a reply is kept.
@@ -35,10 +42,14 @@ pub(super) enum Keep {
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct Exchange {
+    /// The user or branch that waits for the reply.
+    pub(super) user: u32,
     pub(super) name: NameId,
     pub(super) payload: Payload,
     /// When it was due.
     pub(super) intended: Moment,
+    /// When the script was due to make the request that led to it.
+    pub(super) begun: Moment,
     /// Since when the generator could have acted.
     pub(super) ready: Moment,
     /// When the first byte was written.
@@ -50,8 +61,18 @@ pub(super) struct Exchange {
     /// Time limit from the moment it was issued, in nanoseconds.
     pub(super) timeout_ns: u64,
     pub(super) bytes_out: u64,
-    /// The statuses that count as ok; none means below 400.
-    pub(super) expect: Option<Box<[u16]>>,
+    /// The template it is made from, unless it has options.
+    pub(super) template: u32,
+    /// Its options; the URL is the path it went to.
+    pub(super) spec: Option<Box<RequestSpec>>,
+    pub(super) upload: Option<Box<Upload>>,
+    /// Redirects followed so far, and how many may be.
+    pub(super) hops: u8,
+    pub(super) redirects: u8,
+    /// Times it was sent again with an answer to a challenge.
+    pub(super) challenges: u8,
+    /// It answers a challenge.
+    pub(super) is_signed: bool,
     pub(super) head_only: bool,
     pub(super) idempotent: bool,
     /// Close the connection afterwards.
@@ -65,6 +86,9 @@ pub(super) struct Exchange {
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) keep: Keep,
+    /// What is looked for in its head, and what of it was there.
+    pub(super) watch: Notes,
+    pub(super) seen: Notes,
     pub(super) status: u16,
     pub(super) bytes_in: u64,
     /// What is kept of it, if anything.
@@ -78,17 +102,77 @@ pub(super) struct Kept {
     pub(super) body: Vec<u8>,
     /// The body was larger than what may be kept, and is gone.
     pub(super) overflowed: bool,
+    /// The body is encoded, and is decoded when somebody asks for it.
+    is_encoded: bool,
+    /// So it was.
+    decoded: OnceCell<Result<Vec<u8>, DecodeFault>>,
+    /// Decodes the body as it comes, since the script asked for it.
+    decoder: Option<Decoder>,
+    /// Bytes of the body as it came, when it is decoded.
+    pub(super) encoded_bytes: u64,
+    fault: Option<DecodeFault>,
+}
+
+impl Kept {
+    fn begin_decoding(&mut self) {
+        match Decoder::new(values(&self.head, "content-encoding"), KEPT_BODY_BYTES_MAX) {
+            Ok(decoder) => self.decoder = decoder,
+            Err(fault) => self.fault = Some(fault),
+        }
+    }
+
+    /// The next bytes of a body that the script asked for.
+    fn decode(&mut self, bytes: &[u8]) {
+        self.encoded_bytes += bytes.len() as u64;
+        if let Some(decoder) = &mut self.decoder
+            && self.fault.is_none()
+        {
+            self.fault = decoder.feed(bytes, &mut self.body).err();
+        }
+    }
+
+    /// The plain body of a reply that was kept in case somebody asks; decodes it the first time.
+    /// None when it is gone or no stream of its coding.
+    pub(super) fn plain(&self) -> Option<&[u8]> {
+        if self.overflowed {
+            return None;
+        }
+        if !self.is_encoded {
+            return Some(&self.body);
+        }
+        self.decoded().as_deref().ok()
+    }
+
+    /// Whether the body was asked for and could not be decoded.
+    pub(super) fn is_undecodable(&self) -> bool {
+        matches!(self.decoded.get(), Some(Err(_)))
+    }
+
+    fn decoded(&self) -> &Result<Vec<u8>, DecodeFault> {
+        self.decoded.get_or_init(|| {
+            let fields = values(&self.head, "content-encoding");
+            match Decoder::new(fields, KEPT_BODY_BYTES_MAX)? {
+                None => Ok(self.body.clone()),
+                Some(decoder) => decode_whole(decoder, &self.body),
+            }
+        })
+    }
 }
 
 impl Sink for Reply {
     #[inline]
-    fn head(&mut self, status: u16, head: &[u8]) {
+    fn head(&mut self, status: u16, notes: Notes, head: &[u8]) {
         self.status = status;
-        if self.keep != Keep::Nothing {
-            self.kept
-                .get_or_insert_default()
-                .head
-                .extend_from_slice(head);
+        self.seen = notes.among(self.watch);
+        if self.keep != Keep::Nothing || !self.seen.is_empty() {
+            let kept = self.kept.get_or_insert_default();
+            kept.head.extend_from_slice(head);
+            if self.seen.has(Notes::ENCODED) {
+                match self.keep {
+                    Keep::Asked => kept.begin_decoding(),
+                    _ => kept.is_encoded = true,
+                }
+            }
         }
     }
 
@@ -100,6 +184,9 @@ impl Sink for Reply {
             Keep::Asked => KEPT_BODY_BYTES_MAX,
         };
         let kept = self.kept.get_or_insert_default();
+        if kept.decoder.is_some() {
+            return kept.decode(bytes);
+        }
         if kept.overflowed || kept.body.len() + bytes.len() > most {
             kept.overflowed = true;
             kept.body = Vec::new();
@@ -110,19 +197,51 @@ impl Sink for Reply {
 }
 
 impl Reply {
-    /// The script asked for a body that is too large to be kept.
-    pub(super) fn is_too_large(&self) -> bool {
-        self.keep == Keep::Asked && self.kept.as_ref().is_some_and(|kept| kept.overflowed)
+    /// Why the body that the script asked for cannot be had, as far as it has come.
+    pub(super) fn body_failure(&self) -> Option<FailureKind> {
+        let kept = self.kept.as_ref().filter(|_| self.keep == Keep::Asked)?;
+        match kept.fault {
+            None if kept.overflowed => Some(FailureKind::BodyTooLarge),
+            None => None,
+            Some(DecodeFault::TooLarge) => Some(FailureKind::BodyTooLarge),
+            Some(DecodeFault::Corrupt) => Some(FailureKind::DecodeError),
+        }
+    }
+
+    /// Bytes of the body as they came and after decoding, where the script asked for it.
+    #[inline]
+    pub(super) fn decoded_bytes(&self) -> Option<(u64, u64)> {
+        let kept = self.kept.as_ref()?;
+        kept.decoder.as_ref()?;
+        Some((kept.encoded_bytes, kept.body.len() as u64))
+    }
+
+    /// The same of a body that has come whole.
+    pub(super) fn whole_body_failure(&self) -> Option<FailureKind> {
+        let kept = self.kept.as_ref()?;
+        let is_cut = kept.decoder.as_ref().is_some_and(|d| d.finish().is_err());
+        let cut = is_cut.then_some(FailureKind::DecodeError);
+        self.body_failure().or(cut)
     }
 }
 
 impl Exchange {
     /// Whether a status counts as ok.
     pub(super) fn expects(&self, status: u16) -> bool {
-        match &self.expect {
+        match self.expectation() {
             Some(list) => list.contains(&status),
             None => status < 400,
         }
+    }
+
+    /// Whether the script named the status as one it wants.
+    pub(super) fn is_expected(&self, status: u16) -> bool {
+        self.expectation()
+            .is_some_and(|list| list.contains(&status))
+    }
+
+    fn expectation(&self) -> Option<&[u16]> {
+        self.spec.as_ref()?.expect.as_deref()
     }
 
     /// What is recorded of it when it ends at `done`.
@@ -142,6 +261,7 @@ impl Exchange {
             service_ns: done.since(sent),
             lag_ns: self.lag_ns,
             first_byte_ns: first_byte.since(sent),
+            receive_ns: done.since(first_byte),
             status: self.reply.status,
             failure,
             bytes_in: self.reply.bytes_in,
@@ -163,6 +283,10 @@ impl Exchange {
         self.first_byte = Moment::NEVER;
         self.reply.status = 0;
         self.reply.kept = None;
+        self.reply.seen = Notes::NONE;
+        if let Some(upload) = &mut self.upload {
+            upload.rewind();
+        }
     }
 }
 

@@ -1,16 +1,22 @@
 //! What a core's script and its driver share: recorder, templates, and what users may ask.
 
+use super::connections::NONE;
 use super::exchange::Kept;
+use super::files::Files;
+use super::links;
+use super::origins::OriginId;
 use super::origins::Origins;
+use super::session::Session;
 use super::template::{self, Template};
+use super::terms::Defaults;
 use crate::clock::{Clock, Moment};
 use crate::event::Event;
 use crate::feeder::Feeder;
-use crate::pacing::{Purpose, stream};
+use crate::http::encode::Field;
 use config::random;
-use scripting::{Host, MetricKind, Row};
+use scripting::{CookieSpec, Host, MetricKind, Row};
 use stats::custom::CustomKind;
-use stats::{CheckId, CustomId, NameId, Recorder, Tally};
+use stats::{CheckId, CustomId, FailureKind, NameId, Recorder, Tally};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc::SyncSender;
 
@@ -30,6 +36,8 @@ pub(super) struct Shared {
     pub(super) recording: Cell<bool>,
     /// No new iterations.
     pub(super) draining: Cell<bool>,
+    /// Servers are asked to keep connections.
+    pub(super) keep_alive: bool,
     /// Every exchange is told as an event.
     pub(super) traced: bool,
     pub(super) recorder: RefCell<Recorder>,
@@ -45,10 +53,14 @@ pub(super) struct Shared {
     pub(super) latest: RefCell<Option<Box<Kept>>>,
     /// The rows of data sources.
     pub(super) feeder: RefCell<Feeder>,
+    /// What scripts send of files.
+    pub(super) files: Files,
+    /// The fields that every request has.
+    pub(super) defaults: Defaults,
     pub(super) events: SyncSender<Event>,
 }
 
-/// What a script may ask about its user.
+/// What a script may ask about its user or branch.
 #[derive(Default)]
 pub(super) struct Actor {
     /// The user's number in its load.
@@ -58,9 +70,31 @@ pub(super) struct Actor {
     pub(super) until: Moment,
     /// When the script is due to act: the end of the reply or the sleep before.
     pub(super) due: Moment,
+    /// Its stream of random numbers.
+    pub(super) stream: u64,
     /// How many random numbers were drawn.
     pub(super) drawn: u64,
+    /// The user or branch that a branch is of, or [`NONE`].
+    pub(super) parent: u32,
+    /// The template of its latest request, unless `went` says otherwise.
+    pub(super) template: u32,
+    /// Server and path of its latest request, when that had options or was redirected.
+    pub(super) went: Option<Box<(OriginId, String)>>,
+    /// Its cookies and challenges; those of a branch are its user's.
+    pub(super) session: Option<Box<Session>>,
     pub(super) transactions: Vec<Transaction>,
+}
+
+impl Actor {
+    /// A new user takes the place; the memory of the old one's transactions is kept.
+    pub(super) fn renew(&mut self, new: Actor) {
+        let mut transactions = std::mem::take(&mut self.transactions);
+        transactions.clear();
+        *self = Actor {
+            transactions,
+            ..new
+        };
+    }
 }
 
 /// An open transaction.
@@ -96,10 +130,30 @@ impl Shared {
         self.draining.get() || self.now.get() >= self.actors.borrow()[slot as usize].until
     }
 
-    /// Marks the open transactions of a user whose request failed.
+    /// The fields that every request to a server has; the target is the first of the origins.
+    pub(super) fn defaults(&self, origin: OriginId) -> &[Field] {
+        match origin {
+            0 => &self.defaults.target,
+            _ => &self.defaults.others,
+        }
+    }
+
+    /// The user's latest request is one to this place.
+    pub(super) fn went_to(&self, slot: u32, origin: OriginId, path: &str) {
+        let actor = &mut self.actors.borrow_mut()[slot as usize];
+        actor.went = Some(Box::new((origin, path.to_owned())));
+    }
+
+    /// Marks the open transactions of a user whose request failed, and those around a branch.
     pub(super) fn fail_transactions(&self, slot: u32) {
-        for transaction in &mut self.actors.borrow_mut()[slot as usize].transactions {
-            transaction.failed = true;
+        let mut actors = self.actors.borrow_mut();
+        let mut place = slot;
+        while place != NONE {
+            let actor = &mut actors[place as usize];
+            for transaction in &mut actor.transactions {
+                transaction.failed = true;
+            }
+            place = actor.parent;
         }
     }
 }
@@ -129,10 +183,9 @@ impl Host for Shared {
 
     fn random(&self, slot: u32) -> u64 {
         let actor = &mut self.actors.borrow_mut()[slot as usize];
-        let key = stream(Purpose::User, actor.load, actor.number);
         let drawn = actor.drawn;
         actor.drawn += 1;
-        random::bits(self.seed, key, drawn)
+        random::bits(self.seed, actor.stream, drawn)
     }
 
     fn absolute_url(&self, url: &str) -> Result<(), String> {
@@ -216,8 +269,66 @@ impl Host for Shared {
 
     fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
         let latest = self.latest.borrow();
-        let whole = latest.as_ref().filter(|kept| !kept.overflowed);
-        f(whole.map(|kept| &kept.body[..]));
+        let Some(kept) = latest.as_ref() else {
+            return f(None);
+        };
+        let was_undecodable = kept.is_undecodable();
+        f(kept.plain());
+        if kept.is_undecodable() && !was_undecodable {
+            self.record(|recorder| recorder.count(Tally::DecodeErrorLate, 1));
+        }
+    }
+
+    fn body_failure(&self, _slot: u32) -> Option<&'static str> {
+        let latest = self.latest.borrow();
+        let kept = latest.as_ref().filter(|kept| kept.is_undecodable());
+        kept.map(|_| FailureKind::DecodeError.as_str())
+    }
+
+    fn upload_file(&self, path: &str) -> Result<(), String> {
+        self.files.open(path).map(drop)
+    }
+
+    fn cookie(
+        &self,
+        slot: u32,
+        name: &str,
+        url: Option<&str>,
+        f: &mut dyn FnMut(Option<&[u8]>),
+    ) -> Result<(), String> {
+        self.lend_cookie(slot, name, url, f)
+    }
+
+    fn set_cookie(&self, slot: u32, cookie: CookieSpec) -> Result<(), String> {
+        self.give_cookie(slot, cookie)
+    }
+
+    fn clear_cookies(&self, slot: u32) {
+        self.take_cookies(slot);
+    }
+
+    fn embedded(&self, page: &str, base: Option<&str>, link: &str) -> Option<(String, bool)> {
+        links::embedded(self, page, base, link)
+    }
+
+    fn reply_url(&self, slot: u32) -> Option<String> {
+        let actors = self.actors.borrow();
+        let actor = &actors[slot as usize];
+        let templates = self.templates.borrow();
+        let (origin, path) = match &actor.went {
+            Some(went) => (went.0, &went.1[..]),
+            None => {
+                let template = templates.get(actor.template as usize)?;
+                (template.origin, &template.path[..])
+            }
+        };
+        let origins = self.origins.borrow();
+        let origin = &origins.get(origin).origin;
+        Some(format!(
+            "{}://{}{path}",
+            origin.scheme.as_str(),
+            origin.authority()
+        ))
     }
 
     fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {

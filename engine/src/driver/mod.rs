@@ -1,22 +1,32 @@
 //! The driver of one core: it submits, waits, hands completions to their owners, and starts what
 //! is due. Between start and stop it shares nothing but its recorder's ring, a pulse and flags.
 
+mod afterwards;
 mod connections;
 mod dial;
 mod exchange;
+mod files;
+mod habits;
 mod host;
 mod leftovers;
 mod life;
+mod links;
 mod origins;
 #[cfg(test)]
 mod plan_tests;
+mod prepare;
+mod queue;
 mod run_queue;
 mod schedule;
+mod secure;
+mod session;
 mod spending;
 mod steer;
 mod template;
+mod terms;
 mod told;
 mod traffic;
+mod uploads;
 mod users;
 
 use crate::clock::{Clock, Moment};
@@ -27,13 +37,15 @@ use crate::http::response::HeadMemo;
 use crate::pacing::Share;
 use crate::ring::{Buffers, Completion, Ring, Sizes, Slot, WAIT_MAX};
 use crate::timers::{Owner, Timers};
+use crate::tls::{self, Tls};
 use config::Plan;
-use connections::Connections;
-use exchange::Keep;
+use connections::{Connection, Connections};
+use files::Files;
+use habits::Habits;
 use host::Shared;
 use leftovers::Leftovers;
 pub(crate) use life::{Begin, Line, Report};
-use origins::{Addresses, Kept, Origins};
+use origins::{Addresses, Endpoint, Kept, Origins};
 use run_queue::RunQueue;
 pub use schedule::Only;
 use schedule::Schedule;
@@ -50,6 +62,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
+use terms::{Defaults, Terms};
 use users::{HookEnd, Users};
 
 /// How late the kernel may end a wait, to end it together with others.
@@ -70,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) origin: config::Origin,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) sources: Arc<Sources>,
+    pub(crate) tls: Arc<tls::Setup>,
     pub(crate) share: Share,
     pub(crate) sizes: Sizes,
     pub(crate) clock: Clock,
@@ -99,6 +113,10 @@ pub(crate) struct Driver {
     /// Time spent awake for the next deadline since `cpu_ns` was taken: not work.
     spun_ns: u64,
     connections: Connections,
+    /// How many one user may have to one origin.
+    habits: Habits,
+    /// Users whose waiting requests may find a connection now.
+    relieved: Vec<u32>,
     /// Connections with an entry queued in this turn, whose moment of acting is not yet stamped.
     acting: Vec<Slot>,
     users: Users,
@@ -108,9 +126,9 @@ pub(crate) struct Driver {
     script: Script,
     shared: Rc<Shared>,
     lookups: Rc<dial::Lookups>,
+    tls: Tls,
     plan: Arc<Plan>,
-    timeout_ns: u64,
-    keep: Keep,
+    terms: Terms,
     control: Control,
     pulse: Arc<Pulse>,
     hook_end: Option<HookEnd>,
@@ -130,11 +148,10 @@ impl Driver {
     ///
     /// A script that cannot be used, or a ring that cannot be made.
     pub(crate) fn new(parts: Parts) -> Result<Driver, crate::Error> {
-        // The default of 50 us would be a lateness of that size for everything that is due at a
-        // moment. Without the right to change it, it stays.
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
+        be_punctual();
         let (mut ring, buffers) = Ring::new(parts.sizes).map_err(crate::probe::ring_error)?;
         let recorder = RefCell::new(parts.recorder);
+        let feeder = Feeder::new(Arc::clone(&parts.sources), parts.share, parts.plan.seed);
         let target = (parts.origin, &parts.addresses[..]);
         let shared = Rc::new(Shared {
             clock: parts.clock,
@@ -143,6 +160,7 @@ impl Driver {
             seed: parts.plan.seed,
             recording: Cell::new(false),
             draining: Cell::new(false),
+            keep_alive: parts.plan.connections.keep_alive,
             traced: parts.traced,
             recorder,
             actors: RefCell::default(),
@@ -150,13 +168,11 @@ impl Driver {
             checks: RefCell::default(),
             metrics: RefCell::default(),
             transactions: RefCell::default(),
-            origins: RefCell::new(origins_of(target, &mut ring)),
+            origins: RefCell::new(origins_of(target, &mut ring).map_err(crate::Error::Tls)?),
             latest: RefCell::default(),
-            feeder: RefCell::new(Feeder::new(
-                Arc::clone(&parts.sources),
-                parts.share,
-                parts.plan.seed,
-            )),
+            feeder: RefCell::new(feeder),
+            files: Files::new(&parts.plan.script),
+            defaults: Defaults::of(&parts.plan),
             events: parts.events,
         });
         let host = Rc::clone(&shared) as Rc<dyn scripting::Host>;
@@ -178,6 +194,8 @@ impl Driver {
             queue: RunQueue::of_this_thread(),
             spun_ns: 0,
             connections: Connections::new(parts.sizes.sockets),
+            habits: Habits::of(&parts.plan),
+            relieved: Vec::new(),
             acting: Vec::new(),
             users: Users::default(),
             ready: VecDeque::new(),
@@ -185,8 +203,8 @@ impl Driver {
             script,
             shared,
             lookups: Rc::default(),
-            timeout_ns: Moment(0).after(parts.plan.timeout).0,
-            keep: if retains { Keep::InCase } else { Keep::Nothing },
+            tls: Tls::new(&parts.tls),
+            terms: Terms::of(&parts.plan, retains),
             plan: parts.plan,
             control: parts.control,
             pulse: parts.pulse,
@@ -222,6 +240,7 @@ impl Driver {
         self.serve_lookups();
         self.serve_timers();
         self.serve_ready();
+        self.serve_queues();
         if patience >= RESTFUL && self.leftovers.are_there() {
             self.leftovers.step(self.script.collect_some());
         }
@@ -239,7 +258,9 @@ impl Driver {
             };
             exchange.act(now);
             match connection.state {
-                connections::State::Connecting => connection.opened = now,
+                connections::State::Connecting | connections::State::Handshaking => {
+                    connection.opened = now;
+                }
                 _ => exchange.sent = now,
             }
         }
@@ -280,6 +301,7 @@ impl Driver {
             match owner {
                 Owner::User { slot, generation } => self.wake_user(slot, generation),
                 Owner::Connection { slot, generation } => self.check_deadline(slot, generation),
+                Owner::Upload { slot, generation } => self.stop_waiting(slot, generation),
             }
         }
     }
@@ -325,6 +347,12 @@ impl Driver {
     }
 }
 
+/// The default of 50 us would be a lateness of that size for everything that is due at a moment.
+/// Without the right to change it, it stays.
+fn be_punctual() {
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
+}
+
 /// What is to come on this core; of one user only, where that is asked.
 fn schedule(
     (plan, share, only): (&Plan, Share, Option<Only>),
@@ -350,16 +378,28 @@ fn blocked_part(patience: Duration) -> Duration {
 }
 
 /// The target as the first origin, its addresses kept in the ring.
-fn origins_of((target, addresses): (config::Origin, &[SocketAddr]), ring: &mut Ring) -> Origins {
-    let keep = |&address| Kept {
-        address,
-        kept: ring.add_address(SockAddr::from(address)),
+fn origins_of(
+    (target, addresses): (config::Origin, &[SocketAddr]),
+    ring: &mut Ring,
+) -> Result<Origins, String> {
+    let kept: Vec<Kept> = match &target.socket {
+        Some(path) => {
+            let address = SockAddr::unix(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            vec![Kept {
+                to: Endpoint::Unix,
+                kept: ring.add_address(address),
+            }]
+        }
+        None => {
+            let keep = |&address| Kept {
+                to: Endpoint::Internet(address),
+                kept: ring.add_address(SockAddr::from(address)),
+            };
+            addresses.iter().map(keep).collect()
+        }
     };
-    let kept: Vec<Kept> = addresses.iter().map(keep).collect();
     let mut origins = Origins::default();
-    let id = origins
-        .intern(&target)
-        .expect("the first origin always fits");
+    let id = origins.intern(&target)?;
     origins.set_addresses(id, Addresses::Known(kept));
-    origins
+    Ok(origins)
 }

@@ -1,6 +1,8 @@
 //! The servers a core talks to and their addresses.
 
-use config::Origin;
+use crate::clock::Moment;
+use config::{Origin, Scheme};
+use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 
 /// An origin's place in [`Origins`].
@@ -18,7 +20,11 @@ pub(super) struct Origins {
 /// One origin.
 pub(super) struct Known {
     pub(super) origin: Origin,
+    /// Whose certificate is wanted, if it is spoken to over TLS.
+    pub(super) server_name: Option<ServerName<'static>>,
     pub(super) addresses: Addresses,
+    /// When the resolver was last asked.
+    pub(super) asked: Moment,
 }
 
 /// What is known of an origin's addresses.
@@ -37,8 +43,16 @@ pub(super) enum Addresses {
 /// An address and its number in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
-    pub(super) address: SocketAddr,
+    pub(super) to: Endpoint,
     pub(super) kept: usize,
+}
+
+/// Where a connection goes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Endpoint {
+    Internet(SocketAddr),
+    /// A socket in the file system.
+    Unix,
 }
 
 impl Origins {
@@ -46,25 +60,43 @@ impl Origins {
     ///
     /// # Errors
     ///
-    /// A message when there are too many.
+    /// A message when there are too many, or none could have a certificate for the name.
     pub(super) fn intern(&mut self, origin: &Origin) -> Result<OriginId, String> {
-        let same =
-            |known: &Known| known.origin.host == origin.host && known.origin.port == origin.port;
+        let same = |known: &Known| {
+            let known = &known.origin;
+            known.host == origin.host
+                && known.port == origin.port
+                && known.scheme == origin.scheme
+                && known.socket == origin.socket
+        };
         if let Some(place) = self.list.iter().position(same) {
             return Ok(place as OriginId);
         }
         if self.list.len() >= ORIGINS_MAX {
             return Err(format!("more than {ORIGINS_MAX} different hosts"));
         }
+        let server_name = match origin.scheme {
+            Scheme::Http => None,
+            Scheme::Https => {
+                let name = ServerName::try_from(origin.host.clone());
+                Some(name.map_err(|_| format!("no certificate can be for {:?}", origin.host))?)
+            }
+        };
         self.list.push(Known {
             origin: origin.clone(),
+            server_name,
             addresses: Addresses::Unknown,
+            asked: Moment(0),
         });
         Ok(self.list.len() as OriginId - 1)
     }
 
     pub(super) fn get(&self, id: OriginId) -> &Known {
         &self.list[id as usize]
+    }
+
+    pub(super) fn asked(&mut self, id: OriginId, now: Moment) {
+        self.list[id as usize].asked = now;
     }
 
     pub(super) fn set_addresses(&mut self, id: OriginId, addresses: Addresses) {

@@ -19,6 +19,9 @@ impl Driver {
             for ((slot, _), until) in closed.iter().zip(untils) {
                 actors[*slot as usize].until = start.after(until);
             }
+            for (slot, root) in self.users.branches() {
+                actors[slot as usize].until = actors[root as usize].until;
+            }
         }
         true
     }

@@ -1,6 +1,7 @@
 //! What comes back from the kernel: bytes, ends and errors, and what follows from them.
 
 use super::Driver;
+use super::afterwards::After;
 use super::connections::{NONE, State};
 use super::exchange::{Exchange, Keep, Payload, failure_of};
 use super::users::Answer;
@@ -9,6 +10,7 @@ use crate::event::{self, Event};
 use crate::http::response::Fed;
 use crate::ring::{Completion, Kind, Slot, Token};
 use crate::timers::Owner;
+use crate::tls::Session;
 use stats::{FailureKind, Tally};
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ impl Driver {
         match kind {
             Kind::Receive => return self.received(completion),
             Kind::SendOwned => return self.sent_owned(&completion),
+            Kind::Read => return self.piece_read(&completion),
             Kind::Close => return self.closed(slot),
             _ => {}
         }
@@ -45,7 +48,12 @@ impl Driver {
                 self.connections.get_mut(slot).pending -= 1;
                 self.close_when_idle(slot);
             }
-            Kind::Accept | Kind::Receive | Kind::SendOwned | Kind::Close | Kind::Tick => {}
+            Kind::Accept
+            | Kind::Receive
+            | Kind::SendOwned
+            | Kind::Read
+            | Kind::Close
+            | Kind::Tick => {}
         }
     }
 
@@ -60,13 +68,30 @@ impl Driver {
         if usize::try_from(completion.result) != Ok(bytes.len()) {
             connection.send_failed = true;
         }
-        if let Some(exchange) = &mut connection.exchange
-            && matches!(exchange.payload, Payload::InRing)
+        let mut piece = None;
+        let is_secure = connection.tls.is_some();
+        match connection
+            .exchange
+            .as_mut()
+            .map(|exchange| &mut exchange.payload)
         {
-            exchange.payload = Payload::Owned(bytes);
+            Some(payload @ Payload::InRing) => *payload = Payload::Owned(bytes),
+            Some(Payload::Upload) => piece = Some(bytes),
+            _ if is_secure => self.tls.give_back(bytes),
+            _ => {}
         }
+        if is_secure && self.send_unsent(slot) {
+            return;
+        }
+        let connection = self.connections.get_mut(slot);
         if let Some(end) = connection.ended.take() {
             return self.ended(slot, end);
+        }
+        if let Some(bytes) = piece
+            && connection.state == State::Busy
+            && !connection.send_failed
+        {
+            return self.piece_sent(slot, bytes);
         }
         self.close_when_idle(slot);
     }
@@ -115,11 +140,15 @@ impl Driver {
     /// Hands received bytes to the reader of the connection.
     fn feed(&mut self, slot: Slot, received: crate::ring::Received) {
         let connection = self.connections.get_mut(slot);
+        if connection.tls.is_some() {
+            return self.feed_encrypted(slot, received);
+        }
         let outcome = match (connection.state, &mut connection.exchange) {
             (State::Busy, Some(exchange)) => {
                 let bytes = self.buffers.bytes(&received);
                 if exchange.first_byte == Moment::NEVER {
                     exchange.first_byte = self.now;
+                    connection.deadline = connection.limit;
                 }
                 exchange.reply.bytes_in += bytes.len() as u64;
                 let fed = connection
@@ -136,21 +165,27 @@ impl Driver {
         };
         self.buffers.give_back(received);
         match outcome {
-            Ok((false, _)) if self.is_too_large(slot) => self.fail(slot, FailureKind::BodyTooLarge),
-            Ok((false, _)) => {}
+            Ok((false, _)) => self.look_at_part(slot),
             Ok((true, surplus)) => self.answered(slot, surplus),
             Err(fault) => self.fail(slot, failure_of(fault)),
         }
     }
 
-    /// The body that the script asked for is past what may be kept: the rest is not waited for.
-    fn is_too_large(&self, slot: Slot) -> bool {
-        let exchange = self.connections.get(slot).exchange.as_ref();
-        exchange.is_some_and(|exchange| exchange.reply.is_too_large())
+    /// Part of a reply has come. When the body that the script asked for cannot be had, the rest
+    /// is not waited for.
+    pub(super) fn look_at_part(&mut self, slot: Slot) {
+        let Some(exchange) = &self.connections.get(slot).exchange else {
+            return;
+        };
+        if let Some(kind) = exchange.reply.body_failure() {
+            self.fail(slot, kind);
+        } else if exchange.upload.is_some() {
+            self.look_for_continue(slot);
+        }
     }
 
     /// Bytes that nobody asked for: the server has given the connection up, or is confused.
-    fn spoken_to_while_idle(&mut self, slot: Slot, timed_out: bool) {
+    pub(super) fn spoken_to_while_idle(&mut self, slot: Slot, timed_out: bool) {
         let tally = if timed_out {
             Tally::IdleClosed
         } else {
@@ -161,7 +196,12 @@ impl Driver {
     }
 
     /// A whole response is there.
-    fn answered(&mut self, slot: Slot, surplus: bool) {
+    pub(super) fn answered(&mut self, slot: Slot, surplus: bool) {
+        let after = match &self.connections.get(slot).exchange {
+            None => return,
+            Some(exchange) if exchange.reply.seen.is_empty() => After::Answer,
+            Some(_) => self.heed(slot),
+        };
         let connection = self.connections.get_mut(slot);
         let Some(exchange) = &connection.exchange else {
             return;
@@ -172,20 +212,32 @@ impl Driver {
             && !exchange.last
             && !connection.sending
             && !connection.send_failed
-            && connection.receiving;
-        let failure = if !exchange.expects(connection.reader.status()) {
-            Some(FailureKind::Status)
-        } else if exchange.reply.is_too_large() {
-            Some(FailureKind::BodyTooLarge)
-        } else {
+            && exchange
+                .upload
+                .as_ref()
+                .is_none_or(|upload| upload.is_done())
+            && connection.receiving
+            && self
+                .habits
+                .goes_on(connection.served, self.now.since(connection.born))
+            && !connection.tls.as_deref().is_some_and(Session::is_closed);
+        let failure = if let After::Failure(kind) = after {
+            Some(kind)
+        } else if matches!(after, After::Request(_)) {
             None
+        } else if !exchange.expects(connection.reader.status()) {
+            Some(FailureKind::Status)
+        } else {
+            exchange.reply.whole_body_failure()
         };
-        let user = connection.owner;
+        let user = exchange.user;
         let answer = self.conclude(slot, failure);
         if reusable {
             let connection = self.connections.get_mut(slot);
             connection.state = State::Idle;
             connection.deadline = Moment::NEVER;
+            let owner = connection.owner;
+            self.relieve(owner);
         } else {
             if surplus {
                 self.shared
@@ -193,11 +245,14 @@ impl Driver {
             }
             self.hang_up(slot);
         }
-        self.hand_over(user, answer);
+        match after {
+            After::Request(next) => self.issue(user, next.0, next.1),
+            After::Answer | After::Failure(_) => self.hand_over(user, answer),
+        }
     }
 
     /// The connection ended: what that means depends on what was under way.
-    fn ended(&mut self, slot: Slot, end: End) {
+    pub(super) fn ended(&mut self, slot: Slot, end: End) {
         match self.connections.get(slot).state {
             State::Idle => {
                 self.shared
@@ -205,6 +260,7 @@ impl Driver {
                 self.hang_up(slot);
             }
             State::Busy => self.ended_busy(slot, end),
+            State::Handshaking => self.fail(slot, end_in_handshake(end)),
             State::Closing => self.close_when_idle(slot),
             State::Free | State::Connecting => {}
         }
@@ -219,7 +275,13 @@ impl Driver {
         }
         let started = connection.reader.got_any_byte();
         if end == End::Closed && started {
+            let cut = connection
+                .tls
+                .as_deref()
+                .is_some_and(|tls| !tls.is_closed());
             return match connection.reader.eof() {
+                // Only the end of the stream ends it, and somebody else may have made that.
+                Ok(_) if cut => self.fail(slot, FailureKind::TlsTruncated),
                 Ok(_) => self.answered(slot, false),
                 Err(fault) => self.fail(slot, failure_of(fault)),
             };
@@ -253,10 +315,11 @@ impl Driver {
         if !reused || !connection.exchange.as_ref().is_some_and(may) {
             return false;
         }
-        let (user, origin) = (connection.owner, connection.origin);
+        let origin = connection.origin;
         let Some(mut exchange) = connection.exchange.take() else {
             return false;
         };
+        let user = exchange.user;
         exchange.rewind(self.now);
         self.shared
             .record(|recorder| recorder.count(Tally::StaleRetry, 1));
@@ -268,14 +331,14 @@ impl Driver {
     /// The request of a connection failed; the connection is given up.
     pub(super) fn fail(&mut self, slot: Slot, kind: FailureKind) {
         let connection = self.connections.get_mut(slot);
-        let user = connection.owner;
-        if connection.state == State::Connecting {
+        if matches!(connection.state, State::Connecting | State::Handshaking) {
             let exchange = connection.exchange.take();
             self.hang_up(slot);
             if let Some(exchange) = exchange {
-                self.refuse(user, &exchange, kind);
+                self.refuse(exchange.user, &exchange, kind);
             }
-        } else if connection.exchange.is_some() {
+        } else if let Some(exchange) = &connection.exchange {
+            let user = exchange.user;
             let answer = self.conclude(slot, Some(kind));
             self.hang_up(slot);
             self.hand_over(user, answer);
@@ -290,7 +353,7 @@ impl Driver {
         self.shared
             .record(|recorder| recorder.count(Tally::NotWritten, 1));
         self.account(user, exchange, Some(kind));
-        let latency_ns = self.now.since(exchange.intended);
+        let latency_ns = self.now.since(exchange.begun);
         self.postpone_refusal(user, kind, latency_ns);
     }
 
@@ -298,6 +361,12 @@ impl Driver {
     #[inline]
     fn account(&self, user: u32, exchange: &Exchange, failure: Option<FailureKind>) {
         let sample = exchange.sample(self.now, failure);
+        if let Some((encoded, plain)) = exchange.reply.decoded_bytes() {
+            self.shared.record(|recorder| {
+                recorder.count(Tally::EncodedBytes, encoded);
+                recorder.count(Tally::DecodedBytes, plain);
+            });
+        }
         self.shared
             .record(|recorder| recorder.request(exchange.name, &sample));
         if failure.is_some() {
@@ -311,19 +380,23 @@ impl Driver {
     /// The end of the request of a connection: recorded, and returned as what its script is told.
     fn conclude(&mut self, slot: Slot, failure: Option<FailureKind>) -> Answer {
         let connection = self.connections.get(slot);
-        let user = connection.owner;
         if let Some(exchange) = &connection.exchange {
-            self.account(user, exchange, failure);
+            self.account(exchange.user, exchange, failure);
         }
-        self.users.get_mut(user).refusals = 0;
+        self.users.get_mut(connection.owner).refusals = 0;
         let connection = self.connections.get_mut(slot);
         let exchange = connection.exchange.as_mut();
         let answer = exchange.map(|exchange| Answer {
             status: exchange.reply.status,
             failure,
-            latency_ns: self.now.since(exchange.intended),
+            latency_ns: self.now.since(exchange.begun),
             asked: exchange.reply.keep == Keep::Asked,
-            kept: exchange.reply.kept.take(),
+            // What was kept for the sake of the head alone is of no use any more.
+            kept: exchange
+                .reply
+                .kept
+                .take()
+                .filter(|_| exchange.reply.keep != Keep::Nothing),
         });
         connection.exchange = None;
         answer.expect("a busy connection has an exchange")
@@ -333,6 +406,10 @@ impl Driver {
         let request = match &exchange.payload {
             Payload::Static(bytes) => bytes.to_vec(),
             Payload::Owned(bytes) => bytes.clone(),
+            Payload::Upload => exchange
+                .upload
+                .as_ref()
+                .map_or_else(Vec::new, |upload| upload.head().to_vec()),
             Payload::InRing => Vec::new(),
         };
         let kept = exchange.reply.kept.as_ref();
@@ -340,7 +417,9 @@ impl Driver {
             name: self.shared.recorder.borrow().text(exchange.name).to_owned(),
             request,
             head: kept.map_or_else(Vec::new, |kept| kept.head.clone()),
-            body: kept.map_or_else(Vec::new, |kept| kept.body.clone()),
+            body: kept
+                .and_then(|kept| kept.plain())
+                .map_or_else(Vec::new, <[u8]>::to_vec),
             status: exchange.reply.status,
             failure: failure.map(FailureKind::as_str),
             latency: Duration::from_nanos(self.now.since(exchange.intended)),
@@ -363,11 +442,11 @@ impl Driver {
                 .add(connection.deadline, Owner::Connection { slot, generation });
             return;
         }
-        let connecting = connection.state == State::Connecting;
-        let kind = if connecting {
-            FailureKind::ConnectTimeout
-        } else {
-            FailureKind::Timeout
+        let kind = match connection.state {
+            State::Connecting => FailureKind::ConnectTimeout,
+            State::Handshaking => FailureKind::TlsTimeout,
+            _ if self.now < connection.limit => FailureKind::FirstByteTimeout,
+            _ => FailureKind::Timeout,
         };
         self.fail(slot, kind);
     }
@@ -386,16 +465,18 @@ impl Driver {
                         .cancel(Token::new(Kind::Connect, slot, generation));
                 }
             }
-            State::Idle | State::Busy => {
+            State::Handshaking | State::Idle | State::Busy => {
+                self.say_goodbye(slot);
                 self.shared
                     .record(|recorder| recorder.count(Tally::ConnectionClosed, 1));
+                let connection = self.connections.get_mut(slot);
                 if connection.receiving || connection.sending {
                     connection.pending += 1;
                     self.ring.shutdown(slot, generation);
                 }
             }
         }
-        connection.state = State::Closing;
+        self.connections.get_mut(slot).state = State::Closing;
         self.close_when_idle(slot);
     }
 
@@ -418,6 +499,7 @@ impl Driver {
         let Some(owner) = self.connections.get_mut(slot).disown() else {
             return;
         };
+        self.relieve(owner);
         let next = self.connections.get(slot).next;
         let mut place = self.users.get(owner).connection;
         if place == slot {
@@ -432,5 +514,16 @@ impl Driver {
             }
             place = connection.next;
         }
+    }
+}
+
+/// The failure that the end of a connection within its TLS handshake counts as.
+fn end_in_handshake(end: End) -> FailureKind {
+    match end {
+        End::Closed => FailureKind::TlsClosed,
+        End::Broken(libc::ETIMEDOUT) => FailureKind::TlsTimeout,
+        End::Broken(libc::EHOSTUNREACH | libc::ENETUNREACH) => FailureKind::Unreachable,
+        End::Broken(libc::ECONNRESET | libc::EPIPE) => FailureKind::ResetTls,
+        End::Broken(_) => FailureKind::Io,
     }
 }

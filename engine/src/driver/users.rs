@@ -1,16 +1,19 @@
 //! The users of one core: they come, run their scripts step by step, and go.
 
+mod branches;
 mod leaving;
+mod steps;
 
 use super::Driver;
 use super::connections::NONE;
 use super::exchange::Kept;
 use super::host::Actor;
+use super::queue::Queue;
 use super::schedule::Start;
-use super::template;
 use crate::clock::Moment;
 use crate::pacing::{Purpose, stream};
 use crate::timers::Owner;
+use config::Renew;
 use scripting::{Entry, Reply, ScriptError, Step};
 use stats::{FailureKind, Recorder};
 use std::time::Duration;
@@ -37,6 +40,10 @@ pub(super) enum Doing {
     Pass,
     /// Its request waits for an address.
     Lookup,
+    /// Its request waits for a connection.
+    Queued,
+    /// Its branches run.
+    Branches,
 }
 
 /// The end of a request, as its script is told of it.
@@ -57,12 +64,14 @@ enum Stage {
     OnStart,
     Scenario,
     OnStop,
+    /// A branch of a user, which has a slot of its own.
+    Branch,
 }
 
 /// How `setup` or `teardown` ended.
 pub(super) type HookEnd = Result<(), ScriptError>;
 
-/// One user, between its steps.
+/// One user, or one branch of a user, between its steps.
 pub(super) struct User {
     /// The use of this slot.
     pub(super) generation: u32,
@@ -71,8 +80,18 @@ pub(super) struct User {
     pub(super) wakes: Moment,
     /// The first of its connections, or [`NONE`].
     pub(super) connection: u32,
-    /// Requests refused one after another.
+    /// Its requests that wait for a connection; those of branches are with their root.
+    pub(super) queue: Queue,
+    /// Requests refused one after another, those of branches counted with their root.
     pub(super) refusals: u8,
+    /// Who owns the connections: the user itself, or the user that a branch is of.
+    pub(super) root: u32,
+    /// The user or branch that this is a branch of, or [`NONE`].
+    parent: u32,
+    /// Its branches that have not ended.
+    branches: u32,
+    /// Origins that it has had TLS with, by their number; those beyond 64 share bits.
+    pub(super) greeted: u64,
     stage: Stage,
     load: usize,
     number: u64,
@@ -138,7 +157,12 @@ impl Users {
             doing: Doing::Nothing,
             wakes: Moment(0),
             connection: NONE,
+            queue: None,
             refusals: 0,
+            root: slot,
+            parent: NONE,
+            branches: 0,
+            greeted: 0,
             stage,
             load,
             number,
@@ -236,17 +260,19 @@ impl Driver {
         if actors.len() <= slot as usize {
             actors.resize_with(slot as usize + 1, Actor::default);
         }
-        let actor = &mut actors[slot as usize];
-        actor.transactions.clear();
-        let transactions = std::mem::take(&mut actor.transactions);
-        *actor = Actor {
+        actors[slot as usize].renew(Actor {
             number,
             load,
             until,
             due,
+            stream: stream(Purpose::User, load, number),
             drawn: 0,
-            transactions,
-        };
+            parent: NONE,
+            template: NONE,
+            went: None,
+            session: None,
+            transactions: Vec::new(),
+        });
         drop(actors);
         let Err(error) = self.script.attach(slot, number) else {
             return true;
@@ -280,6 +306,9 @@ impl Driver {
         let user = self.users.get_mut(slot);
         let (load, number, pass) = (user.load, user.number, user.pass);
         user.pass += 1;
+        if pass > 0 && self.habits.renew == Renew::Iteration {
+            self.close_idle(slot, 0);
+        }
         let due = self.shared.actors.borrow()[slot as usize].due;
         if let Some(pacing) = self.schedule.load_mut(load).pacing {
             self.users.get_mut(slot).paced = due.after(pacing);
@@ -294,8 +323,9 @@ impl Driver {
         while let Some(step) = next.take() {
             next = match step {
                 Step::Template(id) => self.send_template(slot, id),
-                Step::Request(spec) => self.send_once(slot, *spec),
+                Step::Request(spec) => self.send_once(slot, spec),
                 Step::Sleep { min, max } => self.sleep(slot, min, max),
+                Step::Parallel(count) => self.fork(slot, count),
                 Step::Done => self.stage_ended(slot, None),
                 Step::Leave => {
                     self.users.get_mut(slot).passes = 0;
@@ -304,60 +334,6 @@ impl Driver {
                 Step::Failed(error) => self.stage_ended(slot, Some(&error)),
             };
         }
-    }
-
-    #[inline]
-    fn send_template(&mut self, slot: u32, id: u32) -> Option<Step> {
-        self.users.get_mut(slot).waited = true;
-        let due = self.shared.actors.borrow()[slot as usize].due;
-        let templates = self.shared.templates.borrow();
-        let template = &templates[id as usize];
-        let exchange = template.exchange(due, self.timeout_ns, self.keep);
-        let origin = template.origin;
-        drop(templates);
-        self.issue(slot, origin, exchange);
-        None
-    }
-
-    fn send_once(&mut self, slot: u32, spec: scripting::RequestSpec) -> Option<Step> {
-        self.users.get_mut(slot).waited = true;
-        let due = self.shared.actors.borrow()[slot as usize].due;
-        match template::once(&self.shared, spec, due, self.timeout_ns, self.keep) {
-            Ok((origin, exchange)) => {
-                self.issue(slot, origin, exchange);
-                None
-            }
-            Err(message) => {
-                let error = ScriptError {
-                    message,
-                    traceback: String::new(),
-                };
-                Some(Step::Failed(Box::new(error)))
-            }
-        }
-    }
-
-    fn sleep(&mut self, slot: u32, min: Duration, max: Duration) -> Option<Step> {
-        let span = (max - min).as_nanos() as f64;
-        let drawn = if span > 0.0 {
-            self.draw(slot) * span
-        } else {
-            0.0
-        };
-        let due = self.shared.actors.borrow()[slot as usize].due;
-        let wake = due.after(min + Duration::from_nanos(drawn as u64));
-        self.users.get_mut(slot).waited = true;
-        self.wait_until(slot, wake, Doing::Sleep);
-        None
-    }
-
-    /// The next number in [0, 1) of the user's own stream.
-    fn draw(&mut self, slot: u32) -> f64 {
-        let actor = &mut self.shared.actors.borrow_mut()[slot as usize];
-        let key = stream(Purpose::User, actor.load, actor.number);
-        let drawn = actor.drawn;
-        actor.drawn += 1;
-        config::random::unit(self.shared.seed, key, drawn)
     }
 
     pub(super) fn wait_until(&mut self, slot: u32, wake: Moment, doing: Doing) {
@@ -380,10 +356,11 @@ impl Driver {
         let doing = std::mem::replace(&mut user.doing, Doing::Nothing);
         self.pulse.enter(user.scenario, user.number);
         let step = match doing {
-            Doing::Nothing | Doing::Request => {
+            Doing::Nothing | Doing::Request | Doing::Branches => {
                 self.users.get_mut(slot).doing = doing;
                 return;
             }
+            Doing::Queued => return self.give_up_queued(slot),
             Doing::Lookup => return self.give_up_lookup(slot, generation),
             Doing::Sleep => Some(self.script.wake(slot, self.shared.stopping(slot))),
             Doing::Pass if self.may_loop(slot) => Some(self.begin_pass(slot)),
@@ -405,12 +382,14 @@ impl Driver {
 
     /// A request failed before it was written.
     pub(super) fn postpone_refusal(&mut self, slot: u32, kind: FailureKind, latency_ns: u64) {
-        let user = self.users.get_mut(slot);
-        user.refusals = user.refusals.saturating_add(1);
+        let root = self.users.get(slot).root;
+        let refusals = &mut self.users.get_mut(root).refusals;
+        *refusals = refusals.saturating_add(1);
         let doing = Doing::Refused { kind, latency_ns };
-        if user.refusals > 1 {
+        if *refusals > 1 {
             return self.wait_until(slot, self.now.after(REFUSAL_PAUSE), doing);
         }
+        let user = self.users.get_mut(slot);
         user.doing = doing;
         user.wakes = self.now;
         let generation = user.generation;
@@ -486,6 +465,10 @@ impl Driver {
                 self.dismiss(slot);
                 None
             }
+            (Stage::Branch, _) => {
+                self.branch_ended(slot);
+                None
+            }
         }
     }
 
@@ -549,6 +532,7 @@ impl Driver {
     fn scenario_name(&self, scenario: u32, stage: Stage) -> String {
         match stage {
             Stage::Scenario => self.script.scenarios()[scenario as usize].clone(),
+            Stage::Branch => self.branch_name(scenario),
             Stage::OnStart => "on_start".to_owned(),
             Stage::OnStop => "on_stop".to_owned(),
             Stage::Hook => "setup or teardown".to_owned(),

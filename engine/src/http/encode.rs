@@ -1,13 +1,25 @@
 //! Requests as bytes. What could change the framing of the request is refused, so that a script
 //! can send no second request inside the first.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
 
+use super::content::ACCEPTED;
 use super::grammar::{is_field_text, is_token};
 
 /// What the User-Agent field says unless the script sets it.
 pub(crate) const USER_AGENT: &str = concat!("mistress/", env!("CARGO_PKG_VERSION"));
+
+/// A field that every request has: its name and its value.
+pub(crate) type Field = (Cow<'static, str>, Cow<'static, str>);
+
+/// The fields that a request has unless the profile or the script says otherwise.
+pub(crate) const STANDARD: [Field; 3] = [
+    (Cow::Borrowed("User-Agent"), Cow::Borrowed(USER_AGENT)),
+    (Cow::Borrowed("Accept"), Cow::Borrowed("*/*")),
+    (Cow::Borrowed("Accept-Encoding"), Cow::Borrowed(ACCEPTED)),
+];
 
 /// Everything of a request but its body. `N` and `V` are names and values as bytes or text.
 #[derive(Clone, Copy, Debug)]
@@ -18,14 +30,25 @@ pub(crate) struct Head<'a, N, V> {
     pub(crate) path: &'a str,
     /// The Host field: `name`, `name:port` or `[v6]:port`.
     pub(crate) authority: &'a str,
-    /// The script's fields, sent in this order. They replace defaults and `extra` of the same name
-    /// in any case.
+    /// The fields of every request. `extra` and `headers` of the same name in any case replace
+    /// them.
+    pub(crate) defaults: &'a [Field],
+    /// Names of defaults that this request goes without.
+    pub(crate) without: &'a [String],
+    /// The script's fields, sent in this order. They replace defaults, `cookie` and `extra` of the
+    /// same name in any case.
     pub(crate) headers: &'a [(N, V)],
     /// Fields that options of the request stand for, such as Content-Type of a form.
     pub(crate) extra: &'a [(&'a str, &'a str)],
+    /// The value of the Cookie field; empty for none.
+    pub(crate) cookie: &'a [u8],
     /// Bytes of the body that will follow; `None` for no body. POST, PUT and PATCH without one say
     /// `Content-Length: 0` (RFC 9110 section 8.6).
     pub(crate) body_bytes: Option<u64>,
+    /// The body comes in chunks, and its length is not said.
+    pub(crate) chunked: bool,
+    /// The body waits for `100 Continue`.
+    pub(crate) expects_continue: bool,
     /// `false` adds `Connection: close`.
     pub(crate) keep_alive: bool,
 }
@@ -107,25 +130,36 @@ where
     for (name, value) in head.headers.iter().filter(|(name, _)| is_host(name)) {
         field(out, name.as_ref(), value.as_ref());
     }
-    let connection = if head.keep_alive {
-        None
-    } else {
-        Some(("Connection", "close"))
-    };
-    let defaults = [
-        ("Host", head.authority),
-        ("User-Agent", USER_AGENT),
-        ("Accept", "*/*"),
-    ];
-    for (name, value) in defaults.iter().chain(&connection).chain(head.extra) {
+    if !own("Host") {
+        field(out, b"Host", head.authority.as_bytes());
+    }
+    for (name, value) in head.defaults {
+        let same = |other: &str| other.eq_ignore_ascii_case(name);
+        let is_extra = head.extra.iter().any(|(name, _)| same(name))
+            || (!head.cookie.is_empty() && same("Cookie"));
+        if !own(name) && !is_extra && !head.without.iter().any(|name| same(name)) {
+            field(out, name.as_bytes(), value.as_bytes());
+        }
+    }
+    let connection = (!head.keep_alive).then_some(&("Connection", "close"));
+    let expect = head.expects_continue.then_some(&("Expect", "100-continue"));
+    let coding = head.chunked.then_some(&("Transfer-Encoding", "chunked"));
+    for (name, value) in connection.into_iter().chain(head.extra) {
         if !own(name) {
             field(out, name.as_bytes(), value.as_bytes());
         }
     }
+    if !head.cookie.is_empty() && !own("Cookie") {
+        field(out, b"Cookie", head.cookie);
+    }
     for (name, value) in head.headers.iter().filter(|(name, _)| !is_host(name)) {
         field(out, name.as_ref(), value.as_ref());
     }
+    for (name, value) in expect.into_iter().chain(coding) {
+        field(out, name.as_bytes(), value.as_bytes());
+    }
     let length = match head.body_bytes {
+        _ if head.chunked => None,
         None if matches!(head.method, "POST" | "PUT" | "PATCH") => Some(0),
         length => length,
     };
@@ -154,6 +188,10 @@ fn check<N: AsRef<[u8]>, V: AsRef<[u8]>>(head: &Head<'_, N, V>) -> Result<(), En
     }
     if head.authority.is_empty() || !head.authority.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(EncodeError::Authority(head.authority.to_owned()));
+    }
+    let cookie = (!head.cookie.is_empty()).then_some((&b"Cookie"[..], head.cookie));
+    if let Some((name, value)) = cookie {
+        check_field(name, value, head.body_bytes)?;
     }
     for (name, value) in head.extra {
         check_field(name.as_bytes(), value.as_bytes(), head.body_bytes)?;

@@ -5,6 +5,7 @@ use super::chunked::Chunked;
 use super::fault::Fault;
 use super::head::{self, Added, HEAD_BYTES_MAX, Pieces};
 use super::memo::Memo;
+use super::notes::Notes;
 use super::response_head::{Framing, Meaning, begins_like_response, parse};
 
 /// Heads with a 1xx status that may come before the final one.
@@ -12,8 +13,9 @@ pub(crate) const INFORMATIONAL_MAX: u8 = 20;
 
 /// What a connection hears of its response.
 pub(crate) trait Sink {
-    /// The final head, once: status and the raw bytes up to and with the empty line.
-    fn head(&mut self, status: u16, raw: &[u8]);
+    /// The final head, once: status, what it asks for, and the raw bytes up to and with the empty
+    /// line.
+    fn head(&mut self, status: u16, notes: Notes, raw: &[u8]);
     /// The next bytes of the body, without its framing. Any number of calls, never empty.
     fn body(&mut self, bytes: &[u8]);
 }
@@ -61,6 +63,8 @@ pub(crate) struct ResponseReader {
     rule: BodyRule,
     reusable: bool,
     any_byte: bool,
+    /// `100 Continue` came.
+    continued: bool,
 }
 
 const _: () = assert!(size_of::<ResponseReader>() <= 64);
@@ -94,6 +98,7 @@ impl ResponseReader {
             rule: BodyRule::Normal,
             reusable: false,
             any_byte: false,
+            continued: false,
         }
     }
 
@@ -158,6 +163,11 @@ impl ResponseReader {
     /// The status of the final head, 200 to 999; 0 before it came.
     pub(crate) fn status(&self) -> u16 {
         self.status
+    }
+
+    /// Whether the peer has said that it wants the body.
+    pub(crate) fn continued(&self) -> bool {
+        self.continued
     }
 
     /// Whether the connection may carry another request, once the response is done.
@@ -291,7 +301,7 @@ impl ResponseReader {
         }
         self.status = meaning.status;
         self.reusable = meaning.reusable;
-        sink.head(meaning.status, raw);
+        sink.head(meaning.status, meaning.notes, raw);
         self.state = if self.rule == BodyRule::Head || matches!(meaning.status, 204 | 304) {
             State::Done
         } else {
@@ -312,6 +322,7 @@ impl ResponseReader {
         if status == 101 {
             return Err(Fault::UnexpectedUpgrade);
         }
+        self.continued |= status == 100;
         self.informational += 1;
         if self.informational > INFORMATIONAL_MAX {
             return Err(Fault::TooManyInformational);

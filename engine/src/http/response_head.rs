@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::head::{self, Coding, Fields};
+use super::notes::Notes;
 
 /// All that matters of a head; depends on nothing but its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +11,7 @@ pub(crate) struct Meaning {
     pub(super) framing: Framing,
     /// The peer will keep the connection and the head leaves no doubt where the body ends.
     pub(super) reusable: bool,
+    pub(super) notes: Notes,
 }
 
 impl Default for Meaning {
@@ -18,6 +20,7 @@ impl Default for Meaning {
             status: 0,
             framing: Framing::UntilClose,
             reusable: false,
+            notes: Notes::NONE,
         }
     }
 }
@@ -59,7 +62,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Meaning)>, Fault> {
         .filter(|code| *code >= 100)
         .ok_or(Fault::BadHead)?;
     let fields = Fields::read(response.headers)?;
-    let meaning = meaning(status, response.version == Some(1), &fields);
+    let mut meaning = meaning(status, response.version == Some(1), &fields);
+    for header in response.headers.iter() {
+        meaning.notes = meaning.notes.with(Notes::of_field(header.name, status));
+    }
     Ok(Some((length, meaning)))
 }
 
@@ -80,5 +86,6 @@ fn meaning(status: u16, version_11: bool, fields: &Fields) -> Meaning {
         status,
         framing,
         reusable: kept && !doubtful,
+        notes: Notes::NONE,
     }
 }

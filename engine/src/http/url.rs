@@ -156,7 +156,11 @@ fn split_scheme(url: &str) -> Result<(Option<Scheme>, &str), UrlError> {
     }
 }
 
-fn server(scheme: Scheme, authority: &str) -> Result<Server, UrlError> {
+/// Reads the authority of an absolute URL.
+///
+/// # Errors
+/// See [`UrlError`].
+pub(super) fn server(scheme: Scheme, authority: &str) -> Result<Server, UrlError> {
     if authority.contains('@') {
         return Err(UrlError::Credentials);
     }
@@ -214,7 +218,7 @@ fn port_number(digits: &str) -> Result<u16, UrlError> {
 }
 
 /// `base_path` and a reference as one path and query.
-fn path_of(base_path: &str, reference: &str) -> String {
+pub(super) fn path_of(base_path: &str, reference: &str) -> String {
     let mut path = String::with_capacity(base_path.len() + reference.len() + 1);
     encode_into(&mut path, base_path);
     if !reference.starts_with('/') {

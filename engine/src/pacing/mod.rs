@@ -34,11 +34,20 @@ pub(crate) enum Purpose {
     Jitter = 4,
     /// The order of shuffled rows of a data source, one stream per pass.
     Data = 5,
+    /// What a branch of a user draws, one stream per branch.
+    Branch = 6,
 }
 
 /// The number of a stream of random numbers: purpose, load block and item (below 2^48).
 pub(crate) fn stream(purpose: Purpose, load: usize, item: u64) -> u64 {
     (purpose as u64) << 60 | (load as u64 & 0xfff) << 48 | (item & 0xffff_ffff_ffff)
+}
+
+/// The stream of a user's branch: `drawn` is what its user drew from its own stream when it wanted
+/// branches, so that the same branch draws the same numbers whatever happened meanwhile.
+pub(crate) fn branch_stream(drawn: u64, index: u32) -> u64 {
+    let item = random::bits(drawn, Purpose::Branch as u64, u64::from(index));
+    (Purpose::Branch as u64) << 60 | item >> 4
 }
 
 /// The place in `weights` that falls to pass `k` of `load`, in proportion to the weights.

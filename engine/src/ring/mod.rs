@@ -8,7 +8,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use sys::{Buffers, Ring};
+pub(crate) use sys::{Buffers, Ring, bind_late};
 
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Cancel = 8,
     /// The ring's own clock tick; never handed out.
     Tick = 9,
+    /// A read of a file into bytes that the ring holds until the completion.
+    Read = 10,
 }
 
 /// Bits of a token's generation.
@@ -78,6 +80,7 @@ impl Token {
             7 => Kind::Close,
             8 => Kind::Cancel,
             9 => Kind::Tick,
+            10 => Kind::Read,
             _ => return None,
         };
         Some(Token {

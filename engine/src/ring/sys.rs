@@ -3,7 +3,8 @@
 //! Invariants that every block below leans on:
 //!
 //! 1. Memory the kernel reads for a send is either `'static` or held in `Ring::owned` until the
-//!    completion of that send was seen; there is at most one owned send per slot.
+//!    completion of that send was seen; so is memory the kernel fills with a file's bytes. There is
+//!    at most one owned send or read per slot.
 //! 2. Addresses handed to connect live in `Ring::addresses`, boxed, until the ring is dropped.
 //! 3. Receive buffers belong to the kernel from the moment they are published in the buffer ring
 //!    until a completion names them; then to the one [`Received`] made from it, until given back.
@@ -14,10 +15,14 @@
 )]
 
 use super::{Completion, Kind, Received, Sizes, Slot, Token};
-use io_uring::types::{BufRingEntry, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{BufRingEntry, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
+use std::collections::HashMap;
+use std::fs::File;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -36,8 +41,10 @@ const BUFFERS_FIRST: u16 = 64;
 pub(crate) struct Ring {
     io: IoUring,
     memory: Rc<Mapping>,
-    /// Bytes of owned sends by slot; `Some` from queueing to completion.
+    /// Bytes of owned sends and reads by slot; `Some` from queueing to completion.
     owned: Vec<Option<Vec<u8>>>,
+    /// Of reads under way: the file, so that it stays open, and which of the bytes it fills.
+    reads: HashMap<Slot, (Rc<File>, Range<usize>)>,
     #[expect(
         clippy::vec_box,
         reason = "the kernel holds pointers to them while the list grows"
@@ -89,6 +96,7 @@ impl Ring {
                 io,
                 memory,
                 owned,
+                reads: HashMap::new(),
                 addresses: Vec::new(),
                 tick: Box::new(Timespec::from(sizes.tick)),
                 tick_length: sizes.tick,
@@ -176,6 +184,45 @@ impl Ring {
         self.owned[completion.token.slot as usize]
             .take()
             .unwrap_or_default()
+    }
+
+    /// Queues a read of a file's bytes from `offset` into `range` of bytes that the ring keeps
+    /// until [`Ring::take_read`].
+    ///
+    /// # Panics
+    ///
+    /// When an owned send or read is already under way on this slot, or the range is outside of
+    /// the bytes.
+    pub(crate) fn read_file(
+        &mut self,
+        slot: Slot,
+        file: Rc<File>,
+        offset: u64,
+        (bytes, range): (Vec<u8>, Range<usize>),
+        generation: u32,
+    ) {
+        let place = &mut self.owned[slot as usize];
+        assert!(place.is_none(), "one owned read per slot at a time");
+        // The vector's heap memory does not move when the vector itself does.
+        let room = &mut place.insert(bytes)[range.clone()];
+        let length = u32::try_from(room.len()).expect("a piece of a file is below 4 GiB");
+        let entry = opcode::Read::new(Fd(file.as_raw_fd()), room.as_mut_ptr(), length)
+            .offset(offset)
+            .build();
+        self.reads.insert(slot, (file, range));
+        self.push_counted(entry, Token::new(Kind::Read, slot, generation));
+    }
+
+    /// The bytes of a completed read, and which of them were to be filled; the completion's result
+    /// says how many were. Call once per `Read` completion.
+    pub(crate) fn take_read(&mut self, completion: &Completion) -> (Vec<u8>, Range<usize>) {
+        assert!(
+            completion.token.kind == Kind::Read,
+            "the completion of a read"
+        );
+        let slot = completion.token.slot;
+        let range = self.reads.remove(&slot).map_or(0..0, |(_, range)| range);
+        (self.owned[slot as usize].take().unwrap_or_default(), range)
     }
 
     /// Queues a shutdown of both directions: a receive under way ends with 0.
@@ -322,6 +369,30 @@ fn send_entry(slot: Slot, bytes: &[u8]) -> squeue::Entry {
         .build()
 }
 
+/// Binds a socket to a local address and leaves the port to the connect, which can then share one
+/// with connections to other servers.
+///
+/// # Errors
+///
+/// What the kernel says: the address is none of this machine, for example.
+pub(crate) fn bind_late(socket: &Socket, address: IpAddr) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the kernel copies one int, which lives until the call returns.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if set != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    socket.bind(&SocketAddr::new(address, 0).into())
+}
+
 fn is_no_error(error: &io::Error) -> bool {
     let passing = [libc::ETIME, libc::EINTR, libc::EBUSY, libc::EAGAIN];
     error
@@ -358,6 +429,14 @@ impl Buffers {
         // SAFETY: invariant 3: the buffer is ours while `received` lives, and the kernel filled
         // `length` bytes of it, at most the buffer's size.
         unsafe { std::slice::from_raw_parts(start, received.length as usize) }
+    }
+
+    /// The received bytes, to be changed in place.
+    pub(crate) fn bytes_mut(&mut self, received: &mut Received) -> &mut [u8] {
+        let start = self.memory.buffer(received.id).cast_mut();
+        // SAFETY: invariant 3: the buffer is ours while `received` lives, of which there is one,
+        // and the kernel filled `length` bytes of it, at most the buffer's size.
+        unsafe { std::slice::from_raw_parts_mut(start, received.length as usize) }
     }
 
     /// Returns a buffer to the ring; the kernel sees it at the next [`Buffers::publish`].

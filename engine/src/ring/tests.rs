@@ -64,6 +64,28 @@ fn tokens_survive_the_kernel() {
 }
 
 #[test]
+fn files_are_read_into_a_part_of_the_bytes() {
+    let (mut ring, _buffers, _peer) = connected();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"0123456789").unwrap();
+    let file = std::rc::Rc::new(file);
+    for (offset, range, read, expected) in [
+        (0, 2..5, 3, b"..012..."),
+        (8, 0..4, 2, b"89......"),
+        (99, 1..3, 0, b"........"),
+    ] {
+        let bytes = b"........".to_vec();
+        let again = std::rc::Rc::clone(&file);
+        ring.read_file(3, again, offset, (bytes, range.clone()), 9);
+        let done = turn_until(&mut ring, 1);
+        assert_eq!(done[0].token, Token::new(Kind::Read, 3, 9));
+        assert_eq!(done[0].result, read, "from {offset}");
+        assert_eq!(ring.take_read(&done[0]), (expected.to_vec(), range));
+    }
+    assert_eq!(ring.pending(), 0);
+}
+
+#[test]
 fn bytes_go_both_ways() {
     let (mut ring, mut buffers, mut peer) = connected();
     ring.send_static(3, b"static ", 9);

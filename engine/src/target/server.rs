@@ -143,7 +143,7 @@ impl Server {
                 self.close_when_idle(slot);
             }
             Kind::Close => self.closed(slot),
-            Kind::Connect | Kind::Cancel | Kind::Tick => {}
+            Kind::Connect | Kind::Cancel | Kind::Read | Kind::Tick => {}
         }
     }
 

@@ -2,4 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failure")]
 
 mod allocation;
+mod connections;
+mod messages;
 mod runs;
+mod tls;
+mod web;

@@ -27,14 +27,25 @@ pub(crate) struct Started {
 
 /// Starts `scenario` (the body of a Lua function of `user`) on one core with a load in TOML.
 pub(crate) fn launch(target: &Target, scenario: &str, load: &str) -> Started {
+    let url = format!("http://{}", target.address());
+    launch_at(&url, scenario, load, &[])
+}
+
+/// The same against any address, with files beside the script; `load` may hold more tables.
+pub(crate) fn launch_at(
+    target: &str,
+    scenario: &str,
+    load: &str,
+    files: &[(&str, &[u8])],
+) -> Started {
     let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
     let script = format!("local s = {{}}\nfunction s.main(user)\n{scenario}\nend\nreturn s\n");
     std::fs::write(folder.path().join("s.lua"), script).unwrap();
     let profile = folder.path().join("p.toml");
-    let text = format!(
-        "[run]\nscript = \"s.lua\"\ntarget = \"http://{}\"\ndrain = \"5s\"\n{load}",
-        target.address()
-    );
+    let text = format!("[run]\nscript = \"s.lua\"\ntarget = \"{target}\"\ndrain = \"5s\"\n{load}");
     std::fs::write(&profile, text).unwrap();
     let plan = config::load(&profile).unwrap_or_else(|e| panic!("{e}"));
     let config::Target::Http(origin) = plan.target.clone() else {
@@ -82,7 +93,9 @@ impl Started {
         for (_, window) in &windows {
             aggregator.add(window);
         }
-        assert!(self.events.try_recv().is_err(), "no script error, no log");
+        if let Ok(event) = self.events.try_recv() {
+            panic!("no script error, no log: {event:?}");
+        }
         aggregator.summary()
     }
 }

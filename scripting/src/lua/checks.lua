@@ -97,6 +97,14 @@ function tests.matches(reply, want, prefix)
   return each("matches", reply, want, prefix, matches)
 end
 
+local function fits(reply, pattern)
+  return reply:regex(pattern, 0) ~= nil
+end
+
+function tests.regex(reply, want, prefix)
+  return each("regex", reply, want, prefix, fits)
+end
+
 function tests.header(reply, want, prefix)
   if type(want) ~= "table" then
     return wrong("header", want, 'a table like { ["content-type"] = "text/html" }')
@@ -117,6 +125,42 @@ function tests.header(reply, want, prefix)
     all = count(prefix .. "header " .. lower(name) .. " " .. said, passed) and all
   end
   return all
+end
+
+-- What is found under names, each with the text it is to have, whether it is to be there, or a
+-- function of it.
+local function found_under(key, reply, want, prefix, find)
+  if type(want) ~= "table" then
+    return wrong(key, want, "a table of names with a string, true, false or a function each")
+  end
+  local all = true
+  for name, value in next, want do
+    if type(name) ~= "string" then
+      return wrong("a name in " .. key, name, "a string")
+    end
+    local found, kind, passed, said = find(reply, name), type(value), nil, nil
+    if kind == "boolean" then
+      passed, said = (found ~= nil) == value, value and "is there" or "is absent"
+    elseif kind == "string" then
+      passed, said = found == value, "is " .. shown(value)
+    elseif kind == "function" then
+      passed, said = value(found), "holds"
+    else
+      return wrong(key .. " " .. name, value, "a string, true, false or a function")
+    end
+    all = count(prefix .. key .. " " .. name .. " " .. said, passed and true or false) and all
+  end
+  return all
+end
+
+local methods = shared.methods
+
+function tests.css(reply, want, prefix)
+  return found_under("css", reply, want, prefix, methods.css)
+end
+
+function tests.cookie(reply, want, prefix)
+  return found_under("cookie", reply, want, prefix, methods.cookie)
 end
 
 local scalars = { string = true, number = true, boolean = true }

@@ -23,6 +23,7 @@ local SLEEP_MAX = 86400 -- seconds
 
 local threads, users = {}, {} -- by slot
 local stopping = {} -- by slot: the load asks the user to stop
+local depths = {} -- by slot of a branch: how many branches it is within; branches.lua writes it
 local idle, idle_count = {}, 0
 local entries, data = {}, nil -- the functions of the script by entry number; the result of setup
 local failures = {} -- failure names by code
@@ -132,6 +133,9 @@ local function detach(slot, is_idle)
   if is_idle and thread and idle_count < IDLE_MAX then
     idle_count = idle_count + 1
     idle[idle_count] = thread
+  end
+  if depths[slot] then
+    shared.joined(slot)
   end
   threads[slot], users[slot] = nil, nil
   if slot_now == slot then
@@ -252,6 +256,16 @@ local function request(self, what, method, url, options)
     return fail("user:" .. what .. ": " .. message)
   end
   return co_yield(REQUEST)
+end
+
+-- A request without a method of User in between; the template that is known already is used.
+function shared.request(self, what, method, url, options)
+  local ids = options == nil and self == me and templates[method]
+  local id = ids and ids[url]
+  if id then
+    return co_yield(id)
+  end
+  return request(self, what, method, url, options)
 end
 
 local function verb(what, method)
@@ -451,6 +465,37 @@ end
 
 shared.User, shared.Reply, shared.coroutine = User, Reply, coroutines
 shared.fail, shared.own, shared.random = fail, own, random
+shared.left, shared.text_of, shared.trace = left, text_of, trace
+shared.users, shared.stopping, shared.depths = users, stopping, depths
+shared.thread_of, shared.lost = thread_of, lost
+
+-- The caller is about to wait: only the running user's own flow may.
+function shared.waits(self, what)
+  if self ~= me or not me then
+    return refuse(what)
+  end
+end
+
+-- The user or branch of a slot runs from here on.
+function shared.enter(slot)
+  local user = users[slot]
+  me, now, slot_now, latest = user, user, slot, nil
+  failure_text, failure_trace, outcome = nil, nil, nil
+end
+
+-- The text and the calls of the error that was caught last.
+function shared.take_failure()
+  local text, calls = failure_text, failure_trace
+  failure_text, failure_trace, rethrowing, rethrown = nil, nil, false, nil
+  return text, calls
+end
+
+-- Raises an error whose text and calls are known.
+function shared.rethrow(err, text, calls)
+  failure_text, failure_trace = text, calls
+  rethrowing, rethrown = true, err
+  return error(err, 0)
+end
 
 -- The slot whose latest reply this is, when the host still has its body and head.
 function shared.slot_of(result)

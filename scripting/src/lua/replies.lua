@@ -1,4 +1,4 @@
--- What a script can do with a reply: `headers`, `body`, `json`, `match`.
+-- What a script can do with a reply: `headers`, `cookies`, `body`, `match`.
 --
 -- A body is not kept unless the request asked for it. The host still has the latest reply's
 -- until the user's next step, so what is asked for at once works without `keep_body`.
@@ -25,6 +25,11 @@ local function body_of(reply, what)
     reply.body = body
     return body
   elseif not reply.ok then
+    return nil
+  end
+  local failure = slot and native.body_failure(slot)
+  if failure then -- it came whole, and cannot be decoded
+    reply.ok, reply.failure = false, failure
     return nil
   end
   return fail(what .. " needs the body of the reply: set keep_body = true on the request")
@@ -67,6 +72,24 @@ local function headers_of(reply)
   return headers
 end
 
+-- Where the request ended, redirects followed.
+local function url_of(reply)
+  local slot = slot_of(reply)
+  if not slot then
+    return fail("the URL of this reply is gone: read reply.url before the user's next step")
+  end
+  local url = native.reply_url(slot)
+  reply.url = url
+  return url
+end
+
+local function cookies_of(reply)
+  local head = head_of(reply)
+  local cookies = head and native.cookies(head) or {}
+  reply.cookies = cookies
+  return cookies
+end
+
 function Reply.__index(reply, key)
   if key == "failure" then
     return nil
@@ -74,6 +97,10 @@ function Reply.__index(reply, key)
     return body_of(reply, "reply.body")
   elseif key == "headers" then
     return headers_of(reply)
+  elseif key == "url" then
+    return url_of(reply)
+  elseif key == "cookies" then
+    return cookies_of(reply)
   end
   return methods[key]
 end
@@ -86,23 +113,6 @@ local function checked(reply, what)
   if not is_reply(reply) then
     return fail("reply:" .. what .. " was not called on a reply: write reply:" .. what .. "(...)")
   end
-end
-
--- The decoded body, or nil and what is wrong with it; with a path such as "items[1].id" what is
--- found there.
-function methods.json(reply, path)
-  checked(reply, "json")
-  if path ~= nil and type(path) ~= "string" then
-    return fail("reply:json: the path must be a string, not " .. native.kind(path))
-  end
-  local body = body_of(reply, "reply:json()")
-  if body == nil then
-    return nil, "no body: " .. (reply.failure or "the request failed")
-  end
-  if path then
-    return native.json_at(body, path)
-  end
-  return native.json_decode(body)
 end
 
 -- As string.match on the body.
@@ -129,6 +139,7 @@ function methods.headers_all(reply, name)
 end
 
 shared.is_reply = is_reply
+shared.methods, shared.body_of, shared.checked = methods, body_of, checked
 
 -- For checks: does the body contain the text? Without a copy when the body is not kept.
 function shared.contains(reply, text)

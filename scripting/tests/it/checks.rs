@@ -158,7 +158,7 @@ fn wrong_checks_are_errors() {
             "user:check(user:get('/'), { statsu = 200 })",
             &[
                 "user:check: unknown condition \"statsu\"; did you mean status?",
-                "contains, header, json_at, latency_ms_max, matches, ok, required, status",
+                "contains, cookie, css, header, json_at, latency_ms_max, matches, ok, regex, required, status",
             ],
         ),
         (

@@ -5,11 +5,14 @@
     reason = "what a test can't go on without is a failed test"
 )]
 
+mod branches;
 mod checks;
 mod data;
 mod documents;
 mod errors;
+mod extract;
 mod loading;
+mod messages;
 mod metrics;
 mod properties;
 mod replies;

@@ -164,7 +164,7 @@ fn bodies_are_encoded() {
             Some(body.into()),
             "{options}"
         );
-        assert_eq!(spec.content_type, content_type, "{options}");
+        assert_eq!(spec.content_type.as_deref(), content_type, "{options}");
     }
     assert_eq!(with("{ name = 'n' }").body, None);
 }

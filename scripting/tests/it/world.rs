@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use mistress_scripting::{
-    Entry, Error, Host, MetricKind, Reply, RequestSpec, Row, Script, ScriptError, Step,
+    CookieSpec, Entry, Error, Host, MetricKind, Reply, RequestSpec, Row, Script, ScriptError, Step,
 };
 
 /// A prepared answer; the default is 200 with an empty body.
@@ -55,6 +55,8 @@ pub struct Fake {
     pub panics: Cell<bool>,
     /// What `row` gives, until there are no more.
     pub rows: RefCell<Vec<Row>>,
+    /// Cookies that were set; none where all were cleared.
+    pub cookies: RefCell<Vec<Option<CookieSpec>>>,
     metrics: RefCell<Vec<(MetricKind, String)>>,
     /// Values of metrics in their order.
     pub values: RefCell<Vec<(MetricKind, String, f64)>>,
@@ -75,6 +77,41 @@ impl Host for Fake {
         } else {
             Ok(())
         }
+    }
+    fn upload_file(&self, path: &str) -> Result<(), String> {
+        match path {
+            "missing" => Err("missing: no such file".to_owned()),
+            _ => Ok(()),
+        }
+    }
+    fn cookie(
+        &self,
+        _slot: u32,
+        name: &str,
+        url: Option<&str>,
+        f: &mut dyn FnMut(Option<&[u8]>),
+    ) -> Result<(), String> {
+        let at = url.map_or(String::new(), |url| format!(" at {url}"));
+        f(Some(format!("of {name}{at}").as_bytes()));
+        Ok(())
+    }
+    fn set_cookie(&self, _slot: u32, cookie: CookieSpec) -> Result<(), String> {
+        self.cookies.borrow_mut().push(Some(cookie));
+        Ok(())
+    }
+    fn clear_cookies(&self, _slot: u32) {
+        self.cookies.borrow_mut().push(None);
+    }
+    fn reply_url(&self, _slot: u32) -> Option<String> {
+        Some("http://host/".to_owned())
+    }
+    fn embedded(&self, page: &str, _: Option<&str>, link: &str) -> Option<(String, bool)> {
+        assert_eq!(page, "http://host/", "where the page's request ended");
+        let url = match link {
+            absolute if absolute.starts_with('/') || absolute.contains("://") => link.to_owned(),
+            relative => format!("/p/{relative}"),
+        };
+        Some((url, !link.contains("://")))
     }
     fn random(&self, slot: u32) -> u64 {
         // SplitMix64 from a seed per slot.
@@ -162,6 +199,8 @@ pub struct World {
     pub requests: RefCell<Vec<RequestSpec>>,
     /// Whether the host retains bodies until the next step.
     pub retains: Cell<bool>,
+    /// The next slot for a branch.
+    slots: Cell<u32>,
 }
 
 /// Loads `main.lua` among other files.
@@ -188,6 +227,7 @@ pub fn load_in(folder: tempfile::TempDir) -> Result<World, Error> {
         answers: RefCell::default(),
         requests: RefCell::default(),
         retains: Cell::new(true),
+        slots: Cell::new(100),
     })
 }
 
@@ -210,6 +250,7 @@ impl World {
                 self.requests.borrow_mut().push((**spec).clone());
                 spec.keep_body
             }
+            Step::Parallel(count) => return self.branches(slot, *count),
             Step::Done | Step::Leave | Step::Failed(_) => {
                 panic!("the user does not wait: {step:?}")
             }
@@ -226,6 +267,30 @@ impl World {
             body: keeps.then_some(answer.body),
         };
         self.script.reply(slot, &reply)
+    }
+
+    /// Runs the branches of a user in turn, a step each, until all have ended.
+    fn branches(&self, parent: u32, count: u32) -> Step {
+        let stopping = self.host.stopping.get();
+        let first = self.slots.get();
+        self.slots.set(first + count);
+        let begin = |index| {
+            let slot = first + index;
+            (slot, self.script.fork(slot, parent, index, stopping))
+        };
+        let mut under_way: Vec<(u32, Step)> = (0..count).map(begin).collect();
+        while !under_way.is_empty() {
+            let mut left = Vec::new();
+            for (slot, step) in under_way {
+                match step {
+                    Step::Done => self.script.detach(slot),
+                    Step::Failed(error) => panic!("a branch was lost: {error}"),
+                    waiting => left.push((slot, self.resume(slot, &waiting))),
+                }
+            }
+            under_way = left;
+        }
+        self.script.join(parent, stopping)
     }
 
     /// Runs an entry to its end, resuming it from the list of answers.

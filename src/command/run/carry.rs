@@ -42,7 +42,7 @@ struct Times {
     took: Duration,
 }
 
-/// Carries out the plan. `observer` shows it meanwhile.
+/// Carries out the plan. The observers show and keep it meanwhile.
 ///
 /// # Errors
 /// The run could not begin; there is nothing to report then.
@@ -51,7 +51,7 @@ pub fn carry(
     cpus: &Cpus,
     origin: &Origin,
     segment: Segment,
-    observer: Box<dyn Observer>,
+    observers: Vec<Box<dyn Observer>>,
     hands: Hands,
 ) -> Result<Ran, Failure> {
     let (recorders, sources): (Vec<Recorder>, Vec<WindowSource>) = (0..cpus.load.len() as u32)
@@ -61,7 +61,7 @@ pub fn carry(
     let aggregator = Aggregator::new(sources.len(), outline::model(plan))
         .with_rules(rules::of(&plan.thresholds), plan.duration().as_secs())
         .with_warmup(plan.warmup.as_secs());
-    let reporter = Reporter::start(sources, aggregator, cpus.load.clone(), observer)
+    let reporter = Reporter::start(sources, aggregator, cpus.load.clone(), observers)
         .map_err(Failure::failed)?;
     let control = Control::new();
     let progress = Progress::default();

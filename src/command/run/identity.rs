@@ -22,14 +22,26 @@ pub fn utc(time: SystemTime) -> String {
 /// An id for a run that began at `start`: a UUID of version 7 (RFC 9562), so that ids sort by
 /// time and machines that know nothing of each other make different ones.
 pub fn run_id(start: SystemTime) -> String {
+    uuid7(since_epoch(start).as_millis() as u64, random_bytes())
+}
+
+/// A random number, to tell processes apart.
+pub fn random() -> u64 {
+    random_bytes()[..8]
+        .iter()
+        .fold(0, |n, byte| n << 8 | u64::from(*byte))
+}
+
+fn random_bytes() -> [u8; 10] {
     let mut random = [0; 10];
     let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
     if read.is_err() {
         // still different for each process and moment of this machine
+        let now = since_epoch(SystemTime::now());
         random[..4].copy_from_slice(&std::process::id().to_be_bytes());
-        random[4..8].copy_from_slice(&since_epoch(start).subsec_nanos().to_be_bytes());
+        random[4..8].copy_from_slice(&now.subsec_nanos().to_be_bytes());
     }
-    uuid7(since_epoch(start).as_millis() as u64, random)
+    random
 }
 
 fn uuid7(ms: u64, random: [u8; 10]) -> String {

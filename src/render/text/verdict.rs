@@ -116,7 +116,7 @@ fn advice(kind: ReasonKind) -> &'static str {
             "look for script code that computes long without waiting, and for other programs on \
              this machine's cores"
         }
-        ReasonKind::LagBlocked | ReasonKind::LagRepeated => {
+        ReasonKind::LagBlocked | ReasonKind::LagRepeated | ReasonKind::LagTail => {
             "use more cores or another machine, and keep other programs off this one"
         }
         ReasonKind::LagTypical => {

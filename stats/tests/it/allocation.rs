@@ -24,6 +24,7 @@ fn recording_and_rolling_allocate_nothing_after_warm_up() {
                 service_ns: 200_000 + k * 1_000,
                 lag_ns: k * 100,
                 first_byte_ns: 100_000,
+                receive_ns: 0,
                 status: if failed { 503 } else { 200 },
                 failure: failed.then_some(FailureKind::Status),
                 bytes_in: 1,

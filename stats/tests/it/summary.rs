@@ -38,8 +38,8 @@ fn keys(value: &Value) -> Vec<&str> {
 #[test]
 fn the_result_has_the_documented_fields() {
     let result = serde_json::to_value(summary()).unwrap();
-    let top = "model verdict totals latency service_time lag first_byte connect latency_failed \
-               status failures events histogram checks metrics thresholds names names_folded generator \
+    let top = "model verdict totals latency service_time lag first_byte connect tls queue dns send \
+               receive latency_failed status failures events histogram checks metrics thresholds names names_folded generator \
                series";
     assert_eq!(keys(&result), top.split_whitespace().collect::<Vec<_>>());
     let totals = "planned started dropped iterations sent ok failed unfinished bytes_in bytes_out \

@@ -156,6 +156,23 @@ fn lag_in_the_middle_of_all_requests_is_suspect() {
 }
 
 #[test]
+fn lag_in_a_good_part_of_the_slowest_requests_is_suspect() {
+    let of_lag = |lag: u64, late: u64| {
+        run(Model::Open, move |core, second| {
+            core.requests(980, 5 * MS, 0);
+            let lag = if second < late { lag } else { 0 };
+            core.requests(20, 40 * MS, lag);
+            core.time(100 * MS);
+        })
+    };
+    let summary = of_lag(6 * MS, 20);
+    assert_eq!(kinds(&summary), [ReasonKind::LagTail]);
+    // 5 % of the percentile, and lag of two seconds only
+    assert_eq!(kinds(&of_lag(2 * MS, 20)), []);
+    assert_eq!(kinds(&of_lag(6 * MS, 2)), []);
+}
+
+#[test]
 fn dropped_arrivals_are_suspect() {
     let summary = run(Model::Open, |core, second| {
         core.recorder.arrivals_planned(2);

@@ -127,6 +127,7 @@ fn every_counter_arrives() {
         service_ns: 3_000,
         lag_ns: 2_999,
         first_byte_ns: 1_000,
+        receive_ns: 0,
         status: 503,
         failure: Some(FailureKind::Status),
         bytes_in: 10,

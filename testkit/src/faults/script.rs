@@ -7,6 +7,8 @@ use std::time::Duration;
 pub enum Step {
     /// Read up to the end of a request head. When the peer closes instead, the list ends.
     ReadHead,
+    /// Read something, whatever it is, and drop it.
+    ReadAny,
     /// Read this many further bytes.
     ReadBody(u64),
     /// Read as many as the last head's content-length says.
@@ -24,7 +26,9 @@ pub enum Step {
     SendBig(u64),
     /// Do nothing for so long.
     Pause(Duration),
-    /// Close. Bytes of the peer that were not read turn the kernel's FIN into a reset.
+    /// Over TLS, say that nothing more comes.
+    CloseNotify,
+    /// Close; over TLS without a word. Bytes of the peer that were not read turn the kernel's FIN into a reset.
     Close,
     /// Reset: what the kernel has not sent yet is lost.
     Reset,

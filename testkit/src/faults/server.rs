@@ -1,9 +1,7 @@
 //! The misbehaving server: blocking, a thread for each connection, ended by shutting them down.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,20 +9,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fd::OwnedFd;
 
-use super::script::{Script, Step};
+use super::script::Script;
+use super::talk::Talk;
+use super::wire::{TlsSide, Wire};
 
 /// Connections one server takes, each with a thread; a test that makes more is itself at fault.
 const CONNECTIONS_MAX: usize = 2000;
-/// Heads kept for the report.
-const HEADS_MAX: usize = 1000;
-/// Longest request head read.
-const HEAD_MAX: usize = 1 << 20;
-/// Bytes written at once by `SendBig`.
-const BIG: usize = 256 * 1024;
 /// How long [`FaultOrigin::wait_for`] waits.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-static ZEROS: [u8; BIG] = [0; BIG];
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +67,21 @@ pub struct FaultOrigin {
 }
 
 /// What the threads share.
-struct Shared {
-    script: Script,
+pub(super) struct Shared {
+    pub(super) script: Script,
+    /// `Some`: the server speaks TLS.
+    tls: Option<TlsSide>,
     state: Mutex<State>,
     /// Told of each change that somebody may wait for.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    stopping: bool,
-    report: FaultReport,
+pub(super) struct State {
+    pub(super) stopping: bool,
+    pub(super) report: FaultReport,
     /// Those open, to be shut down at the end.
-    open: HashMap<usize, Arc<TcpStream>>,
+    pub(super) open: HashMap<usize, Arc<TcpStream>>,
 }
 
 impl FaultOrigin {
@@ -96,6 +90,19 @@ impl FaultOrigin {
     /// # Panics
     /// When there is no socket or thread to be had.
     pub fn start(script: Script) -> FaultOrigin {
+        FaultOrigin::start_as(script, None)
+    }
+
+    /// The same over TLS: the handshake comes with the first step that reads or writes, and a
+    /// [`Step::Close`](super::Step::Close) is without close_notify.
+    ///
+    /// # Panics
+    /// As [`FaultOrigin::start`].
+    pub fn start_tls(script: Script, tls: TlsSide) -> FaultOrigin {
+        FaultOrigin::start_as(script, Some(tls))
+    }
+
+    fn start_as(script: Script, tls: Option<TlsSide>) -> FaultOrigin {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .unwrap_or_else(|e| panic!("cannot listen on 127.0.0.1: {e}"));
         listener
@@ -110,6 +117,7 @@ impl FaultOrigin {
         let state = Mutex::new(State::default());
         let shared = Arc::new(Shared {
             script,
+            tls,
             state,
             changed: Condvar::new(),
         });
@@ -131,9 +139,14 @@ impl FaultOrigin {
         self.addr
     }
 
-    /// `http://127.0.0.1:port`, without a trailing slash.
+    /// `http://127.0.0.1:port`, or with https, without a trailing slash.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        let scheme = if self.shared.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.addr)
     }
 
     /// What it has seen until now. A client can be ahead of it: see [`FaultOrigin::wait_for`].
@@ -175,19 +188,23 @@ impl Drop for FaultOrigin {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state
             .lock()
             .expect("no thread panics while it holds the lock")
     }
 
-    fn wait<'a>(&self, guard: MutexGuard<'a, State>, at_most: Duration) -> MutexGuard<'a, State> {
+    pub(super) fn wait<'a>(
+        &self,
+        guard: MutexGuard<'a, State>,
+        at_most: Duration,
+    ) -> MutexGuard<'a, State> {
         let waited = self.changed.wait_timeout(guard, at_most);
         waited.expect("no thread panics while it holds the lock").0
     }
 
     /// Changes the report and tells those who wait.
-    fn note(&self, change: impl FnOnce(&mut FaultReport)) {
+    pub(super) fn note(&self, change: impl FnOnce(&mut FaultReport)) {
         change(&mut self.lock().report);
         self.changed.notify_all();
     }
@@ -255,204 +272,8 @@ fn serve_in_thread(stream: TcpStream, shared: &Arc<Shared>) -> JoinHandle<()> {
         .name(format!("fault-{number}"))
         .stack_size(128 * 1024)
         .spawn(move || {
-            let talk = Talk {
-                stream,
-                number,
-                shared: &shared,
-                input: Vec::new(),
-                declared: 0,
-            };
-            talk.follow();
+            let wire = Wire::new(stream, shared.tls.as_ref());
+            Talk::new(wire, number, &shared).follow();
         })
         .unwrap_or_else(|e| panic!("no thread for a connection: {e}"))
-}
-
-/// One connection that follows its list.
-struct Talk<'a> {
-    stream: Arc<TcpStream>,
-    number: usize,
-    shared: &'a Shared,
-    /// Read beyond the last head.
-    input: Vec<u8>,
-    /// The content-length of the last head.
-    declared: u64,
-}
-
-/// Goes on, or ends so.
-type Flow = ControlFlow<End>;
-
-impl Talk<'_> {
-    fn follow(mut self) {
-        let end = match self.steps() {
-            ControlFlow::Break(_) if self.shared.lock().stopping => End::Stopped,
-            ControlFlow::Break(end) => end,
-            ControlFlow::Continue(()) => End::Server,
-        };
-        let Talk {
-            stream,
-            number,
-            shared,
-            ..
-        } = self;
-        shared.lock().open.remove(&number);
-        // The last handle: the socket is closed here, before the report says so.
-        drop(stream);
-        shared.note(|report| report.ends[number] = end);
-    }
-
-    fn steps(&mut self) -> Flow {
-        let shared = self.shared;
-        let steps = shared.script.steps(self.number);
-        let mut next = 0;
-        while let Some(step) = steps.get(next) {
-            next += 1;
-            if shared.lock().stopping {
-                return ControlFlow::Break(End::Stopped);
-            }
-            match step {
-                Step::ReadHead => self.read_head()?,
-                Step::ReadBody(n) => self.read_body(*n)?,
-                Step::ReadDeclaredBody => self.read_body(self.declared)?,
-                Step::Send(bytes) => self.send(bytes)?,
-                Step::SendBytewise { bytes, gap } => self.send_bytewise(bytes, *gap)?,
-                Step::SendBig(n) => self.send_big(*n)?,
-                Step::Pause(length) => self.pause(*length)?,
-                Step::Close => return ControlFlow::Break(End::Server),
-                Step::Reset => {
-                    rustix::net::sockopt::set_socket_linger(&*self.stream, Some(Duration::ZERO))
-                        .expect("a TCP socket takes SO_LINGER");
-                    return ControlFlow::Break(End::Server);
-                }
-                Step::ShutdownWrite => {
-                    let _ = self.stream.shutdown(Shutdown::Write);
-                }
-                Step::AwaitClose => loop {
-                    self.input.clear();
-                    self.more()?;
-                },
-                Step::Repeat => next = 0,
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Reads something more into `input`.
-    fn more(&mut self) -> Flow {
-        let mut chunk = [0; 32 * 1024];
-        loop {
-            match (&*self.stream).read(&mut chunk) {
-                Ok(0) => return ControlFlow::Break(End::PeerClosed),
-                Ok(n) => {
-                    self.input.extend_from_slice(&chunk[..n]);
-                    self.shared.note(|report| report.bytes_in += n as u64);
-                    return ControlFlow::Continue(());
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return ControlFlow::Break(End::PeerReset),
-            }
-        }
-    }
-
-    fn read_head(&mut self) -> Flow {
-        let mut seen = 0;
-        let end = loop {
-            let found = self.input[seen..].windows(4).position(|w| w == b"\r\n\r\n");
-            if let Some(i) = found {
-                break seen + i + 4;
-            }
-            assert!(
-                self.input.len() <= HEAD_MAX,
-                "a request head above {HEAD_MAX} bytes"
-            );
-            seen = self.input.len().saturating_sub(3);
-            self.more()?;
-        };
-        let rest = self.input.split_off(end);
-        let head = std::mem::replace(&mut self.input, rest);
-        let head = String::from_utf8_lossy(&head).into_owned();
-        self.declared = declared_length(&head);
-        let number = self.number;
-        self.shared.note(|report| {
-            report.requests += 1;
-            report.requests_by_connection[number] += 1;
-            if report.heads.len() < HEADS_MAX {
-                report.heads.push(head);
-            }
-        });
-        ControlFlow::Continue(())
-    }
-
-    fn read_body(&mut self, length: u64) -> Flow {
-        let mut left = length;
-        loop {
-            let here = left.min(self.input.len() as u64);
-            self.input.drain(..here as usize);
-            left -= here;
-            if left == 0 {
-                return ControlFlow::Continue(());
-            }
-            self.more()?;
-        }
-    }
-
-    fn send(&self, bytes: &[u8]) -> Flow {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match (&*self.stream).write(rest) {
-                Ok(n) => {
-                    rest = &rest[n..];
-                    self.shared.note(|report| report.bytes_out += n as u64);
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return ControlFlow::Break(End::PeerReset),
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn send_bytewise(&self, bytes: &[u8], gap: Duration) -> Flow {
-        for byte in bytes.chunks(1) {
-            self.send(byte)?;
-            self.pause(gap)?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn send_big(&self, length: u64) -> Flow {
-        let mut left = length;
-        while left > 0 {
-            let here = left.min(BIG as u64);
-            self.send(&ZEROS[..here as usize])?;
-            left -= here;
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Waits, but not beyond the server's own end.
-    fn pause(&self, length: Duration) -> Flow {
-        if length.is_zero() {
-            return ControlFlow::Continue(());
-        }
-        let deadline = Instant::now() + length;
-        let mut state = self.shared.lock();
-        loop {
-            if state.stopping {
-                return ControlFlow::Break(End::Stopped);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return ControlFlow::Continue(());
-            }
-            state = self.shared.wait(state, left);
-        }
-    }
-}
-
-fn declared_length(head: &str) -> u64 {
-    let lines = head.split("\r\n").skip(1);
-    lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok())
-        .unwrap_or(0)
 }

@@ -218,3 +218,76 @@ fn the_first_reply_of_each_framing_row_arrives() {
         );
     }
 }
+
+/// Speaks TLS to a server and gets one reply, whole or not; the error as text.
+fn over_tls(addr: std::net::SocketAddr, host: &str, authority: &str) -> Result<Vec<u8>, String> {
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+    use std::io::{Read, Write};
+    let mut roots = rustls::RootCertStore::empty();
+    let der = CertificateDer::from_pem_slice(authority.as_bytes()).unwrap();
+    roots.add(der).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned()).unwrap();
+    let connection = rustls::ClientConnection::new(config.into(), name).unwrap();
+    let socket = TcpStream::connect(addr).unwrap();
+    let patience = Some(Duration::from_secs(10));
+    socket.set_read_timeout(patience).unwrap();
+    let mut stream = rustls::StreamOwned::new(connection, socket);
+    stream.write_all(GET).map_err(|e| e.to_string())?;
+    let mut reply = Vec::new();
+    match stream.read_to_end(&mut reply) {
+        Ok(_) => Ok(reply),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+#[test]
+fn tls_with_good_and_bad_certificates_and_ends() {
+    use crate::certificates::{Authority, Flaw};
+    let authority = Authority::new();
+    let other = Authority::new();
+    let good = [Step::ReadHead, Step::Send(ok("tls"))];
+    let said = [&good[..], &[Step::CloseNotify]].concat();
+    let rows = [
+        (Flaw::None, &authority, said.as_slice(), Ok(ok("tls"))),
+        (Flaw::None, &authority, &good, Err("close_notify")),
+        (Flaw::None, &other, &good, Err("UnknownIssuer")),
+        (Flaw::Expired, &authority, &good, Err("xpired")),
+        (Flaw::NotYetValid, &authority, &good, Err("not valid yet")),
+        (
+            Flaw::WrongHost,
+            &authority,
+            &good,
+            Err("not valid for name"),
+        ),
+    ];
+    for versions in [Versions::Tls12, Versions::Tls13] {
+        for (flaw, trusted, steps, expected) in &rows {
+            let side = TlsSide::new(&authority.server(*flaw), versions);
+            let server = FaultOrigin::start_tls(Script::each(steps.to_vec()), side);
+            assert!(server.url().starts_with("https://127.0.0.1:"));
+            for host in ["localhost", "127.0.0.1"] {
+                match (over_tls(server.addr(), host, trusted.pem()), expected) {
+                    (Ok(reply), Ok(wanted)) => assert_eq!(&reply, wanted),
+                    (Err(why), Err(part)) => assert!(why.contains(part), "{flaw:?}: {why}"),
+                    (found, _) => panic!("{flaw:?} {host}: {found:?} instead of {expected:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_tls_table_is_sound() {
+    let rows = tls(&crate::certificates::Authority::new());
+    let names: HashSet<&str> = rows.iter().map(|row| row.name).collect();
+    assert_eq!(names.len(), rows.len(), "a name stands for one row");
+    for row in rows {
+        assert!(!row.expected.is_empty() && row.url().contains(row.host));
+    }
+}

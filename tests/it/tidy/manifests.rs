@@ -24,13 +24,14 @@ const USES: [(&str, &[&str]); 10] = [
     ("stats", &[]),
     ("recorder", &[]),
     ("testkit", &[]),
-    ("benches", &[]),
+    ("benches", &["stats"]),
     ("xtask", &["testkit"]),
 ];
 /// Packages that only some of our crates may use.
-const EXCLUSIVE: [(&str, &[&str]); 7] = [
+const EXCLUSIVE: [(&str, &[&str]); 8] = [
     ("glommio", &["engine"]),
     ("io-uring", &["engine", "benches"]),
+    ("rustls", &["engine", "testkit"]),
     ("mlua", &["scripting"]),
     ("axum", &["server"]),
     ("rusqlite", &["server"]),

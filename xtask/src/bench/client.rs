@@ -1,6 +1,6 @@
 //! The clients that are compared: how each is run and how its result is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,12 +17,42 @@ const SLACK: Duration = Duration::from_secs(60);
 pub enum Client {
     /// This tool, with a scenario in Lua.
     Mistress,
+    /// Another build of this tool, with the same scenario.
+    Before,
     /// wrk without a script.
     Wrk,
     /// wrk with a `response()` in Lua.
     WrkScript,
     /// The bare io_uring loop.
     Bare,
+    /// `openssl s_time`: one full TLS 1.3 handshake and one request after another.
+    Openssl,
+}
+
+/// What a client does.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// Of this tool: the script, below the root of the workspace.
+    pub script: &'static str,
+    /// Of this tool: the scenario in it, which asks for `path`.
+    pub scenario: &'static str,
+    /// Of this tool: further lines of `[tls]`.
+    pub tls: &'static str,
+    /// What the others ask for.
+    pub path: &'static str,
+    /// Whether each request has a connection of its own.
+    pub is_closing: bool,
+}
+
+impl Work {
+    /// A small page again and again on connections that are kept.
+    pub const KEPT: Work = Work {
+        script: "benches/scenarios/versus.lua",
+        scenario: "get",
+        tls: "",
+        path: "/",
+        is_closing: false,
+    };
 }
 
 impl Client {
@@ -37,9 +67,11 @@ impl Client {
     pub fn name(self) -> &'static str {
         match self {
             Client::Mistress => "mistress",
+            Client::Before => "before",
             Client::Wrk => "wrk",
             Client::WrkScript => "wrk+script",
             Client::Bare => "bare",
+            Client::Openssl => "openssl s_time",
         }
     }
 
@@ -55,12 +87,15 @@ impl Client {
 /// One run of a client.
 pub struct Job<'a> {
     pub server: &'a Server,
+    pub work: Work,
     pub connections: usize,
     pub seconds: u64,
     /// The core that the whole client is pinned to.
     pub cpu: usize,
     /// A folder for what the run needs on disk.
     pub scratch: &'a Scratch,
+    /// The program of [`Client::Before`].
+    pub before: Option<&'a Path>,
 }
 
 /// What a run came to.
@@ -129,11 +164,12 @@ impl Job<'_> {
         let captured = run::capture(command, limit)?;
         let server_cpu_s = self.server.cpu_s()? - server_before_s;
         let (requests, errors, seconds) = match client {
-            Client::Mistress => {
+            Client::Mistress | Client::Before => {
                 read_json(&std::fs::read_to_string(self.scratch.file("result.json"))?)
             }
             Client::Wrk | Client::WrkScript => read_wrk(&captured.stdout),
             Client::Bare => read_bare(&captured.stdout),
+            Client::Openssl => read_openssl(&captured.stdout),
         }
         .ok_or_else(|| format!("{}: no result in\n{}", client.name(), captured.stdout))?;
         if requests == 0 {
@@ -154,14 +190,15 @@ impl Job<'_> {
         command.args(["-c", &self.cpu.to_string()]);
         let connections = self.connections.to_string();
         match client {
-            Client::Mistress => {
+            Client::Mistress | Client::Before => {
+                let program = match self.before {
+                    Some(path) if client == Client::Before => path.to_owned(),
+                    _ => release_binary("mistress"),
+                };
                 let profile = self.scratch.file("versus.toml");
                 std::fs::write(&profile, self.profile())?;
                 let result = self.scratch.file("result.json");
-                command
-                    .arg(release_binary("mistress"))
-                    .arg("run")
-                    .arg(profile);
+                command.arg(program).arg("run").arg(profile);
                 command.arg("--json").arg(result);
             }
             Client::Wrk | Client::WrkScript => {
@@ -173,7 +210,15 @@ impl Job<'_> {
                         .arg("-s")
                         .arg(root().join("benches/lua/wrk_response.lua"));
                 }
-                command.arg(self.server.url() + "/");
+                if self.work.is_closing {
+                    command.args(["-H", "Connection: close"]);
+                }
+                command.arg(self.server.url() + self.work.path);
+            }
+            Client::Openssl => {
+                command.args(["openssl", "s_time", "-new", "-tls1_3"]);
+                command.args(["-connect", &self.server.authority, "-www", self.work.path]);
+                command.args(["-time", &self.seconds.to_string()]);
             }
             Client::Bare => {
                 command
@@ -189,13 +234,17 @@ impl Job<'_> {
 
     /// `benches/scenarios/versus.toml` with the numbers of this run.
     fn profile(&self) -> String {
-        let script = root().join("benches/scenarios/versus.lua");
+        let script = root().join(self.work.script);
+        let trusted = self.server.authority_file.as_ref();
+        let tls = trusted.map(|file| format!("[tls]\nca = {file:?}\n{}", self.work.tls));
         format!(
             "[run]\nname = \"versus\"\nscript = {script:?}\ntarget = \"{}\"\ncores = [{}]\n\
-             stats = false\ndrain = \"1s\"\n\n[[load]]\nmodel = \"closed\"\n\
-             scenarios = {{ get = 1 }}\nphases = [{{ users = {}, for = \"{}s\" }}]\n",
+             stats = false\ndrain = \"1s\"\n{}\n[[load]]\nmodel = \"closed\"\n\
+             scenarios = {{ {} = 1 }}\nphases = [{{ users = {}, for = \"{}s\" }}]\n",
             self.server.url(),
             self.cpu,
+            tls.unwrap_or_default(),
+            self.work.scenario,
             self.connections,
             self.seconds,
         )
@@ -256,6 +305,14 @@ fn read_bare(text: &str) -> Option<(u64, u64, f64)> {
     ))
 }
 
+/// The same of what `openssl s_time` prints, which counts whole seconds of real time.
+fn read_openssl(text: &str) -> Option<(u64, u64, f64)> {
+    let line = text.lines().find(|line| line.contains("real seconds"))?;
+    let (connections, rest) = line.split_once(" connections in ")?;
+    let seconds = rest.split(' ').next()?.parse().ok()?;
+    Some((connections.trim().parse().ok()?, 0, seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,6 +356,14 @@ Transfer/sec:     27.14MB
         let text = "requests=10 seconds=2.5 cpu_s=1.5 errors=3\n";
         assert_eq!(read_bare(text), Some((10, 3, 2.5)));
         assert_eq!(read_bare("requests=10"), None);
+    }
+
+    #[test]
+    fn openssl_is_read() {
+        let text = "1034 connections in 0.56s; 1846.43 connections/user sec, bytes read 242990\n\
+                    1034 connections in 2 real seconds, 235 bytes read per connection\n";
+        assert_eq!(read_openssl(text), Some((1034, 0, 2.0)));
+        assert_eq!(read_openssl("0 connections"), None);
     }
 
     #[test]

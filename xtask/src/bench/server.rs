@@ -1,9 +1,11 @@
 //! The server that a bench loads: our own target or nginx, on one core of its own.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+use testkit::certificates::{Authority, Flaw};
 
 use crate::Failure;
 use crate::bench::usage;
@@ -20,6 +22,8 @@ pub struct Server {
     pub authority: String,
     /// Of nginx: its folder, removed at the end.
     folder: Option<PathBuf>,
+    /// Of TLS: the authority of its certificate, a file.
+    pub authority_file: Option<PathBuf>,
 }
 
 impl Server {
@@ -41,18 +45,56 @@ impl Server {
             process,
             authority,
             folder: None,
+            authority_file: None,
         })
     }
 
     /// Starts nginx as one process, pinned to `cpu`, with a small fixed body.
     pub fn nginx(cpu: usize) -> Result<Server, Failure> {
+        let place = "location / { return 200 'hello world'; }";
+        Server::start_nginx(cpu, "", |_| Ok(place.to_owned()))
+    }
+
+    /// The same with TLS; its certificate (ECDSA, P-256) is for 127.0.0.1. `/` is small,
+    /// `/plain` and `/gzip` have bodies of the same length, the second with a content coding.
+    pub fn nginx_tls(cpu: usize) -> Result<Server, Failure> {
+        let authority = Authority::new();
+        let mut server = Server::start_nginx(cpu, " ssl", |folder| {
+            let (certificate, key) = authority.server(Flaw::None).write(folder, "server");
+            write_pages(folder)?;
+            Ok(format!(
+                "ssl_certificate {certificate:?}; ssl_certificate_key {key:?};
+                ssl_protocols TLSv1.2 TLSv1.3;
+                location = / {{ return 200 'hello world'; }}
+                location = /plain {{ alias {folder}/plain; }}
+                location = /gzip {{ alias {folder}/gzip; add_header Content-Encoding gzip; }}",
+                folder = folder.display()
+            ))
+        })?;
+        let folder = server.folder.as_deref().ok_or("nginx has a folder")?;
+        server.authority_file = Some(authority.write(folder, "authority"));
+        Ok(server)
+    }
+
+    /// Starts nginx on a free port with the lines of its `server` block that `lines` makes for
+    /// its folder.
+    fn start_nginx(
+        cpu: usize,
+        listen: &str,
+        lines: impl FnOnce(&Path) -> Result<String, Failure>,
+    ) -> Result<Server, Failure> {
         let program = find_program("nginx").ok_or("nginx: not installed")?;
         // Free when asked for; another process taking it meanwhile shows as a failed start.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let folder = std::env::temp_dir().join(format!("mistress-nginx-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let config = folder.join("nginx.conf");
-        std::fs::write(&config, nginx_config(port, &folder.display().to_string()))?;
+        let lines = lines(&folder)?;
+        let listen = format!("listen 127.0.0.1:{port}{listen};");
+        std::fs::write(
+            &config,
+            nginx_config(&listen, &lines, &folder.display().to_string()),
+        )?;
         let mut command = Command::new("taskset");
         command
             .args(["-c", &cpu.to_string()])
@@ -65,6 +107,7 @@ impl Server {
             process,
             authority,
             folder: Some(folder),
+            authority_file: None,
         };
         server.wait_for_port()?;
         Ok(server)
@@ -83,7 +126,12 @@ impl Server {
 
     /// Its address as a URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.authority)
+        let scheme = if self.authority_file.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.authority)
     }
 
     /// CPU time it has used so far, in seconds.
@@ -101,8 +149,25 @@ impl Drop for Server {
     }
 }
 
+/// Writes `plain`, text that hardly repeats itself, and `gzip`, a compressed text, both of as many
+/// bytes.
+fn write_pages(folder: &Path) -> Result<(), Failure> {
+    let text: String = (0_u64..400)
+        .map(|i| format!("{:x}\n", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect();
+    let source = folder.join("text");
+    std::fs::write(&source, &text)?;
+    let packed = Command::new("gzip").arg("-nc").arg(&source).output()?;
+    if !packed.status.success() || packed.stdout.len() >= text.len() {
+        return Err("gzip did not compress the page".into());
+    }
+    std::fs::write(folder.join("plain"), &text[..packed.stdout.len()])?;
+    std::fs::write(folder.join("gzip"), &packed.stdout)?;
+    Ok(())
+}
+
 /// One process without a master, no log, connections that never end.
-fn nginx_config(port: u16, folder: &str) -> String {
+fn nginx_config(listen: &str, lines: &str, folder: &str) -> String {
     format!(
         "daemon off; master_process off; pid {folder}/pid; error_log stderr crit;
         worker_rlimit_nofile 65536;
@@ -112,7 +177,7 @@ fn nginx_config(port: u16, folder: &str) -> String {
             client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
             fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
             scgi_temp_path {folder}/scgi;
-            server {{ listen 127.0.0.1:{port}; location / {{ return 200 'hello world'; }} }}
+            server {{ {listen} {lines} }}
         }}"
     )
 }

@@ -3,8 +3,10 @@
 //! Each round runs every client once, beginning with another one each time, so that a change of
 //! the machine's mood falls on all of them; ratios are taken within a round.
 
+use std::path::PathBuf;
+
 use crate::Failure;
-use crate::bench::client::{Client, Job, Measured, Scratch};
+use crate::bench::client::{Client, Job, Measured, Scratch, Work};
 use crate::bench::options::{list, pairs, value};
 use crate::bench::server::Server;
 use crate::bench::spread::Spread;
@@ -16,12 +18,14 @@ cargo xtask bench versus [OPTIONS]
   --seconds S          length of each run (5)
   --connections A,B    concurrent connections (64,256)
   --clients A,B        of mistress, wrk, wrk+script, bare (all)
+  --before PROGRAM     another build of mistress, as one more client
   --server NAME        target (ours) or nginx (target)
   --client-cpu K       the core that clients are pinned to (0)
   --server-cpu K       the core that the server is pinned to (the last)";
 
 /// Which median ratio of requests per CPU-second is wanted.
-const WANTED: [(Client, f64); 3] = [
+const WANTED: [(Client, f64); 4] = [
+    (Client::Before, 0.97),
     (Client::Wrk, 1.3),
     (Client::WrkScript, 1.6),
     (Client::Bare, 0.88),
@@ -35,6 +39,7 @@ pub struct Settings {
     seconds: u64,
     connections: Vec<usize>,
     clients: Vec<Client>,
+    before: Option<PathBuf>,
     server_is_nginx: bool,
     client_cpu: usize,
     server_cpu: usize,
@@ -52,6 +57,7 @@ impl Settings {
             seconds: 5,
             connections: vec![64, 256],
             clients: Client::ALL.to_vec(),
+            before: None,
             server_is_nginx: false,
             client_cpu: 0,
             server_cpu: cores - 1,
@@ -67,12 +73,16 @@ impl Settings {
                         .map(Client::from_name)
                         .collect::<Result<_, _>>()?;
                 }
+                "--before" => settings.before = Some(PathBuf::from(text)),
                 "--server" if text == "target" => settings.server_is_nginx = false,
                 "--server" if text == "nginx" => settings.server_is_nginx = true,
                 "--client-cpu" => settings.client_cpu = value(name, text)?,
                 "--server-cpu" => settings.server_cpu = value(name, text)?,
                 _ => return Err(format!("{name} {text}: unknown option\n\n{USAGE}").into()),
             }
+        }
+        if settings.before.is_some() {
+            settings.clients.push(Client::Before);
         }
         if settings.rounds == 0 || settings.seconds == 0 {
             return Err("--rounds and --seconds: at least 1".into());
@@ -128,10 +138,12 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     for &connections in &settings.connections {
         let job = Job {
             server: &server,
+            work: Work::KEPT,
             connections,
             seconds: settings.seconds,
             cpu: settings.client_cpu,
             scratch: &scratch,
+            before: settings.before.as_deref(),
         };
         let series = measure(settings, &job)?;
         print_figures(connections, &series);

@@ -130,6 +130,7 @@ pub fn with_script(
     std::fs::write(scratch.file("p.toml"), profile)?;
     std::fs::write(scratch.file("p.lua"), script)?;
     let mut command = Command::new(release_binary("mistress"));
+    command.env("MISTRESS_STATS", "off");
     command.arg("run").arg(scratch.file("p.toml"));
     command
         .args(["--quiet", "--cores", "1", "--json"])

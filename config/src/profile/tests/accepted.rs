@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::{Arrivals, Cores, Curve, Model, Origin, StatsSink, Target, Weighted};
+use crate::{Arrivals, Cores, Curve, Model, Origin, Resume, StatsSink, Target};
+use crate::{Tls, TlsIdentity, TlsVersions, Weighted};
 
 fn one(length_s: f64, from: f64, to: f64) -> Curve {
     Curve::new(&[(Duration::from_secs_f64(length_s), from, to)]).unwrap()
@@ -21,6 +22,14 @@ cores = [2, 3]
 timeout = "250ms"
 drain = "0s"
 stats = "http://host:7777"
+
+[tls]
+ca = "ca.pem"
+cert = "me.pem"
+key = "me.key"
+insecure = false
+resume = 0.8
+versions = ["1.3"]
 
 [[load]]
 model = "open"
@@ -57,6 +66,17 @@ fn a_full_run_table_becomes_the_plan_it_says() {
     assert_eq!(plan.stats, StatsSink::Url("http://host:7777".to_owned()));
     assert_eq!(plan.duration(), Duration::from_secs(3600));
     assert_eq!(plan.model_label(), "mixed");
+    let tls = Tls {
+        ca: Some(PathBuf::from("dir/ca.pem")),
+        identity: Some(TlsIdentity {
+            cert: PathBuf::from("dir/me.pem"),
+            key: PathBuf::from("dir/me.key"),
+        }),
+        insecure: false,
+        resume: Resume::Share(0.8),
+        versions: TlsVersions::Tls13,
+    };
+    assert_eq!(plan.tls, tls);
 }
 
 #[test]
@@ -156,7 +176,7 @@ fn the_target_can_be_replaced() {
         Target::Http(Origin::parse("http://h:81").unwrap())
     );
     assert_eq!(other.with_target("builtin").unwrap(), plan);
-    assert!(plan.with_target("https://h").unwrap_err().contains("https"));
+    assert!(plan.with_target("ftp://h").unwrap_err().contains("ftp"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn all_problems_are_shown_at_once_by_place() {
-    let text = "[run]\nscript = \"s.lua\"\ntarget = \"https://x\"\nseed = -4\ntimeout = 10\n\
+    let text = "[run]\nscript = \"s.lua\"\ntarget = \"ftp://x\"\nseed = -4\ntimeout = 10\n\
                 timeout = 20\ncolour = 1\n\n[[load]]\nmodel = \"closed\"\nscenarios = { ä = -1, b = 0 }\n\
                 phases = [{ users = 0, for = 10s }, { users = 5, for = \"10x\" }]\n\
                 [[load]]\nmodel = \"open\"\nscenarios = \"a\"\nusers_max = -1\n\
@@ -15,7 +15,7 @@ fn all_problems_are_shown_at_once_by_place() {
     check(
         text,
         &[
-            "3:10: found https",
+            "3:10: found the scheme \"ftp\"",
             "4:8: found the number -4",
             "5:11: found the number 10 without a unit",
             "6:1: duplicate key `timeout`",

@@ -110,7 +110,7 @@ fn stats_and_names_are_held_to_their_limits() {
     );
     check_run(
         "stats = \"host:7777\"",
-        &["4:9: found \"host:7777\", allowed is http://host[:port][/base], or \"auto\""],
+        &["4:9: found \"host:7777\", allowed is http[s]://host[:port][/base], or \"auto\""],
     );
     check_run("name = \"\"", &["4:8: found an empty name (`run.name`)"]);
     check_run(
@@ -140,7 +140,7 @@ fn what_is_needed_is_missed() {
         &format!("# first\n[run]\n{LOAD}"),
         &[
             "2:1: found no `run.script`, needed is the path of a Lua script",
-            "2:1: found no `run.target`, needed is \"builtin\" or http://",
+            "2:1: found no `run.target`, needed is \"builtin\" or http[s]://",
         ],
     );
     check_load(
@@ -187,14 +187,14 @@ fn what_is_needed_is_missed() {
 fn targets_are_checked() {
     let target = |url: &str| format!("[run]\nscript = \"s\"\ntarget = \"{url}\"\n{LOAD}");
     check(
-        &target("https://h"),
+        &target("ftp://h"),
         &[
-            "3:10: found https, which is not supported yet, allowed is http://host[:port][/base], or \"builtin\" (`run.target`)",
+            "3:10: found the scheme \"ftp\", allowed is http[s]://host[:port][/base], or \"builtin\" (`run.target`)",
         ],
     );
     check(
         &target("built-in"),
-        &["3:10: found \"built-in\", allowed is http://host"],
+        &["3:10: found \"built-in\", allowed is http[s]://host"],
     );
     check(
         &target("http://h:99999"),
@@ -454,5 +454,103 @@ fn curves_from_outside_are_asked_only_where_they_may_be() {
             "7:20: found the file",
             "7:31: found the unknown key \"for\"",
         ],
+    );
+}
+
+#[test]
+fn tls_is_checked() {
+    let check_tls = |line: &str, expected: &str| {
+        let head = "[run]\nscript = \"s\"\ntarget = \"https://h\"\n[tls]\n";
+        check(&format!("{head}{line}\n{LOAD}"), &[expected]);
+    };
+    check_tls(
+        "insecur = true",
+        "5:1: found the unknown key \"insecur\", meant is perhaps `insecure`",
+    );
+    check_tls(
+        "insecure = 1",
+        "5:12: found the number 1, allowed is true or false",
+    );
+    check_tls(
+        "ca = \"\"",
+        "5:6: found \"\", allowed is the path of a PEM file (`tls.ca`)",
+    );
+    check_tls(
+        "cert = \"a\"",
+        "4:1: found no `tls.key`, needed is the private key",
+    );
+    check_tls(
+        "key = \"a\"",
+        "4:1: found no `tls.cert`, needed is the certificate",
+    );
+    check_tls(
+        "resume = 1.5",
+        "5:10: found the number 1.5, allowed is a share from 0 to 1",
+    );
+    check_tls("resume = true", "5:10: found true, allowed is a share");
+    check_tls(
+        "versions = \"1.1\"",
+        "5:12: found \"1.1\", allowed is \"1.2\", \"1.3\" or both",
+    );
+    check_tls("versions = []", "5:12: found an array, allowed is \"1.2\"");
+}
+
+#[test]
+fn connections_are_checked() {
+    let check_table = |table: &str, expected: &str| {
+        let head = "[run]\nscript = \"s\"\ntarget = \"http://h\"\n";
+        check(&format!("{head}{table}\n{LOAD}"), &[expected]);
+    };
+    let check_line = |line: &str, expected: &str| {
+        check_table(&format!("[connections]\n{line}"), expected);
+    };
+    check_line("age = \"1s\"", "5:1: found the unknown key \"age\"");
+    check_line(
+        "keep_alive = 1",
+        "5:14: found the number 1, allowed is true or false",
+    );
+    check_line(
+        "requests_max = 0",
+        "5:16: found the number 0, allowed is a whole number from 1",
+    );
+    check_line(
+        "per_origin = 1001",
+        "5:14: found the number 1001, allowed is a whole number from 1 to 1000",
+    );
+    check_line(
+        "age_max = \"2d\"",
+        "5:11: found \"2d\", allowed is above zero, at most \"1d\"",
+    );
+    check_line(
+        "resolve = \"1ms\"",
+        "5:11: found \"1ms\", allowed is \"1s\" to \"1d\"",
+    );
+    check_line(
+        "renew = \"always\"",
+        "5:9: found \"always\", allowed is one of \"never\"",
+    );
+    check_line(
+        "addresses = \"all\"",
+        "5:13: found \"all\", allowed is one of \"first\"",
+    );
+    check_line(
+        "source = []",
+        "5:10: found an array, allowed is an IP address",
+    );
+    check_line(
+        "source = \"localhost\"",
+        "5:10: found \"localhost\", allowed is an IP address",
+    );
+    check_line(
+        "timeouts = { conect = \"1s\" }",
+        "5:14: found the unknown key \"conect\", meant is perhaps `connect`",
+    );
+    check_line(
+        "timeouts = { tls = \"0s\" }",
+        "5:20: found \"0s\", allowed is above zero, at most \"1h\"",
+    );
+    check_table(
+        "[hosts]\nh = \"::g\"",
+        "5:5: found \"::g\", allowed is an IP address such as",
     );
 }

@@ -22,11 +22,16 @@ impl Driver {
             if !user.present {
                 continue;
             }
+            if self.users.is_branch(slot) {
+                self.dismiss_branch(slot);
+                continue;
+            }
             let between = user.doing == Doing::Pass;
             if !between && matches!(user.stage, Stage::Scenario | Stage::OnStart) {
                 self.shared.record(Recorder::iteration_unfinished);
             }
             let mut connection = user.connection;
+            self.forget_queue(slot);
             while connection != NONE {
                 let held = self.connections.get_mut(connection);
                 if let Some(exchange) = held.exchange.take() {

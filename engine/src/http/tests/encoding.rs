@@ -1,6 +1,7 @@
 //! Requests as bytes, and what is refused.
 
-use super::super::encode::{EncodeError, Head, USER_AGENT, encode_head};
+use super::super::content::ACCEPTED;
+use super::super::encode::{EncodeError, Head, STANDARD, USER_AGENT, encode_head};
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
@@ -9,9 +10,14 @@ fn head<'a>(method: &'a str, headers: Fields<'a>) -> Head<'a, &'a str, &'a str> 
         method,
         path: "/a?b",
         authority: "h:81",
+        defaults: &STANDARD,
+        without: &[],
         headers,
         extra: &[],
+        cookie: b"",
         body_bytes: None,
+        chunked: false,
+        expects_continue: false,
         keep_alive: true,
     }
 }
@@ -30,7 +36,8 @@ fn encoded(head: &Head<'_, &str, &str>) -> String {
 fn check(head: &Head<'_, &str, &str>, lines: &[&str]) {
     let expected = lines
         .join("\r\n")
-        .replace("UA", &format!("User-Agent: {USER_AGENT}"));
+        .replace("UA", &format!("User-Agent: {USER_AGENT}"))
+        .replace("AE", &format!("Accept-Encoding: {ACCEPTED}"));
     assert_eq!(encoded(head), format!("{expected}\r\n\r\n"));
 }
 
@@ -38,7 +45,7 @@ fn check(head: &Head<'_, &str, &str>, lines: &[&str]) {
 fn defaults() {
     check(
         &head("GET", &[]),
-        &["GET /a?b HTTP/1.1", "Host: h:81", "UA", "Accept: */*"],
+        &["GET /a?b HTTP/1.1", "Host: h:81", "UA", "Accept: */*", "AE"],
     );
     let closing = Head {
         keep_alive: false,
@@ -51,6 +58,7 @@ fn defaults() {
             "Host: h:81",
             "UA",
             "Accept: */*",
+            "AE",
             "Connection: close",
         ],
     );
@@ -69,6 +77,7 @@ fn own_fields_replace_defaults_in_any_case() {
     let lines = [
         "GET /a?b HTTP/1.1",
         "HOST: z",
+        "AE",
         "x: y",
         "user-agent: ",
         "aCCept: text/html",
@@ -85,6 +94,7 @@ fn own_fields_replace_defaults_in_any_case() {
         "Host: h:81",
         "UA",
         "Accept: */*",
+        "AE",
         "connection: keep-alive",
     ];
     check(&closing, &lines);
@@ -104,9 +114,64 @@ fn own_fields_replace_extra_ones() {
         "Host: h:81",
         "UA",
         "Accept: */*",
+        "AE",
         "Referer: r",
         "content-type: text/plain",
         "Content-Length: 3",
+    ];
+    check(&request, &lines);
+}
+
+#[test]
+fn defaults_give_way_and_can_be_left_out() {
+    let defaults = [
+        ("X-All".into(), "1".into()),
+        ("cookie".into(), "d=1".into()),
+        ("authorization".into(), "Bearer d".into()),
+    ];
+    let without = ["x-all".to_owned()];
+    let request = Head {
+        defaults: &defaults,
+        ..head("GET", &[])
+    };
+    let first = ["GET /a?b HTTP/1.1", "Host: h:81"];
+    let lines = [
+        &first[..],
+        &["X-All: 1", "cookie: d=1", "authorization: Bearer d"],
+    ];
+    check(&request, &lines.concat());
+    let request = Head {
+        defaults: &defaults,
+        without: &without,
+        extra: &[("Authorization", "Bearer e")],
+        cookie: b"a=1",
+        ..head("GET", &[])
+    };
+    let lines = [&first[..], &["Authorization: Bearer e", "Cookie: a=1"]];
+    check(&request, &lines.concat());
+    let own: Fields<'_> = &[("Cookie", "own=1")];
+    let request = Head {
+        defaults: &defaults[1..2],
+        cookie: b"a=1",
+        ..head("GET", own)
+    };
+    check(&request, &[&first[..], &["Cookie: own=1"]].concat());
+}
+
+#[test]
+fn chunked_and_expecting_bodies_say_so() {
+    let request = Head {
+        defaults: &[],
+        chunked: true,
+        expects_continue: true,
+        body_bytes: Some(5),
+        ..head("POST", &[])
+    };
+    let lines = [
+        "POST /a?b HTTP/1.1",
+        "Host: h:81",
+        "Expect: 100-continue",
+        "Transfer-Encoding: chunked",
     ];
     check(&request, &lines);
 }
@@ -234,9 +299,14 @@ fn bytes_beyond_ascii_and_odd_methods_pass() {
         method: "GET",
         path: "/",
         authority: "h",
+        defaults: &[],
+        without: &[],
         headers: &own,
         extra: &[],
+        cookie: b"",
         body_bytes: None,
+        chunked: false,
+        expects_continue: false,
         keep_alive: true,
     };
     encode_head(&mut out, &request).unwrap();

@@ -1,15 +1,24 @@
 //! Tests of the HTTP code: no sockets, no clocks; bytes against expected outcomes.
 
 mod chunks;
+mod content;
+mod cookie_edges;
+mod cookie_rows;
+mod cookies;
 mod curl;
+mod digests;
 mod encoding;
 mod faults;
+mod fuzz;
+mod redirects;
 mod requests;
 mod responses;
 mod splits;
+mod uploads;
 mod urls;
 
 use super::fault::Fault;
+use super::notes::Notes;
 use super::response::{BodyRule, HeadMemo, ResponseReader, Sink};
 
 /// All that a sink heard.
@@ -20,7 +29,7 @@ struct Heard {
 }
 
 impl Sink for Heard {
-    fn head(&mut self, status: u16, raw: &[u8]) {
+    fn head(&mut self, status: u16, _notes: Notes, raw: &[u8]) {
         self.heads.push((status, raw.to_vec()));
     }
 

@@ -1,0 +1,194 @@
+//! The tables `[connections]` and `[hosts]`.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::fields::{self, Table, choose, wrong};
+use crate::document::{Report, Value};
+use crate::transport::{Connections, PartLimits, Pick, Renew};
+
+const KEYS: [&str; 9] = [
+    "keep_alive",
+    "requests_max",
+    "age_max",
+    "renew",
+    "per_origin",
+    "addresses",
+    "resolve",
+    "source",
+    "timeouts",
+];
+const PARTS: [&str; 3] = ["connect", "tls", "first_byte"];
+const REQUESTS_MAX: u64 = u32::MAX as u64;
+const PER_ORIGIN_MAX: u64 = 1_000;
+const HOSTS_MAX: usize = 1_000;
+const ADDRESSES_MAX: usize = 1_000;
+const DAY: Duration = Duration::from_secs(86_400);
+/// The histograms end here.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Reads both; `None` when something was reported.
+pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Connections> {
+    let hosts = read_hosts(root, report);
+    let connections = read_connections(root, report);
+    Some(Connections {
+        hosts: hosts?,
+        ..connections?
+    })
+}
+
+fn read_connections(root: &Table<'_, '_>, report: &mut Report) -> Option<Connections> {
+    let standard = Connections::default();
+    let Some(value) = root.get("connections") else {
+        return Some(standard);
+    };
+    let table = &Table::of(value, "connections", "a table: [connections]", report)?;
+    table.refuse_unknown(report, &KEYS);
+    let keep_alive = match table.get("keep_alive") {
+        Some(value) => fields::truth(value, "connections.keep_alive", report),
+        None => Some(true),
+    };
+    let requests_max = count(table, "requests_max", 1..=REQUESTS_MAX, report);
+    let per_origin = count(table, "per_origin", 1..=PER_ORIGIN_MAX, report);
+    let second = Duration::from_secs(1);
+    let age_max = length(
+        table,
+        "age_max",
+        (Duration::from_nanos(1)..=DAY, "above zero, at most \"1d\""),
+        report,
+    );
+    let resolve = length(table, "resolve", (second..=DAY, "\"1s\" to \"1d\""), report);
+    let renew = match table.get("renew") {
+        Some(value) => {
+            let words = [
+                ("never", Renew::Never),
+                ("iteration", Renew::Iteration),
+                ("request", Renew::Request),
+            ];
+            choose(value, "connections.renew", &words, report)
+        }
+        None => Some(standard.renew),
+    };
+    let addresses = match table.get("addresses") {
+        Some(value) => {
+            let words = [
+                ("first", Pick::First),
+                ("turn", Pick::Turn),
+                ("random", Pick::Random),
+            ];
+            choose(value, "connections.addresses", &words, report)
+        }
+        None => Some(standard.addresses),
+    };
+    let source = match table.get("source") {
+        Some(value) => read_addresses(value, "connections.source", report),
+        None => Some(Vec::new()),
+    };
+    let limits = read_limits(table, report);
+    Some(Connections {
+        keep_alive: keep_alive?,
+        requests_max: requests_max?,
+        age_max: age_max?,
+        renew: renew?,
+        per_origin: per_origin?.unwrap_or(standard.per_origin),
+        addresses: addresses?,
+        resolve: resolve?,
+        source: source?,
+        limits: limits?,
+        hosts: Vec::new(),
+    })
+}
+
+fn read_limits(table: &Table<'_, '_>, report: &mut Report) -> Option<PartLimits> {
+    const PATH: &str = "connections.timeouts";
+    let Some(value) = table.get("timeouts") else {
+        return Some(PartLimits::default());
+    };
+    let table = &Table::of(value, PATH, "a table such as { connect = \"1s\" }", report)?;
+    table.refuse_unknown(report, &PARTS);
+    let allowed = || (Duration::from_nanos(1)..=HOUR, "above zero, at most \"1h\"");
+    let [connect, tls, first_byte] = PARTS.map(|part| length(table, part, allowed(), report));
+    Some(PartLimits {
+        connect: connect?,
+        tls: tls?,
+        first_byte: first_byte?,
+    })
+}
+
+fn count(
+    table: &Table<'_, '_>,
+    key: &str,
+    allowed: RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<Option<u32>> {
+    match table.get(key) {
+        Some(value) => {
+            let count = fields::whole(value, &table.path(key), allowed, report)?;
+            u32::try_from(count).ok().map(Some)
+        }
+        None => Some(None),
+    }
+}
+
+fn length(
+    table: &Table<'_, '_>,
+    key: &str,
+    (allowed, limits): (RangeInclusive<Duration>, &str),
+    report: &mut Report,
+) -> Option<Option<Duration>> {
+    match table.get(key) {
+        Some(value) => fields::duration(value, &table.path(key), allowed, limits, report).map(Some),
+        None => Some(None),
+    }
+}
+
+fn read_hosts(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<(String, Vec<IpAddr>)>> {
+    const ALLOWED: &str = "a table such as: [hosts]";
+    let Some(value) = root.get("hosts") else {
+        return Some(Vec::new());
+    };
+    let entries = Table::of(value, "hosts", ALLOWED, report)?.in_order();
+    if entries.len() > HOSTS_MAX {
+        let found = entries.len();
+        report.found(
+            value.span(),
+            format!("found {found} names, allowed are {HOSTS_MAX} (`hosts`)"),
+        );
+        return None;
+    }
+    let hosts: Vec<Option<_>> = entries
+        .into_iter()
+        .map(|(name, _, value)| {
+            let addresses = read_addresses(value, "hosts", report)?;
+            Some((name.to_ascii_lowercase(), addresses))
+        })
+        .collect();
+    hosts.into_iter().collect()
+}
+
+/// One address, or several in a list.
+fn read_addresses(value: &Value<'_>, path: &str, report: &mut Report) -> Option<Vec<IpAddr>> {
+    const ALLOWED: &str = "an IP address such as \"127.0.0.1\", or several in a list";
+    let items: Vec<&Value<'_>> = match value.get_ref() {
+        DeValue::Array(items) if (1..=ADDRESSES_MAX).contains(&items.len()) => {
+            items.iter().collect()
+        }
+        DeValue::Array(_) => return wrong(report, value, path, ALLOWED),
+        _ => vec![value],
+    };
+    let address = |item: &Value<'_>| match item.get_ref() {
+        DeValue::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    let read: Vec<Option<IpAddr>> = items
+        .into_iter()
+        .map(|item| match address(item) {
+            Some(address) => Some(address),
+            None => wrong(report, item, path, ALLOWED),
+        })
+        .collect();
+    read.into_iter().collect()
+}

@@ -1,0 +1,50 @@
+//! The tables `[headers]` and `[http]`.
+
+use super::*;
+use crate::Web;
+
+#[test]
+fn headers_cookies_and_redirects_are_read() {
+    assert_eq!(plan(&format!("{RUN}{LOAD}")).web, Web::default());
+    let text = "[headers]\nX-Key = \"a b\"\naccept-encoding = false\n\
+                [http]\ncookies = false\nredirects = 0\n";
+    let web = plan(&format!("{RUN}{text}{LOAD}")).web;
+    let expected = Web {
+        headers: vec![
+            ("X-Key".to_owned(), Some("a b".to_owned())),
+            ("accept-encoding".to_owned(), None),
+        ],
+        cookies: false,
+        redirects: 0,
+    };
+    assert_eq!(web, expected);
+    let one = plan(&format!("{RUN}[http]\nredirects = 50\n{LOAD}")).web;
+    assert_eq!((one.redirects, one.cookies), (50, true));
+}
+
+#[test]
+fn wrong_ones_are_refused() {
+    let text = "[headers]\n\"a b\" = \"x\"\nHost = \"h\"\ncontent-length = \"1\"\nA = \"x\\ny\"\n\
+                B = true\nC = 1\n[http]\ncookies = 1\nredirects = 51\nkookies = true\n";
+    check(
+        &format!("{RUN}{text}{LOAD}"),
+        &[
+            "5:1: found a header name with other characters",
+            "6:1: found Host, which each request sets for itself",
+            "7:1: found content-length, which",
+            "8:5: found \"x\\ny\", allowed is a text without control characters, or false",
+            "9:5: found true, allowed is a text",
+            "10:5: found the number 1, allowed is a text",
+            "12:11: found the number 1, allowed is true or false (`http.cookies`)",
+            "13:13: found the number 51, allowed is a whole number from 0 to 50",
+            "14:1: found the unknown key \"kookies\", meant is perhaps `cookies`",
+        ],
+    );
+    check(
+        &format!("headers = 1\nhttp = 2\n{RUN}{LOAD}"),
+        &[
+            "1:11: found the number 1, allowed is a table: [headers]",
+            "2:8: found the number 2, allowed is a table: [http]",
+        ],
+    );
+}

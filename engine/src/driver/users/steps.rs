@@ -1,0 +1,85 @@
+//! What a script wants to wait for: a request made from a template, one with options, a sleep.
+
+use super::{Doing, Driver, ScriptError, Step};
+use crate::driver::exchange::Payload;
+use crate::driver::prepare;
+use crate::driver::session::Where;
+use crate::driver::template;
+use std::time::Duration;
+
+impl Driver {
+    #[inline]
+    pub(super) fn send_template(&mut self, slot: u32, id: u32) -> Option<Step> {
+        self.users.get_mut(slot).waited = true;
+        let due = {
+            let actor = &mut self.shared.actors.borrow_mut()[slot as usize];
+            actor.template = id;
+            if actor.went.is_some() {
+                actor.went = None;
+            }
+            actor.due
+        };
+        let templates = self.shared.templates.borrow();
+        let template = &templates[id as usize];
+        let mut exchange = template.exchange(id, due, &self.terms);
+        let origin = template.origin;
+        if self.shared.has_session(slot) && self.terms.cookies && !self.shared.defaults.has_cookie {
+            let at = Where {
+                origin,
+                path: &template.path,
+                known: Some(&template.place),
+            };
+            let cookies = self.shared.cookie_field(slot, at);
+            if !cookies.is_empty() {
+                exchange.payload = Payload::Owned(template::with_cookies(template.bytes, &cookies));
+            }
+        }
+        drop(templates);
+        self.issue(slot, origin, exchange);
+        None
+    }
+
+    pub(super) fn send_once(
+        &mut self,
+        slot: u32,
+        spec: Box<scripting::RequestSpec>,
+    ) -> Option<Step> {
+        self.users.get_mut(slot).waited = true;
+        let due = self.shared.actors.borrow()[slot as usize].due;
+        match prepare::once(&self.shared, slot, spec, &self.terms, due) {
+            Ok((origin, exchange)) => {
+                self.issue(slot, origin, exchange);
+                None
+            }
+            Err(message) => {
+                let error = ScriptError {
+                    message,
+                    traceback: String::new(),
+                };
+                Some(Step::Failed(Box::new(error)))
+            }
+        }
+    }
+
+    pub(super) fn sleep(&mut self, slot: u32, min: Duration, max: Duration) -> Option<Step> {
+        let span = (max - min).as_nanos() as f64;
+        let drawn = if span > 0.0 {
+            self.draw(slot) * span
+        } else {
+            0.0
+        };
+        let due = self.shared.actors.borrow()[slot as usize].due;
+        let wake = due.after(min + Duration::from_nanos(drawn as u64));
+        self.users.get_mut(slot).waited = true;
+        self.wait_until(slot, wake, Doing::Sleep);
+        None
+    }
+
+    /// The next number in [0, 1) of the user's own stream.
+    fn draw(&mut self, slot: u32) -> f64 {
+        let actor = &mut self.shared.actors.borrow_mut()[slot as usize];
+        let drawn = actor.drawn;
+        actor.drawn += 1;
+        config::random::unit(self.shared.seed, actor.stream, drawn)
+    }
+}

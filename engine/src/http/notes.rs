@@ -1,0 +1,68 @@
+//! What a head asks of the client beyond framing, found once when the head is parsed.
+
+/// A set of fields that a head has and that somebody may have to act on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Notes(u8);
+
+impl Notes {
+    /// Nothing.
+    pub(crate) const NONE: Notes = Notes(0);
+    /// Set-Cookie.
+    pub(crate) const COOKIES: Notes = Notes(1);
+    /// Content-Encoding.
+    pub(crate) const ENCODED: Notes = Notes(2);
+    /// A redirect with a Location.
+    pub(crate) const ELSEWHERE: Notes = Notes(4);
+    /// Status 401 with WWW-Authenticate.
+    pub(crate) const CHALLENGE: Notes = Notes(8);
+
+    /// Both together.
+    pub(crate) const fn with(self, other: Notes) -> Notes {
+        Notes(self.0 | other.0)
+    }
+
+    /// What is in both.
+    #[inline]
+    pub(crate) const fn among(self, other: Notes) -> Notes {
+        Notes(self.0 & other.0)
+    }
+
+    /// Whether any of `other` is in it.
+    #[inline]
+    pub(crate) const fn has(self, other: Notes) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether nothing is in it.
+    #[inline]
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What a field of this name stands for in a head with this status.
+    pub(super) fn of_field(name: &str, status: u16) -> Notes {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            8 if super::redirect::is_redirect(status) && is("location") => Notes::ELSEWHERE,
+            10 if is("set-cookie") => Notes::COOKIES,
+            16 if is("content-encoding") => Notes::ENCODED,
+            16 if status == 401 && is("www-authenticate") => Notes::CHALLENGE,
+            _ => Notes::NONE,
+        }
+    }
+}
+
+/// The values of the fields of one name (lower case) in a raw head, without the blanks around
+/// them. A line that goes on a folded field is not looked at.
+pub(crate) fn values<'a>(
+    head: &'a [u8],
+    name: &'static str,
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    head.split(|byte| *byte == b'\n')
+        .skip(1)
+        .filter_map(move |line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let fits = line[..colon].eq_ignore_ascii_case(name.as_bytes());
+            fits.then(|| line[colon + 1..].trim_ascii())
+        })
+}

@@ -1,0 +1,193 @@
+//! Whom a client believes, and how it shows who it is.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Verifier and own certificate, as the profile wants them.
+#[derive(Debug)]
+pub(super) struct Trust {
+    pub(super) provider: Arc<CryptoProvider>,
+    pub(super) verifier: Arc<dyn ServerCertVerifier>,
+    pub(super) identity: Option<Arc<CertifiedKey>>,
+}
+
+impl Trust {
+    /// # Errors
+    /// What is wrong with the files; with `needed` also that no authority is known.
+    pub(super) fn open(tls: &config::Tls, needed: bool) -> Result<Trust, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let identity = tls.identity.as_ref();
+        let identity = identity.map(|files| own_certificate(files, &provider));
+        let identity = identity.transpose()?.map(Arc::new);
+        let verifier: Arc<dyn ServerCertVerifier> = if tls.insecure {
+            Arc::new(Unverified(
+                provider
+                    .signature_verification_algorithms
+                    .supported_schemes(),
+            ))
+        } else {
+            verifier(tls.ca.as_deref(), needed, &provider)?
+        };
+        Ok(Trust {
+            provider,
+            verifier,
+            identity,
+        })
+    }
+}
+
+fn verifier(
+    ca: Option<&Path>,
+    needed: bool,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(file) => {
+            for certificate in certificates("tls.ca", file)? {
+                let added = roots.add(certificate);
+                added.map_err(|e| format!("tls.ca: {}: {e}", file.display()))?;
+            }
+        }
+        None => {
+            // Some systems carry certificates that nobody can read; the others count.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if roots.is_empty() {
+        return match needed {
+            true => Err("tls: this system trusts no certificate authority; install \
+                         ca-certificates, or name a file in tls.ca, or set tls.insecure"
+                .to_owned()),
+            false => Ok(Arc::new(Nobody(
+                provider
+                    .signature_verification_algorithms
+                    .supported_schemes(),
+            ))),
+        };
+    }
+    let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    match built.build() {
+        Ok(verifier) => Ok(verifier),
+        Err(e) => Err(format!("tls: {e}")),
+    }
+}
+
+fn own_certificate(
+    files: &config::TlsIdentity,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, String> {
+    let chain = certificates("tls.cert", &files.cert)?;
+    let shown = files.key.display();
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|e| format!("tls.key: {shown}: no private key in PEM: {e}"))?;
+    CertifiedKey::from_der(chain, key, provider).map_err(|e| format!("tls.key: {shown}: {e}"))
+}
+
+/// The certificates of a PEM file, at least one.
+fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let shown = file.display();
+    let found = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| format!("{key}: {shown}: {e}"))?;
+    match found.is_empty() {
+        true => Err(format!("{key}: {shown}: no certificate in PEM")),
+        false => Ok(found),
+    }
+}
+
+/// Believes everybody.
+#[derive(Debug)]
+struct Unverified(Vec<SignatureScheme>);
+
+/// Believes nobody: there is no authority.
+#[derive(Debug)]
+struct Nobody(Vec<SignatureScheme>);
+
+/// The two verifiers that look at nothing, which differ in what they say.
+macro_rules! without_looking {
+    ($name:ident, $answer:expr) => {
+        impl ServerCertVerifier for $name {
+            fn verify_server_cert(
+                &self,
+                _end_entity: &CertificateDer<'_>,
+                _intermediates: &[CertificateDer<'_>],
+                _server_name: &ServerName<'_>,
+                _ocsp_response: &[u8],
+                _now: UnixTime,
+            ) -> Result<ServerCertVerified, rustls::Error> {
+                $answer
+            }
+
+            fn verify_tls12_signature(
+                &self,
+                _message: &[u8],
+                _cert: &CertificateDer<'_>,
+                _dss: &DigitallySignedStruct,
+            ) -> Result<HandshakeSignatureValid, rustls::Error> {
+                Ok(HandshakeSignatureValid::assertion())
+            }
+
+            fn verify_tls13_signature(
+                &self,
+                _message: &[u8],
+                _cert: &CertificateDer<'_>,
+                _dss: &DigitallySignedStruct,
+            ) -> Result<HandshakeSignatureValid, rustls::Error> {
+                Ok(HandshakeSignatureValid::assertion())
+            }
+
+            fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+                self.0.clone()
+            }
+        }
+    };
+}
+
+without_looking!(Unverified, Ok(ServerCertVerified::assertion()));
+without_looking!(Nobody, Err(CertificateError::UnknownIssuer.into()));
+
+/// Gives the client's certificate, if it has one, and remembers that it was asked for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    identity: Option<Arc<CertifiedKey>>,
+    /// A server asked since this was last looked at. One core's only, so no ordering is needed.
+    lately: AtomicBool,
+}
+
+impl Asked {
+    pub(super) fn new(identity: Option<Arc<CertifiedKey>>) -> Asked {
+        Asked {
+            identity,
+            lately: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a server has asked, since the last look, for a certificate that there is not.
+    pub(super) fn in_vain(&self) -> bool {
+        self.lately.swap(false, Ordering::Relaxed) && self.identity.is_none()
+    }
+}
+
+impl ResolvesClientCert for Asked {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _sigschemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.lately.store(true, Ordering::Relaxed);
+        self.identity.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,131 @@
+//! Regular expressions on bodies.
+
+use mlua::{IntoLua, Lua, LuaString, MultiValue, Value};
+use regex::bytes::{Captures, Regex, RegexBuilder};
+use std::rc::Rc;
+
+use super::Found;
+use crate::native::Shared;
+use crate::place;
+
+/// How large a pattern may become when compiled, in bytes.
+const COMPILED_BYTES_MAX: usize = 2 << 20;
+
+/// A pattern, and which of its groups is wanted.
+type Question = (LuaString, Value);
+
+fn pattern(shared: &Shared, text: &LuaString) -> Result<Rc<Regex>, String> {
+    let text = text.as_bytes();
+    shared.extracts.patterns.of(&text, || {
+        let text = std::str::from_utf8(&text).map_err(|_| "the pattern must be UTF-8")?;
+        let mut builder = RegexBuilder::new(text);
+        let compiled = builder.size_limit(COMPILED_BYTES_MAX).build();
+        compiled.map_err(|error| format!("the pattern {}", one_line(&error.to_string())))
+    })
+}
+
+/// The messages of the library draw the pattern over several lines.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told = lines.filter(|line| !line.starts_with('^'));
+    told.collect::<Vec<_>>().join(" ")
+}
+
+/// The number of a group; `None` when none was named.
+fn group(pattern: &Regex, wanted: &Value) -> Result<Option<usize>, String> {
+    let known = pattern.captures_len();
+    let number = match wanted {
+        Value::Nil => return Ok(None),
+        Value::Integer(number) => usize::try_from(*number).ok(),
+        Value::Number(number) if number.fract() == 0.0 && *number >= 0.0 => Some(*number as usize),
+        Value::String(name) => {
+            let name = name.to_string_lossy();
+            let mut names = pattern.capture_names();
+            names.position(|known| known == Some(name.as_str()))
+        }
+        _ => None,
+    };
+    match number {
+        Some(number) if number < known => Ok(Some(number)),
+        _ => Err(format!(
+            "the pattern has no group {}; it has {}",
+            place::kind(wanted),
+            known - 1
+        )),
+    }
+}
+
+fn text(lua: &Lua, captures: &Captures<'_>, group: usize) -> mlua::Result<Value> {
+    match captures.get(group) {
+        Some(found) => lua.create_string(found.as_bytes())?.into_lua(lua),
+        None => Ok(Value::Nil),
+    }
+}
+
+fn compiled(
+    shared: &Shared,
+    (text, wanted): &Question,
+) -> Result<(Rc<Regex>, Option<usize>), String> {
+    let pattern = pattern(shared, text)?;
+    let group = group(&pattern, wanted)?;
+    Ok((pattern, group))
+}
+
+/// The first match: the wanted group, else all groups, else the whole.
+pub(super) fn first(
+    lua: &Lua,
+    shared: &Shared,
+    body: &[u8],
+    question: Question,
+) -> mlua::Result<Found> {
+    let (pattern, group) = match compiled(shared, &question) {
+        Ok(compiled) => compiled,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let Some(captures) = pattern.captures(body) else {
+        return Ok(Ok(MultiValue::from_iter([Value::Nil])));
+    };
+    let groups = match group {
+        Some(group) => group..group + 1,
+        None if captures.len() == 1 => 0..1,
+        None => 1..captures.len(),
+    };
+    let values = groups.map(|group| text(lua, &captures, group));
+    values.collect::<mlua::Result<MultiValue>>().map(Ok)
+}
+
+/// A list of all matches: of each the wanted group, else the only group or the whole, else a list
+/// of its groups.
+pub(super) fn all(
+    lua: &Lua,
+    shared: &Shared,
+    body: &[u8],
+    question: Question,
+) -> mlua::Result<Found> {
+    let (pattern, group) = match compiled(shared, &question) {
+        Ok(compiled) => compiled,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let list = lua.create_table()?;
+    let groups = pattern.captures_len();
+    for captures in pattern.captures_iter(body) {
+        let value = match group {
+            Some(group) => text(lua, &captures, group)?,
+            None if groups <= 2 => text(lua, &captures, groups - 1)?,
+            None => {
+                let parts = lua.create_table_with_capacity(groups - 1, 0)?;
+                for group in 1..groups {
+                    parts.raw_set(group, or_null(text(lua, &captures, group)?))?;
+                }
+                Value::Table(parts)
+            }
+        };
+        list.raw_push(or_null(value))?;
+    }
+    Ok(Ok(MultiValue::from_iter([Value::Table(list)])))
+}
+
+/// Where a group took no part in a match, so that places hold.
+fn or_null(value: Value) -> Value {
+    if value.is_nil() { Value::NULL } else { value }
+}

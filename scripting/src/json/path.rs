@@ -1,0 +1,434 @@
+//! Paths into JSON: `items[2].name`, `items[-1]`, `items[*].id`, `items[?price < 5].id`,
+//! `["a key"]`.
+//!
+//! Items are counted from 1, as in Lua, and from the end below 0. A path with `*` or `?` leads to
+//! any number of values, which come as a list.
+
+use serde_json::Value as Json;
+
+/// Steps of a path, and paths within paths, at most.
+const STEPS_MAX: usize = 64;
+/// How deep filters may nest.
+const DEPTH_MAX: usize = 4;
+
+/// A path that has been read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Path {
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Step {
+    Key(String),
+    /// From 1; below 0 from the end.
+    Item(i64),
+    /// All items, or all values of an object.
+    All,
+    /// Those of them for which it holds.
+    Those(Filter),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Filter {
+    path: Path,
+    /// Without, the value has to be there, and not be null or false.
+    test: Option<(Operator, Json)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operator {
+    Equal,
+    Unequal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// Longer ones first, so that none is taken for its beginning.
+const OPERATORS: [(&str, Operator); 6] = [
+    ("==", Operator::Equal),
+    ("!=", Operator::Unequal),
+    ("<=", Operator::LessOrEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
+];
+
+impl Path {
+    /// Reads a path; the empty one is the whole.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and where.
+    pub(crate) fn read(text: &str) -> Result<Path, String> {
+        let mut reader = Reader { text, at: 0 };
+        let steps = reader.steps(0)?;
+        if reader.at < text.len() {
+            return Err(reader.wanted("'.', '[' or the end"));
+        }
+        Ok(Path { steps })
+    }
+
+    /// Whether it may lead to more than one value.
+    pub(crate) fn is_many(&self) -> bool {
+        let many = |step: &Step| matches!(step, Step::All | Step::Those(_));
+        self.steps.iter().any(many)
+    }
+
+    /// The values it leads to, in their order.
+    pub(crate) fn find<'j>(&self, json: &'j Json) -> Vec<&'j Json> {
+        let mut found = vec![json];
+        for step in &self.steps {
+            let mut next = Vec::new();
+            for value in found {
+                step.follow(value, &mut next);
+            }
+            found = next;
+        }
+        found
+    }
+}
+
+impl Step {
+    fn follow<'j>(&self, value: &'j Json, found: &mut Vec<&'j Json>) {
+        match self {
+            Step::Key(key) => found.extend(value.get(key)),
+            Step::Item(number) => found.extend(item(value, *number)),
+            Step::All => each(value, |value| found.push(value)),
+            Step::Those(filter) => each(value, |value| {
+                if filter.holds(value) {
+                    found.push(value);
+                }
+            }),
+        }
+    }
+}
+
+fn item(value: &Json, number: i64) -> Option<&Json> {
+    let items = value.as_array()?;
+    let distance = usize::try_from(number.unsigned_abs()).ok()?;
+    let place = if number < 0 {
+        items.len().checked_sub(distance)?
+    } else {
+        distance.checked_sub(1)?
+    };
+    items.get(place)
+}
+
+fn each<'j>(value: &'j Json, mut f: impl FnMut(&'j Json)) {
+    match value {
+        Json::Array(items) => items.iter().for_each(f),
+        Json::Object(map) => map.values().for_each(&mut f),
+        _ => {}
+    }
+}
+
+impl Filter {
+    fn holds(&self, value: &Json) -> bool {
+        let found = self.path.find(value);
+        let is_true = |found: &&Json| !matches!(found, Json::Null | Json::Bool(false));
+        match &self.test {
+            None => found.iter().any(is_true),
+            Some((operator, than)) => found.iter().any(|found| operator.holds(found, than)),
+        }
+    }
+}
+
+impl Operator {
+    fn holds(self, one: &Json, other: &Json) -> bool {
+        use std::cmp::Ordering::{Equal, Greater, Less};
+        let order = match (one, other) {
+            (Json::Number(one), Json::Number(other)) => one
+                .as_f64()
+                .zip(other.as_f64())
+                .and_then(|(one, other)| one.partial_cmp(&other)),
+            (Json::String(one), Json::String(other)) => Some(one.cmp(other)),
+            _ if one == other => Some(Equal),
+            _ => None,
+        };
+        match self {
+            Operator::Equal => order == Some(Equal),
+            Operator::Unequal => order != Some(Equal),
+            Operator::Less => order == Some(Less),
+            Operator::LessOrEqual => matches!(order, Some(Less | Equal)),
+            Operator::Greater => order == Some(Greater),
+            Operator::GreaterOrEqual => matches!(order, Some(Greater | Equal)),
+        }
+    }
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn rest(&self) -> &'t str {
+        &self.text[self.at..]
+    }
+
+    fn wanted(&self, what: &str) -> String {
+        let text = self.text;
+        let found = self.rest().chars().next();
+        let found = found.map_or_else(|| "the end".to_owned(), |c| format!("{c:?}"));
+        format!(
+            "the path {text:?}: {what} is wanted, not {found}, at {}",
+            self.at + 1
+        )
+    }
+
+    fn eat(&mut self, text: &str) -> bool {
+        let fits = self.rest().starts_with(text);
+        if fits {
+            self.at += text.len();
+        }
+        fits
+    }
+
+    fn spaces(&mut self) {
+        self.at = self.text.len() - self.rest().trim_start().len();
+    }
+
+    fn steps(&mut self, depth: usize) -> Result<Vec<Step>, String> {
+        let mut steps = Vec::new();
+        if !self.rest().is_empty() && !self.rest().starts_with('[') {
+            steps.push(self.key(depth)?);
+        }
+        loop {
+            if steps.len() > STEPS_MAX {
+                return Err(format!("the path has more than {STEPS_MAX} steps"));
+            }
+            if self.eat(".") {
+                steps.push(self.key(depth)?);
+            } else if self.eat("[") {
+                self.spaces();
+                steps.push(self.bracket(depth)?);
+                self.spaces();
+                if !self.eat("]") {
+                    return Err(self.wanted("']'"));
+                }
+            } else {
+                return Ok(steps);
+            }
+        }
+    }
+
+    fn key(&mut self, depth: usize) -> Result<Step, String> {
+        if self.eat("*") {
+            return Ok(Step::All);
+        }
+        let ends = |c: char| {
+            let in_filter = depth > 0 && (c.is_whitespace() || "=!<>".contains(c));
+            matches!(c, '.' | '[' | ']') || in_filter
+        };
+        let length = self.rest().find(ends).unwrap_or(self.rest().len());
+        if length == 0 {
+            return Err(self.wanted("a key"));
+        }
+        let key = self.rest()[..length].to_owned();
+        self.at += length;
+        Ok(Step::Key(key))
+    }
+
+    fn bracket(&mut self, depth: usize) -> Result<Step, String> {
+        match self.rest().bytes().next() {
+            Some(b'*') => {
+                self.at += 1;
+                Ok(Step::All)
+            }
+            Some(b'"' | b'\'') => Ok(Step::Key(self.quoted()?)),
+            Some(b'?') if depth < DEPTH_MAX => {
+                self.at += 1;
+                self.filter(depth + 1).map(Step::Those)
+            }
+            Some(b'?') => Err(self.wanted("no deeper filter")),
+            _ => {
+                let number = self.number();
+                match number.and_then(|text| text.parse().ok()) {
+                    Some(0) => Err(format!(
+                        "the path {:?}: items are counted from 1, or from -1 backwards",
+                        self.text
+                    )),
+                    Some(number) => {
+                        self.at += number_length(self.rest());
+                        Ok(Step::Item(number))
+                    }
+                    None => Err(self.wanted("a number, '*', '?' or a quoted key")),
+                }
+            }
+        }
+    }
+
+    fn number(&self) -> Option<&'t str> {
+        let length = number_length(self.rest());
+        (length > 0).then(|| &self.rest()[..length])
+    }
+
+    /// A text in quotes; a backslash takes the next character as it is.
+    fn quoted(&mut self) -> Result<String, String> {
+        let mut chars = self.rest().char_indices();
+        let quote = chars.next().map(|(_, quote)| quote);
+        let mut text = String::new();
+        let mut escaped = false;
+        for (at, c) in chars {
+            if escaped {
+                text.push(c);
+                escaped = false;
+            } else if c == '\\' {
+                escaped = true;
+            } else if Some(c) == quote {
+                self.at += at + c.len_utf8();
+                return Ok(text);
+            } else {
+                text.push(c);
+            }
+        }
+        self.at = self.text.len();
+        Err(self.wanted("a closing quote"))
+    }
+
+    fn filter(&mut self, depth: usize) -> Result<Filter, String> {
+        self.spaces();
+        let steps = if self.eat("@") && self.rest().starts_with('.') {
+            self.at += 1;
+            self.steps(depth)?
+        } else if self.rest().starts_with(['=', '!', '<', '>', ']', ' ']) {
+            Vec::new()
+        } else {
+            self.steps(depth)?
+        };
+        self.spaces();
+        let path = Path { steps };
+        let known = OPERATORS
+            .iter()
+            .find(|(sign, _)| self.rest().starts_with(sign));
+        let Some((sign, operator)) = known else {
+            return Ok(Filter { path, test: None });
+        };
+        self.at += sign.len();
+        self.spaces();
+        let than = self.literal()?;
+        Ok(Filter {
+            path,
+            test: Some((*operator, than)),
+        })
+    }
+
+    fn literal(&mut self) -> Result<Json, String> {
+        if self.rest().starts_with(['"', '\'']) {
+            return self.quoted().map(Json::String);
+        }
+        let words = [
+            ("true", Json::Bool(true)),
+            ("false", Json::Bool(false)),
+            ("null", Json::Null),
+        ];
+        for (word, value) in words {
+            if self.eat(word) {
+                return Ok(value);
+            }
+        }
+        let parsed = self.number().and_then(|text| text.parse::<f64>().ok());
+        match parsed.and_then(serde_json::Number::from_f64) {
+            Some(number) => {
+                self.at += number_length(self.rest());
+                Ok(Json::Number(number))
+            }
+            None => Err(self.wanted("a number, a quoted text, true, false or null")),
+        }
+    }
+}
+
+fn number_length(text: &str) -> usize {
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+    text.find(|c| !is_part(c)).unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_values() {
+        let json = serde_json::json!({
+            "a": {"b": [1, {"c": "x"}, [7, 8]]}, "n": null, "a.b": 3, "it's": 4,
+            "items": [
+                {"id": 1, "price": 2.5, "tag": {"name": "new"}, "on": true},
+                {"id": 2, "price": 9, "on": false},
+                {"id": 3, "price": 5, "tag": {"name": "old"}},
+            ],
+        });
+        let rows = [
+            ("a.b[1]", "1"),
+            ("a.b[2].c", "\"x\""),
+            ("a.b[3][2]", "8"),
+            ("a.b[-1][-2]", "7"),
+            ("a['b'][1]", "1"),
+            ("[\"a.b\"]", "3"),
+            ("['it\\'s']", "4"),
+            ("n", "null"),
+            ("a.b[4]", ""),
+            ("a.b[-4]", ""),
+            ("a.c", ""),
+            ("a.b.c", ""),
+            ("a[1]", ""),
+            ("items[*].id", "1 2 3"),
+            ("items.*.id", "1 2 3"),
+            ("items[*].tag.*", "\"new\" \"old\""),
+            ("items[?id == 2].price", "9"),
+            ("items[?price<=5].id", "1 3"),
+            ("items[?@.price > 2.5].id", "2 3"),
+            ("items[?price != 9].id", "1 3"),
+            ("items[?tag.name == 'new'].id", "1"),
+            ("items[?tag.name >= \"o\"].id", "3"),
+            ("items[?tag].id", "1 3"),
+            ("items[?on].id", "1"),
+            ("items[?on == false].id", "2"),
+            ("a.b[?@ == 1]", "1"),
+            ("items[?id > 'x']", ""),
+        ];
+        for (path, expected) in rows {
+            let read = Path::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            let found: Vec<String> = read.find(&json).into_iter().map(Json::to_string).collect();
+            assert_eq!(found.join(" "), expected, "{path}");
+        }
+        let list = serde_json::json!([5, 6]);
+        let second = Path::read("[2]").map(|path| path.find(&list) == [&Json::from(6)]);
+        assert_eq!(second, Ok(true));
+        assert_eq!(
+            Path::read("").map(|path| path.find(&list) == [&list]),
+            Ok(true)
+        );
+    }
+
+    #[test]
+    fn wrong_paths_say_where() {
+        let rows = [
+            (
+                "a.b[x]",
+                "a number, '*', '?' or a quoted key is wanted, not 'x', at 5",
+            ),
+            ("a.b[1", "']' is wanted, not the end, at 6"),
+            ("a..b", "a key is wanted, not '.', at 3"),
+            (".a", "a key is wanted, not '.', at 1"),
+            ("a.", "a key is wanted, not the end, at 3"),
+            ("a]", "'.', '[' or the end is wanted, not ']', at 2"),
+            ("a[0]", "items are counted from 1, or from -1 backwards"),
+            ("a['b]", "a closing quote is wanted, not the end, at 6"),
+            (
+                "a[?b == ]",
+                "a number, a quoted text, true, false or null is wanted, not ']', at 9",
+            ),
+            ("a[?b = 1]", "']' is wanted, not '=', at 6"),
+            ("a[1]b", "'.', '[' or the end is wanted, not 'b', at 5"),
+        ];
+        for (path, expected) in rows {
+            let error = Path::read(path).expect_err(path);
+            assert!(error.contains(expected), "{path}: {error}");
+        }
+        let deep = "a[?".repeat(9) + "b" + &"]".repeat(9);
+        assert!(Path::read(&deep).is_err());
+        assert!(Path::read(&"a.".repeat(99)).is_err());
+    }
+}

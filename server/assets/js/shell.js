@@ -1,0 +1,5 @@
+// Pages without a module of their own: only the frame works.
+
+import { startTheme } from "./theme.js";
+
+startTheme();

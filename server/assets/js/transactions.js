@@ -1,0 +1,124 @@
+// Requests and transactions by name: a table of the window shown, and some of them over time.
+
+import { get, isSaved } from "./api.js";
+import { CHOICES, ring } from "./charts.js";
+import { el, refill } from "./dom.js";
+import { bytes, count, percent, perSecond, shortCount, us } from "./format.js";
+import { writePlace } from "./place.js";
+import { Plot } from "./plot.js";
+import { sortable } from "./table.js";
+
+const PICKED_MAX = 6;
+const NAME_POINTS = 400;
+
+/** One name of a run as one word. */
+export function nameKey(row) {
+  return `${row.kind}:${row.name}`;
+}
+
+export class Transactions {
+  constructor(page) {
+    this.page = page;
+    this.picked = page.place.picks.slice(0, PICKED_MAX);
+    this.order = { key: "sent", isDown: true };
+    this.table = el("div");
+    this.plotsNode = el("div", { class: "plots" });
+    this.hint = el("p", { class: "muted small" });
+    this.filter = el("input", { type: "search", "aria-label": "Filter by name", placeholder: "Filter by name", on: { input: () => this.drawTable() } });
+    this.panel = el("div", { class: "stack" },
+      el("section", { class: "panel", "aria-labelledby": "names-title" }, el("div", { class: "head" }, el("h2", { id: "names-title" }, "Requests and transactions"), el("span", { class: "grow" }), this.filter),
+        el("div", { class: "body" }, this.hint, this.table)), this.plotsNode);
+    this.rows = [];
+    this.plots = null;
+  }
+
+  async refresh() {
+    const { page } = this;
+    const answer = await get(`${page.path}/names`, page.query);
+    this.rows = answer.names;
+    this.drawTable();
+    await this.overlay();
+  }
+
+  drawTable() {
+    const words = this.filter.value.trim().toLowerCase();
+    const rows = words ? this.rows.filter((row) => row.name.toLowerCase().includes(words)) : this.rows;
+    const [from, to] = this.page.axis.range();
+    this.hint.textContent = this.page.window && !isSaved ? "Percentiles of the window shown." : `Percentiles of the whole run. ${isSaved ? "" : `Tick up to ${PICKED_MAX} to see them over time.`}`;
+    if (!rows.length) {
+      refill(this.table, el("p", { class: "empty" }, words ? "no name holds this" : "nothing was requested here"));
+      return;
+    }
+    refill(this.table, sortable("Requests and transactions", this.columns(to - from), rows, this.order));
+  }
+
+  columns(seconds) {
+    const number = (key, label, value, show) => ({ key, label, isNumber: true, sort: value, text: (row) => show(value(row)) });
+    const latency = (key, label) => number(key, label, (row) => row.latency?.[`${key}_us`] ?? null, us);
+    const share = (row) => (row.ok + row.failed ? row.failed / (row.ok + row.failed) : null);
+    const columns = [
+      { key: "name", label: "name", isName: true, text: (row) => row.name },
+      { key: "kind", label: "kind", text: (row) => row.kind },
+      number("sent", "sent", (row) => row.sent, count), number("rate", "done", (row) => (seconds > 0 ? (row.ok + row.failed) / seconds : null), perSecond),
+      { ...number("failed", "failed", share, percent), node: (row) => el("span", { class: row.failed ? "worse" : "muted" }, row.failed ? percent(share(row)) : "0") },
+      latency("p50", "p50"), latency("p90", "p90"), latency("p95", "p95"), latency("p99", "p99"), latency("p999", "p99.9"), latency("max", "max"),
+      number("bytes_in", "received", (row) => row.bytes_in, bytes),
+    ];
+    if (isSaved) return columns;
+    return [{ key: "pick", label: el("span", { class: "sr-only" }, "over time"), isFixed: true, node: (row) => this.tick(row) }, ...columns];
+  }
+
+  tick(row) {
+    const key = nameKey(row);
+    const isPicked = this.picked.includes(key);
+    const box = el("input", { type: "checkbox", "aria-label": `Show ${row.name} over time`, on: { change: () => this.pick(key, box) } });
+    box.checked = isPicked;
+    return box;
+  }
+
+  pick(key, box) {
+    const without = this.picked.filter((one) => one !== key);
+    if (box.checked && without.length >= PICKED_MAX) {
+      box.checked = false;
+      this.hint.textContent = `At most ${PICKED_MAX} at once.`;
+      return;
+    }
+    this.picked = box.checked ? [...without, key] : without;
+    writePlace({ pick: this.picked });
+    this.overlay();
+  }
+
+  async overlay() {
+    const picked = this.picked.map((key) => this.rows.find((row) => nameKey(row) === key)).filter(Boolean);
+    this.plotsNode.hidden = !picked.length;
+    if (!picked.length) return;
+    const { page } = this;
+    const series = await Promise.all(picked.map((row) => get(`${page.path}/series`, { ...page.query, kind: row.kind, name: row.name, points: NAME_POINTS })));
+    this.shown = picked.map((row, at) => ({ row, series: series[at] }));
+    this.plots ??= this.make();
+    this.draw();
+  }
+
+  make() {
+    const stat = { label: "Which value of each step", options: CHOICES, value: "p99", changed: () => this.draw() };
+    const latency = new Plot({ id: "picked-latency", title: "Latency of the ticked", note: "log axis", format: us, isLog: true, isWide: true, height: 260, choice: stat }, this.page.axis);
+    const rate = new Plot({ id: "picked-rate", title: "Requests done", note: "per second", format: perSecond, tick: shortCount }, this.page.axis);
+    const failed = new Plot({ id: "picked-failed", title: "Failures", note: "per second", format: perSecond, tick: shortCount, empty: "no failures" }, this.page.axis);
+    this.plotsNode.append(latency.node, rate.node, failed.node);
+    return { latency, rate, failed, stat };
+  }
+
+  draw() {
+    const time = this.shown[0].series.time_s;
+    const lines = (pick) => this.shown.map(({ row, series }, at) => ({ key: nameKey(row), label: row.name, colour: ring(at), values: aligned(time, series, pick(series)) }));
+    this.plots.latency.update(time, lines((series) => series.latency?.[this.plots.stat.value]));
+    this.plots.rate.update(time, lines((series) => series.done));
+    this.plots.failed.update(time, lines((series) => series.failed));
+  }
+}
+
+/** Values at the times of another series; where it has none, nothing. */
+function aligned(time, series, values) {
+  const at = new Map(series.time_s.map((second, index) => [second, index]));
+  return time.map((second) => values?.[at.get(second)] ?? null);
+}

@@ -1,0 +1,279 @@
+//! Accounts and their roles, in `meta.sqlite`.
+
+use super::password;
+use super::role::{EVERY_PROJECT, Role};
+use super::schema;
+use super::visitor::Grant;
+use crate::Error;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Most characters of an account's name.
+const NAME_MAX: usize = 64;
+/// Most bytes of a project's name in a role, a token or a link.
+const PROJECT_BYTES_MAX: usize = 1024;
+
+/// Who may sign in, with everything that hangs on it: sessions, tokens, share links, audit log.
+///
+/// Several processes may have it open: the server, and `mistress serve --add-admin` beside it.
+/// Every call may wait for the disk, so none belongs on an async thread.
+#[derive(Debug)]
+pub struct Accounts {
+    db: Mutex<Connection>,
+    /// Once true it stays: the last admin cannot be removed.
+    has_admin: AtomicBool,
+}
+
+/// One account as the admin page lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// What it signs in with.
+    pub name: String,
+    /// Its roles, by project.
+    pub grants: Vec<Grant>,
+    /// How many browsers are signed in.
+    pub sessions: u32,
+    /// Microseconds since 1970.
+    pub created_us: i64,
+}
+
+impl Accounts {
+    /// Opens (or makes) the accounts of this data folder.
+    ///
+    /// # Errors
+    /// When the folder or its `meta.sqlite` cannot be used.
+    pub fn open(data_dir: &Path) -> Result<Accounts, Error> {
+        Ok(Accounts {
+            db: Mutex::new(schema::open(data_dir)?),
+            has_admin: AtomicBool::new(false),
+        })
+    }
+
+    /// True when an admin of all projects exists.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn has_admin(&self) -> Result<bool, Error> {
+        if self.has_admin.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let has = self.look(|db| Ok(admins(db)? > 0))?;
+        self.has_admin.fetch_or(has, Ordering::Relaxed);
+        Ok(has)
+    }
+
+    /// Adds an account with one role; [`EVERY_PROJECT`] for all projects.
+    ///
+    /// # Errors
+    /// When the name is taken or not a name, or the password is too short.
+    pub fn add(&self, name: &str, password: &str, role: Role, project: &str) -> Result<(), Error> {
+        check_name(name)?;
+        check_project(project)?;
+        check_password(password)?;
+        let hash = password::hash(password)?;
+        self.change(|db| {
+            let sql = "INSERT OR IGNORE INTO account (name, password, created_us) VALUES (?, ?, ?)";
+            if db.execute(sql, params![name, hash, schema::now_us()])? == 0 {
+                return Err(Error::Access(format!("account {name:?} exists already")));
+            }
+            grant(db, name, project, Some(role))
+        })
+    }
+
+    /// All accounts by name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn list(&self) -> Result<Vec<Account>, Error> {
+        let now = schema::now_us();
+        self.look(|db| {
+            let sql = "SELECT name, created_us, (SELECT count(*) FROM session \
+                       WHERE account = name AND expires_us > ?) FROM account ORDER BY name";
+            let mut statement = db.prepare(sql)?;
+            let rows = statement.query_map([now], |row| {
+                Ok(Account {
+                    name: row.get(0)?,
+                    grants: Vec::new(),
+                    created_us: row.get(1)?,
+                    sessions: row.get(2)?,
+                })
+            })?;
+            let mut accounts = rows.collect::<Result<Vec<_>, _>>()?;
+            for account in &mut accounts {
+                account.grants = grants_of(db, &account.name)?;
+            }
+            Ok(accounts)
+        })
+    }
+
+    /// Gives, changes or (with `None`) takes the role of an account in a project.
+    ///
+    /// # Errors
+    /// When there is no such account, or it would take the last admin.
+    pub fn set_role(&self, name: &str, project: &str, role: Option<Role>) -> Result<(), Error> {
+        check_project(project)?;
+        self.change(|db| {
+            exists(db, name)?;
+            keeping_an_admin(db, |db| grant(db, name, project, role))
+        })
+    }
+
+    /// Sets a new password and ends all sessions of the account.
+    ///
+    /// # Errors
+    /// When there is no such account, or the password is too short.
+    pub fn set_password(&self, name: &str, password: &str) -> Result<(), Error> {
+        check_password(password)?;
+        let hash = password::hash(password)?;
+        self.change(|db| {
+            exists(db, name)?;
+            db.execute(
+                "UPDATE account SET password = ? WHERE name = ?",
+                params![hash, name],
+            )?;
+            db.execute("DELETE FROM session WHERE account = ?", [name])?;
+            Ok(())
+        })
+    }
+
+    /// Removes an account with its roles and sessions.
+    ///
+    /// # Errors
+    /// When there is no such account, or it is the last admin.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        self.change(|db| {
+            exists(db, name)?;
+            keeping_an_admin(db, |db| {
+                db.execute("DELETE FROM account WHERE name = ?", [name])?;
+                Ok(())
+            })
+        })
+    }
+
+    /// True when the account exists and this is its password; takes the same time when it does
+    /// not exist.
+    pub(crate) fn fits(&self, name: &str, password: &str) -> Result<bool, Error> {
+        let stored: Option<String> = self.look(|db| {
+            let sql = "SELECT password FROM account WHERE name = ?";
+            Ok(db.query_row(sql, [name], |row| row.get(0)).optional()?)
+        })?;
+        Ok(password::verify(password, stored.as_deref()))
+    }
+
+    /// One transaction: all of it or nothing.
+    pub(crate) fn change<T>(
+        &self,
+        work: impl FnOnce(&Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.within(TransactionBehavior::Immediate, work)
+    }
+
+    /// One transaction that only reads: it does not wait for a writer.
+    pub(crate) fn look<T>(
+        &self,
+        work: impl FnOnce(&Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.within(TransactionBehavior::Deferred, work)
+    }
+
+    fn within<T>(
+        &self,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // A panic within a transaction rolled it back: the connection is as good as before.
+        let mut db = self.db.lock().unwrap_or_else(|broken| broken.into_inner());
+        let transaction = db.transaction_with_behavior(behavior)?;
+        let result = work(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+}
+
+/// The roles of an account.
+pub(crate) fn grants_of(db: &Connection, name: &str) -> Result<Vec<Grant>, Error> {
+    let sql = "SELECT project, role FROM account_role WHERE account = ? ORDER BY project";
+    let mut statement = db.prepare(sql)?;
+    let rows = statement.query_map([name], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    })?;
+    let mut grants = Vec::new();
+    for row in rows {
+        let (project, role) = row?;
+        // A role of a later version grants nothing here.
+        if let Ok(role) = role.parse() {
+            grants.push(Grant { project, role });
+        }
+    }
+    Ok(grants)
+}
+
+fn grant(db: &Connection, name: &str, project: &str, role: Option<Role>) -> Result<(), Error> {
+    match role {
+        Some(role) => db.execute(
+            "INSERT INTO account_role (account, project, role) VALUES (?, ?, ?) \
+             ON CONFLICT (account, project) DO UPDATE SET role = excluded.role",
+            params![name, project, role.name()],
+        )?,
+        None => db.execute(
+            "DELETE FROM account_role WHERE account = ? AND project = ?",
+            params![name, project],
+        )?,
+    };
+    Ok(())
+}
+
+/// Undoes a change that would leave nobody who can administer.
+fn keeping_an_admin(
+    db: &Connection,
+    change: impl FnOnce(&Connection) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let before = admins(db)?;
+    change(db)?;
+    if before > 0 && admins(db)? == 0 {
+        let text = "this is the last admin of all projects; make another one first";
+        return Err(Error::Access(text.to_owned()));
+    }
+    Ok(())
+}
+
+fn admins(db: &Connection) -> Result<u32, Error> {
+    let sql = "SELECT count(*) FROM account_role WHERE project = ? AND role = 'admin'";
+    Ok(db.query_row(sql, [EVERY_PROJECT], |row| row.get(0))?)
+}
+
+fn exists(db: &Connection, name: &str) -> Result<(), Error> {
+    let sql = "SELECT 1 FROM account WHERE name = ?";
+    let found: Option<i64> = db.query_row(sql, [name], |row| row.get(0)).optional()?;
+    found
+        .map(|_| ())
+        .ok_or_else(|| Error::Access(format!("there is no account {name:?}")))
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-_@+".contains(c);
+    if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(is_allowed) {
+        return Err(Error::Access(format!(
+            "account name {name:?}: 1 to {NAME_MAX} letters, digits and any of . - _ @ +"
+        )));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_project(project: &str) -> Result<(), Error> {
+    if project.is_empty() || project.len() > PROJECT_BYTES_MAX {
+        return Err(Error::Access(format!(
+            "project name: 1 to {PROJECT_BYTES_MAX} bytes, or {EVERY_PROJECT} for all"
+        )));
+    }
+    Ok(())
+}
+
+fn check_password(password: &str) -> Result<(), Error> {
+    match password::problem(password) {
+        Some(problem) => Err(Error::Access(problem)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,49 @@
+//! From where a request comes.
+
+use super::origin::Hosts;
+use axum::extract::ConnectInfo;
+use axum::http::{Extensions, HeaderMap};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Headers that a proxy adds: what they stand for is not on this machine.
+const PROXIED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host"];
+
+/// Where a request comes from; an extension of every admitted request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// Whom the login limit counts: the other end, or whom a proxy on this machine names.
+    pub(crate) address: IpAddr,
+    /// Sent by a program on this machine, to this machine's own name, not by a proxy.
+    is_local: bool,
+    /// The browser's side of it is encrypted, so cookies can be bound to that.
+    pub(crate) is_https: bool,
+}
+
+impl Caller {
+    pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap, host: &str) -> Caller {
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+        // Unknown counts as far away.
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::BROADCAST), |peer| {
+            peer.0.ip().to_canonical()
+        });
+        let is_proxied = PROXIED.iter().any(|name| headers.contains_key(*name));
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let forwarded = text("x-forwarded-for")
+            .filter(|_| peer.is_loopback())
+            .and_then(|list| list.rsplit(',').next()?.trim().parse().ok());
+        Caller {
+            address: forwarded.unwrap_or(peer),
+            is_local: peer.is_loopback() && !is_proxied && Hosts::is_local(host),
+            is_https: text("x-forwarded-proto") == Some("https")
+                || text("origin").is_some_and(|origin| origin.starts_with("https://")),
+        }
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    pub(crate) fn address_text(&self) -> String {
+        self.address.to_string()
+    }
+}

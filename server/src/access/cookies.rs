@@ -1,0 +1,35 @@
+//! The cookies that carry sessions and share links.
+
+use super::Caller;
+use super::secret::Secret;
+use axum::http::{HeaderName, HeaderValue, header};
+
+/// A header that sets a cookie for some seconds: not for scripts, not sent along by other sites'
+/// forms, and only over TLS where the browser came that way.
+pub(super) fn set(
+    name: &str,
+    secret: &Secret,
+    seconds: i64,
+    caller: &Caller,
+) -> (HeaderName, HeaderValue) {
+    line(name, &secret.text(), seconds, caller.is_https)
+}
+
+/// A header that removes a cookie.
+pub(super) fn clear(name: &str) -> (HeaderName, HeaderValue) {
+    line(name, "", 0, false)
+}
+
+/// A header that sets a cookie to a secret as it came in.
+pub(super) fn line(
+    name: &str,
+    value: &str,
+    seconds: i64,
+    is_https: bool,
+) -> (HeaderName, HeaderValue) {
+    let secure = if is_https { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    // Names and base64url are all a header can hold.
+    let value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+    (header::SET_COOKIE, value)
+}

@@ -1,0 +1,281 @@
+//! The checks before every handler: host, route, origin, visitor, role.
+
+use super::audit::Entry;
+use super::origin::is_own;
+use super::routes::{Route, captured, find};
+use super::schema::now_us;
+use super::secret::Claims;
+use super::visitor::{Decision, Object, Visitor};
+use super::{Caller, Needs, Over, Role, headers};
+use crate::pages::{Shell, page};
+use crate::{App, Refusal};
+use askama::Template;
+use axum::Router;
+use axum::extract::{MatchedPath, Query, Request, State};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+
+/// Puts the checks before every route and before what is no route.
+pub(crate) fn guard(open: Router<App>, app: &App) -> Router<App> {
+    open.layer(from_fn_with_state(app.clone(), admit))
+}
+
+async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    let mut response = match check(&app, &head).await {
+        Err(refusal) => *refusal,
+        Ok(Admitted {
+            visitor,
+            role,
+            caller,
+            row,
+        }) => {
+            let entry = entry(row, &visitor, &caller, &head.uri);
+            head.extensions.insert(visitor);
+            head.extensions.insert(Standing(role));
+            head.extensions.insert(caller);
+            let response = next.run(Request::from_parts(head, body)).await;
+            record(&app, entry, response.status()).await;
+            response
+        }
+    };
+    headers::add(response.headers_mut());
+    response
+}
+
+/// The visitor's role over what a request is about; an extension of every admitted request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing(pub(crate) Option<Role>);
+
+/// A request that goes on to its handler.
+struct Admitted {
+    visitor: Visitor,
+    /// Theirs over what the request is about.
+    role: Option<Role>,
+    caller: Caller,
+    row: &'static Route,
+}
+
+async fn check(app: &App, head: &Parts) -> Result<Admitted, Box<Response>> {
+    let headers = &head.headers;
+    let host = host(headers, &head.uri);
+    if !host.is_some_and(|host| app.access.hosts.allows(host)) {
+        let text = "this host name is not served; the server's --host gives it more names";
+        return Err(refusal(StatusCode::MISDIRECTED_REQUEST, text));
+    }
+    let host = host.unwrap_or_default();
+    let row = row(head)?;
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let changes = changes(row.method);
+    if changes && !is_own(host, text(ORIGIN.as_str()), text("sec-fetch-site")) {
+        let text = "this request comes from a page of another site";
+        return Err(refusal(StatusCode::FORBIDDEN, text));
+    }
+    let caller = Caller::of(&head.extensions, headers, host);
+    if row.needs == Needs::Nothing {
+        return Ok(Admitted {
+            visitor: Visitor::nobody(),
+            role: None,
+            caller,
+            row,
+        });
+    }
+    let (visitor, role, decision) = decide(app, head, row, &caller).await?;
+    match decision {
+        Decision::Allowed => Ok(Admitted {
+            visitor,
+            role,
+            caller,
+            row,
+        }),
+        refused => {
+            // Strangers could fill the log and push out what others did.
+            let entry =
+                entry(row, &visitor, &caller, &head.uri).filter(|_| refused != Decision::SignIn);
+            let response = refuse(refused, &visitor, row, &head.uri);
+            record(app, entry, response.status()).await;
+            Err(Box::new(response))
+        }
+    }
+}
+
+/// The only `host` header, or the authority of the request line.
+fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+    let mut values = headers.get_all(HOST).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return None;
+    }
+    let line = uri.authority().map(|authority| authority.as_str());
+    match (first, line) {
+        (Some(value), None) => value.to_str().ok(),
+        // A request line with a whole URL decides; the header must not say otherwise.
+        (Some(value), Some(line)) => value.to_str().ok().filter(|value| *value == line),
+        (None, line) => line,
+    }
+}
+
+fn row(head: &Parts) -> Result<&'static Route, Box<Response>> {
+    let matched = head.extensions.get::<MatchedPath>();
+    let Some(matched) = matched else {
+        return Err(refusal(StatusCode::NOT_FOUND, "there is no such page"));
+    };
+    find(&head.method, matched.as_str()).ok_or_else(|| {
+        let text = format!("{} is not for this path", head.method);
+        refusal(StatusCode::METHOD_NOT_ALLOWED, text)
+    })
+}
+
+/// Who it is and what becomes of it; looks things up off the async threads.
+async fn decide(
+    app: &App,
+    head: &Parts,
+    row: &'static Route,
+    caller: &Caller,
+) -> Result<(Visitor, Option<Role>, Decision), Box<Response>> {
+    let claims = claims(&head.headers);
+    let wanted = wanted(row, &head.uri);
+    let is_local = caller.is_local();
+    let owned = app.clone();
+    let looked_up = app.blocking(move || {
+        let visitor = owned.access.identify(&claims, is_local, now_us())?;
+        let object = match wanted {
+            Wanted::Nothing => Object::Nothing,
+            Wanted::Project(project) => Object::Project(project),
+            Wanted::Runs(runs) => {
+                let with_project = runs.into_iter().map(|run| {
+                    let project = owned.project_of(&run)?;
+                    Ok((run, project))
+                });
+                Object::Runs(with_project.collect::<Result<_, crate::Error>>()?)
+            }
+        };
+        let decision = visitor.decide(row.needs, &object);
+        let role = visitor.role_over(&object);
+        Ok((visitor, role, decision))
+    });
+    looked_up
+        .await
+        .map_err(|error| Box::new(Refusal::from(error).into_response()))
+}
+
+/// What a request names, before it is looked up.
+enum Wanted {
+    Nothing,
+    Project(String),
+    Runs(Vec<String>),
+}
+
+fn wanted(row: &Route, uri: &Uri) -> Wanted {
+    let part = |name| captured(row.path, uri.path(), name).unwrap_or_default();
+    match row.needs {
+        Needs::Role(_, Over::Project) => Wanted::Project(part("p")),
+        Needs::Role(_, Over::Run) => Wanted::Runs(vec![part("id")]),
+        Needs::Role(_, Over::Runs) => Wanted::Runs(runs_of(uri)),
+        _ => Wanted::Nothing,
+    }
+}
+
+/// All runs that any `runs=a,b` of the query names.
+fn runs_of(uri: &Uri) -> Vec<String> {
+    let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
+        return Vec::new();
+    };
+    let lists = pairs.into_iter().filter(|(name, _)| name == "runs");
+    lists
+        .flat_map(|(_, list)| list.split(',').map(str::to_owned).collect::<Vec<_>>())
+        .filter(|run| !run.is_empty())
+        .collect()
+}
+
+pub(crate) fn claims(headers: &HeaderMap) -> Claims {
+    let all = |name| headers.get_all(name).iter().map(|value| value.as_bytes());
+    Claims::read(all(COOKIE), all(AUTHORIZATION))
+}
+
+fn changes(method: &str) -> bool {
+    method != Method::GET.as_str()
+}
+
+fn refusal(status: StatusCode, text: impl Into<String>) -> Box<Response> {
+    Box::new(Refusal::new(status, text).into_response())
+}
+
+fn refuse(decision: Decision, visitor: &Visitor, row: &Route, uri: &Uri) -> Response {
+    let is_page = row.method == "GET" && !is_data(row.path);
+    match decision {
+        Decision::SignIn if is_page => {
+            let next = uri.path_and_query().map_or("/", |path| path.as_str());
+            let next: String =
+                percent_encoding::utf8_percent_encode(next, percent_encoding::NON_ALPHANUMERIC)
+                    .collect();
+            Redirect::to(&format!("/sign-in?next={next}")).into_response()
+        }
+        Decision::SignIn => *refusal(
+            StatusCode::UNAUTHORIZED,
+            "sign in first, or send a token that may do this",
+        ),
+        Decision::Hidden => {
+            let text = "there is no such run or project, or none that you may see";
+            refuse_with(is_page, visitor, StatusCode::NOT_FOUND, text)
+        }
+        Decision::Refused | Decision::Allowed => {
+            let text = format!("{} may not do this", visitor.name());
+            refuse_with(is_page, visitor, StatusCode::FORBIDDEN, &text)
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "refused.html")]
+struct RefusedPage {
+    shell: Shell,
+    text: String,
+}
+
+/// As a page for people, as JSON for programs.
+fn refuse_with(is_page: bool, visitor: &Visitor, status: StatusCode, text: &str) -> Response {
+    let shown = is_page.then(|| {
+        let shell = Shell::of(visitor, None, "");
+        let text = text.to_owned();
+        page(&RefusedPage { shell, text })
+    });
+    match shown {
+        Some(Ok(shown)) => (status, shown).into_response(),
+        _ => *refusal(status, text),
+    }
+}
+
+/// For programs: answered with JSON, never with a page.
+fn is_data(path: &str) -> bool {
+    ["/api/", "/ingest/", "/metrics"]
+        .iter()
+        .any(|start| path.starts_with(start))
+}
+
+/// The line of the audit log; reading and ingest leave none.
+fn entry(row: &Route, visitor: &Visitor, caller: &Caller, uri: &Uri) -> Option<Entry> {
+    // Signing in writes its own, with the account.
+    if !changes(row.method) || row.needs == Needs::Ingest || row.path == "/sign-in" {
+        return None;
+    }
+    let action = format!("{} {}", row.method, row.path);
+    let mut entry = Entry::now(visitor.name(), caller.address_text(), &action);
+    entry.object = uri.path().to_owned();
+    Some(entry)
+}
+
+async fn record(app: &App, entry: Option<Entry>, status: StatusCode) {
+    let Some(mut entry) = entry else {
+        return;
+    };
+    entry.outcome = status.as_u16().to_string();
+    let owned = app.clone();
+    // What was done is done; a log that cannot be written must not make it look undone.
+    let _ = app
+        .blocking(move || owned.access.accounts.record(&entry))
+        .await;
+}

@@ -1,0 +1,107 @@
+//! How often sign-in may be tried: per address and per account.
+//!
+//! The generic cell rate algorithm (ATM Forum, 1996; a leaky bucket as one time per key): each
+//! attempt moves its key's time ahead, and one that would be too far ahead is refused.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Attempts in a row for one account.
+const ACCOUNT_BURST: u32 = 6;
+/// After those one attempt each so often.
+const ACCOUNT_EVERY: Duration = Duration::from_secs(30);
+/// Attempts in a row from one address.
+const ADDRESS_BURST: u32 = 20;
+/// After those one attempt each so often.
+const ADDRESS_EVERY: Duration = Duration::from_secs(10);
+/// Most keys that are remembered; beyond, those that are free soonest are forgotten.
+const KEYS_MAX: usize = 20_000;
+
+/// Who tries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Key {
+    Address(IpAddr),
+    Account(String),
+}
+
+/// The times of all keys.
+#[derive(Debug, Default)]
+pub(crate) struct Limit(Mutex<HashMap<Key, Instant>>);
+
+impl Limit {
+    /// Counts an attempt; `Err` is how long to wait before the next can succeed.
+    pub(crate) fn attempt(
+        &self,
+        now: Instant,
+        address: IpAddr,
+        account: &str,
+    ) -> Result<(), Duration> {
+        let mut times = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
+        let keys = [
+            (Key::Address(network(address)), ADDRESS_BURST, ADDRESS_EVERY),
+            (Key::Account(clipped(account)), ACCOUNT_BURST, ACCOUNT_EVERY),
+        ];
+        let wait = keys.iter().filter_map(|(key, burst, every)| {
+            let ahead = times.get(key)?.saturating_duration_since(now);
+            let allowed = *every * (burst - 1);
+            ahead.checked_sub(allowed).filter(|wait| !wait.is_zero())
+        });
+        if let Some(wait) = wait.max() {
+            return Err(wait);
+        }
+        for (key, _, every) in keys {
+            let time = times.entry(key).or_insert(now);
+            *time = (*time).max(now) + every;
+        }
+        if times.len() > KEYS_MAX {
+            forget(&mut times, now);
+        }
+        Ok(())
+    }
+
+    /// Takes the attempt back: it succeeded.
+    pub(crate) fn succeeded(&self, address: IpAddr, account: &str) {
+        let mut times = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
+        times.remove(&Key::Account(clipped(account)));
+        if let Some(time) = times.get_mut(&Key::Address(network(address))) {
+            *time = time.checked_sub(ADDRESS_EVERY).unwrap_or(*time);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Limit {
+    /// How many keys are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().map_or(0, |times| times.len())
+    }
+}
+
+/// Makes room: what is free already, then the half that is free soonest.
+fn forget(times: &mut HashMap<Key, Instant>, now: Instant) {
+    times.retain(|_, time| *time > now);
+    if times.len() > KEYS_MAX {
+        let mut sorted: Vec<Instant> = times.values().copied().collect();
+        sorted.sort_unstable();
+        let middle = sorted[sorted.len() / 2];
+        times.retain(|_, time| *time > middle);
+    }
+}
+
+/// An IPv6 host has a whole /64 of addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let bits = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from(bits))
+        }
+        address => address,
+    }
+}
+
+/// Names of accounts are short; what is typed need not be.
+fn clipped(account: &str) -> String {
+    account.chars().take(64).collect()
+}

@@ -1,0 +1,149 @@
+//! Every route of the server, with what it needs. What is not in this table is refused.
+
+use super::role::Role::{Admin, Guest, Manager};
+use super::role::{Needs, Over};
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, on};
+
+/// One row of [`ROUTES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `GET` holds for `HEAD` too.
+    pub method: &'static str,
+    /// As axum writes it, with `{id}` for a run and `{p}` for a project.
+    pub path: &'static str,
+    /// What the visitor must be.
+    pub needs: Needs,
+}
+
+const fn route(method: &'static str, path: &'static str, needs: Needs) -> Route {
+    Route {
+        method,
+        path,
+        needs,
+    }
+}
+
+/// A role in the project of the run `{id}`.
+const fn run(role: super::Role) -> Needs {
+    Needs::Role(role, Over::Run)
+}
+
+/// A role in the project `{p}`.
+const fn project(role: super::Role) -> Needs {
+    Needs::Role(role, Over::Project)
+}
+
+/// An admin of all projects.
+const SERVER: Needs = Needs::Role(Admin, Over::Server);
+/// A guest of any project; the handler leaves out what the visitor does not see.
+const SOME: Needs = Needs::Role(Guest, Over::Some);
+/// A guest of the projects of all runs in the query.
+const RUNS: Needs = Needs::Role(Guest, Over::Runs);
+
+/// The whole server.
+pub const ROUTES: &[Route] = &[
+    // what a load node delivers
+    route("GET", stats::wire::HELLO_PATH, Needs::Ingest),
+    route("POST", "/ingest/v1/batch", Needs::Ingest),
+    // pages
+    route("GET", "/assets/{version}/{*path}", Needs::Nothing),
+    route("GET", "/", SOME),
+    route("GET", "/report/list", SOME),
+    route("GET", "/report/compare", RUNS),
+    route("GET", "/report/{id}", run(Guest)),
+    route("GET", "/r/{id}", run(Guest)),
+    // data
+    route("GET", "/metrics", SOME),
+    route("GET", "/api/v1/visitor", Needs::Anybody),
+    route("GET", "/api/v1/projects", SOME),
+    route("GET", "/api/v1/projects/{p}/trend", project(Guest)),
+    route("PUT", "/api/v1/projects/{p}/baseline", project(Manager)),
+    route("PUT", "/api/v1/projects/{p}/retention", project(Admin)),
+    route("GET", "/api/v1/runs", SOME),
+    route("GET", "/api/v1/compare", RUNS),
+    route("GET", "/api/v1/runs/{id}", run(Guest)),
+    route("PATCH", "/api/v1/runs/{id}", run(Manager)),
+    route("DELETE", "/api/v1/runs/{id}", run(Admin)),
+    route("GET", "/api/v1/runs/{id}/series", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/names", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/window", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/distribution", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/heatmap", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/failures", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/events", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/checks", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/live", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/export/{format}", run(Guest)),
+    // share links of a run
+    route("GET", "/api/v1/runs/{id}/links", run(Admin)),
+    route("POST", "/api/v1/runs/{id}/links", run(Admin)),
+    route("DELETE", "/api/v1/runs/{id}/links/{link}", run(Admin)),
+    route("GET", "/share/{secret}", Needs::Anybody),
+    // who one is
+    route("GET", "/sign-in", Needs::Anybody),
+    route("POST", "/sign-in", Needs::Anybody),
+    route("POST", "/sign-out", Needs::Account),
+    route("GET", "/account", Needs::Account),
+    route("POST", "/account/password", Needs::Account),
+    route("POST", "/account/sign-out-everywhere", Needs::Account),
+    // who others are
+    route("GET", "/admin", SERVER),
+    route("POST", "/admin/accounts", SERVER),
+    route("POST", "/admin/accounts/{name}/role", SERVER),
+    route("POST", "/admin/accounts/{name}/password", SERVER),
+    route("POST", "/admin/accounts/{name}/sign-out", SERVER),
+    route("POST", "/admin/accounts/{name}/remove", SERVER),
+    route("POST", "/admin/tokens", SERVER),
+    route("POST", "/admin/tokens/{token}/revoke", SERVER),
+    route("POST", "/admin/links/{link}/revoke", SERVER),
+];
+
+/// The row of a method and a path as axum matched it.
+pub(crate) fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    let method = match method.as_str() {
+        "HEAD" => "GET",
+        other => other,
+    };
+    let mut rows = ROUTES.iter();
+    rows.find(|row| row.path == path && row.method == method)
+}
+
+/// Adds a route that is in [`ROUTES`]; the only way in which the server adds routes.
+pub(crate) trait Guarded<S> {
+    /// `method` and `path` as in the table.
+    ///
+    /// # Panics
+    ///
+    /// When they are not in the table: any start of the server would do it, so no test passes.
+    fn guarded<H, T>(self, method: Method, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static;
+}
+
+impl<S: Clone + Send + Sync + 'static> Guarded<S> for Router<S> {
+    fn guarded<H, T>(self, method: Method, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        assert!(
+            find(&method, path).is_some(),
+            "{method} {path} is not in access::ROUTES"
+        );
+        let filter = MethodFilter::try_from(method).expect("a method of the table");
+        self.route(path, on(filter, handler))
+    }
+}
+
+/// The value of `{name}` in a path that was matched by `pattern`, decoded as axum decodes it.
+pub(crate) fn captured(pattern: &str, path: &str, name: &str) -> Option<String> {
+    let place = format!("{{{name}}}");
+    let at = pattern.split('/').position(|part| part == place)?;
+    let raw = path.split('/').nth(at)?;
+    let decoded = percent_encoding::percent_decode_str(raw).decode_utf8();
+    decoded.ok().map(|text| text.into_owned())
+}

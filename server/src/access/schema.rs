@@ -1,0 +1,116 @@
+//! The tables of accounts in `meta.sqlite`, and how they change from version to version.
+
+use crate::Error;
+use rusqlite::{Connection, TransactionBehavior};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long a change waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// One step each from a version to the next; steps that were released are never edited.
+const STEPS: [&str; 1] = ["
+CREATE TABLE account (
+    name TEXT PRIMARY KEY,
+    password TEXT NOT NULL,
+    created_us INTEGER NOT NULL
+) STRICT;
+CREATE TABLE account_role (
+    account TEXT NOT NULL REFERENCES account (name) ON DELETE CASCADE,
+    project TEXT NOT NULL,
+    role TEXT NOT NULL,
+    PRIMARY KEY (account, project)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE session (
+    hash BLOB PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES account (name) ON DELETE CASCADE,
+    created_us INTEGER NOT NULL,
+    expires_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_account ON session (account);
+CREATE TABLE token (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash BLOB NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    project TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    created_us INTEGER NOT NULL,
+    used_us INTEGER
+) STRICT;
+CREATE TABLE share_link (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash BLOB NOT NULL UNIQUE,
+    run TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    created_us INTEGER NOT NULL,
+    expires_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX share_link_run ON share_link (run);
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_us INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    address TEXT NOT NULL,
+    action TEXT NOT NULL,
+    object TEXT NOT NULL,
+    outcome TEXT NOT NULL
+) STRICT;
+"];
+
+/// Opens `meta.sqlite` of the folder with all steps done; both are for this user only.
+pub(crate) fn open(data_dir: &Path) -> Result<Connection, Error> {
+    let path = data_dir.join("meta.sqlite");
+    private(data_dir, &path).map_err(|source| Error::Data {
+        path: path.clone(),
+        source,
+    })?;
+    let mut db = Connection::open(&path)?;
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    migrate(&mut db)?;
+    Ok(db)
+}
+
+/// Makes the folder and the file where they are missing: hashes are nobody else's to read.
+fn private(data_dir: &Path, path: &Path) -> io::Result<()> {
+    crate::store::make_folder(data_dir)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true).mode(0o600).open(path)?;
+    Ok(())
+}
+
+fn migrate(db: &mut Connection) -> Result<(), Error> {
+    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    change.execute_batch("CREATE TABLE IF NOT EXISTS access_version (version INTEGER NOT NULL)")?;
+    let sql = "SELECT coalesce(max(version), 0) FROM access_version";
+    let version: usize = change.query_row(sql, [], |row| row.get::<_, u32>(0))? as usize;
+    if version > STEPS.len() {
+        return Err(Error::Format(format!(
+            "meta.sqlite: accounts are of version {version}, this program knows {}; \
+             use the newer program",
+            STEPS.len()
+        )));
+    }
+    for step in &STEPS[version..] {
+        change.execute_batch(step)?;
+    }
+    change.execute("DELETE FROM access_version", [])?;
+    change.execute(
+        "INSERT INTO access_version VALUES (?)",
+        [STEPS.len() as u32],
+    )?;
+    change.commit()?;
+    Ok(())
+}
+
+/// Microseconds since 1970.
+pub(crate) fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let since = since.map(|since| since.as_micros()).unwrap_or_default();
+    i64::try_from(since).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,151 @@
+//! Secrets that are shown once and kept as a hash: sessions, tokens, share links.
+//!
+//! A secret is 256 random bits, so one SHA-256 protects it: there is nothing to guess. The store
+//! finds it by its whole hash, and what is found is compared again in constant time.
+
+use super::role::TokenKind;
+use crate::Error;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+/// Bytes of a secret.
+const BYTES: usize = 32;
+/// Characters of a secret: base64url without padding.
+pub(crate) const CHARACTERS: usize = 43;
+/// The cookie of a session.
+pub(crate) const SESSION_COOKIE: &str = "mistress_session";
+/// The cookie of a share link.
+pub(crate) const LINK_COOKIE: &str = "mistress_link";
+
+/// A secret itself; never stored, never printed by accident.
+pub(crate) struct Secret([u8; BYTES]);
+
+impl Secret {
+    /// From the kernel's generator.
+    pub(crate) fn random() -> Result<Secret, Error> {
+        let mut bytes = [0; BYTES];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Error::Access(format!("no random numbers: {error}")))?;
+        Ok(Secret(bytes))
+    }
+
+    /// As it is handed out.
+    pub(crate) fn text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// As a token of this kind is handed out: scanners for leaked secrets know it by its prefix.
+    pub(crate) fn token_text(&self, kind: TokenKind) -> String {
+        format!("{}{}", token_prefix(kind), self.text())
+    }
+
+    pub(crate) fn hash(&self) -> Hash {
+        Hash(Sha256::digest(self.0).into())
+    }
+
+    /// Exactly [`CHARACTERS`] of base64url, nothing around them; one spelling per secret.
+    fn parse(text: &[u8]) -> Option<Secret> {
+        if text.len() != CHARACTERS {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        Some(Secret(bytes.try_into().ok()?))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// What is kept of a secret.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hash(pub(crate) [u8; BYTES]);
+
+impl PartialEq for Hash {
+    fn eq(&self, other: &Hash) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+/// What a request says of who it is, each as the hash of a well-formed secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Claims {
+    pub(crate) session: Option<Hash>,
+    pub(crate) link: Option<Hash>,
+    pub(crate) token: Option<(TokenKind, Hash)>,
+    /// There was an `authorization` header, well-formed or not: cookies do not count then.
+    pub(crate) is_bearer: bool,
+}
+
+impl Claims {
+    /// True when there is nothing to look up.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.session.is_none() && self.link.is_none() && self.token.is_none()
+    }
+
+    /// Reads the values of all `cookie` and `authorization` headers.
+    pub(crate) fn read<'a>(
+        cookies: impl Iterator<Item = &'a [u8]>,
+        mut authorization: impl Iterator<Item = &'a [u8]>,
+    ) -> Claims {
+        let mut claims = Claims::default();
+        if let Some(first) = authorization.next() {
+            claims.is_bearer = true;
+            // Two of them are ambiguous: neither counts.
+            if authorization.next().is_none() {
+                claims.token = bearer(first);
+            }
+            return claims;
+        }
+        for (name, value) in cookies.flat_map(pairs) {
+            let place = match name {
+                _ if name == SESSION_COOKIE.as_bytes() => &mut claims.session,
+                _ if name == LINK_COOKIE.as_bytes() => &mut claims.link,
+                _ => continue,
+            };
+            // Of cookies with one name the first counts: the most specific path comes first.
+            if place.is_none() {
+                *place = Secret::parse(value).map(|secret| secret.hash());
+            }
+        }
+        claims
+    }
+}
+
+/// The token of `Bearer TOKEN`.
+fn bearer(value: &[u8]) -> Option<(TokenKind, Hash)> {
+    let (scheme, token) = value.split_at_checked("bearer ".len())?;
+    if !scheme.eq_ignore_ascii_case(b"bearer ") {
+        return None;
+    }
+    let token = token.trim_ascii();
+    TokenKind::ALL.into_iter().find_map(|kind| {
+        let secret = token.strip_prefix(token_prefix(kind).as_bytes())?;
+        Some((kind, Secret::parse(secret)?.hash()))
+    })
+}
+
+/// The secret in the path of a share link.
+pub(crate) fn link_hash(text: &str) -> Option<Hash> {
+    Secret::parse(text.as_bytes()).map(|secret| secret.hash())
+}
+
+fn token_prefix(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Ingest => "mistress_ingest_",
+        TokenKind::Read => "mistress_read_",
+    }
+}
+
+/// The `name=value` pairs of one header.
+fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    header.split(|&byte| byte == b';').filter_map(|pair| {
+        let at = pair.iter().position(|&byte| byte == b'=')?;
+        Some((pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()))
+    })
+}

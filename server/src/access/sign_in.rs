@@ -1,0 +1,306 @@
+//! Signing in and out, and one's own account.
+
+use super::audit::Entry;
+use super::guard::claims;
+use super::keys::SESSION_HOURS;
+use super::schema::now_us;
+use super::secret::{SESSION_COOKIE, Secret};
+use super::visitor::Who;
+use super::{Caller, Guarded, Visitor, cookies};
+use crate::pages::{Shell, page};
+use crate::{App, Error, Refusal};
+use askama::Template;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Form, Json, Router};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Most bytes of a form.
+const FORM_BYTES_MAX: usize = 16 << 10;
+/// The longest path that signing in leads on to.
+const NEXT_BYTES_MAX: usize = 2048;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .guarded(Method::GET, "/sign-in", form)
+        .guarded(Method::POST, "/sign-in", submit)
+        .guarded(Method::POST, "/sign-out", sign_out)
+        .guarded(Method::GET, "/account", account)
+        .guarded(Method::POST, "/account/password", change_password)
+        .guarded(
+            Method::POST,
+            "/account/sign-out-everywhere",
+            sign_out_everywhere,
+        )
+        .guarded(Method::GET, "/api/v1/visitor", visitor)
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+}
+
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+struct SignInPage {
+    shell: Shell,
+    name: String,
+    next: String,
+    error: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    shell: Shell,
+    roles: Vec<(String, &'static str)>,
+    /// False for the local admin, who has no password.
+    has_password: bool,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Next {
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    name: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct NewPassword {
+    current: String,
+    new: String,
+}
+
+/// What became of an attempt.
+enum Attempt {
+    Fits,
+    Wrong,
+    TooMany(Duration),
+}
+
+async fn form(shell: Shell, Query(query): Query<Next>) -> Result<Response, Refusal> {
+    page(&SignInPage {
+        shell,
+        name: String::new(),
+        next: query.next.unwrap_or_default(),
+        error: None,
+    })
+}
+
+async fn submit(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    shell: Shell,
+    headers: HeaderMap,
+    Form(sent): Form<SignIn>,
+) -> Result<Response, Refusal> {
+    let attempt = attempt(&app, &caller, &sent.name, &sent.password).await?;
+    let (status, outcome, text) = match attempt {
+        Attempt::Fits => (StatusCode::SEE_OTHER, "signed in", String::new()),
+        Attempt::Wrong => {
+            let text = "This name and password do not fit together.".to_owned();
+            (StatusCode::UNAUTHORIZED, "refused", text)
+        }
+        Attempt::TooMany(wait) => {
+            let text = format!("Too many attempts. Try again in {} s.", wait.as_secs() + 1);
+            (StatusCode::TOO_MANY_REQUESTS, "too many attempts", text)
+        }
+    };
+    // What the limit refuses is not recorded: it could fill the log.
+    if status != StatusCode::TOO_MANY_REQUESTS {
+        record(&app, &caller, &sent.name, outcome).await?;
+    }
+    if status == StatusCode::SEE_OTHER {
+        return signed_in(&app, &caller, &headers, &sent).await;
+    }
+    let shown = page(&SignInPage {
+        shell,
+        name: sent.name,
+        next: sent.next,
+        error: Some(text),
+    })?;
+    let mut response = (status, shown).into_response();
+    if let Attempt::TooMany(wait) = attempt {
+        let seconds = (wait.as_secs() + 1).into();
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    Ok(response)
+}
+
+/// Tries a password, off the async threads and at most as often as the limit allows.
+async fn attempt(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    password: &str,
+) -> Result<Attempt, Refusal> {
+    let limit = &app.access.limit;
+    if let Err(wait) = limit.attempt(Instant::now(), caller.address, name) {
+        return Ok(Attempt::TooMany(wait));
+    }
+    let (owned, owned_name, password) = (app.clone(), name.to_owned(), password.to_owned());
+    let fits = hashed(app, move || {
+        owned.access.accounts.fits(&owned_name, &password)
+    })
+    .await?;
+    if !fits {
+        return Ok(Attempt::Wrong);
+    }
+    limit.succeeded(caller.address, name);
+    Ok(Attempt::Fits)
+}
+
+/// Runs work that hashes passwords: few at a time, whoever waits for it or has gone.
+pub(super) async fn hashed<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let permit = app.access.hashing.clone().acquire_owned().await;
+    app.blocking(move || {
+        let result = work();
+        drop(permit);
+        result
+    })
+    .await
+}
+
+/// A new session in place of the one that the browser had.
+async fn signed_in(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    sent: &SignIn,
+) -> Result<Response, Refusal> {
+    let (owned, name, old) = (app.clone(), sent.name.clone(), claims(headers).session);
+    let secret: Secret = app
+        .blocking(move || {
+            let accounts = &owned.access.accounts;
+            if let Some(old) = old {
+                accounts.end_session(old)?;
+            }
+            accounts.start_session(&name, now_us())
+        })
+        .await?;
+    let cookie = cookies::set(SESSION_COOKIE, &secret, SESSION_HOURS * 3600, caller);
+    Ok(([cookie], Redirect::to(next(&sent.next))).into_response())
+}
+
+/// Where to go on: a path of this server, never an address elsewhere.
+pub(super) fn next(asked: &str) -> &str {
+    let is_path = asked.starts_with('/')
+        && !asked.starts_with("//")
+        && !asked.contains('\\')
+        && asked.len() <= NEXT_BYTES_MAX
+        && asked.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_path { asked } else { "/report/list" }
+}
+
+async fn record(app: &App, caller: &Caller, name: &str, outcome: &str) -> Result<(), Error> {
+    let mut entry = Entry::now("nobody".to_owned(), caller.address_text(), "sign in");
+    entry.object = name.to_owned();
+    entry.outcome = outcome.to_owned();
+    let owned = app.clone();
+    app.blocking(move || owned.access.accounts.record(&entry))
+        .await
+}
+
+async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
+    if let Some(hash) = claims(&headers).session {
+        let owned = app.clone();
+        app.blocking(move || owned.access.accounts.end_session(hash))
+            .await?;
+    }
+    Ok(([cookies::clear(SESSION_COOKIE)], Redirect::to("/sign-in")).into_response())
+}
+
+async fn sign_out_everywhere(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, Refusal> {
+    let name = own_name(&visitor)?;
+    let owned = app.clone();
+    app.blocking(move || owned.access.accounts.end_sessions(&name))
+        .await?;
+    Ok(([cookies::clear(SESSION_COOKIE)], Redirect::to("/sign-in")).into_response())
+}
+
+async fn account(
+    shell: Shell,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, Refusal> {
+    page(&account_page(shell, &visitor, None))
+}
+
+fn account_page(shell: Shell, visitor: &Visitor, error: Option<String>) -> AccountPage {
+    let grants = visitor.grants().iter();
+    AccountPage {
+        shell,
+        roles: grants
+            .map(|grant| (grant.project.clone(), grant.role.name()))
+            .collect(),
+        has_password: visitor.is_signed_in(),
+        error,
+    }
+}
+
+async fn change_password(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    Extension(caller): Extension<Caller>,
+    shell: Shell,
+    Form(sent): Form<NewPassword>,
+) -> Result<Response, Refusal> {
+    let name = own_name(&visitor)?;
+    let error = match attempt(&app, &caller, &name, &sent.current).await? {
+        Attempt::Wrong => Some("the present password is another one".to_owned()),
+        Attempt::TooMany(_) => Some("too many attempts; try again later".to_owned()),
+        Attempt::Fits => {
+            let owned = app.clone();
+            let set = move || owned.access.accounts.set_password(&name, &sent.new);
+            match hashed(&app, set).await {
+                Err(Error::Access(text)) => Some(text),
+                other => other.map(|()| None)?,
+            }
+        }
+    };
+    match error {
+        None => Ok(([cookies::clear(SESSION_COOKIE)], Redirect::to("/sign-in")).into_response()),
+        Some(_) => {
+            let shown = page(&account_page(shell, &visitor, error))?;
+            Ok((StatusCode::BAD_REQUEST, shown).into_response())
+        }
+    }
+}
+
+fn own_name(visitor: &Visitor) -> Result<String, Refusal> {
+    match visitor.who() {
+        Who::Account(name) => Ok(name.clone()),
+        _ => Err(Refusal::bad("the local admin has no account")),
+    }
+}
+
+/// `GET /api/v1/visitor`: who one is.
+async fn visitor(Extension(visitor): Extension<Visitor>) -> Json<serde_json::Value> {
+    let kind = match visitor.who() {
+        Who::Nobody => "nobody",
+        Who::Local => "local",
+        Who::Account(_) => "account",
+        Who::Token(..) => "token",
+    };
+    let grants = visitor.grants().iter();
+    let roles = grants.filter_map(|grant| {
+        let role = visitor.role(&grant.project)?;
+        Some((grant.project.as_str(), role.name()))
+    });
+    Json(serde_json::json!({
+        "name": visitor.name(),
+        "kind": kind,
+        "roles": roles.collect::<BTreeMap<_, _>>(),
+    }))
+}

@@ -1,0 +1,210 @@
+//! Accounts, sessions, tokens, links and the audit log as they are kept.
+
+use crate::Error;
+use crate::access::audit::Entry;
+use crate::access::keys::{LINK_HOURS, SESSION_HOURS};
+use crate::access::schema::now_us;
+use crate::access::secret::{Claims, Secret};
+use crate::access::visitor::Visitor;
+use crate::access::{Accounts, EVERY_PROJECT, Role, TokenKind};
+
+const PASSWORD: &str = "correct horse";
+const HOUR_US: i64 = 3_600_000_000;
+
+type Result = std::result::Result<(), Box<dyn std::error::Error>>;
+
+fn with_ann() -> std::result::Result<(tempfile::TempDir, Accounts), Box<dyn std::error::Error>> {
+    let dir = tempfile::tempdir()?;
+    let accounts = Accounts::open(dir.path())?;
+    accounts.add("ann", PASSWORD, Role::Admin, EVERY_PROJECT)?;
+    Ok((dir, accounts))
+}
+
+fn session(accounts: &Accounts, secret: &Secret, now_us: i64) -> Visitor {
+    let claims = Claims {
+        session: Some(secret.hash()),
+        ..Claims::default()
+    };
+    accounts.identify(&claims, now_us).expect("the store works")
+}
+
+fn said<T>(result: std::result::Result<T, Error>) -> String {
+    match result {
+        Err(Error::Access(text)) => text,
+        Err(other) => format!("another error: {other}"),
+        Ok(_) => "it was done".to_owned(),
+    }
+}
+
+#[test]
+fn an_account_signs_in_with_its_password_only() -> Result {
+    let (dir, accounts) = with_ann()?;
+    assert!(accounts.has_admin()?);
+    assert!(accounts.fits("ann", PASSWORD)?);
+    for (name, password) in [
+        ("ann", "Correct horse"),
+        ("ann", ""),
+        ("bob", PASSWORD),
+        ("", ""),
+    ] {
+        assert!(!accounts.fits(name, password)?, "{name} {password}");
+    }
+    let files: Vec<u8> = ["meta.sqlite", "meta.sqlite-wal"]
+        .iter()
+        .flat_map(|name| std::fs::read(dir.path().join(name)).unwrap_or_default())
+        .collect();
+    let holds = |text: &str| {
+        files
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
+    assert!(holds("$argon2id$v=19$m=19456,t=2,p=1$") && !holds(PASSWORD));
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_an_account_is_refused() -> Result {
+    let (_dir, accounts) = with_ann()?;
+    let long = "x".repeat(65);
+    let rows = [
+        ("ann", PASSWORD, "exists already"),
+        ("", PASSWORD, "1 to 64"),
+        ("a b", PASSWORD, "1 to 64"),
+        ("<script>", PASSWORD, "1 to 64"),
+        (&long, PASSWORD, "1 to 64"),
+        ("bob", "short", "shorter than 10"),
+    ];
+    for (name, password, expected) in rows {
+        let text = said(accounts.add(name, password, Role::Guest, "shop"));
+        assert!(text.contains(expected), "{name}: {text}");
+    }
+    assert!(said(accounts.add("bob", &long.repeat(20), Role::Guest, "p")).contains("longer"));
+    Ok(())
+}
+
+#[test]
+fn the_last_admin_stays() -> Result {
+    let (_dir, accounts) = with_ann()?;
+    let last = "the last admin";
+    assert!(said(accounts.remove("ann")).contains(last));
+    assert!(said(accounts.set_role("ann", EVERY_PROJECT, None)).contains(last));
+    assert!(said(accounts.set_role("ann", EVERY_PROJECT, Some(Role::Guest))).contains(last));
+    assert_eq!(accounts.list()?[0].grants[0].role, Role::Admin);
+    accounts.add("bob", PASSWORD, Role::Admin, "shop")?;
+    assert!(said(accounts.remove("ann")).contains(last));
+    accounts.set_role("bob", EVERY_PROJECT, Some(Role::Admin))?;
+    accounts.remove("ann")?;
+    assert!(accounts.has_admin()? && said(accounts.remove("ann")).contains("no account"));
+    Ok(())
+}
+
+#[test]
+fn sessions_end_by_time_by_hand_and_with_the_password() -> Result {
+    let (_dir, accounts) = with_ann()?;
+    let now = now_us();
+    let end = now + SESSION_HOURS * HOUR_US;
+    let one = accounts.start_session("ann", now)?;
+    let two = accounts.start_session("ann", now)?;
+    assert_eq!(session(&accounts, &one, end - 1).name(), "ann");
+    assert_eq!(session(&accounts, &one, end).name(), "nobody");
+    assert_eq!(accounts.list()?[0].sessions, 2);
+    accounts.end_session(one.hash())?;
+    assert_eq!(session(&accounts, &one, now).name(), "nobody");
+    assert_eq!(session(&accounts, &two, now).name(), "ann");
+    accounts.set_password("ann", "another horse")?;
+    assert_eq!(session(&accounts, &two, now).name(), "nobody");
+    assert!(accounts.fits("ann", "another horse")? && !accounts.fits("ann", PASSWORD)?);
+    let three = accounts.start_session("ann", now)?;
+    accounts.end_sessions("ann")?;
+    assert_eq!(session(&accounts, &three, now).name(), "nobody");
+    Ok(())
+}
+
+#[test]
+fn tokens_are_known_by_their_hash_until_revoked() -> Result {
+    let (dir, accounts) = with_ann()?;
+    let text = accounts.add_token(TokenKind::Ingest, "ci", "shop", "ann")?;
+    let line = format!("Bearer {text}");
+    let claims = Claims::read(std::iter::empty(), std::iter::once(line.as_bytes()));
+    let visitor = accounts.identify(&claims, now_us())?;
+    assert_eq!(visitor.name(), "ingest token ci");
+    assert!(visitor.may_ingest("shop") && !visitor.may_ingest("bank"));
+    // The other kind's prefix before the same secret opens nothing.
+    let wrong = line.replace("_ingest_", "_read_");
+    let claims_of_other = Claims::read(std::iter::empty(), std::iter::once(wrong.as_bytes()));
+    assert_eq!(
+        accounts.identify(&claims_of_other, now_us())?.name(),
+        "nobody"
+    );
+    let secret = text.trim_start_matches("mistress_ingest_");
+    for name in ["meta.sqlite", "meta.sqlite-wal"] {
+        let file = std::fs::read(dir.path().join(name)).unwrap_or_default();
+        assert!(
+            !file
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes())
+        );
+    }
+    let token = &accounts.tokens()?[0];
+    assert!(token.used_us.is_some() && token.made_by == "ann");
+    accounts.revoke_token(token.id)?;
+    assert_eq!(accounts.identify(&claims, now_us())?.name(), "nobody");
+    assert!(said(accounts.revoke_token(token.id)).contains("no such token"));
+    Ok(())
+}
+
+#[test]
+fn a_share_link_shows_one_run_until_it_ends() -> Result {
+    let (_dir, accounts) = with_ann()?;
+    let now = now_us();
+    let (secret, link) = accounts.add_link("run", LINK_HOURS, "ann", now)?;
+    let claims = Claims {
+        link: Some(secret.hash()),
+        ..Claims::default()
+    };
+    let visitor = accounts.identify(&claims, link.expires_us - 1)?;
+    assert!(visitor.sees_run("run", "shop") && !visitor.sees_run("other", "shop"));
+    assert!(
+        !accounts
+            .identify(&claims, link.expires_us)?
+            .sees_run("run", "shop")
+    );
+    for hours in [0, -1, 24 * 367] {
+        assert!(said(accounts.add_link("run", hours, "ann", now)).contains("hours: 1 to"));
+    }
+    assert!(said(accounts.revoke_link(link.id, Some("other"))).contains("no such"));
+    assert_eq!(
+        accounts.links(Some("run"), now)?,
+        std::slice::from_ref(&link)
+    );
+    accounts.revoke_link(link.id, Some("run"))?;
+    assert!(!accounts.identify(&claims, now)?.sees_run("run", "shop"));
+    Ok(())
+}
+
+#[test]
+fn the_audit_log_clips_and_forgets() -> Result {
+    let (_dir, accounts) = with_ann()?;
+    let mut entry = Entry::now("ann".to_owned(), "127.0.0.1".to_owned(), "sign in");
+    entry.object = "<script>".repeat(1_000);
+    accounts.record(&entry)?;
+    let kept = accounts.audit(10)?;
+    assert_eq!((kept.len(), kept[0].object.len()), (1, 256));
+    Ok(())
+}
+
+#[test]
+fn a_second_process_sees_the_new_admin_and_a_newer_store_is_refused() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (one, two) = (Accounts::open(dir.path())?, Accounts::open(dir.path())?);
+    assert!(!one.has_admin()?);
+    two.add("ann", PASSWORD, Role::Admin, EVERY_PROJECT)?;
+    assert!(one.has_admin()?);
+    two.change(|db| Ok(db.execute("UPDATE access_version SET version = 99", [])?))?;
+    let error = Accounts::open(dir.path()).expect_err("a store of a newer version");
+    assert!(
+        error.to_string().contains("use the newer program"),
+        "{error}"
+    );
+    Ok(())
+}

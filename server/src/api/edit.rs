@@ -1,0 +1,106 @@
+//! Changes: comments, tags, pins, baselines, retention, deletion.
+
+use super::{Answer, absent};
+use crate::store::{Edit, Store};
+use crate::{App, Error, Refusal};
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Bytes of a comment.
+const COMMENT_MAX: usize = 10_000;
+/// Tags of a run.
+const TAGS_MAX: usize = 32;
+/// Bytes of a tag.
+const TAG_MAX: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Run {
+    comment: Option<String>,
+    tags: Option<Vec<String>>,
+    pinned: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Baseline {
+    run: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retention {
+    days: Option<u32>,
+    runs: Option<u32>,
+}
+
+/// Makes a change; what there is nothing to change of is absent.
+async fn change(
+    app: App,
+    work: impl FnOnce(&dyn Store) -> Result<bool, Error> + Send + 'static,
+    absent: impl FnOnce() -> Refusal,
+) -> Answer {
+    let store = Arc::clone(&app.store);
+    if app.blocking(move || work(store.as_ref())).await? {
+        Ok(Json(json!({})))
+    } else {
+        Err(absent())
+    }
+}
+
+pub(super) async fn run(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(run): Json<Run>,
+) -> Answer {
+    if run
+        .comment
+        .as_ref()
+        .is_some_and(|text| text.len() > COMMENT_MAX)
+    {
+        return Err(Refusal::bad(format!(
+            "comment: at most {COMMENT_MAX} bytes"
+        )));
+    }
+    let tags = run.tags.map(|tags| {
+        let tags = tags.iter().map(|tag| tag.trim().to_owned());
+        tags.filter(|tag| !tag.is_empty()).collect::<Vec<_>>()
+    });
+    let listed = tags.as_deref().unwrap_or_default();
+    if listed.len() > TAGS_MAX || listed.iter().any(|tag| tag.len() > TAG_MAX) {
+        return Err(Refusal::bad(format!(
+            "tags: at most {TAGS_MAX} of {TAG_MAX} bytes each"
+        )));
+    }
+    let edit = Edit {
+        comment: run.comment,
+        tags,
+        pinned: run.pinned,
+    };
+    change(app, move |store| store.edit(&id, &edit), absent).await
+}
+
+pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>) -> Answer {
+    change(app, move |store| store.remove(&id), absent).await
+}
+
+pub(super) async fn baseline(
+    State(app): State<App>,
+    Path(project): Path<String>,
+    Json(baseline): Json<Baseline>,
+) -> Answer {
+    let work = move |store: &dyn Store| store.set_baseline(&project, baseline.run.as_deref());
+    change(app, work, || Refusal::absent("the project has no such run")).await
+}
+
+pub(super) async fn retention(
+    State(app): State<App>,
+    Path(project): Path<String>,
+    Json(keep): Json<Retention>,
+) -> Answer {
+    let work = move |store: &dyn Store| store.set_retention(&project, keep.days, keep.runs);
+    change(app, work, || Refusal::absent("there is no such project")).await
+}

@@ -1,0 +1,216 @@
+//! The server's life: its options, its threads, the routes put together.
+
+use crate::store::{Sqlite, Store};
+use crate::{Error, access, api, export, hello, ingest, live, pages};
+use axum::Router;
+use std::future::IntoFuture;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Threads that serve requests.
+const WORKERS: usize = 2;
+/// Threads that wait for the disk on behalf of requests; more requests queue.
+const BLOCKING_MAX: usize = 8;
+
+/// How long requests under way may hold up a stop.
+const STOP_MAX: Duration = Duration::from_secs(3);
+
+/// How to start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// The folder that holds everything; made when absent.
+    pub data_dir: PathBuf,
+    /// Names besides the bound address and localhost under which browsers may reach the server.
+    pub hosts: Vec<String>,
+}
+
+impl Options {
+    /// On `bind`, with everything kept below `data_dir`.
+    pub fn new(bind: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
+        Options {
+            bind,
+            data_dir: data_dir.into(),
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// What every handler shares; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The options it was started with, the address as bound.
+    pub options: Arc<Options>,
+    /// Who may do what.
+    pub(crate) access: Arc<access::Access>,
+    /// Where runs are kept.
+    pub store: Arc<dyn Store>,
+    /// Who listens to which run.
+    pub live: live::Hub,
+    /// Room for batches that are being read.
+    pub(crate) room: Arc<ingest::Room>,
+}
+
+impl App {
+    /// Runs work that waits for the disk on a thread made for that.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let joined = tokio::task::spawn_blocking(work).await;
+        joined.unwrap_or_else(|_| Err(Error::Format("the work for a request broke off".to_owned())))
+    }
+
+    /// The project of a run; `None` when there is no such run.
+    pub(crate) fn project_of(&self, run: &str) -> Result<Option<String>, Error> {
+        Ok(self.store.run(run)?.map(|run| run.project))
+    }
+}
+
+/// A server that runs; stops when dropped.
+pub struct Running {
+    addr: SocketAddr,
+    token: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// The address as bound.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What to type into a browser, without a path.
+    pub fn url(&self) -> String {
+        if self.addr.ip().is_loopback() || self.addr.ip().is_unspecified() {
+            format!("http://localhost:{}", self.addr.port())
+        } else {
+            format!("http://{}", self.addr)
+        }
+    }
+
+    /// The token with which this process delivers to it; no other process has it.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Stops: no new request, those under way end, the store is closed.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // a send fails when the thread has ended already
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts the server on threads of its own, which inherit the processors of the calling one.
+///
+/// # Errors
+/// When the address is taken, others could reach it and no admin exists, or the data folder cannot be used.
+pub fn start(options: Options) -> Result<Running, Error> {
+    let data = |source| Error::Data {
+        path: options.data_dir.clone(),
+        source,
+    };
+    let access = access::Access::open(&options)?;
+    let token = access.own_token();
+    let listener = listen(options.bind)?;
+    let addr = listener.local_addr().map_err(data)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_MAX)
+        .thread_name("server")
+        .enable_all()
+        .build()
+        .map_err(data)?;
+    let live = live::Hub::default();
+    let store = Arc::new(Sqlite::start(&options.data_dir, Arc::new(live.clone()))?);
+    let app = App {
+        options: Arc::new(Options {
+            bind: addr,
+            ..options.clone()
+        }),
+        access: Arc::new(access),
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        live,
+        room: Arc::default(),
+    };
+    let (stop, stopped) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("server-main".to_owned())
+        .spawn(move || {
+            runtime.block_on(serve(listener, app, stopped));
+            // what still waits for the disk gets a moment
+            runtime.shutdown_timeout(STOP_MAX);
+            store.stop();
+        })
+        .map_err(data)?;
+    Ok(Running {
+        addr,
+        token,
+        stop: Some(stop),
+        thread: Some(thread),
+    })
+}
+
+fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
+    let bind = || {
+        let listener = TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    bind().map_err(|source| Error::Bind { addr, source })
+}
+
+async fn serve(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+        return;
+    };
+    let live = app.live.clone();
+    let router = routes(app);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let (stopping, mut is_stopping) = tokio::sync::watch::channel(());
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let _ = stopped.await;
+        // streams have no end of their own
+        live.close();
+        drop(stopping);
+    });
+    let too_late = async {
+        let _ = is_stopping.changed().await;
+        tokio::time::sleep(STOP_MAX).await;
+    };
+    tokio::select! {
+        _ = served.into_future() => {}
+        () = too_late => {}
+    }
+}
+
+/// All routes behind the guard.
+fn routes(app: App) -> Router {
+    let open = Router::new()
+        .merge(ingest::routes())
+        .merge(hello::routes())
+        .merge(api::routes())
+        .merge(live::routes())
+        .merge(export::routes())
+        .merge(pages::routes())
+        .merge(access::routes());
+    let packed = axum::middleware::from_fn(pages::compress::layer);
+    access::guard(open, &app).layer(packed).with_state(app)
+}

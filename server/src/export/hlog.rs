@@ -1,0 +1,50 @@
+//! A run's latencies as an HdrHistogram interval log, version 1.3: what HistogramLogProcessor,
+//! HistogramLogAnalyzer and their like read. Values are microseconds.
+
+use stats::Histogram;
+use std::fmt::Write as _;
+
+/// The head of a log whose times count from the start of the run.
+pub(super) fn head(run: &str, started_us: u64) -> String {
+    let start_s = started_us as f64 / 1e6;
+    // a name must not begin a line of its own
+    let run: String = run.chars().filter(|c| !c.is_control()).collect();
+    format!(
+        "#[Mistress, run {run}, latency in microseconds]\n\
+         #[Histogram log format version 1.3]\n\
+         #[StartTime: {start_s:.3} (seconds since epoch)]\n\
+         #[BaseTime: {start_s:.3} (seconds since epoch)]\n\
+         \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n"
+    )
+}
+
+/// One interval: where it begins and how long it is, in seconds of the run.
+pub(super) fn line(log: &mut String, time_s: u64, span_s: u64, histogram: &Histogram) {
+    let max_ms = histogram.max_us() as f64 / 1e3;
+    let payload = histogram.to_base64();
+    // writing to a String does not fail
+    let _ = writeln!(log, "{time_s}.000,{span_s}.000,{max_ms:.3},{payload}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_four_fields_and_its_histogram_comes_back() {
+        let mut histogram = Histogram::new();
+        histogram.record(1_234);
+        let mut log = head("shop\n#[x]", 1_790_000_000_123_456);
+        assert!(
+            log.lines().all(|line| line.starts_with(['#', '"'])),
+            "{log}"
+        );
+        assert!(log.contains("#[StartTime: 1790000000.123 (seconds since epoch)]"));
+        line(&mut log, 7, 1, &histogram);
+        let last = log.lines().last().unwrap_or_default();
+        let fields: Vec<&str> = last.split(',').collect();
+        assert_eq!(fields[..3], ["7.000", "1.000", "1.234"]);
+        let back = Histogram::from_base64(fields[3]).map(|h| h.count());
+        assert_eq!(back, Ok(1));
+    }
+}

@@ -1,0 +1,99 @@
+//! What a batch may hold; all of it is checked before any of it is kept.
+
+use crate::store::is_id;
+use stats::NAMES_MAX;
+use stats::wire::{Batch, HistogramRow, NameRow, SecondRow, VERSION};
+
+/// Nodes of a run.
+const NODES_MAX: u32 = 4_096;
+/// Rows of seconds in one batch.
+pub(super) const SECONDS_MAX: usize = 3_600;
+/// The last second that a run may have: 31 days.
+const TIME_MAX_S: u64 = 31 * 24 * 3_600;
+/// How many seconds one row may cover.
+const ROW_MAX_S: u64 = 24 * 3_600;
+/// Events in one batch.
+pub(super) const EVENTS_MAX: usize = 10_000;
+/// Cores of a node.
+const CORES_MAX: usize = 1_024;
+/// Statuses, kinds of failures and tallies of one row.
+pub(super) const COUNTS_MAX: usize = 1_000;
+/// The two kinds of names may each have one `(other)`.
+const NAMES_MAX_PER_ROW: usize = NAMES_MAX + 2;
+
+/// Whether the batch is one that can be kept.
+///
+/// # Errors
+/// What is wrong, place first.
+pub(super) fn check(batch: &Batch) -> Result<(), String> {
+    if batch.version != VERSION {
+        return Err(format!(
+            "version: {} is not known here, this server takes {VERSION}; \
+             use the same version of mistress on both sides",
+            batch.version
+        ));
+    }
+    if !is_id(&batch.run_id) {
+        return Err("run_id: not an id: letters, digits and dashes, at most 64".to_owned());
+    }
+    at_most("node", batch.node as usize, NODES_MAX as usize)?;
+    if batch.sequence == 0 {
+        return Err("sequence: counts from 1".to_owned());
+    }
+    if batch.epoch >> 63 != 0 || batch.sequence >> 63 != 0 {
+        return Err("epoch, sequence: at most 63 bits".to_owned());
+    }
+    at_most("seconds", batch.seconds.len(), SECONDS_MAX)?;
+    at_most("events", batch.events.len(), EVENTS_MAX)?;
+    batch.seconds.iter().try_for_each(second)
+}
+
+fn second(row: &SecondRow) -> Result<(), String> {
+    let place = |what: &str| format!("second {}: {what}", row.time_s);
+    if row.time_s > TIME_MAX_S || row.seconds > ROW_MAX_S {
+        return Err(place("beyond 31 days, or more than a day in one row"));
+    }
+    for (what, len, max) in [
+        ("names", row.names.len(), NAMES_MAX_PER_ROW),
+        ("checks", row.checks.len(), NAMES_MAX_PER_ROW),
+        ("customs", row.customs.len(), NAMES_MAX_PER_ROW),
+        ("cores", row.cores.len(), CORES_MAX),
+        ("tallies", row.tallies.len(), COUNTS_MAX),
+    ] {
+        at_most(&place(what), len, max)?;
+    }
+    row.names
+        .iter()
+        .try_for_each(|n| name(n).map_err(|e| place(&e)))?;
+    let values = row
+        .customs
+        .iter()
+        .filter_map(|custom| custom.values.as_ref());
+    values
+        .into_iter()
+        .try_for_each(|values| histogram(values).map_err(|e| place(&e)))
+}
+
+fn name(row: &NameRow) -> Result<(), String> {
+    at_most("statuses", row.statuses.len(), COUNTS_MAX)?;
+    at_most("failures", row.failures.len(), COUNTS_MAX)?;
+    at_most("histograms", row.histograms.len(), COUNTS_MAX)?;
+    if !(0..=1).contains(&row.kind) {
+        return Err(format!(
+            "kind: {} is neither request nor transaction",
+            row.kind
+        ));
+    }
+    row.histograms.iter().try_for_each(histogram)
+}
+
+fn histogram(row: &HistogramRow) -> Result<(), String> {
+    row.check().map_err(|error| format!("histogram: {error}"))
+}
+
+fn at_most(what: &str, len: usize, max: usize) -> Result<(), String> {
+    if len <= max {
+        return Ok(());
+    }
+    Err(format!("{what}: {len}, at most {max}"))
+}

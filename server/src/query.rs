@@ -1,0 +1,39 @@
+//! Questions about a run, answered from its rows as JSON values.
+//!
+//! Percentiles come from merged histograms only. Times of the run are whole seconds from its
+//! start; windows are half open.
+
+mod columns;
+mod detail;
+mod figures;
+mod heat;
+mod span;
+mod window;
+
+pub use columns::{Axis, checks, series};
+pub use detail::{all_seconds, card, detail, events, figures};
+pub use heat::{distribution, heatmap};
+pub use span::span;
+pub use window::{failures, names, summary};
+
+use crate::Error;
+use crate::store::{RunView, SLOTS};
+
+/// The number of a name; 0 for all requests when no name is asked for.
+///
+/// # Errors
+/// When the run has no such name.
+pub fn name_id(view: &dyn RunView, kind: &str, name: Option<&str>) -> Result<Option<u32>, Error> {
+    let Some(name) = name else {
+        return Ok(Some(0));
+    };
+    let kind = i32::from(kind == "transaction");
+    let mut names = view.names().iter();
+    let found = names.find(|(_, (k, n))| *k == kind && n == name);
+    Ok(found.map(|(id, _)| *id))
+}
+
+/// The name a key belongs to.
+fn name_of(key: u32) -> u32 {
+    key / SLOTS
+}

@@ -1,0 +1,397 @@
+//! A run as columns over time.
+
+use super::figures::{QUANTILES, quantiles, totals_by_time};
+use crate::Error;
+use crate::store::{
+    CHECKS, CORES, Checks, Cores, NameCounts, RunView, SLOTS, Totals, Wanted, add_histogram,
+    level_for, phase_key, read,
+};
+use serde_json::{Map, Value, json};
+use stats::{Histogram, Phase};
+use std::collections::BTreeMap;
+
+/// Widths that columns may have, in seconds.
+const STEPS_S: [u64; 16] = [
+    1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 1_200, 1_800, 3_000, 6_000, 12_000,
+];
+/// The most columns that are given.
+const POINTS_MAX: u64 = 2_000;
+
+/// Columns of equal width over a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Axis {
+    /// The first second, a multiple of the width.
+    pub from: u64,
+    /// The second after the last.
+    pub to: u64,
+    /// The width of a column in seconds.
+    pub step_s: u64,
+}
+
+impl Axis {
+    /// At most about `points` columns over the part of `[from, to)` that the run has.
+    pub fn new(view: &dyn RunView, from: u64, to: u64, points: u64) -> Self {
+        let to = to.min(view.length_s());
+        let from = from.min(to);
+        let least = (to - from).div_ceil(points.clamp(1, POINTS_MAX));
+        let fitting = STEPS_S.iter().find(|step| **step >= least);
+        let step_s = fitting
+            .copied()
+            .unwrap_or_else(|| least.next_multiple_of(6_000));
+        Axis {
+            from: from - from % step_s,
+            to,
+            step_s,
+        }
+    }
+
+    /// How many columns there are.
+    pub fn len(self) -> usize {
+        (self.to - self.from).div_ceil(self.step_s) as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The column of a second.
+    pub fn column(self, time_s: u64) -> Option<usize> {
+        let column = time_s.checked_sub(self.from)? / self.step_s;
+        usize::try_from(column).ok().filter(|c| *c < self.len())
+    }
+
+    /// The first seconds of the columns.
+    pub fn times(self) -> Vec<u64> {
+        (0..self.len() as u64)
+            .map(|c| self.from + c * self.step_s)
+            .collect()
+    }
+
+    /// Seconds to be read.
+    pub fn end(self) -> u64 {
+        self.from + self.len() as u64 * self.step_s
+    }
+
+    /// The level to read.
+    pub fn level(self) -> u64 {
+        level_for(self.step_s)
+    }
+}
+
+/// Numbers by name and column.
+#[derive(Default)]
+struct Table(BTreeMap<String, Vec<f64>>);
+
+impl Table {
+    fn add(&mut self, name: &str, place: (usize, usize), value: f64) {
+        if value == 0.0 {
+            return;
+        }
+        let (column, len) = place;
+        if !self.0.contains_key(name) {
+            self.0.insert(name.to_owned(), vec![0.0; len]);
+        }
+        if let Some(values) = self.0.get_mut(name) {
+            values[column] += value;
+        }
+    }
+
+    fn rates(&self, name: &str, axis: Axis) -> Value {
+        match self.0.get(name) {
+            Some(values) => rates(values, axis),
+            None => rates(&vec![0.0; axis.len()], axis),
+        }
+    }
+
+    fn all_rates(&self, axis: Axis) -> Value {
+        let rows = self.0.iter();
+        Value::Object(
+            rows.map(|(name, v)| (name.clone(), rates(v, axis)))
+                .collect(),
+        )
+    }
+}
+
+/// Numbers per second, to 3 decimals; whole ones stay whole.
+fn rates(values: &[f64], axis: Axis) -> Value {
+    let shown = values.iter().map(|value| {
+        let rate = (value / axis.step_s as f64 * 1_000.0).round() / 1_000.0;
+        if rate.fract() == 0.0 {
+            json!(rate as u64)
+        } else {
+            json!(rate)
+        }
+    });
+    Value::Array(shown.collect())
+}
+
+/// Everything the plots of a run show, of all requests (`name` 0) or of one name.
+///
+/// # Errors
+/// When the store fails.
+pub fn series(view: &dyn RunView, axis: Axis, name: u32) -> Result<Value, Error> {
+    let mut map = Map::new();
+    map.insert("time_s".to_owned(), json!(axis.times()));
+    map.insert("step_s".to_owned(), axis.step_s.into());
+    let rows = totals_by_time(view, axis.from, axis.end(), axis.level())?;
+    put_load(&mut map, axis, &rows);
+    let counts: BTreeMap<u64, (u64, NameCounts)> = if name == 0 {
+        let rows = rows.iter();
+        rows.map(|(t, row)| (*t, (row.seconds, row.requests.clone().unwrap_or_default())))
+            .collect()
+    } else {
+        counts_of(view, axis, name)?
+    };
+    put_requests(&mut map, axis, &counts);
+    put_phases(&mut map, view, axis, name)?;
+    put_checks(&mut map, view, axis)?;
+    put_cores(&mut map, view, axis)?;
+    Ok(Value::Object(map))
+}
+
+fn counts_of(
+    view: &dyn RunView,
+    axis: Axis,
+    name: u32,
+) -> Result<BTreeMap<u64, (u64, NameCounts)>, Error> {
+    let mut counts: BTreeMap<u64, (u64, NameCounts)> = BTreeMap::new();
+    let wanted = Wanted::Keys(vec![name * SLOTS]);
+    view.read(axis.from, axis.end(), axis.level(), &wanted, &mut |row| {
+        let (_, sum) = counts.entry(row.time_s).or_default();
+        sum.add(&read(row.bytes)?);
+        Ok(())
+    })?;
+    Ok(counts)
+}
+
+/// The columns a row covers, each with its share: a row of several seconds is spread over them.
+fn covered(axis: Axis, time_s: u64, seconds: u64) -> impl Iterator<Item = (usize, f64)> {
+    let seconds = seconds.clamp(1, 86_400);
+    let share = 1.0 / seconds as f64;
+    let is_one = axis.step_s >= seconds;
+    let count = if is_one { 1 } else { seconds };
+    let columns = (0..count).filter_map(move |s| axis.column(time_s + s));
+    columns.map(move |column| (column, if is_one { 1.0 } else { share }))
+}
+
+fn put_load(map: &mut Map<String, Value>, axis: Axis, rows: &BTreeMap<u64, Totals>) {
+    let len = axis.len();
+    let mut table = Table::default();
+    let mut extents: [Vec<Option<u64>>; 4] = std::array::from_fn(|_| vec![None; len]);
+    let mut limited = vec![false; len];
+    for (time_s, row) in rows {
+        for (column, share) in covered(axis, *time_s, row.seconds) {
+            let place = (column, len);
+            table.add("planned", place, row.planned as f64 * share);
+            table.add("started", place, row.started as f64 * share);
+            table.add("dropped", place, row.dropped as f64 * share);
+            let ended = row.iterations_finished + row.iterations_failed;
+            table.add("iterations", place, ended as f64 * share);
+            let opened = row.tallies.iter().find(|t| t.name == "connection_opened");
+            let opened = opened.map_or(0, |t| t.count) as f64;
+            table.add("connections_opened", place, opened * share);
+            limited[column] |= row.limited;
+            let values = [
+                row.users_min,
+                row.users_max,
+                row.connections_min,
+                row.connections_max,
+            ];
+            for (place, (extent, value)) in extents.iter_mut().zip(values).enumerate() {
+                let is_min = place % 2 == 0;
+                let known = extent[column].unwrap_or(value);
+                extent[column] = Some(if is_min {
+                    known.min(value)
+                } else {
+                    known.max(value)
+                });
+            }
+        }
+    }
+    for name in [
+        "planned",
+        "started",
+        "dropped",
+        "iterations",
+        "connections_opened",
+    ] {
+        map.insert(name.to_owned(), table.rates(name, axis));
+    }
+    map.insert("sessions".to_owned(), table.rates("started", axis));
+    let names = [
+        "users_min",
+        "users_max",
+        "connections_min",
+        "connections_max",
+    ];
+    for (name, extent) in names.iter().zip(extents) {
+        map.insert((*name).to_owned(), json!(extent));
+    }
+    map.insert("limited".to_owned(), json!(limited));
+}
+
+fn put_requests(
+    map: &mut Map<String, Value>,
+    axis: Axis,
+    counts: &BTreeMap<u64, (u64, NameCounts)>,
+) {
+    let len = axis.len();
+    let (mut table, mut status, mut failures) = <(Table, Table, Table)>::default();
+    for (time_s, (seconds, row)) in counts {
+        for (column, share) in covered(axis, *time_s, *seconds) {
+            let place = (column, len);
+            table.add("sent", place, row.sent as f64 * share);
+            table.add(
+                "done",
+                place,
+                (row.ok.saturating_add(row.failed)) as f64 * share,
+            );
+            table.add("ok", place, row.ok as f64 * share);
+            table.add("failed", place, row.failed as f64 * share);
+            table.add("bytes_in", place, row.bytes_in as f64 * share);
+            table.add("bytes_out", place, row.bytes_out as f64 * share);
+            for count in &row.statuses {
+                status.add(&count.status.to_string(), place, count.count as f64 * share);
+            }
+            for count in &row.failures {
+                failures.add(&count.name, place, count.count as f64 * share);
+            }
+        }
+    }
+    for name in ["sent", "done", "ok", "failed", "bytes_in", "bytes_out"] {
+        map.insert(name.to_owned(), table.rates(name, axis));
+    }
+    map.insert("status".to_owned(), status.all_rates(axis));
+    map.insert("failures".to_owned(), failures.all_rates(axis));
+}
+
+fn put_phases(
+    map: &mut Map<String, Value>,
+    view: &dyn RunView,
+    axis: Axis,
+    name: u32,
+) -> Result<(), Error> {
+    let mut phases = Map::new();
+    for phase in Phase::ALL {
+        let key = phase_key(name, *phase);
+        let mut columns: Vec<Option<Box<Histogram>>> = Vec::new();
+        columns.resize_with(axis.len(), || None);
+        let wanted = Wanted::Keys(vec![key]);
+        view.read(axis.from, axis.end(), axis.level(), &wanted, &mut |row| {
+            // tens of seconds where only they were kept: each second shows its ten
+            for (column, _) in covered(axis, row.time_s, row.span_s) {
+                add_histogram(columns[column].get_or_insert_default(), row.bytes)?;
+            }
+            Ok(())
+        })?;
+        let shown = percentile_columns(&columns);
+        match phase {
+            Phase::Latency | Phase::ServiceTime | Phase::Lag => {
+                map.insert(phase.as_str().to_owned(), shown);
+            }
+            Phase::LatencyFailed => {}
+            _ => {
+                phases.insert(phase.as_str().to_owned(), shown);
+            }
+        }
+    }
+    map.insert("phases".to_owned(), Value::Object(phases));
+    Ok(())
+}
+
+fn percentile_columns(columns: &[Option<Box<Histogram>>]) -> Value {
+    let mut lists: [Vec<Option<u64>>; QUANTILES.len()] = Default::default();
+    let (mut max, mut mean) = (Vec::new(), Vec::new());
+    for column in columns {
+        let values = column.as_ref().map(|h| h.values_at(quantiles()));
+        for (place, list) in lists.iter_mut().enumerate() {
+            list.push(values.map(|values| values[place]));
+        }
+        max.push(column.as_ref().map(|h| h.max_us()));
+        mean.push(column.as_ref().map(|h| h.mean_us().round() as u64));
+    }
+    let mut map = Map::new();
+    for ((name, _), list) in QUANTILES.iter().zip(lists) {
+        map.insert((*name).to_owned(), json!(list));
+    }
+    map.insert("max".to_owned(), json!(max));
+    map.insert("mean".to_owned(), json!(mean));
+    Value::Object(map)
+}
+
+fn put_checks(map: &mut Map<String, Value>, view: &dyn RunView, axis: Axis) -> Result<(), Error> {
+    let len = axis.len();
+    let mut table = Table::default();
+    let wanted = Wanted::Keys(vec![CHECKS]);
+    view.read(axis.from, axis.end(), axis.level(), &wanted, &mut |row| {
+        if let Some(column) = axis.column(row.time_s) {
+            for check in read::<Checks>(row.bytes)?.checks {
+                table.add("passed", (column, len), check.passed as f64);
+                table.add("failed", (column, len), check.failed as f64);
+            }
+        }
+        Ok(())
+    })?;
+    let passed = table.rates("passed", axis);
+    let failed = table.rates("failed", axis);
+    map.insert(
+        "checks".to_owned(),
+        json!({ "passed": passed, "failed": failed }),
+    );
+    Ok(())
+}
+
+/// Checks by name in a window.
+///
+/// # Errors
+/// When the store fails.
+pub fn checks(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
+    let mut sum = Checks::default();
+    let wanted = Wanted::Keys(vec![CHECKS]);
+    view.read(from, to, crate::store::COARSEST_S, &wanted, &mut |row| {
+        sum.add(&read::<Checks>(row.bytes)?.checks);
+        Ok(())
+    })?;
+    sum.checks.sort_by(|a, b| a.name.cmp(&b.name));
+    let rows = sum.checks.iter();
+    let rows = rows.map(|c| json!({ "name": c.name, "passed": c.passed, "failed": c.failed }));
+    Ok(json!({ "checks": rows.collect::<Vec<Value>>() }))
+}
+
+fn put_cores(map: &mut Map<String, Value>, view: &dyn RunView, axis: Axis) -> Result<(), Error> {
+    let mut columns: Vec<Cores> = vec![Cores::default(); axis.len()];
+    let wanted = Wanted::Keys(vec![CORES]);
+    view.read(axis.from, axis.end(), axis.level(), &wanted, &mut |row| {
+        if let Some(column) = axis.column(row.time_s) {
+            columns[column].add(&read::<Cores>(row.bytes)?.cores);
+        }
+        Ok(())
+    })?;
+    let mut cores: BTreeMap<(u32, u32), [Vec<Value>; 5]> = BTreeMap::new();
+    for (column, row) in columns.iter().enumerate() {
+        for core in &row.cores {
+            let lists = cores
+                .entry((core.node, core.core))
+                .or_insert_with(|| std::array::from_fn(|_| vec![Value::Null; axis.len()]));
+            let share = |sum: f32| {
+                let mean = f64::from(sum) / f64::from(core.rows.max(1));
+                json!((mean * 1e4).round() / 1e4)
+            };
+            lists[0][column] = share(core.busy);
+            lists[1][column] = share(core.waited);
+            lists[2][column] = core.lag_max_us.into();
+            lists[3][column] = core.turn_max_us.into();
+            lists[4][column] = core.limited.into();
+        }
+    }
+    let cores = cores.into_iter().map(|((node, core), lists)| {
+        let [busy, waited, lag, turn, limited] = lists;
+        json!({
+            "node": node, "core": core, "busy": busy, "waited": waited,
+            "lag_max_us": lag, "turn_max_us": turn, "limited": limited,
+        })
+    });
+    map.insert("cores".to_owned(), Value::Array(cores.collect()));
+    Ok(())
+}

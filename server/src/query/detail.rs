@@ -1,0 +1,174 @@
+//! A run as a whole: its card in a list, and everything but its series.
+
+use super::columns::{Axis, series};
+use super::figures::{percentiles, phases, totals_json};
+use super::window::{measured, summary, warmup_s};
+use crate::Error;
+use crate::store::{COARSEST_S, Node, RunRecord, RunView, State};
+use serde_json::{Value, json};
+use stats::Phase;
+use stats::wire::ReasonRow;
+
+/// Points of the small plot of a card.
+const SPARK_POINTS: u64 = 60;
+
+/// What a list shows of a run's data: totals, latency, a small plot of the rate.
+///
+/// # Errors
+/// When the store fails.
+pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
+    let totals = measured(view)?;
+    let window = (warmup_s(view)?, u64::MAX);
+    let latency = phases(view, 0, window, COARSEST_S, &[Phase::Latency])?;
+    let latency = latency.into_iter().next().unwrap_or_default();
+    let axis = Axis::new(view, 0, u64::MAX, SPARK_POINTS);
+    let rows = super::figures::totals_by_time(view, axis.from, axis.end(), axis.level())?;
+    let mut spark = vec![0_u64; axis.len()];
+    for (time_s, row) in rows {
+        let requests = row.requests.unwrap_or_default();
+        if let Some(column) = axis.column(time_s) {
+            spark[column] += requests.ok + requests.failed;
+        }
+    }
+    spark.iter_mut().for_each(|n| *n /= axis.step_s);
+    Ok(json!({
+        "totals": totals_json(&totals), "latency": percentiles(&latency), "sparkline": spark,
+    }))
+}
+
+/// A run in a list; `view` is needed until the record is settled.
+///
+/// # Errors
+/// When the store fails.
+pub fn card(record: &RunRecord, view: Option<&dyn RunView>) -> Result<Value, Error> {
+    let data = match view {
+        Some(view) => figures(view)?,
+        None => serde_json::from_str(&record.figures).unwrap_or_default(),
+    };
+    let duration_s = match view {
+        Some(view) if record.state == State::Live => view.length_s() as f64,
+        _ => record.duration_s,
+    };
+    let verdict = Some(&record.verdict).filter(|verdict| !verdict.is_empty());
+    Ok(json!({
+        "id": record.id, "project": record.project, "name": record.name,
+        "started_us": record.started_us, "duration_s": duration_s,
+        "state": record.state.as_str(), "verdict": verdict, "model": record.model,
+        "target": record.target, "tags": record.tags, "comment": record.comment,
+        "pinned": record.pinned, "baseline": record.baseline,
+        "totals": data["totals"], "latency": data["latency"],
+        "sparkline": data["sparkline"],
+    }))
+}
+
+/// Everything about a run but its series.
+///
+/// # Errors
+/// When the store fails.
+pub fn detail(record: &RunRecord, view: &dyn RunView) -> Result<Value, Error> {
+    let nodes = view.nodes()?;
+    let start = nodes.iter().find_map(|node| node.start.as_ref());
+    let markers = start.map(|start| &start.markers[..]).unwrap_or_default();
+    let markers = markers
+        .iter()
+        .map(|m| json!({ "time_s": m.time_s, "label": m.label }));
+    let files = start.map(|start| &start.files[..]).unwrap_or_default();
+    let files = files
+        .iter()
+        .map(|f| json!({ "name": f.name, "text": f.text }));
+    Ok(json!({
+        "card": card(record, (!record.is_settled()).then_some(view))?,
+        "length_s": view.length_s(),
+        "warmup_s": warmup_s(view)?,
+        "planned_s": start.map(|start| start.planned_s),
+        "seed": start.map(|start| start.seed),
+        "program": start.map(|start| &start.program),
+        "markers": markers.collect::<Vec<Value>>(),
+        "thresholds": thresholds(&nodes),
+        "verdict": verdict(record, &nodes),
+        "nodes": nodes.iter().map(node).collect::<Vec<Value>>(),
+        "files": files.collect::<Vec<Value>>(),
+        "profile": start.map(|start| &start.profile),
+        "summary": summary(view)?,
+    }))
+}
+
+fn thresholds(nodes: &[Node]) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let texts = nodes.iter().filter_map(|node| node.start.as_ref());
+    let ends = || nodes.iter().filter_map(|node| node.end.as_ref());
+    for row in ends().flat_map(|end| &end.thresholds) {
+        rows.push(json!({
+            "text": row.text, "met": row.met, "value": row.value, "limit": row.limit,
+            "first_missed_s": row.first_missed_s,
+        }));
+    }
+    if rows.is_empty() {
+        let texts = texts.take(1).flat_map(|start| &start.thresholds);
+        rows.extend(texts.map(|text| json!({ "text": text, "met": null, "value": null })));
+    }
+    rows
+}
+
+fn verdict(record: &RunRecord, nodes: &[Node]) -> Value {
+    let of = |node: &Node, rows: &[ReasonRow]| -> Vec<Value> {
+        let rows = rows.iter();
+        rows.map(|row| {
+            let windows: Vec<[u64; 2]> = row
+                .windows
+                .iter()
+                .map(|span| [span.first_s, span.last_s])
+                .collect();
+            json!({
+                "kind": row.kind, "text": row.text, "windows": windows, "cores": row.cores,
+                "node": node.node,
+            })
+        })
+        .collect()
+    };
+    let (mut reasons, mut notes) = (Vec::new(), Vec::new());
+    for node in nodes {
+        if let Some(end) = &node.end {
+            reasons.extend(of(node, &end.reasons));
+            notes.extend(of(node, &end.notes));
+        }
+    }
+    let state = Some(&record.verdict).filter(|verdict| !verdict.is_empty());
+    json!({ "state": state, "reasons": reasons, "notes": notes })
+}
+
+fn node(node: &Node) -> Value {
+    let start = node.start.as_ref();
+    let end = node.end.as_ref();
+    json!({
+        "node": node.node, "name": node.name,
+        "cores": start.map(|start| &start.cores), "segment": start.map(|start| &start.segment),
+        "program": start.map(|start| &start.program),
+        "ended": end.map(|end| &end.ended), "duration_s": end.map(|end| end.duration_s),
+        "verdict": end.map(|end| &end.verdict),
+    })
+}
+
+/// What happened, by time.
+///
+/// # Errors
+/// When the store fails.
+pub fn events(view: &dyn RunView) -> Result<Value, Error> {
+    let rows = view.events()?.into_iter().map(|(node, event)| {
+        json!({ "time_us": event.time_us, "node": node, "kind": event.kind, "text": event.text })
+    });
+    Ok(json!({ "events": rows.collect::<Vec<Value>>() }))
+}
+
+/// All columns of a run, for those who export it.
+///
+/// # Errors
+/// When the store fails.
+pub fn all_seconds(view: &dyn RunView) -> Result<Value, Error> {
+    let axis = Axis {
+        from: 0,
+        to: view.length_s(),
+        step_s: 1,
+    };
+    series(view, axis, 0)
+}

@@ -1,0 +1,197 @@
+//! What a window of a run holds: names, failures, and all of it in a summary.
+
+use super::figures::{counted, percentiles, phases, put_counts, statuses, totals, totals_json};
+use super::{columns, name_of};
+use crate::Error;
+use crate::store::{
+    COARSEST_S, CUSTOMS, Customs, NameCounts, RunView, SLOTS, Totals, Wanted, add_histogram,
+    phase_key, read,
+};
+use serde_json::{Map, Value, json};
+use stats::{Histogram, Phase};
+use std::collections::BTreeMap;
+
+/// Every request and transaction with something in the window.
+///
+/// # Errors
+/// When the store fails.
+pub fn names(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
+    let latency = phase_key(0, Phase::Latency);
+    let service = phase_key(0, Phase::ServiceTime);
+    let wanted = Wanted::Slots(vec![0, latency, service]);
+    let mut sums: BTreeMap<u32, (NameCounts, Histogram, Histogram)> = BTreeMap::new();
+    view.read(from, to, COARSEST_S, &wanted, &mut |row| {
+        let (counts, latencies, services) = sums.entry(name_of(row.key)).or_default();
+        match row.key % SLOTS {
+            0 => counts.add(&read(row.bytes)?),
+            slot if slot == latency => add_histogram(latencies, row.bytes)?,
+            _ => add_histogram(services, row.bytes)?,
+        }
+        Ok(())
+    })?;
+    let mut rows: Vec<((i32, &str), Value)> = Vec::new();
+    for (id, (counts, latencies, services)) in &sums {
+        let Some((kind, name)) = view.names().get(id) else {
+            continue;
+        };
+        let mut map = Map::new();
+        map.insert("kind".to_owned(), kind_name(*kind).into());
+        map.insert("name".to_owned(), name.as_str().into());
+        put_counts(&mut map, counts);
+        map.insert("latency".to_owned(), percentiles(latencies));
+        map.insert("service_time".to_owned(), percentiles(services));
+        map.insert("status".to_owned(), statuses(counts));
+        map.insert("failures".to_owned(), counted(&counts.failures));
+        rows.push(((*kind, name), Value::Object(map)));
+    }
+    rows.sort_by_key(|(place, _)| *place);
+    let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
+    Ok(json!({ "from": from, "to": to, "names": rows }))
+}
+
+fn kind_name(kind: i32) -> &'static str {
+    if kind == 1 { "transaction" } else { "request" }
+}
+
+/// Failures by kind, in all and by name.
+///
+/// # Errors
+/// When the store fails.
+pub fn failures(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
+    let mut sums: BTreeMap<u32, NameCounts> = BTreeMap::new();
+    view.read(from, to, COARSEST_S, &Wanted::Slots(vec![0]), &mut |row| {
+        let counts: NameCounts = read(row.bytes)?;
+        if counts.failed > 0 {
+            sums.entry(name_of(row.key)).or_default().add(&counts);
+        }
+        Ok(())
+    })?;
+    let all = totals(view, from, to, COARSEST_S)?
+        .requests
+        .unwrap_or_default();
+    let names = sums.iter().filter_map(|(id, counts)| {
+        let (kind, name) = view.names().get(id)?;
+        let failures = counted(&counts.failures);
+        Some(json!({
+            "kind": kind_name(*kind), "name": name, "failed": counts.failed,
+            "failures": failures, "status": statuses(counts),
+        }))
+    });
+    let names: Vec<Value> = names.collect();
+    let messages: Vec<Value> = messages(view, from, to)?;
+    Ok(json!({
+        "failed": all.failed, "failures": counted(&all.failures), "status": statuses(&all),
+        "names": names, "messages": messages,
+    }))
+}
+
+/// What was said in a window, each text once with how often.
+fn messages(view: &dyn RunView, from: u64, to: u64) -> Result<Vec<Value>, Error> {
+    const SHOWN: usize = 200;
+    let mut times: Vec<(String, i64, u64)> = Vec::new();
+    for (_, event) in view.events()? {
+        let second = event.time_us.div_euclid(1_000_000);
+        let within = u64::try_from(second).is_ok_and(|s| (from..to).contains(&s));
+        if event.kind != "message" || !within {
+            continue;
+        }
+        let known = times.iter().position(|(text, ..)| *text == event.text);
+        match known {
+            Some(place) => times[place].2 += 1,
+            None if times.len() < SHOWN => times.push((event.text, event.time_us, 1)),
+            None => {}
+        }
+    }
+    let rows = times.into_iter();
+    Ok(rows
+        .map(|(text, at, n)| json!({ "text": text, "time_us": at, "count": n }))
+        .collect())
+}
+
+/// The whole run without its warm-up, in the words of the JSON result.
+///
+/// # Errors
+/// When the store fails.
+pub fn summary(view: &dyn RunView) -> Result<Value, Error> {
+    let warmup_s = warmup_s(view)?;
+    let totals = measured(view)?;
+    let mut map = Map::new();
+    map.insert("totals".to_owned(), totals_json(&totals));
+    let sums = phases(view, 0, (warmup_s, u64::MAX), COARSEST_S, Phase::ALL)?;
+    for (phase, sum) in Phase::ALL.iter().zip(&sums) {
+        map.insert(phase.as_str().to_owned(), percentiles(sum));
+    }
+    let requests = totals.requests.unwrap_or_default();
+    map.insert("status".to_owned(), statuses(&requests));
+    map.insert("failures".to_owned(), counted(&requests.failures));
+    map.insert("events".to_owned(), counted(&totals.tallies));
+    map.insert(
+        "checks".to_owned(),
+        columns::checks(view, warmup_s, u64::MAX)?["checks"].take(),
+    );
+    map.insert("metrics".to_owned(), metrics(view, warmup_s)?);
+    Ok(Value::Object(map))
+}
+
+fn metrics(view: &dyn RunView, from: u64) -> Result<Value, Error> {
+    let mut sum = Customs::default();
+    let wanted = Wanted::Keys(vec![CUSTOMS]);
+    let mut rows: BTreeMap<u64, Customs> = BTreeMap::new();
+    view.read(from, u64::MAX, COARSEST_S, &wanted, &mut |row| {
+        rows.entry(row.time_s)
+            .or_default()
+            .add(read::<Customs>(row.bytes)?.customs);
+        Ok(())
+    })?;
+    rows.into_values().for_each(|row| sum.add(row.customs));
+    sum.customs
+        .sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+    let mut list = Vec::new();
+    for custom in sum.customs {
+        let mut values = Histogram::new();
+        if !custom.values.is_empty() {
+            add_histogram(&mut values, &custom.values)?;
+        }
+        let mean = if custom.count > 0 {
+            custom.sum / custom.count as f64
+        } else {
+            0.0
+        };
+        let shown = (values.count() > 0).then(|| {
+            let [p50, p90, p95, p99] = values.values_at([0.5, 0.9, 0.95, 0.99]);
+            let of = |v: u64| v as f64 / 1_000.0;
+            json!({ "p50": of(p50), "p90": of(p90), "p95": of(p95), "p99": of(p99) })
+        });
+        list.push(json!({
+            "kind": custom.kind, "name": custom.name, "count": custom.count, "sum": custom.sum,
+            "min": custom.min, "mean": mean, "max": custom.max, "last": custom.last,
+            "percentiles": shown,
+        }));
+    }
+    Ok(Value::Array(list))
+}
+
+/// How long the warm-up was, by what the nodes said when they began.
+pub(super) fn warmup_s(view: &dyn RunView) -> Result<u64, Error> {
+    let nodes = view.nodes()?;
+    let starts = nodes.iter().filter_map(|node| node.start.as_ref());
+    Ok(starts.map(|start| start.warmup_s).max().unwrap_or(0))
+}
+
+/// The totals of a run: without the warm-up but for the requests that it left under way.
+pub(super) fn measured(view: &dyn RunView) -> Result<Totals, Error> {
+    let warmup_s = warmup_s(view)?;
+    let mut sum = totals(view, warmup_s, u64::MAX, COARSEST_S)?;
+    if warmup_s > 0 {
+        let before = totals(view, 0, warmup_s, COARSEST_S)?
+            .requests
+            .unwrap_or_default();
+        let ended = before.ok + before.failed + before.unfinished;
+        let requests = sum.requests.get_or_insert_default();
+        requests.sent = requests
+            .sent
+            .saturating_add(before.sent)
+            .saturating_sub(ended);
+    }
+    Ok(sum)
+}

@@ -1,0 +1,263 @@
+//! `meta.sqlite`: the list of runs and projects, and what people say about them.
+
+use super::migrate::migrate;
+use super::{Edit, Filter, Project, RunRecord, State};
+use crate::Error;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const STEPS: [&str; 1] = ["
+CREATE TABLE run (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL,
+    name TEXT NOT NULL,
+    started_us INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    model TEXT NOT NULL,
+    state TEXT NOT NULL,
+    verdict TEXT NOT NULL DEFAULT '',
+    duration_s REAL NOT NULL DEFAULT 0,
+    figures TEXT NOT NULL DEFAULT '',
+    comment TEXT NOT NULL DEFAULT '',
+    pinned INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX run_started ON run (started_us);
+CREATE INDEX run_project ON run (project, started_us);
+CREATE TABLE tag (
+    run TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (run, tag)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE project (
+    name TEXT PRIMARY KEY,
+    baseline TEXT REFERENCES run (id) ON DELETE SET NULL,
+    keep_days INTEGER,
+    keep_runs INTEGER
+) STRICT, WITHOUT ROWID;
+"];
+
+const COLUMNS: &str = "id, project, name, started_us, target, model, state, verdict, duration_s, \
+    figures, comment, pinned, \
+    (SELECT json_group_array(tag) FROM tag WHERE run = run.id), \
+    EXISTS (SELECT 1 FROM project WHERE baseline = run.id)";
+
+/// The file, open; one statement at a time.
+pub(crate) struct Meta(Mutex<Connection>);
+
+impl Meta {
+    pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
+        let mut db = Connection::open(data_dir.join("meta.sqlite"))?;
+        db.busy_timeout(Duration::from_secs(10))?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "foreign_keys", true)?;
+        migrate(&mut db, "meta.sqlite", &STEPS)?;
+        Ok(Meta(Mutex::new(db)))
+    }
+
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        // a statement that panicked was rolled back
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a run that begins or is found; keeps what people said about it, and whether it goes
+    /// on when that was known.
+    pub(crate) fn put_run(&self, run: &RunRecord) -> Result<(), Error> {
+        let mut db = self.db();
+        let change = db.transaction()?;
+        change.execute(
+            "INSERT INTO run (id, project, name, started_us, target, model, state) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET \
+             project = ?2, name = ?3, started_us = ?4, target = ?5, model = ?6",
+            params![
+                run.id,
+                run.project,
+                run.name,
+                run.started_us as i64,
+                run.target,
+                run.model,
+                run.state.as_str()
+            ],
+        )?;
+        change.execute(
+            "INSERT INTO project (name) VALUES (?1) ON CONFLICT DO NOTHING",
+            [&run.project],
+        )?;
+        change.commit()?;
+        Ok(())
+    }
+
+    /// Notes that a run goes on.
+    pub(crate) fn reopen_run(&self, id: &str) -> Result<(), Error> {
+        let sql = "UPDATE run SET state = 'live', verdict = '', duration_s = 0, figures = '' \
+                   WHERE id = ?1 AND state <> 'live'";
+        self.db().execute(sql, [id])?;
+        Ok(())
+    }
+
+    /// Notes how a run ended; without figures they follow.
+    pub(crate) fn close_run(
+        &self,
+        id: &str,
+        state: State,
+        verdict: &str,
+        duration_s: f64,
+        figures: &str,
+    ) -> Result<(), Error> {
+        let sql = "UPDATE run SET state = ?2, verdict = ?3, duration_s = ?4, figures = ?5 \
+                   WHERE id = ?1";
+        let values = params![id, state.as_str(), verdict, duration_s, figures];
+        self.db().execute(sql, values)?;
+        Ok(())
+    }
+
+    pub(crate) fn run(&self, id: &str) -> Result<Option<RunRecord>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM run WHERE id = ?1");
+        Ok(self.db().query_row(&sql, [id], record).optional()?)
+    }
+
+    pub(crate) fn runs(&self, filter: &Filter) -> Result<Vec<RunRecord>, Error> {
+        let mut sql = format!("SELECT {COLUMNS} FROM run WHERE 1");
+        let mut values: Vec<rusqlite::types::Value> = Vec::new();
+        let mut and = |condition: &str, value: rusqlite::types::Value| {
+            values.push(value);
+            sql.push_str(" AND ");
+            sql.push_str(&condition.replace('?', &format!("?{}", values.len())));
+        };
+        if let Some(project) = &filter.project {
+            and("project = ?", project.clone().into());
+        }
+        if let Some(projects) = &filter.projects {
+            let list = serde_json::json!(projects).to_string();
+            and("project IN (SELECT value FROM json_each(?))", list.into());
+        }
+        if let Some(state) = filter.state {
+            and("state = ?", state.as_str().to_owned().into());
+        }
+        if let Some(verdict) = &filter.verdict {
+            and("verdict = ?", verdict.clone().into());
+        }
+        if let Some(tag) = &filter.tag {
+            let condition = "EXISTS (SELECT 1 FROM tag WHERE run = run.id AND tag = ?)";
+            and(condition, tag.clone().into());
+        }
+        if let Some(before) = filter.before_us {
+            and("started_us < ?", (before as i64).into());
+        }
+        if let Some(text) = &filter.text {
+            let condition = "(instr(lower(name), ?) OR instr(lower(project), ?) \
+                OR instr(lower(comment), ?) OR instr(lower(target), ?) OR instr(id, ?))";
+            and(condition, text.to_lowercase().into());
+        }
+        and(
+            "1 = 1 ORDER BY started_us DESC, id LIMIT ?",
+            i64::from(filter.limit).into(),
+        );
+        let db = self.db();
+        let mut query = db.prepare_cached(&sql)?;
+        let rows = query.query_map(params_from_iter(values), record)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(crate) fn projects(&self) -> Result<Vec<Project>, Error> {
+        let db = self.db();
+        let mut query = db.prepare_cached(
+            "SELECT name, (SELECT count(*) FROM run WHERE project = project.name), baseline, \
+             keep_days, keep_runs FROM project WHERE keep_days IS NOT NULL \
+             OR keep_runs IS NOT NULL \
+             OR EXISTS (SELECT 1 FROM run WHERE project = project.name) ORDER BY name",
+        )?;
+        let rows = query.query_map([], |row| {
+            Ok(Project {
+                name: row.get(0)?,
+                runs: row.get(1)?,
+                baseline: row.get(2)?,
+                keep_days: row.get(3)?,
+                keep_runs: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Changes what people say about a run; false when there is no such run.
+    pub(crate) fn edit(&self, id: &str, edit: &Edit) -> Result<bool, Error> {
+        let mut db = self.db();
+        let change = db.transaction()?;
+        let pinned = edit.pinned.map(i64::from);
+        let changed = change.execute(
+            "UPDATE run SET comment = coalesce(?2, comment), pinned = coalesce(?3, pinned) \
+             WHERE id = ?1",
+            params![id, edit.comment, pinned],
+        )?;
+        if let (1, Some(tags)) = (changed, &edit.tags) {
+            change.execute("DELETE FROM tag WHERE run = ?1", [id])?;
+            for tag in tags {
+                let sql = "INSERT INTO tag VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+                change.execute(sql, [id, tag])?;
+            }
+        }
+        change.commit()?;
+        Ok(changed == 1)
+    }
+
+    /// Makes a run of the project its baseline, or none; false when the run is not of it.
+    pub(crate) fn set_baseline(&self, project: &str, run: Option<&str>) -> Result<bool, Error> {
+        let sql = "UPDATE project SET baseline = ?2 WHERE name = ?1 AND (?2 IS NULL OR EXISTS \
+                   (SELECT 1 FROM run WHERE id = ?2 AND project = ?1))";
+        Ok(self.db().execute(sql, params![project, run])? == 1)
+    }
+
+    /// Sets for how long runs are kept and how many; false when there is no such project.
+    pub(crate) fn set_retention(
+        &self,
+        project: &str,
+        days: Option<u32>,
+        runs: Option<u32>,
+    ) -> Result<bool, Error> {
+        let sql = "UPDATE project SET keep_days = ?2, keep_runs = ?3 WHERE name = ?1";
+        Ok(self.db().execute(sql, params![project, days, runs])? == 1)
+    }
+
+    /// Runs whose time is over: neither pinned, nor a baseline, nor live.
+    pub(crate) fn expired(&self, now_us: u64) -> Result<Vec<String>, Error> {
+        let db = self.db();
+        let mut query = db.prepare_cached(
+            "SELECT id FROM (SELECT run.id AS id, run.pinned, run.state, run.started_us, \
+             p.baseline, p.keep_days, p.keep_runs, \
+             row_number() OVER (PARTITION BY run.project ORDER BY run.started_us DESC) AS place \
+             FROM run JOIN project p ON p.name = run.project) \
+             WHERE pinned = 0 AND state <> 'live' AND id IS NOT baseline \
+             AND (started_us < ?1 - keep_days * 86400000000 OR place > keep_runs)",
+        )?;
+        let rows = query.query_map([now_us as i64], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Forgets a run; false when there is no such run.
+    pub(crate) fn remove(&self, id: &str) -> Result<bool, Error> {
+        Ok(self.db().execute("DELETE FROM run WHERE id = ?1", [id])? == 1)
+    }
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
+    let tags: String = row.get(12)?;
+    let state: String = row.get(6)?;
+    Ok(RunRecord {
+        id: row.get(0)?,
+        project: row.get(1)?,
+        name: row.get(2)?,
+        started_us: row.get::<_, i64>(3)? as u64,
+        target: row.get(4)?,
+        model: row.get(5)?,
+        state: State::of(&state),
+        verdict: row.get(7)?,
+        duration_s: row.get(8)?,
+        figures: row.get(9)?,
+        comment: row.get(10)?,
+        pinned: row.get(11)?,
+        tags: serde_json::from_str(&tags).unwrap_or_default(),
+        baseline: row.get(13)?,
+    })
+}

@@ -1,0 +1,75 @@
+//! The names of a run by number; what is beyond the bound is counted as `(other)`.
+
+use super::run_file;
+use crate::Error;
+use rusqlite::Connection;
+use stats::wire::SecondRow;
+use stats::{NAMES_MAX, OTHER};
+use std::collections::HashMap;
+
+/// Bytes of a name that are kept.
+pub(crate) const NAME_MAX: usize = 1_024;
+
+/// Names of one run, numbered from 1.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    ids: HashMap<(i32, String), u32>,
+    /// What was added since the last [`Names::keep`] or [`Names::undo`].
+    added: Vec<(i32, String)>,
+}
+
+impl Names {
+    pub(crate) fn load(db: &Connection) -> Result<Self, Error> {
+        let names = run_file::names(db)?;
+        let ids = names.into_iter().map(|(id, k, n)| ((k, n), id)).collect();
+        Ok(Names {
+            ids,
+            added: Vec::new(),
+        })
+    }
+
+    /// The numbers of a row's names; new ones are written to the file.
+    pub(crate) fn of(&mut self, db: &Connection, row: &SecondRow) -> Result<Vec<u32>, Error> {
+        let names = row.names.iter();
+        names.map(|n| self.intern(db, n.kind, &n.name)).collect()
+    }
+
+    fn intern(&mut self, db: &Connection, kind: i32, name: &str) -> Result<u32, Error> {
+        let name = run_file::cut(name, NAME_MAX);
+        let mut key = (kind, name.to_owned());
+        if let Some(id) = self.ids.get(&key) {
+            return Ok(*id);
+        }
+        if self.ids.len() >= NAMES_MAX {
+            key.1 = OTHER.to_owned();
+            if let Some(id) = self.ids.get(&key) {
+                return Ok(*id);
+            }
+        }
+        // at most NAMES_MAX and one `(other)` per kind
+        let id = self.ids.len() as u32 + 1;
+        run_file::put_name(db, id, kind, &key.1)?;
+        self.ids.insert(key.clone(), id);
+        self.added.push(key);
+        Ok(id)
+    }
+
+    /// The file has kept what was added.
+    pub(crate) fn keep(&mut self) {
+        self.added.clear();
+    }
+
+    /// The file has not kept what was added.
+    pub(crate) fn undo(&mut self) {
+        for key in self.added.drain(..) {
+            self.ids.remove(&key);
+        }
+    }
+}
+
+/// The number of a name that was interned before.
+pub(crate) fn find(ids: &HashMap<(i32, &str), u32>, kind: i32, name: &str) -> u32 {
+    let name = run_file::cut(name, NAME_MAX);
+    let id = ids.get(&(kind, name)).or_else(|| ids.get(&(kind, OTHER)));
+    id.copied().unwrap_or(0)
+}

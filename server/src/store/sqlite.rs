@@ -1,0 +1,169 @@
+//! The store in SQLite: opening it, reading it, and the way to the thread that writes.
+
+use super::hot::Hot;
+use super::meta::Meta;
+use super::view::View;
+use super::writer::{Job, Writer};
+use super::{Delivery, Edit, Filter, Project, RunRecord, RunView, Store, Watch, run_file};
+use crate::Error;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+/// Deliveries under way; more are refused.
+const QUEUE: usize = 512;
+
+/// The memory of the runs that nodes deliver to.
+pub(crate) type Memory = Arc<RwLock<HashMap<String, Arc<RwLock<Hot>>>>>;
+
+/// The store in files of SQLite.
+pub struct Sqlite {
+    data_dir: PathBuf,
+    meta: Arc<Meta>,
+    memory: Memory,
+    jobs: Option<SyncSender<Job>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Sqlite {
+    /// Opens the store for reading and changing remarks; batches are not taken. Another process
+    /// may take them meanwhile.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or a file is of a newer version.
+    pub fn open(data_dir: &Path) -> Result<Self, Error> {
+        let runs = run_file::folder(data_dir);
+        run_file::make_folder(&runs).map_err(|source| Error::Data { path: runs, source })?;
+        Ok(Sqlite {
+            data_dir: data_dir.to_owned(),
+            meta: Arc::new(Meta::open(data_dir)?),
+            memory: Memory::default(),
+            jobs: None,
+            writer: Mutex::new(None),
+        })
+    }
+
+    /// Opens the store and starts the thread that writes, which first takes up the runs that an
+    /// earlier process left live.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub fn start(data_dir: &Path, watch: Arc<dyn Watch>) -> Result<Self, Error> {
+        let mut store = Sqlite::open(data_dir)?;
+        let (jobs, queue) = sync_channel(QUEUE);
+        let writer = Writer::new(
+            data_dir,
+            Arc::clone(&store.meta),
+            Arc::clone(&store.memory),
+            watch,
+            jobs.clone(),
+        )?;
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.work(&queue))
+            .map_err(|source| Error::Data {
+                path: data_dir.to_owned(),
+                source,
+            })?;
+        store.jobs = Some(jobs);
+        store.writer = Mutex::new(Some(thread));
+        Ok(store)
+    }
+
+    /// Ends the thread that writes, after all it has been given.
+    pub fn stop(&self) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(jobs), Some(thread)) = (&self.jobs, writer.take()) {
+            // both fail only when the thread has ended
+            let _ = jobs.send(Job::Stop);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Store for Sqlite {
+    fn deliver(&self, delivery: Box<Delivery>) -> Result<(), Box<Delivery>> {
+        let Some(jobs) = &self.jobs else {
+            return Err(delivery);
+        };
+        let job = Job::Deliver(delivery);
+        jobs.try_send(job).map_err(|error| {
+            let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = error;
+            match job {
+                Job::Deliver(delivery) => delivery,
+                _ => unreachable!("it was a delivery"),
+            }
+        })
+    }
+
+    fn run(&self, id: &str) -> Result<Option<RunRecord>, Error> {
+        self.meta.run(id)
+    }
+
+    fn runs(&self, filter: &Filter) -> Result<Vec<RunRecord>, Error> {
+        self.meta.runs(filter)
+    }
+
+    fn projects(&self) -> Result<Vec<Project>, Error> {
+        self.meta.projects()
+    }
+
+    fn view(&self, id: &str) -> Result<Option<Box<dyn RunView>>, Error> {
+        Ok(view(&self.data_dir, &self.memory, id)?.map(|view| Box::new(view) as Box<dyn RunView>))
+    }
+
+    fn edit(&self, id: &str, edit: &Edit) -> Result<bool, Error> {
+        self.meta.edit(id, edit)
+    }
+
+    fn remove(&self, id: &str) -> Result<bool, Error> {
+        let known = self.meta.remove(id)?;
+        if let (true, Some(jobs)) = (known, &self.jobs) {
+            let (done, removed) = sync_channel(1);
+            let job = Job::Remove(id.to_owned(), done);
+            if jobs.send(job).is_ok() {
+                let _ = removed.recv();
+            }
+        }
+        Ok(known)
+    }
+
+    fn set_baseline(&self, project: &str, run: Option<&str>) -> Result<bool, Error> {
+        self.meta.set_baseline(project, run)
+    }
+
+    fn set_retention(
+        &self,
+        project: &str,
+        days: Option<u32>,
+        runs: Option<u32>,
+    ) -> Result<bool, Error> {
+        self.meta.set_retention(project, days, runs)
+    }
+}
+
+/// A run as it is now; `None` when there is no file of it.
+pub(crate) fn view(data_dir: &Path, memory: &Memory, id: &str) -> Result<Option<View>, Error> {
+    if !run_file::is_id(id) {
+        return Ok(None);
+    }
+    let Some(db) = run_file::open_to_read(&run_file::path(data_dir, id))? else {
+        return Ok(None);
+    };
+    let runs = memory.read().unwrap_or_else(PoisonError::into_inner);
+    let hot = runs.get(id).cloned();
+    drop(runs);
+    // while it is held, no rows go from memory into the file
+    let hot = hot
+        .as_ref()
+        .map(|hot| hot.read().unwrap_or_else(PoisonError::into_inner));
+    Ok(Some(View::new(db, hot.as_deref())?))
+}

@@ -1,0 +1,331 @@
+//! A run as it is at one moment: chunks of its file and rows in memory, read as one.
+
+use super::chunk::{Section, Unpacker, sections};
+use super::fold::Sealed;
+use super::hot::Hot;
+use super::levels::{MINUTE_S, Piece, pieces};
+use super::rows::{Key, SLOTS};
+use super::run_file::{self, Node};
+use super::{RunView, StoredRow, Wanted};
+use crate::Error;
+use rusqlite::Connection;
+use rusqlite::blob::Blob;
+use stats::wire::{Batch, EventRow};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Keys up to this many are read one by one; for more the whole chunk is.
+const FEW: usize = 12;
+
+/// A run in SQLite.
+pub(crate) struct View {
+    db: Connection,
+    hot: BTreeMap<u64, Vec<Arc<Sealed>>>,
+    rolled: BTreeSet<(u64, u64)>,
+    names: HashMap<u32, (i32, String)>,
+    length_s: u64,
+}
+
+impl View {
+    /// What the file and, when the run is in the memory of this process, `hot` hold. Whoever has
+    /// the file in memory must hold its lock meanwhile; `db` sees the file as it is now.
+    pub(crate) fn new(db: Connection, hot: Option<&Hot>) -> Result<Self, Error> {
+        db.execute_batch("BEGIN")?;
+        // the first read fixes what the transaction sees
+        let names = run_file::names(&db)?;
+        let recovered;
+        let hot = match hot {
+            Some(hot) => hot,
+            None => {
+                recovered = recover(&db, &names)?;
+                &recovered
+            }
+        };
+        let rows = hot.rows();
+        let newest = hot.newest_s;
+        let rolled = run_file::rolled(&db)?;
+        let mut view = View {
+            db,
+            hot: rows,
+            rolled,
+            names: names.into_iter().map(|(id, k, n)| (id, (k, n))).collect(),
+            // until it is measured, no window ends with the run
+            length_s: u64::MAX,
+        };
+        view.length_s = view.measure(newest)?;
+        Ok(view)
+    }
+
+    /// The second after the last row.
+    fn measure(&self, newest: u64) -> Result<u64, Error> {
+        let chunked_to = run_file::chunked_to(&self.db)?;
+        if newest >= chunked_to {
+            return Ok(newest);
+        }
+        let mut last = newest;
+        let totals = Wanted::Keys(vec![0]);
+        self.read_exactly(chunked_to - MINUTE_S, chunked_to, 1, &totals, &mut |row| {
+            let totals: super::Totals = super::merge::read(row.bytes)?;
+            last = last.max(row.time_s + totals.seconds.max(1));
+            Ok(())
+        })?;
+        Ok(last)
+    }
+
+    /// As [`RunView::read`], whatever the length of the run.
+    fn read_exactly(
+        &self,
+        from: u64,
+        to: u64,
+        level: u64,
+        wanted: &Wanted,
+        visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut reading = Reading {
+            wanted,
+            unpacker: Unpacker::new()?,
+            bytes: Vec::new(),
+            range: (0, u64::MAX),
+            visit,
+        };
+        for piece in pieces(from, to, level, &self.rolled) {
+            match piece {
+                Piece::Block(level, block) => {
+                    reading.range = (0, u64::MAX);
+                    self.read_block(level, block, &mut reading)?;
+                }
+                Piece::Seconds { minute, from, to } => {
+                    self.read_seconds(level, minute, (from, to), &mut reading)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_block(&self, level: u64, block: u64, to: &mut Reading<'_>) -> Result<(), Error> {
+        let start = block * level;
+        for part in self.parts(level, block)? {
+            part.each(&self.db, to, |_| true, |_| (start, level))?;
+        }
+        self.read_hot(start, start + level, to)
+    }
+
+    fn read_seconds(
+        &self,
+        level: u64,
+        minute: u64,
+        range: (u64, u64),
+        to: &mut Reading<'_>,
+    ) -> Result<(), Error> {
+        let (from, until) = range;
+        let start = minute * MINUTE_S;
+        let fine = self.parts(1, minute)?;
+        let coarse = self.parts(10, minute)?;
+        for (fine, coarse) in fine.iter().zip(&coarse) {
+            // the finest, unless tens were asked for or only they were kept
+            let is_coarse = |key| coarse.has(key) && (level == 10 || !fine.has(key));
+            let at_ten = |number| (start + number * 10, 10);
+            to.range = (from.saturating_sub(9), until);
+            coarse.each(&self.db, to, is_coarse, at_ten)?;
+            to.range = (from, until);
+            fine.each(
+                &self.db,
+                to,
+                |key| !is_coarse(key),
+                |number| (start + number, 1),
+            )?;
+        }
+        self.read_hot(from, until, to)
+    }
+
+    fn read_hot(&self, from: u64, until: u64, to: &mut Reading<'_>) -> Result<(), Error> {
+        let minutes = from / MINUTE_S..until.div_ceil(MINUTE_S);
+        let seconds = self.hot.range(minutes).flat_map(|(_, rows)| rows);
+        for sealed in seconds.filter(|sealed| (from..until).contains(&sealed.time_s)) {
+            for (key, bytes) in sealed.rows().filter(|(key, _)| to.wanted.has(*key)) {
+                (to.visit)(StoredRow {
+                    time_s: sealed.time_s,
+                    span_s: 1,
+                    key,
+                    bytes,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn parts(&self, level: u64, block: u64) -> Result<Vec<Part>, Error> {
+        let sql = "SELECT rowid, directory FROM chunk WHERE level = ?1 AND block = ?2 \
+                   ORDER BY part";
+        let mut query = self.db.prepare_cached(sql)?;
+        let mut rows = query.query([level as i64, block as i64])?;
+        let mut parts = Vec::new();
+        while let Some(row) = rows.next()? {
+            let directory = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+            parts.push(Part {
+                rowid: row.get(0)?,
+                sections: sections(directory)?,
+            });
+        }
+        Ok(parts)
+    }
+}
+
+impl RunView for View {
+    fn length_s(&self) -> u64 {
+        self.length_s
+    }
+
+    fn nodes(&self) -> Result<Vec<Node>, Error> {
+        run_file::nodes(&self.db)
+    }
+
+    fn events(&self) -> Result<Vec<(u32, EventRow)>, Error> {
+        run_file::events(&self.db)
+    }
+
+    fn names(&self) -> &HashMap<u32, (i32, String)> {
+        &self.names
+    }
+
+    fn read(
+        &self,
+        from: u64,
+        to: u64,
+        level: u64,
+        wanted: &Wanted,
+        visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // what ends with the run may use rows that go on beyond it
+        let to = match to >= self.length_s {
+            true => self.length_s.next_multiple_of(super::COARSEST_S),
+            false => to,
+        };
+        self.read_exactly(from, to, level, wanted, visit)
+    }
+}
+
+/// What a reading carries from chunk to chunk.
+struct Reading<'a> {
+    wanted: &'a Wanted,
+    unpacker: Unpacker,
+    /// The stored bytes of a section or of a chunk.
+    bytes: Vec<u8>,
+    /// Rows that begin outside are left out.
+    range: (u64, u64),
+    visit: &'a mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
+}
+
+/// A chunk whose data was not read yet.
+struct Part {
+    rowid: i64,
+    sections: Vec<Section>,
+}
+
+impl Part {
+    fn has(&self, key: Key) -> bool {
+        self.sections.binary_search_by_key(&key, |s| s.key).is_ok()
+    }
+
+    /// Visits the wanted rows of keys that are `fitting`; `place` tells a row's second and span.
+    fn each(
+        &self,
+        db: &Connection,
+        to: &mut Reading<'_>,
+        fitting: impl Fn(Key) -> bool,
+        place: impl Fn(u64) -> (u64, u64),
+    ) -> Result<(), Error> {
+        let wanted = self.sections.iter();
+        let wanted = wanted.filter(|s| to.wanted.has(s.key) && fitting(s.key));
+        let wanted: Vec<&Section> = wanted.collect();
+        let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else {
+            return Ok(());
+        };
+        let blob = db.blob_open("main", "chunk", "data", self.rowid, true)?;
+        let is_few = wanted.len() <= FEW;
+        let origin = first.start;
+        if !is_few {
+            load(&blob, &mut to.bytes, origin, last.start + last.len)?;
+        }
+        for section in wanted {
+            let stored = if is_few {
+                load(
+                    &blob,
+                    &mut to.bytes,
+                    section.start,
+                    section.start + section.len,
+                )?;
+                &to.bytes[..]
+            } else {
+                let start = section.start - origin;
+                &to.bytes[start..start + section.len]
+            };
+            let (range, visit) = (to.range, &mut to.visit);
+            to.unpacker.each(section, stored, |number, bytes| {
+                let (time_s, span_s) = place(number);
+                if time_s < range.0 || time_s >= range.1 {
+                    return Ok(());
+                }
+                visit(StoredRow {
+                    time_s,
+                    span_s,
+                    key: section.key,
+                    bytes,
+                })
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn load(blob: &Blob<'_>, bytes: &mut Vec<u8>, start: usize, end: usize) -> Result<(), Error> {
+    if end > blob.len() || start > end {
+        return Err(Error::Format("a chunk is cut off".to_owned()));
+    }
+    bytes.resize(end - start, 0);
+    Ok(blob.read_at_exact(bytes, start)?)
+}
+
+impl Wanted {
+    /// Whether rows of a key are asked for.
+    pub(crate) fn has(&self, key: Key) -> bool {
+        match self {
+            Wanted::Keys(keys) => keys.contains(&key),
+            Wanted::Slots(slots) => key >= SLOTS && slots.contains(&(key % SLOTS)),
+        }
+    }
+}
+
+/// The rows in memory, made anew from the batches that the file keeps.
+pub(crate) fn recover(db: &Connection, names: &[(u32, i32, String)]) -> Result<Hot, Error> {
+    let ids: HashMap<(i32, &str), u32> = names.iter().map(|(id, k, n)| ((*k, &**n), *id)).collect();
+    let mut hot = Hot::default();
+    for node in run_file::nodes(db)? {
+        hot.node(node.node, node.end.is_some());
+    }
+    run_file::each_pending(db, |number, minute, node, bytes| {
+        let batch: Batch = super::unpack(bytes)?;
+        for row in of_minute(&batch, minute) {
+            let ids: Vec<u32> = row
+                .names
+                .iter()
+                .map(|name| super::names::find(&ids, name.kind, &name.name))
+                .collect();
+            hot.add(node, number, row, &ids);
+        }
+        // rows are folded in the order they came, so all but the newest seconds can be closed
+        hot.seal();
+        Ok(())
+    })?;
+    hot.seal_to(u64::MAX);
+    Ok(hot)
+}
+
+/// The seconds of a batch that begin in a minute.
+pub(crate) fn of_minute(
+    batch: &Batch,
+    minute: u64,
+) -> impl Iterator<Item = &stats::wire::SecondRow> {
+    let rows = batch.seconds.iter();
+    rows.filter(move |row| row.time_s / MINUTE_S == minute)
+}

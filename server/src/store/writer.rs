@@ -1,0 +1,302 @@
+//! The one thread that writes: commits batches in groups, moves minutes into chunks, ends runs.
+
+mod run;
+mod worker;
+
+use self::run::Run;
+use self::worker::{Made, Worker};
+use super::meta::Meta;
+use super::sqlite::Memory;
+use super::{Delivery, Filter, State, Watch, run_file};
+use crate::Error;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Deliveries that one commit may take.
+const GROUP_MAX: usize = 256;
+/// How often runs are looked after when nothing comes.
+const TICK: Duration = Duration::from_millis(500);
+/// A run whose nodes were silent for so long is lost.
+const LOST_AFTER: Duration = Duration::from_secs(60);
+/// How often runs are deleted by age and number.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// Runs that nodes may deliver to at the same time.
+const LIVE_MAX: usize = 256;
+
+/// What the thread is asked to do.
+pub(crate) enum Job {
+    /// Keep a batch.
+    Deliver(Box<Delivery>),
+    /// Put chunks into a run's file.
+    Made(Box<Made>),
+    /// Delete the file of a run and tell when it is done.
+    Remove(String, SyncSender<()>),
+    /// End.
+    Stop,
+}
+
+/// The thread's own.
+pub(crate) struct Writer {
+    data_dir: PathBuf,
+    meta: Arc<Meta>,
+    memory: Memory,
+    watch: Arc<dyn Watch>,
+    runs: HashMap<String, Run>,
+    worker: Worker,
+    retained: Option<Instant>,
+    stops: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        data_dir: &Path,
+        meta: Arc<Meta>,
+        memory: Memory,
+        watch: Arc<dyn Watch>,
+        jobs: SyncSender<Job>,
+    ) -> Result<Self, Error> {
+        let mut writer = Writer {
+            data_dir: data_dir.to_owned(),
+            meta,
+            memory,
+            watch,
+            runs: HashMap::new(),
+            worker: Worker::start(data_dir, jobs)?,
+            retained: None,
+            stops: false,
+        };
+        writer.take_up()?;
+        Ok(writer)
+    }
+
+    /// Opens the runs that were live when the last process ended, and lists files that the list
+    /// does not know.
+    fn take_up(&mut self) -> Result<(), Error> {
+        let folder = run_file::folder(&self.data_dir);
+        let data = |source| Error::Data {
+            path: folder.clone(),
+            source,
+        };
+        for entry in std::fs::read_dir(&folder).map_err(data)? {
+            let name = entry.map_err(data)?.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".sqlite"));
+            let Some(id) = id.filter(|id| run_file::is_id(id)) else {
+                continue;
+            };
+            if self.meta.run(id)?.is_none_or(|run| !run.is_settled()) {
+                self.open_or_give_up(id)?;
+            }
+        }
+        let filter = Filter {
+            limit: u32::MAX,
+            ..Filter::default()
+        };
+        let runs = self.meta.runs(&filter)?.into_iter();
+        for run in runs.filter(|run| !run.is_settled()) {
+            if !self.runs.contains_key(&run.id) {
+                self.open_or_give_up(&run.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A damaged file does not keep the server from the others: its run is lost until a start
+    /// that can read it.
+    fn open_or_give_up(&mut self, id: &str) -> Result<(), Error> {
+        if self.open(id).is_err() {
+            self.meta.close_run(id, State::Lost, "", 0.0, "")?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, id: &str) -> Result<&mut Run, Error> {
+        if !self.runs.contains_key(id) {
+            let mut run = Run::open(&self.data_dir, id)?;
+            run.list(&self.meta)?;
+            let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+            memory.insert(id.to_owned(), Arc::clone(&run.hot));
+            drop(memory);
+            self.runs.insert(id.to_owned(), run);
+        }
+        let run = self.runs.get_mut(id);
+        run.ok_or_else(|| Error::Format("a run was not opened".to_owned()))
+    }
+
+    /// Works until it is told to stop.
+    pub(crate) fn work(mut self, queue: &Receiver<Job>) {
+        let mut ticked = Instant::now();
+        while !self.stops {
+            match queue.recv_timeout(TICK) {
+                Ok(job) => self.serve(job, queue),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if ticked.elapsed() >= TICK {
+                self.tick();
+                ticked = Instant::now();
+            }
+        }
+        self.worker.stop(queue, |made| {
+            if let Some(run) = self.runs.get_mut(&made.run) {
+                // what is not in chunks yet will be made from its batches by the next process
+                let _ = run.put(made);
+            }
+        });
+        let ids: Vec<String> = self.runs.keys().cloned().collect();
+        for id in ids {
+            self.finish_now(&id);
+        }
+    }
+
+    /// Serves a job and those that wait behind it.
+    fn serve(&mut self, first: Job, queue: &Receiver<Job>) {
+        let mut groups: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
+        let mut next = Some(first);
+        let mut taken = 0;
+        let mut made_for = BTreeSet::new();
+        while let Some(job) = next {
+            match job {
+                Job::Deliver(delivery) => {
+                    let id = delivery.batch.run_id.clone();
+                    groups.entry(id).or_default().push(*delivery);
+                    taken += 1;
+                }
+                Job::Made(made) => {
+                    made_for.insert(made.run.clone());
+                    if let Some(run) = self.runs.get_mut(&made.run) {
+                        // a failure leaves the rows in memory; they are tried again
+                        let _ = run.put(*made);
+                    }
+                }
+                Job::Remove(id, done) => {
+                    groups.remove(&id).into_iter().flatten().for_each(refuse);
+                    self.remove(&id);
+                    let _ = done.send(());
+                }
+                Job::Stop => self.stops = true,
+            }
+            let goes_on = taken < GROUP_MAX && !self.stops;
+            next = queue.try_recv().ok().filter(|_| goes_on);
+        }
+        for (id, deliveries) in groups {
+            made_for.remove(&id);
+            self.deliver(&id, deliveries);
+        }
+        made_for.iter().for_each(|id| self.look_after(id));
+    }
+
+    fn deliver(&mut self, id: &str, deliveries: Vec<Delivery>) {
+        let watch = Arc::clone(&self.watch);
+        let meta = Arc::clone(&self.meta);
+        let has_room = self.runs.len() < LIVE_MAX || self.runs.contains_key(id);
+        let run = match has_room.then(|| self.open(id)) {
+            Some(Ok(run)) => run,
+            Some(Err(error)) => return refuse_all(deliveries, &error.to_string()),
+            None => return refuse_all(deliveries, "too many runs at the same time"),
+        };
+        run.deliver(deliveries, &meta, watch.as_ref());
+        self.look_after(id);
+    }
+
+    /// Closes seconds, hands out work, ends the run.
+    fn look_after(&mut self, id: &str) {
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        run.close_seconds(self.watch.as_ref());
+        while let Some(task) = run.next_task() {
+            if let Err(task) = self.worker.give(task) {
+                run.give_back(task);
+                break;
+            }
+        }
+        if run.is_finished() {
+            self.close(id);
+        }
+    }
+
+    fn tick(&mut self) {
+        let ids: Vec<String> = self.runs.keys().cloned().collect();
+        for id in ids {
+            if let Some(run) = self.runs.get_mut(&id) {
+                run.is_lost |= run.silent() >= LOST_AFTER && !run.all_ended();
+            }
+            self.look_after(&id);
+        }
+        if self
+            .retained
+            .is_none_or(|at| at.elapsed() >= RETENTION_EVERY)
+        {
+            self.retained = Some(Instant::now());
+            let since = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            let now_us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+            for id in self.meta.expired(now_us).unwrap_or_default() {
+                if self.meta.remove(&id).unwrap_or(false) {
+                    self.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// Notes the end of a run and forgets it; it is opened again when another batch comes.
+    fn close(&mut self, id: &str) {
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        let (state, is_known) = (run.state(), run.is_noted_over());
+        if run
+            .finish(&self.data_dir, &self.memory, &self.meta)
+            .is_err()
+        {
+            return;
+        }
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        memory.remove(id);
+        drop(memory);
+        self.runs.remove(id);
+        if !is_known {
+            self.watch.end(id, state);
+        }
+    }
+
+    /// As [`Writer::close`] for a run whose nodes have ended, without help of the worker.
+    fn finish_now(&mut self, id: &str) {
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        if run.all_ended() && run.build_all(&self.data_dir).is_ok() {
+            self.close(id);
+        }
+    }
+
+    fn remove(&mut self, id: &str) {
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        memory.remove(id);
+        drop(memory);
+        if self.runs.remove(id).is_some() {
+            self.watch.end(id, State::Lost);
+        }
+        if run_file::is_id(id) {
+            let path = run_file::path(&self.data_dir, id);
+            for ending in ["", "-wal", "-shm"] {
+                // what is not there is gone
+                let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+            }
+        }
+    }
+}
+
+fn refuse(delivery: Delivery) {
+    (delivery.done)(Err(Error::Format("the run was deleted".to_owned())));
+}
+
+fn refuse_all(deliveries: Vec<Delivery>, why: &str) {
+    for delivery in deliveries {
+        (delivery.done)(Err(Error::Format(why.to_owned())));
+    }
+}

@@ -1,0 +1,8 @@
+//! The server as its users meet it: over HTTP, on a free port, in a scratch folder.
+
+mod access;
+mod client;
+mod crash;
+mod ingest;
+mod nodes;
+mod serve;

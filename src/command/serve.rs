@@ -1,0 +1,49 @@
+//! `mistress serve`: the stats server on its own.
+
+use super::console::Stream;
+use super::exit::{Exit, Failure};
+use super::password;
+use super::store;
+use crate::cli::ServeArguments;
+use server::access::{Accounts, EVERY_PROJECT, Role};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::path::Path;
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// It cannot listen, or the store cannot be used.
+pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
+    let data = store::data_dir(arguments.data.as_deref())?;
+    if let Some(name) = &arguments.add_admin {
+        return add_admin(&data, name);
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
+    let mut options = server::Options::new(arguments.bind, &data);
+    options.hosts.clone_from(&arguments.host);
+    let running = server::start(options).map_err(Failure::failed)?;
+    let url = running.url();
+    Stream::Out.print(&format!(
+        "serving {url}/report/list\nruns are kept in {}\n",
+        data.display()
+    ));
+    // its end is how this command ends: the exit code is not that of an interruption
+    signals.forever().next();
+    running.stop();
+    Ok(Exit::Done)
+}
+
+/// Adds an admin of all projects; a server that runs knows them at once.
+fn add_admin(data: &Path, name: &str) -> Result<Exit, Failure> {
+    let accounts = Accounts::open(data).map_err(Failure::failed)?;
+    let password = password::new(name)?;
+    accounts
+        .add(name, &password, Role::Admin, EVERY_PROJECT)
+        .map_err(|error| match error {
+            server::Error::Access(_) => Failure::usage(error),
+            error => Failure::failed(error),
+        })?;
+    Stream::Out.print(&format!("{name} is admin of all projects\n"));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,31 @@
+//! Where runs are kept on this machine.
+
+use super::exit::Failure;
+use anyhow::anyhow;
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The folder asked for; otherwise `MISTRESS_DATA`, otherwise the user's data folder.
+///
+/// # Errors
+/// None is known.
+pub fn data_dir(asked: Option<&Path>) -> Result<PathBuf, Failure> {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let known = asked
+        .map(Path::to_owned)
+        .or_else(|| variable("MISTRESS_DATA").map(PathBuf::from))
+        .or_else(|| Some(PathBuf::from(variable("XDG_DATA_HOME")?).join("mistress")))
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share/mistress")));
+    known.ok_or_else(|| {
+        Failure::usage(anyhow!(
+            "no place for runs: neither --data, MISTRESS_DATA, XDG_DATA_HOME nor HOME is set"
+        ))
+    })
+}
+
+/// The token that a stats server asks for, if the user has one.
+pub fn token() -> Option<String> {
+    env::var("MISTRESS_TOKEN")
+        .ok()
+        .filter(|token| !token.is_empty())
+}

@@ -1,0 +1,290 @@
+//! The sender against servers that answer, refuse, stall and are not there.
+
+use super::*;
+use prost::Message as _;
+use stats::wire::{Ack, SecondRow};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Mutex;
+
+/// How a server answers to a batch: a status and why.
+type Mood = fn(&Batch) -> (u16, &'static str);
+
+/// A server that keeps what it accepts, by sequence.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<BTreeMap<u64, Batch>>>);
+
+impl Kept {
+    fn serve(mood: Mood) -> (Kept, String) {
+        let kept = Kept::default();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let keep = kept.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // a client that goes away is none of this server's business
+                while keep.answer(&stream, mood).is_some() {}
+            }
+        });
+        (kept, url)
+    }
+
+    fn answer(&self, stream: &TcpStream, mood: Mood) -> Option<()> {
+        let mut reader = BufReader::new(stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
+            let line = line.trim_end().to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.parse().ok()?;
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let bytes = zstd::bulk::decompress(&body, 1 << 20).ok()?;
+        let batch = Batch::decode(bytes.as_slice()).ok()?;
+        let (status, error) = mood(&batch);
+        let mut ack = Ack {
+            version: VERSION,
+            accepted_through: 0,
+            error: error.to_owned(),
+        };
+        if status == 200 {
+            ack.accepted_through = batch.sequence;
+            let mut batches = self.0.lock().expect("no holder panics");
+            batches.entry(batch.sequence).or_insert(batch);
+        }
+        let ack = ack.encode_to_vec();
+        let mut stream = stream;
+        write!(
+            stream,
+            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n",
+            ack.len()
+        )
+        .ok()?;
+        stream.write_all(&ack).ok()
+    }
+
+    fn batches(&self) -> Vec<Batch> {
+        let batches = self.0.lock().expect("no holder panics");
+        batches.values().cloned().collect()
+    }
+
+    /// Planned arrivals and seconds of all rows, and how many rows that are.
+    fn sums(&self) -> (u64, u64, usize) {
+        let batches = self.batches();
+        let rows = || batches.iter().flat_map(|batch| &batch.seconds);
+        let planned = rows().map(|row| row.planned).sum();
+        (planned, rows().map(|row| row.seconds).sum(), rows().count())
+    }
+}
+
+fn errand(server: &str, spool: &Path, limits: Limits) -> Errand {
+    Errand {
+        poster: Poster::new(server, None),
+        spool: spool.to_owned(),
+        limits,
+        start: RunStart::default(),
+        origin: Origin {
+            run_id: "r".to_owned(),
+            node: 0,
+            node_name: "n".to_owned(),
+            epoch: 7,
+        },
+    }
+}
+
+/// Hands over the start, `seconds` rows of one planned arrival each, and the end.
+fn run(errand: Errand, seconds: u64) -> Delivery {
+    let sending = Sending::start(errand).expect("a thread");
+    let hand = |item| sending.items.send(item).expect("the thread lives");
+    hand(Item::Begin(Instant::now()));
+    for time_s in 0..seconds {
+        let row = SecondRow {
+            time_s,
+            seconds: 1,
+            planned: 1,
+            ..SecondRow::default()
+        };
+        hand(Item::Row(Box::new(row)));
+    }
+    sending.end(Some(RunEnd::default()))
+}
+
+/// Nobody listens there: the port was free a moment ago.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    format!("http://{}", listener.local_addr().expect("it is bound"))
+}
+
+#[test]
+fn a_server_that_answers_gets_everything_and_the_spool_goes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = folder.path().join("spool");
+    let (kept, url) = Kept::serve(|_| (200, ""));
+    let done = run(errand(&url, &spool, Limits::default()), 5);
+    assert_eq!(
+        (done.delivered, done.left, done.lost),
+        (7, 0, 0),
+        "{done:?}"
+    );
+    assert_eq!(kept.sums(), (5, 5, 5));
+    let batches = kept.batches();
+    assert!(batches[0].start.is_some() && batches[6].end.is_some());
+    assert!(!spool.exists());
+}
+
+#[test]
+fn what_a_dead_server_missed_is_delivered_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let done = run(errand(&nobody(), folder.path(), Limits::default()), 5);
+    assert_eq!(
+        (done.delivered, done.left, done.lost),
+        (0, 7, 0),
+        "{done:?}"
+    );
+    let (kept, url) = Kept::serve(|_| (200, ""));
+    let spool = Spool::open(folder.path()).expect("a spool");
+    let done = deliver(Poster::new(&url, None), spool);
+    assert_eq!((done.delivered, done.left), (7, 0), "{done:?}");
+    assert_eq!(kept.sums(), (5, 5, 5));
+}
+
+#[test]
+fn a_full_spool_merges_seconds_and_drops_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // an empty second takes about 40 bytes
+    let limits = Limits {
+        disk: 500,
+        memory: 500,
+    };
+    let done = run(errand(&nobody(), folder.path(), limits), 200);
+    assert!(done.left < 20 && done.lost == 0, "{done:?}");
+    let (kept, url) = Kept::serve(|_| (200, ""));
+    let spool = Spool::open(folder.path()).expect("a spool");
+    assert_eq!(deliver(Poster::new(&url, None), spool).left, 0);
+    let (planned, seconds, rows) = kept.sums();
+    assert_eq!((planned, seconds), (200, 200));
+    assert!(rows < 20, "{rows}");
+}
+
+#[test]
+fn a_disk_that_refuses_does_not_keep_a_run_from_its_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let (kept, url) = Kept::serve(|_| (200, ""));
+    let done = run(errand(&url, &file.join("spool"), Limits::default()), 5);
+    assert_eq!((done.left, done.lost), (0, 0), "{done:?}");
+    assert_eq!(kept.sums(), (5, 5, 5));
+    let done = run(errand(&nobody(), &file.join("spool"), Limits::default()), 5);
+    assert_eq!(
+        (done.left, done.lost),
+        (0, 7),
+        "what is lost is told: {done:?}"
+    );
+}
+
+#[test]
+fn a_refused_batch_is_kept_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (kept, url) = Kept::serve(|batch| match batch.sequence {
+        3 => (400, "no"),
+        _ => (200, ""),
+    });
+    let done = run(errand(&url, folder.path(), Limits::default()), 5);
+    assert_eq!((done.refused, done.left), (1, 0), "{done:?}");
+    assert_eq!(kept.sums(), (4, 4, 4));
+    let spool = Spool::open(folder.path()).expect("a spool");
+    assert_eq!(spool.len(), 1, "a later delivery tries it again");
+    // a server that has later sequences must not take it for one that it has
+    let (kept, url) = Kept::serve(|_| (200, ""));
+    let done = deliver(Poster::new(&url, None), spool);
+    assert_eq!((done.delivered, done.left, done.refused), (1, 0, 0));
+    let late = kept.batches();
+    assert_eq!((late.len(), late[0].sequence), (1, 3));
+    assert_ne!(late[0].epoch, 7);
+}
+
+#[test]
+fn a_refused_batch_is_not_settled_by_those_after_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut spool = Spool::create(folder.path(), Limits::default(), "");
+    for sequence in 1..=4 {
+        let batch = Batch {
+            sequence,
+            epoch: 7,
+            ..Batch::default()
+        };
+        spool.put(&batch);
+    }
+    spool.settle(1);
+    spool.refuse_front();
+    spool.put(&Batch {
+        sequence: 5,
+        ..Batch::default()
+    });
+    drop(spool);
+    let mut spool = Spool::open(folder.path()).expect("a spool");
+    assert_eq!(spool.len(), 4);
+    spool.settle(5);
+    assert_eq!(
+        spool.len(),
+        3,
+        "2 was at the front, and says nothing of others"
+    );
+    spool.settle(5);
+    assert_eq!(spool.len(), 0);
+    // the other way round: 1 is answered by a server that has all through 5
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in [
+        "0000000001-0000000001.batch",
+        "0000000002-0000000002.batch.refused",
+        "0000000003-0000000003.batch",
+    ] {
+        std::fs::write(folder.path().join(name), "").expect("a file");
+    }
+    let mut spool = Spool::open(folder.path()).expect("a spool");
+    spool.settle(5);
+    assert_eq!(spool.len(), 2, "what was refused waits for its own answer");
+}
+
+#[test]
+fn a_batch_that_was_cut_off_is_not_sent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(errand(&nobody(), folder.path(), Limits::default()), 3);
+    let second = folder.path().join("0000000002-0000000002.batch");
+    let bytes = std::fs::read(&second).expect("it was left");
+    std::fs::write(&second, &bytes[..bytes.len() - 1]).expect("it is written again");
+    let (kept, url) = Kept::serve(|_| (200, ""));
+    let spool = Spool::open(folder.path()).expect("a spool");
+    let done = deliver(Poster::new(&url, None), spool);
+    assert_eq!(done.refused, 1, "{done:?}");
+    assert_eq!(kept.sums(), (2, 2, 2));
+}
+
+#[test]
+fn a_file_left_over_from_a_merge_is_void() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["0000000001-0000000003.batch", "0000000002-0000000002.batch"] {
+        std::fs::write(folder.path().join(name), "").expect("a file");
+    }
+    let spool = Spool::open(folder.path()).expect("a spool");
+    assert_eq!(spool.len(), 1);
+}
+
+#[test]
+fn hello_tells_who_is_there() {
+    assert!(matches!(
+        Poster::new(&nobody(), None).hello(),
+        Hello::Nobody(_)
+    ));
+    let (_, url) = Kept::serve(|_| (404, ""));
+    assert_eq!(Poster::new(&url, None).hello(), Hello::Stranger);
+}
