@@ -139,7 +139,8 @@ pub fn l5() -> Truth {
 /// Exponential service, any number at once: latency is the service time.
 pub fn l6() -> Truth {
     let n = 100_000.0;
-    let server = Behaviour::exponential(millis(10), SEED);
+    // Awake, since what it takes to wake up is in none of its times.
+    let server = Behaviour::exponential(millis(10), SEED).awake();
     // Four standard errors, and what the way there and back takes.
     let quantile = |q: f64, way: f64| {
         let tolerance = 4.0 * exponential_quantile_error(10.0, q, n) + way;
