@@ -6,7 +6,7 @@
 use testkit::fuzz::{Campaign, pieces};
 use testkit::random::Random;
 
-use super::super::content::Decoder;
+use super::super::content::{DecodeFault, Decoder};
 use super::super::cookies::{Jar, Place};
 use super::super::digest::{Challenge, Signer};
 use super::super::redirect;
@@ -233,7 +233,14 @@ fn content_codings() {
         };
         let whole = decode(&[rest]);
         let cut = decode(&pieces(rest, random));
-        assert_eq!(cut, whole, "{codings}");
+        match (&cut, &whole) {
+            // What is broken and too large is refused as the one or the other: how much a decoder
+            // gives out before it sees the fault depends on how much it is shown.
+            (Err(one), Err(other)) if one != other => {
+                assert!([one, other].contains(&&DecodeFault::TooLarge), "{codings}");
+            }
+            _ => assert_eq!(cut, whole, "{codings}"),
+        }
         format!("{codings} {:?}", whole.map(|out| out.len().ilog2_or_zero()))
     });
 }
