@@ -1,4 +1,4 @@
-// The chosen theme, set before the first paint. A classic script: it must not wait for modules.
+// The theme, chosen or as the system has it, set before the first paint. A classic script: it must not wait for modules.
 (function () {
   var key = "mistress-theme";
   var chosen = null;
@@ -7,7 +7,8 @@
   } catch (_) {
     // Storage may be switched off; then the system's own choice holds.
   }
-  if (chosen === "light" || chosen === "dark") {
-    document.documentElement.dataset.theme = chosen;
+  if (chosen !== "light" && chosen !== "dark") {
+    chosen = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   }
+  document.documentElement.dataset.theme = chosen;
 })();

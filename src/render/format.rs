@@ -1,6 +1,7 @@
 //! Numbers, times and foreign text as people read them.
 
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// A time in microseconds to three digits, at most 7 columns: `910µs`, `1.23ms`, `45.6s`, `2m05s`.
 pub fn time_us(us: u64) -> String {
@@ -182,23 +183,14 @@ pub fn cut(text: &str, columns: usize) -> String {
     if columns == 0 { kept } else { kept + "…" }
 }
 
-/// Seconds since 1970 as `2026-11-22T22:45:06Z` (civil from days, Howard Hinnant's algorithm).
+/// Seconds since 1970 as `2026-11-22T22:45:06Z`; those that are no date as the first.
 pub fn utc(unix_seconds: u64) -> String {
-    let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
-    // days since 0000-03-01, so that a leap day ends its year
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let moment = i64::try_from(unix_seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (year, month, day) = moment.to_calendar_date();
+    let (hour, minute, second) = moment.to_hms();
+    let month = u8::from(month);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }

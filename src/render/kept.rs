@@ -143,7 +143,7 @@ fn named(text: &mut String, names: &Value, width: usize) {
             (label, &name["latency"])
         });
         let table = times(title, rows);
-        if !table.rows.is_empty() {
+        if !table.rows.is_empty() && !text.ends_with("\n\n") {
             text.push('\n');
         }
         push(text, &table, width);

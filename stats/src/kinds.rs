@@ -23,11 +23,6 @@ macro_rules! closed_enum {
             pub const fn index(self) -> usize {
                 self as usize
             }
-
-            /// The member at `index`, or `None` beyond the last.
-            pub fn from_index(index: usize) -> Option<Self> {
-                Self::ALL.get(index).copied()
-            }
         }
 
         impl std::fmt::Display for $name {

@@ -8,7 +8,6 @@ use crate::clock::Moment;
 use crate::http::response::BodyRule;
 use crate::launch::fixed_addresses;
 use crate::ring::Slot;
-use crate::timers::Owner;
 use socket2::SockAddr;
 use stats::{FailureKind, Phase, Tally};
 use std::cell::RefCell;
@@ -59,15 +58,7 @@ impl Driver {
         let limit = exchange.timeout_ns;
         connection.exchange = Some(exchange);
         connection.limit = Moment(self.now.0.saturating_add(limit));
-        connection.deadline = connection.limit;
-        if connection.deadline < connection.armed {
-            connection.armed = connection.deadline;
-            let owner = Owner::Connection {
-                slot,
-                generation: connection.generation,
-            };
-            self.timers.add(connection.deadline, owner);
-        }
+        self.limit_part(slot, u64::MAX);
     }
 
     /// Queues the request of a connection that is ready for it.

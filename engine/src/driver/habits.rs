@@ -119,7 +119,8 @@ impl Driver {
         self.ring.install(slot, socket.into())
     }
 
-    /// A part of a request begins that has a limit of its own.
+    /// A part of a request begins that has a limit of its own; that of the request goes on.
+    #[inline]
     pub(super) fn limit_part(&mut self, slot: Slot, part_ns: u64) {
         let connection = self.connections.get_mut(slot);
         let end = Moment(self.now.0.saturating_add(part_ns));

@@ -7,6 +7,7 @@ use super::exchange::{Exchange, Keep, Payload, failure_of};
 use super::users::Answer;
 use crate::clock::Moment;
 use crate::event::{self, Event};
+use crate::http::notes::Notes;
 use crate::http::response::Fed;
 use crate::ring::{Completion, Kind, Slot, Token};
 use crate::timers::Owner;
@@ -199,8 +200,8 @@ impl Driver {
     pub(super) fn answered(&mut self, slot: Slot, surplus: bool) {
         let after = match &self.connections.get(slot).exchange {
             None => return,
-            Some(exchange) if exchange.reply.seen.is_empty() => After::Answer,
-            Some(_) => self.heed(slot),
+            Some(exchange) if exchange.reply.seen.has(Notes::FOLLOWED) => self.heed(slot),
+            Some(_) => After::Answer,
         };
         let connection = self.connections.get_mut(slot);
         let Some(exchange) = &connection.exchange else {

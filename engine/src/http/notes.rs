@@ -16,6 +16,9 @@ impl Notes {
     /// Status 401 with WWW-Authenticate.
     pub(crate) const CHALLENGE: Notes = Notes(8);
 
+    /// What something follows from once the reply is whole; a coding is undone before, or later.
+    pub(crate) const FOLLOWED: Notes = Notes::COOKIES.with(Notes::ELSEWHERE).with(Notes::CHALLENGE);
+
     /// Both together.
     pub(crate) const fn with(self, other: Notes) -> Notes {
         Notes(self.0 | other.0)

@@ -51,8 +51,13 @@ fn part(lua: &Lua, element: ElementRef<'_>, attribute: Option<&str>) -> mlua::Re
     }
 }
 
-fn name_of(attribute: Option<LuaString>) -> Option<String> {
-    attribute.map(|name| name.to_string_lossy().to_ascii_lowercase())
+/// A document, what is looked for in it, and the attribute of that.
+type Asked = (Rc<Html>, Rc<Selector>, Option<String>);
+
+fn asked(shared: &Shared, body: &[u8], (text, attribute): Question) -> Result<Asked, String> {
+    let selector = selector(shared, &text)?;
+    let attribute = attribute.map(|name| name.to_string_lossy().to_ascii_lowercase());
+    Ok((document(shared, body), selector, attribute))
 }
 
 /// Of the first element that fits.
@@ -60,14 +65,12 @@ pub(super) fn first(
     lua: &Lua,
     shared: &Shared,
     body: &[u8],
-    (text, attribute): Question,
+    question: Question,
 ) -> mlua::Result<Found> {
-    let selector = match selector(shared, &text) {
-        Ok(selector) => selector,
+    let (html, selector, attribute) = match asked(shared, body, question) {
+        Ok(asked) => asked,
         Err(fault) => return Ok(Err(fault)),
     };
-    let html = document(shared, body);
-    let attribute = name_of(attribute);
     let value = match html.select(&selector).next() {
         Some(element) => part(lua, element, attribute.as_deref())?,
         None => Value::Nil,
@@ -80,14 +83,12 @@ pub(super) fn all(
     lua: &Lua,
     shared: &Shared,
     body: &[u8],
-    (text, attribute): Question,
+    question: Question,
 ) -> mlua::Result<Found> {
-    let selector = match selector(shared, &text) {
-        Ok(selector) => selector,
+    let (html, selector, attribute) = match asked(shared, body, question) {
+        Ok(asked) => asked,
         Err(fault) => return Ok(Err(fault)),
     };
-    let html = document(shared, body);
-    let attribute = name_of(attribute);
     let list = lua.create_table()?;
     for element in html.select(&selector) {
         let value = part(lua, element, attribute.as_deref())?;

@@ -36,27 +36,41 @@ function changed() {
 }
 
 function isDark() {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return document.documentElement.dataset.theme === "dark";
 }
 
-/** Makes the button of the top bar work. */
+/** What the user chose here earlier, if anything. */
+function chosenTheme() {
+  try {
+    return localStorage.getItem(KEY);
+  } catch (_) {
+    return null;
+  }
+}
+
+/** Makes the button of the top bar work, and follows the system while nothing was chosen. */
 export function startTheme() {
   const button = byId("theme");
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+  let isChosen = chosenTheme() !== null;
+  const set = (theme) => {
+    document.documentElement.dataset.theme = theme;
+    button?.setAttribute("aria-label", isDark() ? "Use the light theme" : "Use the dark theme");
+    changed();
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => {
+    if (!isChosen) set(event.matches ? "dark" : "light");
+  });
   if (!button) return;
-  const name = () => button.setAttribute("aria-label", isDark() ? "Use the light theme" : "Use the dark theme");
   button.hidden = false;
-  name();
+  set(isDark() ? "dark" : "light");
   button.addEventListener("click", () => {
+    isChosen = true;
     const next = isDark() ? "light" : "dark";
-    document.documentElement.dataset.theme = next;
     try {
       localStorage.setItem(KEY, next);
     } catch (_) {
       // Without storage the choice holds for this page.
     }
-    name();
-    changed();
+    set(next);
   });
 }

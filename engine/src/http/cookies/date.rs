@@ -2,8 +2,10 @@
 //! reads four of them; a zone that is not GMT or a day of one digit, which browsers read, would
 //! leave a cookie that was to be removed.
 
-/// A time of day.
-type Time = (i64, i64, i64);
+use time::{Date, Month};
+
+/// Hour, minute and second.
+type Clock = (i64, i64, i64);
 
 /// Seconds since 1970 of a date; none when it is no date.
 pub(super) fn parse(text: &[u8]) -> Option<i64> {
@@ -37,12 +39,12 @@ pub(super) fn parse(text: &[u8]) -> Option<i64> {
         year @ 0..=69 => year + 2000,
         year => year,
     };
-    let fits = (1..=days_of(month, year)).contains(&day)
-        && year >= 1601
-        && hour <= 23
-        && minute <= 59
-        && second <= 59;
-    fits.then(|| ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, day.try_into().ok()?);
+    let date = date.ok().filter(|date| date.year() >= 1601)?;
+    let [hour, minute, second] = [hour, minute, second].map(u8::try_from);
+    let moment = date.with_hms(hour.ok()?, minute.ok()?, second.ok()?).ok()?;
+    Some(moment.assume_utc().unix_timestamp())
 }
 
 fn is_delimiter(byte: u8) -> bool {
@@ -65,7 +67,7 @@ fn number(token: &[u8], digits: std::ops::RangeInclusive<usize>) -> Option<i64> 
     )
 }
 
-fn time_of(token: &[u8]) -> Option<Time> {
+fn time_of(token: &[u8]) -> Option<Clock> {
     let mut fields = token.splitn(3, |byte| *byte == b':');
     let mut exact = || {
         let field = fields.next()?;
@@ -84,22 +86,4 @@ fn month_of(token: &[u8]) -> Option<i64> {
     let start = token.get(..3)?.to_ascii_lowercase();
     let at = NAMES.iter().position(|name| **name == *start)?;
     Some(at as i64 + 1)
-}
-
-fn days_of(month: i64, year: i64) -> i64 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 => 28 + i64::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
