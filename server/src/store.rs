@@ -14,6 +14,7 @@ mod migrate;
 mod names;
 mod rows;
 mod run_file;
+mod split;
 mod sqlite;
 mod view;
 mod writer;

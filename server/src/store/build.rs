@@ -16,7 +16,7 @@ use std::sync::Arc;
 const DETAIL_MAX: usize = 512 << 10;
 
 /// The chunks of levels 1, 10 and 60 of a minute.
-pub(crate) fn minute(number: u64, rows: &[Arc<Sealed>]) -> Result<Vec<(u64, Chunk)>, Error> {
+pub(crate) fn minute(rows: &[Arc<Sealed>]) -> Result<Vec<(u64, Chunk)>, Error> {
     let mut by_key: BTreeMap<Key, Vec<(u64, &[u8])>> = BTreeMap::new();
     for sealed in rows {
         for (key, bytes) in sealed.rows() {
@@ -32,29 +32,72 @@ pub(crate) fn minute(number: u64, rows: &[Arc<Sealed>]) -> Result<Vec<(u64, Chun
         .map(|(_, b)| b.len())
         .sum();
     let keeps_details = details <= DETAIL_MAX;
-    let mut chunks = Vec::new();
-    let mut builder = Builder::new()?;
-    let mut section = Vec::new();
-    for level in &LEVELS[..3] {
-        for (key, rows) in &by_key {
-            let is_left_out = match level {
-                1 => is_detail(*key) && !keeps_details,
-                10 => *key >= SLOTS && !is_detail(*key),
-                _ => false,
-            };
-            if is_left_out {
-                continue;
-            }
-            section.clear();
-            for group in rows.chunk_by(|a, b| *level > 1 && a.0 / level == b.0 / level) {
-                let place = (group[0].0 - number * MINUTE_S) / level;
-                put_row(&mut section, place, &merge(*key, group)?);
-            }
-            builder.put(*key, &section)?;
+    let mut builders = [Builder::new()?, Builder::new()?, Builder::new()?];
+    for (key, rows) in &by_key {
+        let (is_name, is_detail) = (*key >= SLOTS, is_detail(*key));
+        let is_kept = [!is_detail || keeps_details, !is_name || is_detail];
+        if is_histogram(*key) {
+            put_histograms(&mut builders, *key, rows, is_kept)?;
+        } else {
+            put_counts(&mut builders, *key, rows, is_kept)?;
         }
-        chunks.push((*level, builder.take()));
     }
-    Ok(chunks)
+    let chunks = LEVELS.iter().zip(&mut builders);
+    Ok(chunks.map(|(level, b)| (*level, b.take())).collect())
+}
+
+/// Rows (second, content) of a key at the levels of a minute; `is_kept` tells of the first two.
+fn put_counts(
+    builders: &mut [Builder; 3],
+    key: Key,
+    rows: &[(u64, &[u8])],
+    is_kept: [bool; 2],
+) -> Result<(), Error> {
+    let mut section = Vec::new();
+    for (place, builder) in builders.iter_mut().enumerate() {
+        if is_kept.get(place).is_some_and(|is_kept| !is_kept) {
+            continue;
+        }
+        section.clear();
+        let level = LEVELS[place];
+        for group in rows.chunk_by(|a, b| level > 1 && a.0 / level == b.0 / level) {
+            put_row(&mut section, row_of(group[0].0, level), &merge(key, group)?);
+        }
+        builder.put(key, &section)?;
+    }
+    Ok(())
+}
+
+/// As [`put_counts`] for histograms: the minute's own, and what tells the finer ones apart.
+fn put_histograms(
+    builders: &mut [Builder; 3],
+    key: Key,
+    rows: &[(u64, &[u8])],
+    is_kept: [bool; 2],
+) -> Result<(), Error> {
+    let [seconds, tens, minute] = builders;
+    let by_ten = rows.chunk_by(|a, b| a.0 / 10 == b.0 / 10);
+    let by_ten = by_ten.map(|group| Ok((group[0].0, merge(key, group)?)));
+    let by_ten: Vec<(u64, Vec<u8>)> = by_ten.collect::<Result<_, Error>>()?;
+    let by_ten: Vec<(u64, &[u8])> = by_ten.iter().map(|(t, b)| (*t, b.as_slice())).collect();
+    let whole = merge(key, &by_ten)?;
+    for (builder, level, rows, is_kept) in [
+        (seconds, 1, rows, is_kept[0]),
+        (tens, 10, &by_ten[..], is_kept[1]),
+    ] {
+        if is_kept {
+            let rows = rows.iter().map(|(t, bytes)| (row_of(*t, level), *bytes));
+            builder.put_split(key, &rows.collect::<Vec<_>>(), &whole)?;
+        }
+    }
+    let mut section = Vec::new();
+    put_row(&mut section, 0, &whole);
+    minute.put(key, &section)
+}
+
+/// Which row of its minute a second belongs to.
+fn row_of(time_s: u64, level: u64) -> u64 {
+    time_s % MINUTE_S / level
 }
 
 /// Whether rows of the key may be kept by tens of seconds only.

@@ -1,16 +1,20 @@
 //! Chunks: rows of many keys in one blob, each key's compressed on its own, behind a directory.
 //!
 //! The directory is a list of LEB128 numbers per key, by key: distance to the key before, bytes
-//! stored, bytes when uncompressed (the same number: stored as it is). A key's bytes are rows:
+//! stored, bytes when uncompressed (the same number: stored as it is; 0: what tells histograms
+//! apart that are one in the row of their minute, see [`super::split`]). A key's bytes are rows:
 //! number of the row within the block, length, content.
 
 use super::rows::{Key, is_histogram};
+use super::split::{Joiner, Splitter};
 use crate::Error;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
 /// The most bytes of one key in one chunk; what is larger was not written by this program.
 const SECTION_MAX: usize = 64 << 20;
+/// Fewer bytes than this are not compressed: a frame and its table take as many.
+const PACKED_MIN: usize = 48;
 
 /// A chunk as it is stored.
 #[derive(Debug, Default, Clone)]
@@ -28,48 +32,66 @@ pub(crate) struct Section {
     raw_len: usize,
 }
 
+impl Section {
+    /// Whether the row of the minute is needed to read it.
+    pub(crate) fn is_split(&self) -> bool {
+        self.raw_len == 0
+    }
+}
+
 /// Puts chunks together; keys must come in order.
 pub(crate) struct Builder {
     chunk: Chunk,
     last: Key,
-    of_counts: Compressor<'static>,
-    of_histograms: Compressor<'static>,
+    of_counts: Packer,
+    of_histograms: Packer,
+    splitter: Splitter,
 }
 
 impl Builder {
     pub(crate) fn new() -> Result<Self, Error> {
-        let mut of_histograms = Compressor::new(1).map_err(broken)?;
-        // bytes of histograms have no words to be found again: only their frequencies count
-        of_histograms
-            .set_parameter(CParameter::MinMatch(7))
-            .map_err(broken)?;
         Ok(Builder {
             chunk: Chunk::default(),
             last: 0,
-            of_counts: Compressor::new(3).map_err(broken)?,
-            of_histograms,
+            of_counts: Packer(Compressor::new(3).map_err(broken)?, Vec::new()),
+            of_histograms: Packer::new()?,
+            splitter: Splitter::default(),
         })
     }
 
     /// Adds all rows of a key, as [`put_row`] wrote them.
     pub(crate) fn put(&mut self, key: Key, rows: &[u8]) -> Result<(), Error> {
-        let compressor = if is_histogram(key) {
+        let packer = if is_histogram(key) {
             &mut self.of_histograms
         } else {
             &mut self.of_counts
         };
-        let packed = compressor.compress(rows).map_err(broken)?;
-        let stored = if packed.len() < rows.len() {
-            &packed[..]
-        } else {
-            rows
-        };
-        put_number(&mut self.chunk.directory, u64::from(key - self.last));
-        put_number(&mut self.chunk.directory, stored.len() as u64);
-        put_number(&mut self.chunk.directory, rows.len() as u64);
+        let stored = packer.pack(rows)?;
         self.chunk.data.extend_from_slice(stored);
-        self.last = key;
+        let len = stored.len();
+        self.name(key, len, rows.len());
         Ok(())
+    }
+
+    /// Adds the histograms of a key (number, content), given the one of their sum.
+    pub(crate) fn put_split(
+        &mut self,
+        key: Key,
+        rows: &[(u64, &[u8])],
+        whole: &[u8],
+    ) -> Result<(), Error> {
+        let before = self.chunk.data.len();
+        let (data, packer) = (&mut self.chunk.data, &mut self.of_histograms);
+        self.splitter.put(rows, whole, packer, data)?;
+        self.name(key, self.chunk.data.len() - before, 0);
+        Ok(())
+    }
+
+    fn name(&mut self, key: Key, stored: usize, unpacked: usize) {
+        put_number(&mut self.chunk.directory, u64::from(key - self.last));
+        put_number(&mut self.chunk.directory, stored as u64);
+        put_number(&mut self.chunk.directory, unpacked as u64);
+        self.last = key;
     }
 
     /// The chunk, and room for the next.
@@ -77,6 +99,77 @@ impl Builder {
         self.last = 0;
         std::mem::take(&mut self.chunk)
     }
+}
+
+/// Compresses; used again, its memory stays.
+pub(crate) struct Packer(Compressor<'static>, Vec<u8>);
+
+impl Packer {
+    /// For bytes of histograms.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let mut zstd = Compressor::new(1).map_err(broken)?;
+        // they have no words to be found again: only their frequencies count
+        zstd.set_parameter(CParameter::MinMatch(7))
+            .map_err(broken)?;
+        Ok(Packer(zstd, Vec::new()))
+    }
+
+    /// The bytes compressed, or as they are when that is no longer.
+    fn pack<'a>(&'a mut self, bytes: &'a [u8]) -> Result<&'a [u8], Error> {
+        if bytes.len() < PACKED_MIN {
+            return Ok(bytes);
+        }
+        let Packer(zstd, packed) = self;
+        packed.clear();
+        packed.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        zstd.compress_to_buffer(bytes, packed).map_err(broken)?;
+        let is_less = packed.len() < bytes.len();
+        Ok(if is_less { packed } else { bytes })
+    }
+
+    /// Appends bytes as [`unpack_into`] reads them.
+    pub(crate) fn put(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        let stored = self.pack(bytes)?;
+        put_number(out, bytes.len() as u64);
+        put_number(out, stored.len() as u64);
+        out.extend_from_slice(stored);
+        Ok(())
+    }
+}
+
+/// Reads what [`Packer::put`] wrote, in the place of what `out` held, and moves `stored` behind it.
+pub(crate) fn unpack_into(
+    stored: &mut &[u8],
+    zstd: &mut Decompressor<'static>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let raw_len = take_number(stored)? as usize;
+    let len = take_number(stored)? as usize;
+    let (bytes, rest) = stored
+        .split_at_checked(len)
+        .ok_or_else(|| Error::Format("a chunk: a stream is cut off".to_owned()))?;
+    *stored = rest;
+    unpack(bytes, raw_len, zstd, out)
+}
+
+fn unpack(
+    stored: &[u8],
+    raw_len: usize,
+    zstd: &mut Decompressor<'static>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    out.clear();
+    if raw_len == stored.len() {
+        out.extend_from_slice(stored);
+        return Ok(());
+    }
+    if raw_len > SECTION_MAX {
+        let why = "a chunk: a key with too many bytes";
+        return Err(Error::Format(why.to_owned()));
+    }
+    out.reserve(raw_len);
+    zstd.decompress_to_buffer(stored, out).map_err(broken)?;
+    Ok(())
 }
 
 /// Appends one row: which one of the block it is, and its content.
@@ -106,10 +199,12 @@ pub(crate) fn sections(mut directory: &[u8]) -> Result<Vec<Section>, Error> {
     Ok(found)
 }
 
-/// Unpacks sections into a buffer that is used again.
+/// Unpacks sections into buffers that are used again.
 pub(crate) struct Unpacker {
     zstd: Decompressor<'static>,
     rows: Vec<u8>,
+    whole: Vec<u8>,
+    joiner: Joiner,
 }
 
 impl Unpacker {
@@ -117,6 +212,19 @@ impl Unpacker {
         Ok(Unpacker {
             zstd: Decompressor::new().map_err(broken)?,
             rows: Vec::new(),
+            whole: Vec::new(),
+            joiner: Joiner::default(),
+        })
+    }
+
+    /// Takes the row of the minute, given its stored section, for the next that is split.
+    pub(crate) fn take_whole(&mut self, section: &Section, stored: &[u8]) -> Result<(), Error> {
+        unpack(stored, section.raw_len, &mut self.zstd, &mut self.rows)?;
+        self.whole.clear();
+        let whole = &mut self.whole;
+        each_row(&self.rows, |_, content| {
+            whole.extend_from_slice(content);
+            Ok(())
         })
     }
 
@@ -125,41 +233,38 @@ impl Unpacker {
         &mut self,
         section: &Section,
         stored: &[u8],
-        mut visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+        visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut rest = if section.raw_len == section.len {
-            stored
-        } else {
-            if section.raw_len > SECTION_MAX {
-                return Err(Error::Format(
-                    "a chunk: a key with too many bytes".to_owned(),
-                ));
-            }
-            self.rows.clear();
-            self.rows.reserve(section.raw_len);
-            self.zstd
-                .decompress_to_buffer(stored, &mut self.rows)
-                .map_err(broken)?;
-            &self.rows
-        };
-        while !rest.is_empty() {
-            let number = take_number(&mut rest)?;
-            let len = take_number(&mut rest)? as usize;
-            let (content, after) = rest
-                .split_at_checked(len)
-                .ok_or_else(|| Error::Format("a chunk: a row is cut off".to_owned()))?;
-            rest = after;
-            visit(number, content)?;
+        if section.is_split() {
+            let whole = self.whole.as_slice();
+            return self.joiner.each(stored, whole, &mut self.zstd, visit);
         }
-        Ok(())
+        unpack(stored, section.raw_len, &mut self.zstd, &mut self.rows)?;
+        each_row(&self.rows, visit)
     }
+}
+
+fn each_row(
+    mut rest: &[u8],
+    mut visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    while !rest.is_empty() {
+        let number = take_number(&mut rest)?;
+        let len = take_number(&mut rest)? as usize;
+        let (content, after) = rest
+            .split_at_checked(len)
+            .ok_or_else(|| Error::Format("a chunk: a row is cut off".to_owned()))?;
+        rest = after;
+        visit(number, content)?;
+    }
+    Ok(())
 }
 
 fn broken(error: std::io::Error) -> Error {
     Error::Format(format!("a chunk: {error}"))
 }
 
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -167,7 +272,7 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-fn take_number(bytes: &mut &[u8]) -> Result<u64, Error> {
+pub(super) fn take_number(bytes: &mut &[u8]) -> Result<u64, Error> {
     let mut number = 0_u64;
     for shift in (0..63).step_by(7) {
         let Some((byte, rest)) = bytes.split_first() else {

@@ -15,7 +15,8 @@ pub(crate) const EVENTS_MAX: u64 = 10_000;
 /// Bytes of one event's text that are kept.
 const EVENT_TEXT_MAX: usize = 16 << 10;
 
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE node (
     node INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -54,7 +55,10 @@ CREATE TABLE event (
     kind TEXT NOT NULL,
     text TEXT NOT NULL
 ) STRICT;
-"];
+",
+    // from here on histograms may be split; those before stay as they are
+    "",
+];
 
 /// The folder of the runs' files.
 pub(crate) fn folder(data_dir: &Path) -> PathBuf {

@@ -85,6 +85,7 @@ impl View {
             wanted,
             unpacker: Unpacker::new()?,
             bytes: Vec::new(),
+            sums: Vec::new(),
             range: (0, u64::MAX),
             visit,
         };
@@ -105,7 +106,7 @@ impl View {
     fn read_block(&self, level: u64, block: u64, to: &mut Reading<'_>) -> Result<(), Error> {
         let start = block * level;
         for part in self.parts(level, block)? {
-            part.each(&self.db, to, |_| true, |_| (start, level))?;
+            part.each(&self.db, to, None, |_| true, |_| (start, level))?;
         }
         self.read_hot(start, start + level, to)
     }
@@ -121,16 +122,18 @@ impl View {
         let start = minute * MINUTE_S;
         let fine = self.parts(1, minute)?;
         let coarse = self.parts(10, minute)?;
-        for (fine, coarse) in fine.iter().zip(&coarse) {
+        let whole = self.parts(MINUTE_S, minute)?;
+        for ((fine, coarse), whole) in fine.iter().zip(&coarse).zip(&whole) {
             // the finest, unless tens were asked for or only they were kept
             let is_coarse = |key| coarse.has(key) && (level == 10 || !fine.has(key));
             let at_ten = |number| (start + number * 10, 10);
             to.range = (from.saturating_sub(9), until);
-            coarse.each(&self.db, to, is_coarse, at_ten)?;
+            coarse.each(&self.db, to, Some(whole), is_coarse, at_ten)?;
             to.range = (from, until);
             fine.each(
                 &self.db,
                 to,
+                Some(whole),
                 |key| !is_coarse(key),
                 |number| (start + number, 1),
             )?;
@@ -211,6 +214,8 @@ struct Reading<'a> {
     unpacker: Unpacker,
     /// The stored bytes of a section or of a chunk.
     bytes: Vec<u8>,
+    /// The same of the sums of what is split.
+    sums: Vec<u8>,
     /// Rows that begin outside are left out.
     range: (u64, u64),
     visit: &'a mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
@@ -224,57 +229,105 @@ struct Part {
 
 impl Part {
     fn has(&self, key: Key) -> bool {
-        self.sections.binary_search_by_key(&key, |s| s.key).is_ok()
+        self.section(key).is_some()
     }
 
-    /// Visits the wanted rows of keys that are `fitting`; `place` tells a row's second and span.
+    fn section(&self, key: Key) -> Option<&Section> {
+        let place = self.sections.binary_search_by_key(&key, |s| s.key).ok()?;
+        self.sections.get(place)
+    }
+
+    /// Visits the wanted rows of keys that are `fitting`; `place` tells a row's second and span,
+    /// `whole` is the minute's part with the sums of what is split.
     fn each(
         &self,
         db: &Connection,
         to: &mut Reading<'_>,
+        whole: Option<&Part>,
         fitting: impl Fn(Key) -> bool,
         place: impl Fn(u64) -> (u64, u64),
     ) -> Result<(), Error> {
         let wanted = self.sections.iter();
         let wanted = wanted.filter(|s| to.wanted.has(s.key) && fitting(s.key));
         let wanted: Vec<&Section> = wanted.collect();
-        let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else {
+        if wanted.is_empty() {
             return Ok(());
-        };
-        let blob = db.blob_open("main", "chunk", "data", self.rowid, true)?;
-        let is_few = wanted.len() <= FEW;
-        let origin = first.start;
-        if !is_few {
-            load(&blob, &mut to.bytes, origin, last.start + last.len)?;
         }
+        let split = wanted.iter().filter(|section| section.is_split());
+        let sums = split.filter_map(|section| whole?.section(section.key));
+        let sums: Vec<&Section> = sums.collect();
+        let mut of_sums = match whole {
+            Some(whole) if !sums.is_empty() => Some(Source::open(db, whole, &sums, &mut to.sums)?),
+            _ => None,
+        };
+        let mut source = Source::open(db, self, &wanted, &mut to.bytes)?;
         for section in wanted {
-            let stored = if is_few {
-                load(
-                    &blob,
-                    &mut to.bytes,
-                    section.start,
-                    section.start + section.len,
-                )?;
-                &to.bytes[..]
-            } else {
-                let start = section.start - origin;
-                &to.bytes[start..start + section.len]
-            };
+            if section.is_split() {
+                let sum = whole.and_then(|whole| whole.section(section.key));
+                let (Some(sum), Some(of_sums)) = (sum, &mut of_sums) else {
+                    let why = "a chunk: rows without their sum";
+                    return Err(Error::Format(why.to_owned()));
+                };
+                to.unpacker.take_whole(sum, of_sums.get(sum)?)?;
+            }
             let (range, visit) = (to.range, &mut to.visit);
-            to.unpacker.each(section, stored, |number, bytes| {
-                let (time_s, span_s) = place(number);
-                if time_s < range.0 || time_s >= range.1 {
-                    return Ok(());
-                }
-                visit(StoredRow {
-                    time_s,
-                    span_s,
-                    key: section.key,
-                    bytes,
-                })
-            })?;
+            to.unpacker
+                .each(section, source.get(section)?, |number, bytes| {
+                    let (time_s, span_s) = place(number);
+                    if time_s < range.0 || time_s >= range.1 {
+                        return Ok(());
+                    }
+                    visit(StoredRow {
+                        time_s,
+                        span_s,
+                        key: section.key,
+                        bytes,
+                    })
+                })?;
         }
         Ok(())
+    }
+}
+
+/// The stored bytes of some sections of a chunk: of few each is read on its own.
+struct Source<'a> {
+    blob: Blob<'a>,
+    bytes: &'a mut Vec<u8>,
+    /// Where `bytes` begins, when it holds all.
+    origin: Option<usize>,
+}
+
+impl<'a> Source<'a> {
+    fn open(
+        db: &'a Connection,
+        part: &Part,
+        sections: &[&Section],
+        bytes: &'a mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        let blob = db.blob_open("main", "chunk", "data", part.rowid, true)?;
+        let mut origin = None;
+        if let (true, [first, .., last]) = (sections.len() > FEW, sections) {
+            load(&blob, bytes, first.start, last.start + last.len)?;
+            origin = Some(first.start);
+        }
+        Ok(Source {
+            blob,
+            bytes,
+            origin,
+        })
+    }
+
+    fn get(&mut self, section: &Section) -> Result<&[u8], Error> {
+        let start = match self.origin {
+            Some(origin) => section.start - origin,
+            None => {
+                let end = section.start + section.len;
+                load(&self.blob, self.bytes, section.start, end)?;
+                0
+            }
+        };
+        let stored = self.bytes.get(start..start + section.len);
+        stored.ok_or_else(|| Error::Format("a chunk is cut off".to_owned()))
     }
 }
 

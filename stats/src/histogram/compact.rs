@@ -52,42 +52,18 @@ impl Histogram {
     /// # Errors
     /// When the bytes are damaged; the histogram may then hold a part of them.
     pub fn add_compact(&mut self, bytes: &mut &[u8]) -> Result<(), String> {
-        let count = take_u64(bytes)?;
+        let mut seen = Seen::default();
+        let (count, mut figures) = Self::each_compact(bytes, |place, n| {
+            self.put_at(place, n)?;
+            seen.add(place, n);
+            Ok(())
+        })?;
         if count == 0 {
             return Ok(());
         }
-        let (above, below) = (take_u64(bytes)?, take_u64(bytes)?);
-        let off = unzigzag(take(bytes)?);
-        let clamped = take_u64(bytes)?;
-        let is_list = take(bytes)? == 0;
-        let mut seen = Seen::default();
-        let mut left = count;
-        let mut next = 0_usize;
-        loop {
-            let number = take(bytes)?;
-            let (index, n) = if is_list {
-                let step = usize::try_from(number).unwrap_or(usize::MAX);
-                next = next.saturating_add(step);
-                (next, 1)
-            } else if number == 1 {
-                break;
-            } else if number & 1 == 1 {
-                next = next.saturating_add(usize::try_from(number >> 1).unwrap_or(usize::MAX));
-                continue;
-            } else {
-                next = next.saturating_add(1);
-                (next - 1, u64::try_from(number >> 1).unwrap_or(u64::MAX))
-            };
-            left = left.checked_sub(n).ok_or("more values than said")?;
-            self.put_at(index, n)?;
-            seen.add(index, n);
-            if is_list && left == 0 {
-                break;
-            }
-        }
-        if left != 0 {
-            return Err("fewer values than said".to_owned());
-        }
+        let (above, below) = (take_u64(&mut figures)?, take_u64(&mut figures)?);
+        let off = unzigzag(take(&mut figures)?);
+        let clamped = take_u64(&mut figures)?;
         self.count = self.count.saturating_add(count);
         self.clamped = self.clamped.saturating_add(clamped);
         self.min_us = self.min_us.min(seen.low.saturating_add(above));
@@ -95,6 +71,34 @@ impl Histogram {
         let sum = (seen.sum as i128).saturating_add(off).max(0) as u128;
         self.sum_us = self.sum_us.saturating_add(sum);
         Ok(())
+    }
+
+    /// Visits what [`Histogram::put_compact`] wrote, place by place and how many values each holds,
+    /// and moves `bytes` behind it. Gives the count of all and the bytes of the exact figures, for
+    /// [`CompactWriter::finish`].
+    ///
+    /// # Errors
+    /// When the bytes are damaged, and what `visit` returns.
+    pub fn each_compact<'a>(
+        bytes: &mut &'a [u8],
+        mut visit: impl FnMut(usize, u64) -> Result<(), String>,
+    ) -> Result<(u64, &'a [u8]), String> {
+        let count = take_u64(bytes)?;
+        let start = *bytes;
+        if count == 0 {
+            return Ok((0, &start[..0]));
+        }
+        for _ in 0..4 {
+            take(bytes)?;
+        }
+        let figures = &start[..start.len() - bytes.len()];
+        let is_list = take(bytes)? == 0;
+        if is_list {
+            list_of(bytes, count, &mut visit)?;
+        } else {
+            counts_of(bytes, count, &mut visit)?;
+        }
+        Ok((count, figures))
     }
 
     /// The places that hold something: lowest value, highest value, count.
@@ -124,6 +128,88 @@ impl Histogram {
         let mut seen = Seen::default();
         self.places().for_each(|(index, n)| seen.add(index, n));
         seen
+    }
+}
+
+/// Form 0; values of the same place are visited as one.
+#[inline]
+fn list_of(
+    bytes: &mut &[u8],
+    count: u64,
+    visit: &mut impl FnMut(usize, u64) -> Result<(), String>,
+) -> Result<(), String> {
+    let (mut place, mut n) = (0_usize, 0_u64);
+    for _ in 0..count {
+        let step = usize::try_from(take(bytes)?).unwrap_or(usize::MAX);
+        if step > 0 && n > 0 {
+            visit(place, n)?;
+            n = 0;
+        }
+        place = place.saturating_add(step);
+        n += 1;
+    }
+    visit(place, n)
+}
+
+/// Form 1.
+#[inline]
+fn counts_of(
+    bytes: &mut &[u8],
+    count: u64,
+    visit: &mut impl FnMut(usize, u64) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut left = count;
+    let mut next = 0_usize;
+    loop {
+        let number = take(bytes)?;
+        if number == 1 {
+            break;
+        } else if number & 1 == 1 {
+            next = next.saturating_add(usize::try_from(number >> 1).unwrap_or(usize::MAX));
+            continue;
+        }
+        let n = u64::try_from(number >> 1).unwrap_or(u64::MAX);
+        left = left.checked_sub(n).ok_or("more values than said")?;
+        visit(next, n)?;
+        next = next.saturating_add(1);
+    }
+    if left != 0 {
+        return Err("fewer values than said".to_owned());
+    }
+    Ok(())
+}
+
+/// Puts a histogram of the compact form together from its places.
+#[derive(Debug, Default)]
+pub struct CompactWriter {
+    count: u64,
+    next: usize,
+    counts: Vec<u8>,
+}
+
+impl CompactWriter {
+    /// Adds `n` values at a place above those before.
+    pub fn push(&mut self, place: usize, n: u64) {
+        if place > self.next {
+            put_u64(&mut self.counts, ((place - self.next) as u64) << 1 | 1);
+        }
+        put_u64(&mut self.counts, n << 1);
+        self.next = place.saturating_add(1);
+        self.count = self.count.saturating_add(n);
+    }
+
+    /// Appends the histogram, with the bytes of its exact figures, and begins another.
+    pub fn finish(&mut self, figures: &[u8], out: &mut Vec<u8>) {
+        put_u64(out, self.count);
+        if self.count > 0 {
+            out.extend_from_slice(figures);
+            out.push(1);
+            out.extend_from_slice(&self.counts);
+            out.push(1);
+        }
+        self.count = 0;
+        self.next = 0;
+        self.counts.clear();
     }
 }
 
@@ -167,6 +253,14 @@ fn unzigzag(number: u128) -> i128 {
 }
 
 fn put(out: &mut Vec<u8>, mut number: u128) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn put_u64(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -237,6 +331,26 @@ mod tests {
             back.add_compact(&mut rest).expect("the whole");
             prop_assert_eq!(figures(&back), figures(&whole));
             prop_assert!(rest.is_empty());
+        }
+
+        #[test]
+        fn places_make_up_what_they_came_from(
+            values in proptest::collection::vec((0_u64..=VALUE_MAX_US, 0_u32..32), 0..600),
+        ) {
+            let mut h = Histogram::new();
+            values.iter().for_each(|(value, shift)| h.record(value >> shift));
+            let (mut bytes, mut again) = (Vec::new(), Vec::new());
+            h.put_compact(&mut bytes);
+            let mut writer = CompactWriter::default();
+            let (count, shown) = Histogram::each_compact(&mut bytes.as_slice(), |place, n| {
+                writer.push(place, n);
+                Ok(())
+            }).expect("what was written");
+            prop_assert_eq!(count, h.count());
+            writer.finish(shown, &mut again);
+            let mut back = Histogram::new();
+            back.add_compact(&mut again.as_slice()).expect("what was put together");
+            prop_assert_eq!(figures(&back), figures(&h));
         }
 
         #[test]

@@ -1,0 +1,405 @@
+//! How the histograms of a minute are told apart by their seconds, given the one of the minute.
+//!
+//! The minute's own row says how many values lie at each place; what is left to say is at which
+//! of its rows they came. That is written place by place: few values as the distances between
+//! their rows, many as the count of each row but the last, which is what remains. How such a
+//! number is spread follows from what remains of values and rows, so numbers with a like
+//! prospect are compressed together, as a stream of their own.
+//!
+//! LEB128 numbers: the rows, bytes of their heads unpacked and stored, heads (number, length and
+//! exact figures of each row), then the streams: which one, bytes unpacked and stored, content.
+
+use super::chunk::{Packer, put_number, put_row, take_number, unpack_into};
+use crate::Error;
+use stats::{CompactWriter, Histogram};
+use zstd::bulk::Decompressor;
+
+/// Streams of distances, of counts, and of counts where two rows are left of few.
+const LISTS: usize = 8;
+const COUNTS: usize = 24;
+const LAST_TWO: usize = 12;
+const STREAMS: usize = LISTS + COUNTS + LAST_TWO;
+/// In histograms of no more rows, the count before the last has streams of its own.
+const FEW_ROWS: usize = 16;
+/// Places of a histogram.
+const PLACES: usize = 1 << 16;
+
+/// Eight times the binary logarithm, about; 0 of 0.
+#[inline]
+fn log8(number: u64) -> usize {
+    if number == 0 {
+        return 0;
+    }
+    let whole = number.ilog2();
+    let part = if whole >= 3 {
+        number >> (whole - 3)
+    } else {
+        number << (3 - whole)
+    };
+    (whole as usize) * 8 + (part as usize & 7)
+}
+
+/// The stream of a distance when `values` are still to come in `rows`.
+#[inline]
+fn list_stream(rows: usize, values: u64) -> usize {
+    let log = (log8(rows as u64) + 16).saturating_sub(log8(values + 1));
+    (log / 8).min(LISTS - 1)
+}
+
+/// The stream of a count when `values` are left for `rows`, of `all`.
+#[inline]
+fn count_stream(all: usize, rows: usize, values: u64) -> usize {
+    let log = (log8(values) + 16).saturating_sub(log8(rows as u64));
+    if rows == 2 && all <= FEW_ROWS {
+        LISTS + COUNTS + (log / 8).min(LAST_TWO - 1)
+    } else {
+        LISTS + (log / 4).min(COUNTS - 1)
+    }
+}
+
+/// Whether so many values at a place are told as distances.
+fn is_list(values: u64, rows: usize) -> bool {
+    values <= rows as u64
+}
+
+/// Tells rows apart; used again, its memory stays.
+#[derive(Default)]
+pub(crate) struct Splitter {
+    /// Where the cells of a place begin; by place.
+    ends: Vec<u32>,
+    /// The minute's places with their values.
+    places: Vec<(u32, u64)>,
+    /// Cells as they come: place, row, values.
+    found: Vec<(u32, u16, u64)>,
+    /// Cells by place: row, values.
+    cells: Vec<(u16, u64)>,
+    heads: Vec<u8>,
+    streams: Vec<Vec<u8>>,
+}
+
+impl Splitter {
+    /// Appends what tells `rows` (number, histogram) apart, given the histogram of their sum.
+    pub(crate) fn put(
+        &mut self,
+        rows: &[(u64, &[u8])],
+        mut whole: &[u8],
+        packer: &mut Packer,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        self.ends.resize(PLACES, 0);
+        self.streams.resize_with(STREAMS, Vec::new);
+        self.heads.clear();
+        self.places.clear();
+        self.found.clear();
+        let places = &mut self.places;
+        Histogram::each_compact(&mut whole, |place, n| {
+            places.push((fit(place)?, n));
+            Ok(())
+        })
+        .map_err(broken)?;
+        if rows.len() > usize::from(u16::MAX) {
+            return Err(broken("too many rows of a minute".to_owned()));
+        }
+        for (row, (number, mut bytes)) in rows.iter().copied().enumerate() {
+            let (found, ends) = (&mut self.found, &mut self.ends);
+            let (_, figures) = Histogram::each_compact(&mut bytes, |place, n| {
+                let place = fit(place)?;
+                ends[place as usize] += 1;
+                found.push((place, row as u16, n));
+                Ok(())
+            })
+            .map_err(broken)?;
+            put_row(&mut self.heads, number, figures);
+        }
+        self.sort()?;
+        self.write(rows.len());
+        put_number(out, rows.len() as u64);
+        packer.put(&self.heads, out)?;
+        for (place, stream) in self.streams.iter_mut().enumerate() {
+            if !stream.is_empty() {
+                put_number(out, place as u64);
+                packer.put(stream, out)?;
+                stream.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders cells by place, and by row within it.
+    fn sort(&mut self) -> Result<(), Error> {
+        let mut start = 0;
+        for (place, _) in &self.places {
+            let count = std::mem::replace(&mut self.ends[*place as usize], start);
+            start += count;
+        }
+        if start as usize != self.found.len() {
+            self.ends.clear();
+            return Err(broken("rows have what their sum has not".to_owned()));
+        }
+        self.cells.clear();
+        self.cells.resize(self.found.len(), (0, 0));
+        for (place, row, n) in &self.found {
+            let end = &mut self.ends[*place as usize];
+            if let Some(cell) = self.cells.get_mut(*end as usize) {
+                *cell = (*row, *n);
+            }
+            *end += 1;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, rows: usize) {
+        let mut start = 0;
+        for (place, values) in &self.places {
+            let end = std::mem::take(&mut self.ends[*place as usize]) as usize;
+            let cells = self.cells.get(start..end).unwrap_or_default();
+            start = end;
+            if is_list(*values, rows) {
+                write_list(&mut self.streams, rows, *values, cells);
+            } else {
+                write_counts(&mut self.streams, rows, *values, cells);
+            }
+        }
+    }
+}
+
+fn write_list(streams: &mut [Vec<u8>], rows: usize, values: u64, cells: &[(u16, u64)]) {
+    let (mut at, mut left) = (0, values);
+    for (row, n) in cells {
+        let row = usize::from(*row);
+        for _ in 0..*n {
+            if at + 1 < rows {
+                let stream = list_stream(rows - at, left);
+                put_number(&mut streams[stream], (row - at) as u64);
+            }
+            at = row;
+            left = left.saturating_sub(1);
+        }
+    }
+}
+
+fn write_counts(streams: &mut [Vec<u8>], rows: usize, values: u64, cells: &[(u16, u64)]) {
+    let mut left = values;
+    let mut cells = cells.iter().peekable();
+    for row in 0..rows.saturating_sub(1) {
+        if left == 0 {
+            return;
+        }
+        let here = cells.next_if(|(r, _)| usize::from(*r) == row);
+        let n = here.map_or(0, |(_, n)| *n);
+        let stream = count_stream(rows, rows - row, left);
+        put_number(&mut streams[stream], n);
+        left = left.saturating_sub(n);
+    }
+}
+
+fn fit(place: usize) -> Result<u32, String> {
+    match place < PLACES {
+        true => Ok(place as u32),
+        false => Err("counts beyond the largest value".to_owned()),
+    }
+}
+
+fn broken(text: String) -> Error {
+    Error::Format(format!("a histogram: {text}"))
+}
+
+/// Brings rows back; used again, its memory stays.
+#[derive(Default)]
+pub(crate) struct Joiner {
+    heads: Vec<u8>,
+    streams: Vec<Vec<u8>>,
+    /// How far each stream was read.
+    read: Vec<usize>,
+    rows: Vec<CompactWriter>,
+    row: Vec<u8>,
+}
+
+impl Joiner {
+    /// Visits the rows that [`Splitter::put`] told apart: number, histogram.
+    pub(crate) fn each(
+        &mut self,
+        mut stored: &[u8],
+        mut whole: &[u8],
+        zstd: &mut Decompressor<'static>,
+        mut visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.streams.resize_with(STREAMS, Vec::new);
+        self.streams.iter_mut().for_each(Vec::clear);
+        self.read.clear();
+        self.read.resize(STREAMS, 0);
+        let count = take_number(&mut stored)? as usize;
+        unpack_into(&mut stored, zstd, &mut self.heads)?;
+        while !stored.is_empty() {
+            let place = take_number(&mut stored)? as usize;
+            let stream = self.streams.get_mut(place);
+            let stream = stream.ok_or_else(|| broken("no such stream".to_owned()))?;
+            unpack_into(&mut stored, zstd, stream)?;
+        }
+        // each head has two bytes at least
+        if count > self.heads.len() || count > usize::from(u16::MAX) {
+            return Err(broken("more rows than heads".to_owned()));
+        }
+        self.rows.clear();
+        self.rows.resize_with(count, CompactWriter::default);
+        Histogram::each_compact(&mut whole, |place, n| self.share(place, n)).map_err(broken)?;
+        let mut heads = self.heads.as_slice();
+        for writer in &mut self.rows {
+            let number = take_number(&mut heads)?;
+            let len = take_number(&mut heads)? as usize;
+            let (figures, rest) = heads
+                .split_at_checked(len)
+                .ok_or_else(|| broken("a head is cut off".to_owned()))?;
+            heads = rest;
+            self.row.clear();
+            writer.finish(figures, &mut self.row);
+            visit(number, &self.row)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the values of a place to their rows.
+    #[inline]
+    fn share(&mut self, place: usize, values: u64) -> Result<(), String> {
+        let rows = self.rows.len();
+        let mut left = values;
+        if is_list(values, rows) {
+            let (mut at, mut here) = (0, 0);
+            while left > 0 {
+                let step = match at + 1 < rows {
+                    true => self.take(list_stream(rows - at, left))? as usize,
+                    false => 0,
+                };
+                if step > 0 && here > 0 {
+                    self.push(at, place, here)?;
+                    here = 0;
+                }
+                at = at.saturating_add(step);
+                here += 1;
+                left -= 1;
+            }
+            return self.push(at, place, here);
+        }
+        for row in 0..rows.saturating_sub(1) {
+            if left == 0 {
+                return Ok(());
+            }
+            let n = self.take(count_stream(rows, rows - row, left))?;
+            left = left.checked_sub(n).ok_or("more values than said")?;
+            if n > 0 {
+                self.push(row, place, n)?;
+            }
+        }
+        match left {
+            0 => Ok(()),
+            _ => self.push(rows.saturating_sub(1), place, left),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, row: usize, place: usize, n: u64) -> Result<(), String> {
+        let row = self.rows.get_mut(row).ok_or("no such row")?;
+        row.push(place, n);
+        Ok(())
+    }
+
+    #[inline]
+    fn take(&mut self, stream: usize) -> Result<u64, String> {
+        let at = self.read[stream];
+        match self.streams[stream].get(at) {
+            Some(byte) if *byte < 0x80 => {
+                self.read[stream] = at + 1;
+                Ok(u64::from(*byte))
+            }
+            Some(_) => {
+                let all = &self.streams[stream][at..];
+                let mut rest = all;
+                let number = take_number(&mut rest).map_err(|error| error.to_string())?;
+                self.read[stream] = at + all.len() - rest.len();
+                Ok(number)
+            }
+            None => Err("cut off".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Rows = Vec<(u64, Vec<u8>)>;
+
+    fn packed(h: &Histogram) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        h.put_compact(&mut bytes);
+        bytes
+    }
+
+    fn split(rows: &Rows, whole: &[u8]) -> Result<Vec<u8>, Error> {
+        let rows: Vec<(u64, &[u8])> = rows.iter().map(|(n, b)| (*n, b.as_slice())).collect();
+        let mut out = Vec::new();
+        Splitter::default().put(&rows, whole, &mut Packer::new()?, &mut out)?;
+        Ok(out)
+    }
+
+    fn figures(bytes: &[u8]) -> (u64, u64, u64, u64, Vec<(u64, u64)>) {
+        let mut h = Histogram::new();
+        h.add_compact(&mut { bytes }).expect("a histogram");
+        let values = h.iter().collect();
+        (h.count(), h.min_us(), h.max_us(), h.sum_us(), values)
+    }
+
+    /// Rows of up to `rows` seconds and their sum.
+    fn made(values: &[(u64, u32, usize, u64)]) -> (Rows, Vec<u8>) {
+        let mut sum = Histogram::new();
+        let mut parts = std::collections::BTreeMap::<usize, Histogram>::new();
+        for (value, shift, row, times) in values {
+            for _ in 0..*times {
+                sum.record(value >> shift);
+                parts.entry(*row).or_default().record(value >> shift);
+            }
+        }
+        let rows = parts.iter().map(|(row, h)| (*row as u64, packed(h)));
+        (rows.collect(), packed(&sum))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn rows_come_back_as_they_were(
+            few in proptest::bool::ANY,
+            values in proptest::collection::vec(
+                (0_u64..=3_600_000_000, 0_u32..32, 0_usize..60, 1_u64..300), 1..400),
+        ) {
+            let by = if few { 10 } else { 1 };
+            let values: Vec<_> = values.iter().map(|v| (v.0, v.1, v.2 / by, v.3)).collect();
+            let (rows, whole) = made(&values);
+            let stored = split(&rows, &whole).expect("it is split");
+            let mut zstd = Decompressor::new().expect("zstd");
+            let mut back = Vec::new();
+            Joiner::default().each(&stored, &whole, &mut zstd, |number, bytes| {
+                back.push((number, figures(bytes)));
+                Ok(())
+            }).expect("it is joined");
+            let rows: Vec<_> = rows.iter().map(|(n, b)| (*n, figures(b))).collect();
+            prop_assert_eq!(back, rows);
+        }
+
+        #[test]
+        fn damaged_bytes_are_read_or_refused(
+            place in 0_usize..5_000, byte in any::<u8>(),
+            values in proptest::collection::vec((1_u64..9_000, 0_u32..4, 0_usize..60, 1_u64..9), 1..99),
+        ) {
+            let (rows, whole) = made(&values);
+            let mut stored = split(&rows, &whole).expect("it is split");
+            let place = place % stored.len();
+            stored[place] = byte;
+            let mut zstd = Decompressor::new().expect("zstd");
+            let _ = Joiner::default().each(&stored, &whole, &mut zstd, |_, _| Ok(()));
+            stored.truncate(place);
+            let _ = Joiner::default().each(&stored, &whole, &mut zstd, |_, _| Ok(()));
+        }
+    }
+}
