@@ -28,6 +28,8 @@ pub enum Error {
     Format(String),
     /// A change of accounts, tokens or links cannot be made; the text says why.
     Access(String),
+    /// A batch is of a run that was deleted.
+    Gone(String),
     /// The disk is full.
     Full(String),
     /// Starting is refused for a reason of safety; the text names the way out.
@@ -41,7 +43,7 @@ impl fmt::Display for Error {
             Error::Data { path, source } => write!(f, "{}: {source}", path.display()),
             Error::Sqlite(source) => write!(f, "store: {source}"),
             Error::Format(text) | Error::Full(text) => write!(f, "store: {text}"),
-            Error::Access(text) | Error::Refused(text) => f.write_str(text),
+            Error::Access(text) | Error::Refused(text) | Error::Gone(text) => f.write_str(text),
         }
     }
 }
@@ -51,7 +53,11 @@ impl std::error::Error for Error {
         match self {
             Error::Bind { source, .. } | Error::Data { source, .. } => Some(source),
             Error::Sqlite(source) => Some(source),
-            Error::Format(_) | Error::Full(_) | Error::Access(_) | Error::Refused(_) => None,
+            Error::Format(_)
+            | Error::Full(_)
+            | Error::Gone(_)
+            | Error::Access(_)
+            | Error::Refused(_) => None,
         }
     }
 }

@@ -124,6 +124,7 @@ async fn take(app: &App, visitor: &Visitor, request: Request) -> Result<u64, Ref
         Ok(Err(error @ Error::Full(_))) => {
             Err(Refused(StatusCode::INSUFFICIENT_STORAGE, error.to_string()))
         }
+        Ok(Err(Error::Gone(why))) => Err(Refused(StatusCode::GONE, why)),
         Ok(Err(error)) => Err(Refused(
             StatusCode::INTERNAL_SERVER_ERROR,
             error.to_string(),
@@ -138,9 +139,16 @@ async fn permit(app: &App, visitor: &Visitor, batch: &Batch) -> Result<(), Refus
         return Ok(());
     }
     let (owned, run) = (app.clone(), batch.run_id.clone());
-    let kept = app.blocking(move || owned.project_of(&run)).await;
-    let kept =
+    let kept = app.blocking(move || match owned.project_of(&run)? {
+        None => Ok((None, owned.store.is_deleted(&run)?)),
+        project => Ok((project, false)),
+    });
+    let kept = kept.await;
+    let (kept, is_deleted) =
         kept.map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    if is_deleted && batch.start.is_none() {
+        return Err(Refused(StatusCode::GONE, "the run was deleted".to_owned()));
+    }
     let said = batch.start.as_ref().map(|start| start.project.clone());
     let projects: Vec<String> = kept.into_iter().chain(said).collect();
     if projects.is_empty() || !projects.iter().all(|project| visitor.may_ingest(project)) {

@@ -14,8 +14,10 @@ mod migrate;
 mod names;
 mod rows;
 mod run_file;
+mod shape;
 mod split;
 mod sqlite;
+mod streams;
 mod view;
 mod writer;
 
@@ -78,6 +80,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     fn remove(&self, id: &str) -> Result<bool, Error>;
+
+    /// Whether a run was deleted of late and not started again: its nodes are told so.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn is_deleted(&self, id: &str) -> Result<bool, Error>;
 
     /// Makes a run the baseline of its project, or none; false when that is not possible.
     ///

@@ -27,6 +27,11 @@ pub fn execute(arguments: &PushArguments) -> Result<Exit, Failure> {
         done.delivered
     ));
     let error = done.error.unwrap_or_default();
+    if done.gone {
+        return Err(Failure::failed(anyhow!(
+            "{place}: the run was deleted on the server; what was left of it is too"
+        )));
+    }
     if done.left > 0 || done.refused > 0 {
         return Err(Failure::failed(anyhow!(
             "{place}: {} batches are left, {} were refused: {error}",

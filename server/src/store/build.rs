@@ -5,9 +5,11 @@ use super::fold::Sealed;
 use super::levels::{LEVELS, MINUTE_S};
 use super::merge::merge;
 use super::rows::{Key, SLOTS, is_histogram, phase_key};
+use super::split::Group;
 use crate::Error;
 use rusqlite::Connection;
 use stats::Phase;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -60,7 +62,7 @@ fn put_counts(
         }
         section.clear();
         let level = LEVELS[place];
-        for group in rows.chunk_by(|a, b| level > 1 && a.0 / level == b.0 / level) {
+        for group in rows.chunk_by(|a, b| a.0 / level == b.0 / level) {
             put_row(&mut section, row_of(group[0].0, level), &merge(key, group)?);
         }
         builder.put(key, &section)?;
@@ -68,7 +70,8 @@ fn put_counts(
     Ok(())
 }
 
-/// As [`put_counts`] for histograms: the minute's own, and what tells the finer ones apart.
+/// As [`put_counts`] for histograms: the minute's own, what tells its tens apart, and what tells
+/// the seconds of a ten apart, or of the minute where there are no tens.
 fn put_histograms(
     builders: &mut [Builder; 3],
     key: Key,
@@ -76,23 +79,58 @@ fn put_histograms(
     is_kept: [bool; 2],
 ) -> Result<(), Error> {
     let [seconds, tens, minute] = builders;
-    let by_ten = rows.chunk_by(|a, b| a.0 / 10 == b.0 / 10);
-    let by_ten = by_ten.map(|group| Ok((group[0].0, merge(key, group)?)));
-    let by_ten: Vec<(u64, Vec<u8>)> = by_ten.collect::<Result<_, Error>>()?;
-    let by_ten: Vec<(u64, &[u8])> = by_ten.iter().map(|(t, b)| (*t, b.as_slice())).collect();
+    // a second that came in several pieces is one row
+    let by_second = merged(key, rows, 1)?;
+    let rows = &refs(&by_second)[..];
+    let by_ten = merged(key, rows, 10)?;
+    let by_ten = refs(&by_ten);
     let whole = merge(key, &by_ten)?;
-    for (builder, level, rows, is_kept) in [
-        (seconds, 1, rows, is_kept[0]),
-        (tens, 10, &by_ten[..], is_kept[1]),
-    ] {
-        if is_kept {
-            let rows = rows.iter().map(|(t, bytes)| (row_of(*t, level), *bytes));
-            builder.put_split(key, &rows.collect::<Vec<_>>(), &whole)?;
-        }
+    if is_kept[1] {
+        let group = group_of(&whole, &by_ten, 10);
+        tens.put_split(key, &[group])?;
     }
-    let mut section = Vec::new();
-    put_row(&mut section, 0, &whole);
-    minute.put(key, &section)
+    if is_kept[0] {
+        let groups: Vec<Group<'_>> = if is_kept[1] {
+            let parts = rows.chunk_by(|a, b| a.0 / 10 == b.0 / 10);
+            parts
+                .zip(&by_ten)
+                .map(|(rows, (_, ten))| group_of(ten, rows, 1))
+                .collect()
+        } else {
+            vec![group_of(&whole, rows, 1)]
+        };
+        seconds.put_split(key, &groups)?;
+    }
+    minute.put_whole(key, &whole)
+}
+
+/// The rows of each period of so many seconds in one, with its first second.
+fn merged<'a>(
+    key: Key,
+    rows: &[(u64, &'a [u8])],
+    span_s: u64,
+) -> Result<Vec<(u64, Cow<'a, [u8]>)>, Error> {
+    let groups = rows.chunk_by(|a, b| a.0 / span_s == b.0 / span_s);
+    let merged = groups.map(|group| {
+        let row = match group {
+            [(_, only)] => Cow::Borrowed(*only),
+            _ => Cow::Owned(merge(key, group)?),
+        };
+        Ok((group[0].0, row))
+    });
+    merged.collect()
+}
+
+fn refs<'a>(rows: &'a [(u64, Cow<'_, [u8]>)]) -> Vec<(u64, &'a [u8])> {
+    rows.iter().map(|(t, bytes)| (*t, bytes.as_ref())).collect()
+}
+
+fn group_of<'a>(whole: &'a [u8], rows: &[(u64, &'a [u8])], level: u64) -> Group<'a> {
+    let rows = rows.iter().map(|(t, bytes)| (row_of(*t, level), *bytes));
+    Group {
+        whole,
+        rows: rows.collect(),
+    }
 }
 
 /// Which row of its minute a second belongs to.
@@ -137,9 +175,14 @@ pub(crate) fn roll(db: &Connection, level: u64, block: u64) -> Result<(Chunk, u3
     let mut section = Vec::new();
     for (key, rows) in by_key {
         let rows: Vec<(u64, &[u8])> = rows.iter().map(|(t, b)| (*t, b.as_slice())).collect();
-        section.clear();
-        put_row(&mut section, 0, &merge(key, &rows)?);
-        builder.put(key, &section)?;
+        let sum = merge(key, &rows)?;
+        if is_histogram(key) {
+            builder.put_whole(key, &sum)?;
+        } else {
+            section.clear();
+            put_row(&mut section, 0, &sum);
+            builder.put(key, &section)?;
+        }
     }
     Ok((builder.take(), parts))
 }

@@ -2,11 +2,11 @@
 //!
 //! The directory is a list of LEB128 numbers per key, by key: distance to the key before, bytes
 //! stored, bytes when uncompressed (the same number: stored as it is; 0: what tells histograms
-//! apart that are one in the row of their minute, see [`super::split`]). A key's bytes are rows:
+//! apart whose sum is elsewhere, see [`super::split`]). A key's bytes are rows:
 //! number of the row within the block, length, content.
 
 use super::rows::{Key, is_histogram};
-use super::split::{Joiner, Splitter};
+use super::split::{Group, Joiner, Splitter};
 use crate::Error;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
@@ -33,7 +33,7 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// Whether the row of the minute is needed to read it.
+    /// Whether sums are needed to read it.
     pub(crate) fn is_split(&self) -> bool {
         self.raw_len == 0
     }
@@ -46,6 +46,8 @@ pub(crate) struct Builder {
     of_counts: Packer,
     of_histograms: Packer,
     splitter: Splitter,
+    told: Vec<u8>,
+    row: Vec<u8>,
 }
 
 impl Builder {
@@ -56,6 +58,8 @@ impl Builder {
             of_counts: Packer(Compressor::new(3).map_err(broken)?, Vec::new()),
             of_histograms: Packer::new()?,
             splitter: Splitter::default(),
+            told: Vec::new(),
+            row: Vec::new(),
         })
     }
 
@@ -73,17 +77,32 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds the histograms of a key (number, content), given the one of their sum.
-    pub(crate) fn put_split(
-        &mut self,
-        key: Key,
-        rows: &[(u64, &[u8])],
-        whole: &[u8],
-    ) -> Result<(), Error> {
+    /// Adds histograms of a key, which those who read them will have the sums of.
+    pub(crate) fn put_split(&mut self, key: Key, groups: &[Group<'_>]) -> Result<(), Error> {
         let before = self.chunk.data.len();
         let (data, packer) = (&mut self.chunk.data, &mut self.of_histograms);
-        self.splitter.put(rows, whole, packer, data)?;
+        self.splitter.put(groups, packer, data)?;
         self.name(key, self.chunk.data.len() - before, 0);
+        Ok(())
+    }
+
+    /// Adds the one histogram of a key: as counts by their neighbours, or as its bytes compressed
+    /// where those are fewer.
+    pub(crate) fn put_whole(&mut self, key: Key, content: &[u8]) -> Result<(), Error> {
+        self.told.clear();
+        let packer = &mut self.of_histograms;
+        self.splitter
+            .put_whole(0, content, packer, &mut self.told)?;
+        self.row.clear();
+        put_row(&mut self.row, 0, content);
+        let stored = packer.pack(&self.row)?;
+        let (stored, unpacked) = match stored.len() < self.told.len() {
+            true => (stored, self.row.len()),
+            false => (&self.told[..], 0),
+        };
+        let len = stored.len();
+        self.chunk.data.extend_from_slice(stored);
+        self.name(key, len, unpacked);
         Ok(())
     }
 
@@ -203,7 +222,9 @@ pub(crate) fn sections(mut directory: &[u8]) -> Result<Vec<Section>, Error> {
 pub(crate) struct Unpacker {
     zstd: Decompressor<'static>,
     rows: Vec<u8>,
-    whole: Vec<u8>,
+    /// The sums of what is read next, and room for others.
+    wholes: Vec<Vec<u8>>,
+    next: Vec<Vec<u8>>,
     joiner: Joiner,
 }
 
@@ -212,20 +233,27 @@ impl Unpacker {
         Ok(Unpacker {
             zstd: Decompressor::new().map_err(broken)?,
             rows: Vec::new(),
-            whole: Vec::new(),
+            wholes: Vec::new(),
+            next: Vec::new(),
             joiner: Joiner::default(),
         })
     }
 
-    /// Takes the row of the minute, given its stored section, for the next that is split.
-    pub(crate) fn take_whole(&mut self, section: &Section, stored: &[u8]) -> Result<(), Error> {
-        unpack(stored, section.raw_len, &mut self.zstd, &mut self.rows)?;
-        self.whole.clear();
-        let whole = &mut self.whole;
-        each_row(&self.rows, |_, content| {
-            whole.extend_from_slice(content);
+    /// Forgets the sums of another key.
+    pub(crate) fn forget_sums(&mut self) {
+        self.wholes.clear();
+    }
+
+    /// Takes the rows of a section as the sums of what is read next; they may be split themselves.
+    pub(crate) fn take_sums(&mut self, section: &Section, stored: &[u8]) -> Result<(), Error> {
+        let mut sums = std::mem::take(&mut self.next);
+        sums.clear();
+        self.each(section, stored, |_, content| {
+            sums.push(content.to_vec());
             Ok(())
-        })
+        })?;
+        self.next = std::mem::replace(&mut self.wholes, sums);
+        Ok(())
     }
 
     /// Visits the rows of a section, given its stored bytes: number within the block, content.
@@ -236,8 +264,8 @@ impl Unpacker {
         visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if section.is_split() {
-            let whole = self.whole.as_slice();
-            return self.joiner.each(stored, whole, &mut self.zstd, visit);
+            let zstd = &mut self.zstd;
+            return self.joiner.each(stored, &self.wholes, zstd, visit);
         }
         unpack(stored, section.raw_len, &mut self.zstd, &mut self.rows)?;
         each_row(&self.rows, visit)

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE run (
     id TEXT PRIMARY KEY,
     project TEXT NOT NULL,
@@ -36,7 +37,19 @@ CREATE TABLE project (
     keep_days INTEGER,
     keep_runs INTEGER
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE deleted (
+    run TEXT PRIMARY KEY,
+    day INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+",
+];
+
+/// Days since 1970.
+const TODAY: &str = "unixepoch() / 86400";
+/// For so many days a deleted run is not taken up again for what a node still sends.
+const DELETED_DAYS: u32 = 30;
 
 const COLUMNS: &str = "id, project, name, started_us, target, model, state, verdict, duration_s, \
     figures, comment, pinned, \
@@ -235,9 +248,32 @@ impl Meta {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Forgets a run; false when there is no such run.
+    /// Forgets a run, but for its being deleted; false when there is no such run.
     pub(crate) fn remove(&self, id: &str) -> Result<bool, Error> {
-        Ok(self.db().execute("DELETE FROM run WHERE id = ?1", [id])? == 1)
+        let mut db = self.db();
+        let change = db.transaction()?;
+        let known = change.execute("DELETE FROM run WHERE id = ?1", [id])? == 1;
+        if known {
+            let sql = format!("INSERT OR REPLACE INTO deleted VALUES (?1, {TODAY})");
+            change.execute(&sql, [id])?;
+        }
+        let sql = format!("DELETE FROM deleted WHERE day < {TODAY} - {DELETED_DAYS}");
+        change.execute(&sql, [])?;
+        change.commit()?;
+        Ok(known)
+    }
+
+    /// Whether a run was deleted of late.
+    pub(crate) fn is_deleted(&self, id: &str) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM deleted WHERE run = ?1)";
+        Ok(self.db().query_row(sql, [id], |row| row.get(0))?)
+    }
+
+    /// Forgets that a run was deleted: it was started again.
+    pub(crate) fn undelete(&self, id: &str) -> Result<(), Error> {
+        let sql = "DELETE FROM deleted WHERE run = ?1";
+        self.db().execute(sql, [id])?;
+        Ok(())
     }
 }
 

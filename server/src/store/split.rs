@@ -1,15 +1,18 @@
-//! How the histograms of a minute are told apart by their seconds, given the one of the minute.
+//! How histograms are told apart, given that of their sum: tens of seconds given their minute,
+//! seconds given their ten or their minute.
 //!
-//! The minute's own row says how many values lie at each place; what is left to say is at which
-//! of its rows they came. That is written place by place: few values as the distances between
+//! The sum says how many values lie at each place; what is left to say is at which rows they
+//! came. That is written place by place: few values as the distances between
 //! their rows, many as the count of each row but the last, which is what remains. How such a
 //! number is spread follows from what remains of values and rows, so numbers with a like
 //! prospect are compressed together, as a stream of their own.
 //!
-//! LEB128 numbers: the rows, bytes of their heads unpacked and stored, heads (number, length and
-//! exact figures of each row), then the streams: which one, bytes unpacked and stored, content.
+//! LEB128 numbers: the sums, the rows of each, bytes of their heads unpacked and stored, heads
+//! (number, length and exact figures of each row), then the streams of all: which one, bytes
+//! unpacked and stored, content.
 
 use super::chunk::{Packer, put_number, put_row, take_number, unpack_into};
+use super::streams::{Streams, log8};
 use crate::Error;
 use stats::{CompactWriter, Histogram};
 use zstd::bulk::Decompressor;
@@ -18,26 +21,10 @@ use zstd::bulk::Decompressor;
 const LISTS: usize = 8;
 const COUNTS: usize = 24;
 const LAST_TWO: usize = 12;
-const STREAMS: usize = LISTS + COUNTS + LAST_TWO;
 /// In histograms of no more rows, the count before the last has streams of its own.
 const FEW_ROWS: usize = 16;
 /// Places of a histogram.
 const PLACES: usize = 1 << 16;
-
-/// Eight times the binary logarithm, about; 0 of 0.
-#[inline]
-fn log8(number: u64) -> usize {
-    if number == 0 {
-        return 0;
-    }
-    let whole = number.ilog2();
-    let part = if whole >= 3 {
-        number >> (whole - 3)
-    } else {
-        number << (3 - whole)
-    };
-    (whole as usize) * 8 + (part as usize & 7)
-}
 
 /// The stream of a distance when `values` are still to come in `rows`.
 #[inline]
@@ -62,45 +49,83 @@ fn is_list(values: u64, rows: usize) -> bool {
     values <= rows as u64
 }
 
+/// Histograms (number, content) and the one of their sum.
+pub(crate) struct Group<'a> {
+    pub(crate) whole: &'a [u8],
+    pub(crate) rows: Vec<(u64, &'a [u8])>,
+}
+
 /// Tells rows apart; used again, its memory stays.
 #[derive(Default)]
 pub(crate) struct Splitter {
     /// Where the cells of a place begin; by place.
     ends: Vec<u32>,
-    /// The minute's places with their values.
+    /// The places of the sum with their values.
     places: Vec<(u32, u64)>,
     /// Cells as they come: place, row, values.
     found: Vec<(u32, u16, u64)>,
     /// Cells by place: row, values.
     cells: Vec<(u16, u64)>,
     heads: Vec<u8>,
-    streams: Vec<Vec<u8>>,
+    streams: Streams,
 }
 
 impl Splitter {
-    /// Appends what tells `rows` (number, histogram) apart, given the histogram of their sum.
+    /// Appends what tells the rows of each group apart, given its sum.
     pub(crate) fn put(
         &mut self,
-        rows: &[(u64, &[u8])],
-        mut whole: &[u8],
+        groups: &[Group<'_>],
         packer: &mut Packer,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         self.ends.resize(PLACES, 0);
-        self.streams.resize_with(STREAMS, Vec::new);
         self.heads.clear();
+        put_number(out, groups.len() as u64);
+        for group in groups {
+            self.take(group)?;
+            self.sort()?;
+            self.write(group.rows.len());
+            put_number(out, group.rows.len() as u64);
+        }
+        packer.put(&self.heads, out)?;
+        self.streams.pack(packer, out)
+    }
+
+    /// Appends a histogram whose sum is nobody's: as if told apart from no sums.
+    pub(crate) fn put_whole(
+        &mut self,
+        number: u64,
+        mut whole: &[u8],
+        packer: &mut Packer,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         self.places.clear();
-        self.found.clear();
         let places = &mut self.places;
-        Histogram::each_compact(&mut whole, |place, n| {
+        let (count, figures) = Histogram::each_compact(&mut whole, |place, n| {
             places.push((fit(place)?, n));
             Ok(())
         })
         .map_err(broken)?;
-        if rows.len() > usize::from(u16::MAX) {
+        put_number(out, 0);
+        put_number(out, count);
+        put_row(out, number, figures);
+        super::shape::write(&self.places, &mut self.streams);
+        self.streams.pack(packer, out)
+    }
+
+    fn take(&mut self, group: &Group<'_>) -> Result<(), Error> {
+        self.places.clear();
+        self.found.clear();
+        if group.rows.len() > usize::from(u16::MAX) {
             return Err(broken("too many rows of a minute".to_owned()));
         }
-        for (row, (number, mut bytes)) in rows.iter().copied().enumerate() {
+        let places = &mut self.places;
+        Histogram::each_compact(&mut { group.whole }, |place, n| {
+            places.push((fit(place)?, n));
+            Ok(())
+        })
+        .map_err(broken)?;
+        for (row, (number, mut bytes)) in group.rows.iter().copied().enumerate() {
             let (found, ends) = (&mut self.found, &mut self.ends);
             let (_, figures) = Histogram::each_compact(&mut bytes, |place, n| {
                 let place = fit(place)?;
@@ -110,17 +135,6 @@ impl Splitter {
             })
             .map_err(broken)?;
             put_row(&mut self.heads, number, figures);
-        }
-        self.sort()?;
-        self.write(rows.len());
-        put_number(out, rows.len() as u64);
-        packer.put(&self.heads, out)?;
-        for (place, stream) in self.streams.iter_mut().enumerate() {
-            if !stream.is_empty() {
-                put_number(out, place as u64);
-                packer.put(stream, out)?;
-                stream.clear();
-            }
         }
         Ok(())
     }
@@ -163,14 +177,14 @@ impl Splitter {
     }
 }
 
-fn write_list(streams: &mut [Vec<u8>], rows: usize, values: u64, cells: &[(u16, u64)]) {
+fn write_list(streams: &mut Streams, rows: usize, values: u64, cells: &[(u16, u64)]) {
     let (mut at, mut left) = (0, values);
     for (row, n) in cells {
         let row = usize::from(*row);
         for _ in 0..*n {
             if at + 1 < rows {
                 let stream = list_stream(rows - at, left);
-                put_number(&mut streams[stream], (row - at) as u64);
+                streams.put(stream, (row - at) as u64);
             }
             at = row;
             left = left.saturating_sub(1);
@@ -178,7 +192,7 @@ fn write_list(streams: &mut [Vec<u8>], rows: usize, values: u64, cells: &[(u16, 
     }
 }
 
-fn write_counts(streams: &mut [Vec<u8>], rows: usize, values: u64, cells: &[(u16, u64)]) {
+fn write_counts(streams: &mut Streams, rows: usize, values: u64, cells: &[(u16, u64)]) {
     let mut left = values;
     let mut cells = cells.iter().peekable();
     for row in 0..rows.saturating_sub(1) {
@@ -188,7 +202,7 @@ fn write_counts(streams: &mut [Vec<u8>], rows: usize, values: u64, cells: &[(u16
         let here = cells.next_if(|(r, _)| usize::from(*r) == row);
         let n = here.map_or(0, |(_, n)| *n);
         let stream = count_stream(rows, rows - row, left);
-        put_number(&mut streams[stream], n);
+        streams.put(stream, n);
         left = left.saturating_sub(n);
     }
 }
@@ -208,9 +222,7 @@ fn broken(text: String) -> Error {
 #[derive(Default)]
 pub(crate) struct Joiner {
     heads: Vec<u8>,
-    streams: Vec<Vec<u8>>,
-    /// How far each stream was read.
-    read: Vec<usize>,
+    streams: Streams,
     rows: Vec<CompactWriter>,
     row: Vec<u8>,
 }
@@ -220,30 +232,67 @@ impl Joiner {
     pub(crate) fn each(
         &mut self,
         mut stored: &[u8],
-        mut whole: &[u8],
+        wholes: &[Vec<u8>],
         zstd: &mut Decompressor<'static>,
         mut visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.streams.resize_with(STREAMS, Vec::new);
-        self.streams.iter_mut().for_each(Vec::clear);
-        self.read.clear();
-        self.read.resize(STREAMS, 0);
-        let count = take_number(&mut stored)? as usize;
+        let sums = take_number(&mut stored)?;
+        if sums == 0 {
+            return self.whole(stored, zstd, visit);
+        }
+        if sums != wholes.len() as u64 {
+            return Err(broken("not as many sums as there are".to_owned()));
+        }
+        let mut counts = Vec::new();
+        for _ in wholes {
+            counts.push(take_number(&mut stored)? as usize);
+        }
         unpack_into(&mut stored, zstd, &mut self.heads)?;
-        while !stored.is_empty() {
-            let place = take_number(&mut stored)? as usize;
-            let stream = self.streams.get_mut(place);
-            let stream = stream.ok_or_else(|| broken("no such stream".to_owned()))?;
-            unpack_into(&mut stored, zstd, stream)?;
+        self.streams.unpack(stored, zstd)?;
+        let mut head = 0;
+        for (count, whole) in counts.into_iter().zip(wholes) {
+            // each head has two bytes at least
+            if count > self.heads.len() || count > usize::from(u16::MAX) {
+                return Err(broken("more rows than heads".to_owned()));
+            }
+            self.rows.clear();
+            self.rows.resize_with(count, CompactWriter::default);
+            Histogram::each_compact(&mut whole.as_slice(), |place, n| self.share(place, n))
+                .map_err(broken)?;
+            self.give(&mut head, &mut visit)?;
         }
-        // each head has two bytes at least
-        if count > self.heads.len() || count > usize::from(u16::MAX) {
-            return Err(broken("more rows than heads".to_owned()));
-        }
-        self.rows.clear();
-        self.rows.resize_with(count, CompactWriter::default);
-        Histogram::each_compact(&mut whole, |place, n| self.share(place, n)).map_err(broken)?;
-        let mut heads = self.heads.as_slice();
+        Ok(())
+    }
+
+    /// Visits the histogram that [`Splitter::put_whole`] wrote.
+    fn whole(
+        &mut self,
+        mut stored: &[u8],
+        zstd: &mut Decompressor<'static>,
+        mut visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let count = take_number(&mut stored)?;
+        let number = take_number(&mut stored)?;
+        let len = take_number(&mut stored)? as usize;
+        let (figures, rest) = stored
+            .split_at_checked(len)
+            .ok_or_else(|| broken("a head is cut off".to_owned()))?;
+        self.streams.unpack(rest, zstd)?;
+        let mut writer = CompactWriter::default();
+        super::shape::read(count, &mut self.streams, |place, n| writer.push(place, n))
+            .map_err(broken)?;
+        self.row.clear();
+        writer.finish(figures, &mut self.row);
+        visit(number, &self.row)
+    }
+
+    /// Visits the rows of a group, whose heads begin at `head`.
+    fn give(
+        &mut self,
+        head: &mut usize,
+        visit: &mut impl FnMut(u64, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut heads = self.heads.get(*head..).unwrap_or_default();
         for writer in &mut self.rows {
             let number = take_number(&mut heads)?;
             let len = take_number(&mut heads)? as usize;
@@ -255,6 +304,7 @@ impl Joiner {
             writer.finish(figures, &mut self.row);
             visit(number, &self.row)?;
         }
+        *head = self.heads.len() - heads.len();
         Ok(())
     }
 
@@ -267,7 +317,7 @@ impl Joiner {
             let (mut at, mut here) = (0, 0);
             while left > 0 {
                 let step = match at + 1 < rows {
-                    true => self.take(list_stream(rows - at, left))? as usize,
+                    true => self.streams.take(list_stream(rows - at, left))? as usize,
                     false => 0,
                 };
                 if step > 0 && here > 0 {
@@ -284,7 +334,7 @@ impl Joiner {
             if left == 0 {
                 return Ok(());
             }
-            let n = self.take(count_stream(rows, rows - row, left))?;
+            let n = self.streams.take(count_stream(rows, rows - row, left))?;
             left = left.checked_sub(n).ok_or("more values than said")?;
             if n > 0 {
                 self.push(row, place, n)?;
@@ -302,25 +352,6 @@ impl Joiner {
         row.push(place, n);
         Ok(())
     }
-
-    #[inline]
-    fn take(&mut self, stream: usize) -> Result<u64, String> {
-        let at = self.read[stream];
-        match self.streams[stream].get(at) {
-            Some(byte) if *byte < 0x80 => {
-                self.read[stream] = at + 1;
-                Ok(u64::from(*byte))
-            }
-            Some(_) => {
-                let all = &self.streams[stream][at..];
-                let mut rest = all;
-                let number = take_number(&mut rest).map_err(|error| error.to_string())?;
-                self.read[stream] = at + all.len() - rest.len();
-                Ok(number)
-            }
-            None => Err("cut off".to_owned()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -337,9 +368,13 @@ mod tests {
     }
 
     fn split(rows: &Rows, whole: &[u8]) -> Result<Vec<u8>, Error> {
-        let rows: Vec<(u64, &[u8])> = rows.iter().map(|(n, b)| (*n, b.as_slice())).collect();
+        // the same twice: streams go on from sum to sum
+        let groups = [(); 2].map(|()| Group {
+            whole,
+            rows: rows.iter().map(|(n, b)| (*n, b.as_slice())).collect(),
+        });
         let mut out = Vec::new();
-        Splitter::default().put(&rows, whole, &mut Packer::new()?, &mut out)?;
+        Splitter::default().put(&groups, &mut Packer::new()?, &mut out)?;
         Ok(out)
     }
 
@@ -379,11 +414,20 @@ mod tests {
             let stored = split(&rows, &whole).expect("it is split");
             let mut zstd = Decompressor::new().expect("zstd");
             let mut back = Vec::new();
-            Joiner::default().each(&stored, &whole, &mut zstd, |number, bytes| {
+            let wholes = [whole.clone(), whole];
+            Joiner::default().each(&stored, &wholes, &mut zstd, |number, bytes| {
                 back.push((number, figures(bytes)));
                 Ok(())
             }).expect("it is joined");
-            let rows: Vec<_> = rows.iter().map(|(n, b)| (*n, figures(b))).collect();
+            let (mut stored, mut packer) = (Vec::new(), Packer::new().expect("zstd"));
+            let mut splitter = Splitter::default();
+            splitter.put_whole(7, &wholes[0], &mut packer, &mut stored).expect("it is put");
+            Joiner::default().each(&stored, &[], &mut zstd, |number, bytes| {
+                assert_eq!((number, figures(bytes)), (7, figures(&wholes[0])));
+                Ok(())
+            }).expect("it is read");
+            let twice = rows.iter().chain(&rows);
+            let rows: Vec<_> = twice.map(|(n, b)| (*n, figures(b))).collect();
             prop_assert_eq!(back, rows);
         }
 
@@ -397,9 +441,16 @@ mod tests {
             let place = place % stored.len();
             stored[place] = byte;
             let mut zstd = Decompressor::new().expect("zstd");
-            let _ = Joiner::default().each(&stored, &whole, &mut zstd, |_, _| Ok(()));
+            let wholes = [whole.clone(), whole];
+            let _ = Joiner::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
+            let mut packer = Packer::new().expect("zstd");
+            let mut alone = Vec::new();
+            Splitter::default().put_whole(0, &wholes[0], &mut packer, &mut alone).expect("it is put");
+            let at = place % alone.len();
+            alone[at] = byte;
+            let _ = Joiner::default().each(&alone, &[], &mut zstd, |_, _| Ok(()));
             stored.truncate(place);
-            let _ = Joiner::default().each(&stored, &whole, &mut zstd, |_, _| Ok(()));
+            let _ = Joiner::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
         }
     }
 }

@@ -136,6 +136,10 @@ impl Store for Sqlite {
         Ok(known)
     }
 
+    fn is_deleted(&self, id: &str) -> Result<bool, Error> {
+        self.meta.is_deleted(id)
+    }
+
     fn set_baseline(&self, project: &str, run: Option<&str>) -> Result<bool, Error> {
         self.meta.set_baseline(project, run)
     }

@@ -85,7 +85,7 @@ impl View {
             wanted,
             unpacker: Unpacker::new()?,
             bytes: Vec::new(),
-            sums: Vec::new(),
+            sums: Default::default(),
             range: (0, u64::MAX),
             visit,
         };
@@ -106,7 +106,7 @@ impl View {
     fn read_block(&self, level: u64, block: u64, to: &mut Reading<'_>) -> Result<(), Error> {
         let start = block * level;
         for part in self.parts(level, block)? {
-            part.each(&self.db, to, None, |_| true, |_| (start, level))?;
+            part.each(&self.db, to, &[], |_| true, |_| (start, level))?;
         }
         self.read_hot(start, start + level, to)
     }
@@ -128,12 +128,12 @@ impl View {
             let is_coarse = |key| coarse.has(key) && (level == 10 || !fine.has(key));
             let at_ten = |number| (start + number * 10, 10);
             to.range = (from.saturating_sub(9), until);
-            coarse.each(&self.db, to, Some(whole), is_coarse, at_ten)?;
+            coarse.each(&self.db, to, &[whole], is_coarse, at_ten)?;
             to.range = (from, until);
             fine.each(
                 &self.db,
                 to,
-                Some(whole),
+                &[whole, coarse],
                 |key| !is_coarse(key),
                 |number| (start + number, 1),
             )?;
@@ -214,8 +214,8 @@ struct Reading<'a> {
     unpacker: Unpacker,
     /// The stored bytes of a section or of a chunk.
     bytes: Vec<u8>,
-    /// The same of the sums of what is split.
-    sums: Vec<u8>,
+    /// The same of the sums of what is split, by minutes and by tens.
+    sums: [Vec<u8>; 2],
     /// Rows that begin outside are left out.
     range: (u64, u64),
     visit: &'a mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
@@ -238,12 +238,12 @@ impl Part {
     }
 
     /// Visits the wanted rows of keys that are `fitting`; `place` tells a row's second and span,
-    /// `whole` is the minute's part with the sums of what is split.
+    /// `above` are coarser parts with the sums of what is split, the coarsest first.
     fn each(
         &self,
         db: &Connection,
         to: &mut Reading<'_>,
-        whole: Option<&Part>,
+        above: &[&Part],
         fitting: impl Fn(Key) -> bool,
         place: impl Fn(u64) -> (u64, u64),
     ) -> Result<(), Error> {
@@ -253,22 +253,22 @@ impl Part {
         if wanted.is_empty() {
             return Ok(());
         }
-        let split = wanted.iter().filter(|section| section.is_split());
-        let sums = split.filter_map(|section| whole?.section(section.key));
-        let sums: Vec<&Section> = sums.collect();
-        let mut of_sums = match whole {
-            Some(whole) if !sums.is_empty() => Some(Source::open(db, whole, &sums, &mut to.sums)?),
-            _ => None,
-        };
+        let mut sums = Vec::new();
+        for (part, bytes) in above.iter().zip(&mut to.sums) {
+            let split = wanted.iter().filter(|section| section.is_split());
+            let found: Vec<&Section> = split.filter_map(|s| part.section(s.key)).collect();
+            if !found.is_empty() {
+                sums.push((*part, Source::open(db, part, &found, bytes)?));
+            }
+        }
         let mut source = Source::open(db, self, &wanted, &mut to.bytes)?;
         for section in wanted {
-            if section.is_split() {
-                let sum = whole.and_then(|whole| whole.section(section.key));
-                let (Some(sum), Some(of_sums)) = (sum, &mut of_sums) else {
-                    let why = "a chunk: rows without their sum";
-                    return Err(Error::Format(why.to_owned()));
-                };
-                to.unpacker.take_whole(sum, of_sums.get(sum)?)?;
+            to.unpacker.forget_sums();
+            let of_sums = sums.iter_mut().filter(|_| section.is_split());
+            for (part, source) in of_sums {
+                if let Some(sum) = part.section(section.key) {
+                    to.unpacker.take_sums(sum, source.get(sum)?)?;
+                }
             }
             let (range, visit) = (to.range, &mut to.visit);
             to.unpacker

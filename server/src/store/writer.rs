@@ -4,7 +4,7 @@ mod run;
 mod worker;
 
 use self::run::Run;
-use self::worker::{Made, Worker};
+use self::worker::{Made, Worker, guarded};
 use super::meta::Meta;
 use super::sqlite::Memory;
 use super::{Delivery, Filter, State, Watch, run_file};
@@ -45,6 +45,8 @@ pub(crate) struct Writer {
     memory: Memory,
     watch: Arc<dyn Watch>,
     runs: HashMap<String, Run>,
+    /// How often a run was opened.
+    openings: u64,
     worker: Worker,
     retained: Option<Instant>,
     stops: bool,
@@ -64,6 +66,7 @@ impl Writer {
             memory,
             watch,
             runs: HashMap::new(),
+            openings: 0,
             worker: Worker::start(data_dir, jobs)?,
             retained: None,
             stops: false,
@@ -106,7 +109,8 @@ impl Writer {
     /// A damaged file does not keep the server from the others: its run is lost until a start
     /// that can read it.
     fn open_or_give_up(&mut self, id: &str) -> Result<(), Error> {
-        if self.open(id).is_err() {
+        let opened = guarded(|| self.open(id).map(drop));
+        if opened.and_then(|opened| opened).is_err() {
             self.meta.close_run(id, State::Lost, "", 0.0, "")?;
         }
         Ok(())
@@ -114,7 +118,8 @@ impl Writer {
 
     fn open(&mut self, id: &str) -> Result<&mut Run, Error> {
         if !self.runs.contains_key(id) {
-            let mut run = Run::open(&self.data_dir, id)?;
+            self.openings += 1;
+            let mut run = Run::open(&self.data_dir, id, self.openings)?;
             run.list(&self.meta)?;
             let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
             memory.insert(id.to_owned(), Arc::clone(&run.hot));
@@ -140,14 +145,12 @@ impl Writer {
             }
         }
         self.worker.stop(queue, |made| {
-            if let Some(run) = self.runs.get_mut(&made.run) {
-                // what is not in chunks yet will be made from its batches by the next process
-                let _ = run.put(made);
-            }
+            // what is not in chunks yet will be made from its batches by the next process
+            let _ = guarded(|| put(&mut self.runs, made));
         });
         let ids: Vec<String> = self.runs.keys().cloned().collect();
         for id in ids {
-            self.finish_now(&id);
+            let _ = guarded(|| self.finish_now(&id));
         }
     }
 
@@ -165,14 +168,14 @@ impl Writer {
                     taken += 1;
                 }
                 Job::Made(made) => {
-                    made_for.insert(made.run.clone());
-                    if let Some(run) = self.runs.get_mut(&made.run) {
-                        // a failure leaves the rows in memory; they are tried again
-                        let _ = run.put(*made);
-                    }
+                    let id = made.task.run.clone();
+                    // a failure leaves the rows in memory; they are tried again
+                    let _ = self.guard(&id, |writer| put(&mut writer.runs, *made));
+                    made_for.insert(id);
                 }
                 Job::Remove(id, done) => {
-                    groups.remove(&id).into_iter().flatten().for_each(refuse);
+                    let gone = Error::Gone("the run was deleted".to_owned());
+                    refuse(groups.remove(&id).unwrap_or_default(), &gone);
                     self.remove(&id);
                     let _ = done.send(());
                 }
@@ -189,20 +192,68 @@ impl Writer {
     }
 
     fn deliver(&mut self, id: &str, deliveries: Vec<Delivery>) {
-        let watch = Arc::clone(&self.watch);
-        let meta = Arc::clone(&self.meta);
-        let has_room = self.runs.len() < LIVE_MAX || self.runs.contains_key(id);
-        let run = match has_room.then(|| self.open(id)) {
-            Some(Ok(run)) => run,
-            Some(Err(error)) => return refuse_all(deliveries, &error.to_string()),
-            None => return refuse_all(deliveries, "too many runs at the same time"),
-        };
-        run.deliver(deliveries, &meta, watch.as_ref());
-        self.look_after(id);
+        let deliveries = self.welcome(id, deliveries);
+        if deliveries.is_empty() {
+            return;
+        }
+        match self.guard(id, |writer| writer.keep(id, &deliveries)) {
+            Ok(Ok(through)) => {
+                for (delivery, through) in deliveries.into_iter().zip(through) {
+                    (delivery.done)(Ok(through));
+                }
+                self.look_after(id);
+            }
+            Ok(Err(error)) | Err(error) => refuse(deliveries, &error),
+        }
     }
 
-    /// Closes seconds, hands out work, ends the run.
+    fn keep(&mut self, id: &str, deliveries: &[Delivery]) -> Result<Vec<u64>, Error> {
+        let (meta, watch) = (Arc::clone(&self.meta), Arc::clone(&self.watch));
+        if self.runs.len() >= LIVE_MAX && !self.runs.contains_key(id) {
+            return Err(Error::Format("too many runs at the same time".to_owned()));
+        }
+        let run = self.open(id)?;
+        run.deliver(deliveries, &meta, watch.as_ref())
+    }
+
+    /// A run that was deleted comes back with a start only, whatever its nodes still send.
+    fn welcome(&self, id: &str, mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
+        if self.runs.contains_key(id) {
+            return deliveries;
+        }
+        let starts = deliveries.iter().position(|d| d.batch.start.is_some());
+        let is_welcome = match self.meta.is_deleted(id) {
+            Ok(false) => return deliveries,
+            Ok(true) => starts.map_or(Ok(()), |_| self.meta.undelete(id)),
+            Err(error) => Err(error),
+        };
+        let at = if is_welcome.is_ok() { starts } else { None };
+        let welcome = deliveries.split_off(at.unwrap_or(deliveries.len()));
+        let gone = Error::Gone("the run was deleted".to_owned());
+        refuse(deliveries, &is_welcome.err().unwrap_or(gone));
+        welcome
+    }
+
+    /// Does something for a run. After a panic the run is read anew from its file when it is
+    /// next needed: what is acknowledged is there.
+    fn guard<T>(&mut self, id: &str, work: impl FnOnce(&mut Self) -> T) -> Result<T, Error> {
+        let done = guarded(|| work(self));
+        if done.is_err() {
+            let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+            memory.remove(id);
+            drop(memory);
+            self.runs.remove(id);
+        }
+        done
+    }
+
+    /// Closes seconds, hands out work, ends the run; after a panic it is as new.
     fn look_after(&mut self, id: &str) {
+        // the next batch, or the next start of the server, opens it again
+        let _ = self.guard(id, |writer| writer.look_at(id));
+    }
+
+    fn look_at(&mut self, id: &str) {
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
@@ -291,12 +342,24 @@ impl Writer {
     }
 }
 
-fn refuse(delivery: Delivery) {
-    (delivery.done)(Err(Error::Format("the run was deleted".to_owned())));
+/// Puts chunks into the run they were made for, if it is still the same.
+fn put(runs: &mut HashMap<String, Run>, made: Made) -> Result<(), Error> {
+    match runs.get_mut(&made.task.run) {
+        Some(run) if run.opening == made.task.opening => run.put(made),
+        _ => Ok(()),
+    }
 }
 
-fn refuse_all(deliveries: Vec<Delivery>, why: &str) {
+/// Tells those who wait why their batches are not kept.
+fn refuse(deliveries: Vec<Delivery>, error: &Error) {
+    let is_full = matches!(error, Error::Sqlite(e)
+        if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
     for delivery in deliveries {
-        (delivery.done)(Err(Error::Format(why.to_owned())));
+        (delivery.done)(Err(match error {
+            Error::Gone(why) => Error::Gone(why.clone()),
+            Error::Format(why) => Error::Format(why.clone()),
+            _ if is_full => Error::Full(error.to_string()),
+            _ => Error::Format(error.to_string()),
+        }));
     }
 }

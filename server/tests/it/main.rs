@@ -3,6 +3,7 @@
 mod access;
 mod client;
 mod crash;
+mod faults;
 mod ingest;
 mod nodes;
 mod serve;

@@ -156,6 +156,9 @@ fn remainder(done: &Delivery) -> Option<String> {
     let error = format::escape(error);
     let dir = done.dir.display();
     let mut text = String::new();
+    if done.gone {
+        text += "stats: the run was deleted on the server; no more of it was sent\n";
+    }
     if done.left > 0 {
         text += &format!(
             "stats: {} batches did not reach the server ({error}); deliver them later: \

@@ -26,6 +26,8 @@ pub enum Answer {
     Accepted(u64),
     /// This batch will never be.
     Refused(String),
+    /// The run was deleted there: none of its batches will ever be.
+    Gone(String),
     /// Perhaps another time.
     Later(String),
 }
@@ -125,6 +127,7 @@ fn judge(mut response: ureq::http::Response<ureq::Body>) -> Answer {
         200 if ack.error.is_empty() => Answer::Accepted(ack.accepted_through),
         // who we are, how often, and what takes too long can change
         401 | 403 | 404 | 408 | 429 => Answer::Later(refusal()),
+        410 => Answer::Gone(refusal()),
         400..=499 => Answer::Refused(refusal()),
         _ => Answer::Later(refusal()),
     }

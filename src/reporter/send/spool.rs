@@ -214,6 +214,13 @@ impl Spool {
         let _ = self.set_aside(0);
     }
 
+    /// Nothing that waits is wanted anywhere.
+    pub fn discard(&mut self) {
+        while let Some(entry) = self.entries.pop_front() {
+            self.remove(&entry);
+        }
+    }
+
     /// Batches that wait.
     pub fn len(&self) -> usize {
         self.entries.len()

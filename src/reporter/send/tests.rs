@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How a server answers to a batch: a status and why.
 type Mood = fn(&Batch) -> (u16, &'static str);
@@ -210,6 +211,28 @@ fn a_refused_batch_is_kept_and_the_rest_goes_on() {
     let late = kept.batches();
     assert_eq!((late.len(), late[0].sequence), (1, 3));
     assert_ne!(late[0].epoch, 7);
+}
+
+#[test]
+fn a_run_that_was_deleted_is_given_up() {
+    static POSTS: AtomicU64 = AtomicU64::new(0);
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = folder.path().join("spool");
+    let (kept, url) = Kept::serve(|batch| {
+        POSTS.fetch_add(1, Ordering::Relaxed);
+        match batch.sequence {
+            1..=3 => (200, ""),
+            _ => (410, "the run was deleted"),
+        }
+    });
+    let done = run(errand(&url, &spool, Limits::default()), 50);
+    assert!(done.gone, "{done:?}");
+    assert_eq!((done.delivered, done.left, done.lost), (3, 0, 0));
+    let error = done.error.unwrap_or_default();
+    assert_eq!(error, "status 410: the run was deleted");
+    assert_eq!(kept.batches().len(), 3);
+    assert_eq!(POSTS.load(Ordering::Relaxed), 4, "one answer is enough");
+    assert!(!spool.exists(), "nobody wants the rest");
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub struct Delivery {
     pub lost: usize,
     /// Batches that the server refused; they are in `dir`.
     pub refused: u64,
+    /// The run was deleted on the server: no more of it was sent.
+    pub gone: bool,
     /// The folder of the spool.
     pub dir: PathBuf,
     /// What last went wrong.
@@ -118,6 +120,9 @@ impl Worker {
 
     /// The next batch, with the events since the last one, into the spool.
     fn put(&mut self, fill: impl FnOnce(&mut Batch)) {
+        if self.post.gone {
+            return;
+        }
         self.sequence += 1;
         let mut batch = self.origin.batch(self.sequence);
         batch.events = std::mem::take(&mut self.events);
@@ -140,6 +145,8 @@ struct Post {
     wait: Duration,
     due: Instant,
     delivered: u64,
+    /// The server says that the run was deleted.
+    gone: bool,
     error: Option<String>,
 }
 
@@ -151,6 +158,7 @@ impl Post {
             wait: WAIT_MIN,
             due: Instant::now(),
             delivered: 0,
+            gone: false,
             error: None,
         }
     }
@@ -183,6 +191,11 @@ impl Post {
             }
             Answer::Refused(reason) => {
                 self.spool.refuse_front();
+                self.error = Some(reason);
+            }
+            Answer::Gone(reason) => {
+                self.spool.discard();
+                self.gone = true;
                 self.error = Some(reason);
             }
             Answer::Later(reason) => self.later(reason),
@@ -222,6 +235,7 @@ impl Post {
             left: self.spool.len() - lost,
             lost,
             refused: self.spool.refused(),
+            gone: self.gone,
             dir: self.spool.dir().to_owned(),
             error: self.error.or(self.spool.trouble().map(str::to_owned)),
         };

@@ -21,6 +21,8 @@ use std::time::Duration;
 /// A run that nodes deliver to.
 pub(crate) struct Run {
     id: String,
+    /// Which opening of a run this is: what was made for another is not for this one.
+    pub(super) opening: u64,
     db: Connection,
     names: Names,
     /// The highest sequence kept, by node and epoch.
@@ -48,13 +50,14 @@ struct Kept {
 
 impl Run {
     /// Opens the file of a run, or makes it.
-    pub(super) fn open(data_dir: &Path, id: &str) -> Result<Self, Error> {
+    pub(super) fn open(data_dir: &Path, id: &str, opening: u64) -> Result<Self, Error> {
         let db = run_file::open(&run_file::path(data_dir, id))?;
         let names = run_file::names(&db)?;
         let mut hot = recover(&db, &names)?;
         hot.sealed_to = hot.sealed_to.max(run_file::chunked_to(&db)?);
         Ok(Run {
             id: id.to_owned(),
+            opening,
             names: Names::load(&db)?,
             epochs: run_file::epochs(&db)?,
             nodes: run_file::nodes(&db)?.iter().map(|node| node.node).collect(),
@@ -102,12 +105,14 @@ impl Run {
         self.hot.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps batches in one commit and tells those who wait.
-    pub(super) fn deliver(&mut self, deliveries: Vec<Delivery>, meta: &Meta, watch: &dyn Watch) {
-        let kept = match self.keep(&deliveries, meta) {
-            Ok(kept) => kept,
-            Err(error) => return fail(deliveries, &error),
-        };
+    /// Keeps batches in one commit. Returns the highest sequence kept of each one's node and epoch.
+    pub(super) fn deliver(
+        &mut self,
+        deliveries: &[Delivery],
+        meta: &Meta,
+        watch: &dyn Watch,
+    ) -> Result<Vec<u64>, Error> {
+        let kept = self.keep(deliveries, meta)?;
         self.is_lost = false;
         for (delivery, kept) in deliveries.iter().zip(&kept).filter(|(_, kept)| kept.is_new) {
             self.remember(&delivery.batch, kept);
@@ -116,13 +121,9 @@ impl Run {
         }
         // whoever hears that it is kept can read it, and that the run is over
         self.close_seconds(watch);
-        if let Err(error) = self.note_state(meta, Some(watch)) {
-            // sent again, it is no second one
-            return fail(deliveries, &error);
-        }
-        for (delivery, kept) in deliveries.into_iter().zip(kept) {
-            (delivery.done)(Ok(kept.through));
-        }
+        // when this fails: sent again, it is no second one
+        self.note_state(meta, Some(watch))?;
+        Ok(kept.iter().map(|kept| kept.through).collect())
     }
 
     /// Puts batches into the file, and before that the run into the list: what is in the file
@@ -223,8 +224,11 @@ impl Run {
                 Work::Roll(level, block)
             }
         };
-        let run = self.id.clone();
-        Some(Task { run, work })
+        Some(Task {
+            run: self.id.clone(),
+            opening: self.opening,
+            work,
+        })
     }
 
     /// The next block to be rolled up: all of it is in chunks, or the run is over.
@@ -273,7 +277,7 @@ impl Run {
 
     /// Puts chunks into the file.
     pub(super) fn put(&mut self, made: Made) -> Result<(), Error> {
-        match made.work {
+        match made.task.work {
             Work::Minute(due) => {
                 let done = made
                     .chunks
@@ -329,8 +333,7 @@ impl Run {
         self.hot().seal_to(u64::MAX);
         while let Some(task) = self.next_task() {
             let chunks = make(data_dir, &task);
-            let (run, work) = (task.run, task.work);
-            self.put(Made { run, work, chunks })?;
+            self.put(Made { task, chunks })?;
         }
         Ok(())
     }
@@ -402,16 +405,6 @@ fn outcome(nodes: &[Node]) -> (String, f64) {
     let verdict = ends().map(|end| end.verdict.as_str()).max_by_key(worst);
     let longest = ends().map(|end| end.duration_s).fold(0.0, f64::max);
     (verdict.unwrap_or_default().to_owned(), longest)
-}
-
-/// Tells those who wait why their batches are not kept.
-fn fail(deliveries: Vec<Delivery>, error: &Error) {
-    let is_full = matches!(error, Error::Sqlite(e)
-        if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
-    let kind = if is_full { Error::Full } else { Error::Format };
-    for delivery in deliveries {
-        (delivery.done)(Err(kind(error.to_string())));
-    }
 }
 
 /// Shortens the file by the pages that batches took before they were chunks.

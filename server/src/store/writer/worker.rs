@@ -6,6 +6,7 @@ use super::super::hot::Due;
 use super::super::run_file;
 use super::Job;
 use crate::Error;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -17,6 +18,8 @@ const QUEUE: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) run: String,
+    /// Which opening of the run asked for it.
+    pub(crate) opening: u64,
     pub(crate) work: Work,
 }
 
@@ -31,8 +34,7 @@ pub(crate) enum Work {
 
 /// What came of a task.
 pub(crate) struct Made {
-    pub(crate) run: String,
-    pub(crate) work: Work,
+    pub(crate) task: Task,
     /// The chunks by level, and of a rolled level from how many finer chunks.
     pub(crate) chunks: Result<(Vec<(u64, Chunk)>, u32), Error>,
 }
@@ -49,9 +51,9 @@ impl Worker {
         let folder = data_dir.to_owned();
         let work = move || {
             for task in queue {
-                let chunks = make(&folder, &task);
-                let (run, work) = (task.run, task.work);
-                let made = Job::Made(Box::new(Made { run, work, chunks }));
+                // a bug met by one minute keeps that minute in memory, and no other
+                let chunks = guarded(|| make(&folder, &task)).and_then(|chunks| chunks);
+                let made = Job::Made(Box::new(Made { task, chunks }));
                 if jobs.send(made).is_err() {
                     return;
                 }
@@ -100,6 +102,12 @@ impl Worker {
         }
         let _ = thread.join();
     }
+}
+
+/// Runs `work`; a panic in it is an error.
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
+    let done = std::panic::catch_unwind(AssertUnwindSafe(work));
+    done.map_err(|_| Error::Format("the server met a bug; its output tells where".to_owned()))
 }
 
 /// Makes the chunks of a task.
