@@ -104,12 +104,11 @@ fn put_histograms(
     minute.put_whole(key, &whole)
 }
 
+/// The first second of a row, and its content.
+type Row<'a> = (u64, Cow<'a, [u8]>);
+
 /// The rows of each period of so many seconds in one, with its first second.
-fn merged<'a>(
-    key: Key,
-    rows: &[(u64, &'a [u8])],
-    span_s: u64,
-) -> Result<Vec<(u64, Cow<'a, [u8]>)>, Error> {
+fn merged<'a>(key: Key, rows: &[(u64, &'a [u8])], span_s: u64) -> Result<Vec<Row<'a>>, Error> {
     let groups = rows.chunk_by(|a, b| a.0 / span_s == b.0 / span_s);
     let merged = groups.map(|group| {
         let row = match group {
@@ -121,7 +120,7 @@ fn merged<'a>(
     merged.collect()
 }
 
-fn refs<'a>(rows: &'a [(u64, Cow<'_, [u8]>)]) -> Vec<(u64, &'a [u8])> {
+fn refs<'a>(rows: &'a [Row<'_>]) -> Vec<(u64, &'a [u8])> {
     rows.iter().map(|(t, bytes)| (*t, bytes.as_ref())).collect()
 }
 
