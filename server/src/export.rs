@@ -136,7 +136,7 @@ fn log(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     view.read(0, length, level, &wanted, &mut |row| {
         let (span_s, histogram) = intervals.entry(row.time_s).or_default();
         *span_s = row.span_s.max(*span_s);
-        add_histogram(histogram, row.bytes)
+        add_histogram(histogram, row.content)
     })?;
     let mut log = hlog::head(&run.name, run.started_us);
     for (time_s, (span_s, histogram)) in &intervals {

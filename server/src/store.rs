@@ -5,6 +5,7 @@
 
 mod build;
 mod chunk;
+mod digest;
 mod fold;
 mod hot;
 mod levels;
@@ -26,13 +27,15 @@ pub use rows::{Checks, Core, Cores, Custom, Customs, NameCounts, Totals};
 pub use run_file::{Node, is_id};
 pub use sqlite::Sqlite;
 
+pub use digest::{Digest, Figures};
+pub(crate) use digest::{QUANTILES, quantiles};
 pub(crate) use merge::{add_histogram, read};
 pub(crate) use rows::{CHECKS, CORES, COUNTERS, CUSTOMS, SLOTS, phase_key};
 pub(crate) use run_file::make_folder;
 
 use crate::Error;
 use stats::wire::{Batch, EventRow};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The most bytes of a batch when uncompressed.
 pub const BATCH_MAX: usize = 32 << 20;
@@ -139,6 +142,14 @@ pub trait RunView: Send {
         wanted: &Wanted,
         visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error>;
+
+    /// What plots show of all requests, for columns `width_s` wide that begin within `[from, to)`:
+    /// by their first seconds, those that are at hand; an empty one is of a column with no
+    /// requests, and others must be made of histograms.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn digests(&self, from: u64, to: u64, width_s: u64) -> Result<BTreeMap<u64, Digest>, Error>;
 }
 
 /// Which rows are asked for.
@@ -159,8 +170,23 @@ pub struct StoredRow<'a> {
     pub span_s: u64,
     /// What it is about.
     pub key: u32,
+    /// A message of [`rows`], or a histogram.
+    pub content: Content<'a>,
+}
+
+/// What a row holds.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
     /// A message of [`rows`], or a compact histogram.
-    pub bytes: &'a [u8],
+    Bytes(&'a [u8]),
+    /// A histogram.
+    Places(stats::Places<'a>),
+}
+
+impl<'a> From<&'a [u8]> for Content<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Content::Bytes(bytes)
+    }
 }
 
 /// A batch on its way into the store.

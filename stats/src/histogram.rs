@@ -13,7 +13,7 @@ mod payload;
 #[cfg(test)]
 mod tests;
 
-pub use compact::CompactWriter;
+pub use compact::Places;
 
 /// The largest value kept apart, 1 h in microseconds; larger ones are clamped to it and counted.
 pub(crate) const VALUE_MAX_US: u64 = 3_600_000_000;
@@ -242,6 +242,7 @@ impl Histogram {
         slots.filter_map(|(c, slot)| slot.as_deref().map(|chunk| (c, chunk)))
     }
 
+    #[inline]
     fn chunk_mut(&mut self, c: usize) -> &mut Chunk {
         self.used |= 1 << c;
         self.chunks[c].get_or_insert_with(|| Box::new([0; CHUNK_LEN]))
@@ -258,17 +259,19 @@ fn rank(quantile: f64, count: u64) -> u64 {
 
 /// The place of a value <= [`VALUE_MAX_US`] in the counts.
 #[inline]
-fn index_of(value: u64) -> usize {
+const fn index_of(value: u64) -> usize {
     let low_mask = (1 << SUB_BUCKET_BITS) - 1;
     let bucket = 64 - SUB_BUCKET_BITS - (value | low_mask).leading_zeros();
     ((bucket as usize) << HALF_BITS) + (value >> bucket) as usize
 }
 
+#[inline]
 fn bucket_at(index: usize) -> u32 {
     ((index >> HALF_BITS) as u32).saturating_sub(1)
 }
 
 /// The smallest value counted at `index`.
+#[inline]
 fn lowest_of(index: usize) -> u64 {
     let bucket = bucket_at(index);
     let sub_bucket = index - ((bucket as usize) << HALF_BITS);
@@ -276,6 +279,7 @@ fn lowest_of(index: usize) -> u64 {
 }
 
 /// The largest value counted at `index`.
+#[inline]
 fn highest_of(index: usize) -> u64 {
     lowest_of(index) + (1 << bucket_at(index)) - 1
 }

@@ -22,7 +22,7 @@ pub mod wire;
 
 pub use aggregator::Aggregator;
 pub use detail::Detail;
-pub use histogram::{CompactWriter, Histogram};
+pub use histogram::{Histogram, Places};
 pub use kinds::{FailureKind, Model, NameKind, Phase, Tally};
 pub use link::{WindowSource, link};
 pub use names::{NAMES_MAX, OTHER};

@@ -19,9 +19,9 @@ pub fn of(view: &dyn RunView) -> Result<Vec<Block>, Error> {
     view.read(0, length, level_for(step), &wanted, &mut |row| {
         let (is_warmup, block) = blocks.entry(row.time_s / step).or_default();
         if row.key == latency {
-            return add_histogram(&mut block.latency, row.bytes);
+            return add_histogram(&mut block.latency, row.content);
         }
-        let totals: Totals = read(row.bytes)?;
+        let totals: Totals = read(row.content)?;
         let requests = totals.requests.unwrap_or_default();
         block.done += requests.ok + requests.failed;
         block.failed += requests.failed;

@@ -1,18 +1,19 @@
 //! A run as columns over time.
 
-use super::figures::{QUANTILES, quantiles, totals_by_time};
+use super::figures::add_totals;
 use crate::Error;
 use crate::store::{
-    CHECKS, CORES, Checks, Cores, NameCounts, RunView, SLOTS, Totals, Wanted, add_histogram,
-    level_for, phase_key, read,
+    CHECKS, CORES, COUNTERS, Checks, Cores, Digest, Figures, NameCounts, QUANTILES, RunView, SLOTS,
+    Totals, Wanted, add_histogram, level_for, phase_key, read,
 };
 use serde_json::{Map, Value, json};
 use stats::{Histogram, Phase};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// Widths that columns may have, in seconds.
-const STEPS_S: [u64; 16] = [
-    1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 1_200, 1_800, 3_000, 6_000, 12_000,
+/// Widths that columns may have, in seconds. What is kept of a run has digests of all but the last.
+const STEPS_S: [u64; 14] = [
+    1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 3_000, 6_000, 12_000,
 ];
 /// The most columns that are given.
 const POINTS_MAX: u64 = 2_000;
@@ -134,7 +135,7 @@ pub fn series(view: &dyn RunView, axis: Axis, name: u32) -> Result<Value, Error>
     let mut map = Map::new();
     map.insert("time_s".to_owned(), json!(axis.times()));
     map.insert("step_s".to_owned(), axis.step_s.into());
-    let rows = totals_by_time(view, axis.from, axis.end(), axis.level())?;
+    let (rows, checks, cores) = counts_of_all(view, axis)?;
     put_load(&mut map, axis, &rows);
     let counts: BTreeMap<u64, (u64, NameCounts)> = if name == 0 {
         let rows = rows.iter();
@@ -145,9 +146,40 @@ pub fn series(view: &dyn RunView, axis: Axis, name: u32) -> Result<Value, Error>
     };
     put_requests(&mut map, axis, &counts);
     put_phases(&mut map, view, axis, name)?;
-    put_checks(&mut map, view, axis)?;
-    put_cores(&mut map, view, axis)?;
+    let [passed, failed] = ["passed", "failed"].map(|name| checks.rates(name, axis));
+    map.insert(
+        "checks".to_owned(),
+        json!({ "passed": passed, "failed": failed }),
+    );
+    put_cores(&mut map, axis, &cores);
     Ok(Value::Object(map))
+}
+
+/// What counters of all requests say: the load by second, checks and cores by column.
+type OfAll = (BTreeMap<u64, Totals>, Table, Vec<Cores>);
+
+fn counts_of_all(view: &dyn RunView, axis: Axis) -> Result<OfAll, Error> {
+    let mut totals = BTreeMap::new();
+    let mut checks = Table::default();
+    let mut cores: Vec<Cores> = vec![Cores::default(); axis.len()];
+    let wanted = Wanted::Keys(vec![COUNTERS, CHECKS, CORES]);
+    view.read(axis.from, axis.end(), axis.level(), &wanted, &mut |row| {
+        let column = axis.column(row.time_s);
+        match (row.key, column) {
+            (COUNTERS, _) => add_totals(&mut totals, row.time_s, read(row.content)?),
+            (CHECKS, Some(column)) => {
+                for check in read::<Checks>(row.content)?.checks {
+                    let place = (column, axis.len());
+                    checks.add("passed", place, check.passed as f64);
+                    checks.add("failed", place, check.failed as f64);
+                }
+            }
+            (CORES, Some(column)) => cores[column].add(&read::<Cores>(row.content)?.cores),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok((totals, checks, cores))
 }
 
 fn counts_of(
@@ -159,7 +191,7 @@ fn counts_of(
     let wanted = Wanted::Keys(vec![name * SLOTS]);
     view.read(axis.from, axis.end(), axis.level(), &wanted, &mut |row| {
         let (_, sum) = counts.entry(row.time_s).or_default();
-        sum.add(&read(row.bytes)?);
+        sum.add(&read(row.content)?);
         Ok(())
     })?;
     Ok(counts)
@@ -272,19 +304,23 @@ fn put_phases(
     axis: Axis,
     name: u32,
 ) -> Result<(), Error> {
+    let digests = match name {
+        0 => view.digests(axis.from, axis.end(), axis.step_s)?,
+        _ => BTreeMap::new(),
+    };
+    let gaps = gaps(axis, &digests);
     let mut phases = Map::new();
     for phase in Phase::ALL {
         let key = phase_key(name, *phase);
-        let mut columns: Vec<Option<Box<Histogram>>> = Vec::new();
-        columns.resize_with(axis.len(), || None);
-        let wanted = Wanted::Keys(vec![key]);
-        view.read(axis.from, axis.end(), axis.level(), &wanted, &mut |row| {
-            // tens of seconds where only they were kept: each second shows its ten
-            for (column, _) in covered(axis, row.time_s, row.span_s) {
-                add_histogram(columns[column].get_or_insert_default(), row.bytes)?;
+        let mut columns: Vec<Option<Figures>> = vec![None; axis.len()];
+        for (time_s, digest) in &digests {
+            if let Some(column) = axis.column(*time_s) {
+                columns[column] = digest.get(&key).copied();
             }
-            Ok(())
-        })?;
+        }
+        for gap in &gaps {
+            put_figures(view, axis, key, gap.clone(), &mut columns)?;
+        }
         let shown = percentile_columns(&columns);
         match phase {
             Phase::Latency | Phase::ServiceTime | Phase::Lag => {
@@ -300,16 +336,59 @@ fn put_phases(
     Ok(())
 }
 
-fn percentile_columns(columns: &[Option<Box<Histogram>>]) -> Value {
+/// The columns without a digest, as runs of neighbours.
+fn gaps(axis: Axis, digests: &BTreeMap<u64, Digest>) -> Vec<Range<usize>> {
+    let mut gaps: Vec<Range<usize>> = Vec::new();
+    for (column, time_s) in axis.times().iter().enumerate() {
+        if digests.contains_key(time_s) {
+            continue;
+        }
+        match gaps.last_mut().filter(|gap| gap.end == column) {
+            Some(gap) => gap.end += 1,
+            None => gaps.push(column..column + 1),
+        }
+    }
+    gaps
+}
+
+/// Fills neighbouring columns with figures of a key, from its histograms.
+fn put_figures(
+    view: &dyn RunView,
+    axis: Axis,
+    key: u32,
+    gap: Range<usize>,
+    columns: &mut [Option<Figures>],
+) -> Result<(), Error> {
+    let mut sums: Vec<Option<Box<Histogram>>> = Vec::new();
+    sums.resize_with(gap.len(), || None);
+    let time_of = |column: usize| axis.from + column as u64 * axis.step_s;
+    let (from, to) = (time_of(gap.start), time_of(gap.end));
+    let wanted = Wanted::Keys(vec![key]);
+    view.read(from, to, axis.level(), &wanted, &mut |row| {
+        // tens of seconds where only they were kept: each second shows its ten
+        for (column, _) in covered(axis, row.time_s, row.span_s) {
+            let sum = column.checked_sub(gap.start).and_then(|c| sums.get_mut(c));
+            if let Some(sum) = sum {
+                add_histogram(sum.get_or_insert_default(), row.content)?;
+            }
+        }
+        Ok(())
+    })?;
+    for (column, sum) in columns[gap].iter_mut().zip(&sums) {
+        *column = sum.as_deref().map(Figures::of);
+    }
+    Ok(())
+}
+
+fn percentile_columns(columns: &[Option<Figures>]) -> Value {
     let mut lists: [Vec<Option<u64>>; QUANTILES.len()] = Default::default();
     let (mut max, mut mean) = (Vec::new(), Vec::new());
     for column in columns {
-        let values = column.as_ref().map(|h| h.values_at(quantiles()));
         for (place, list) in lists.iter_mut().enumerate() {
-            list.push(values.map(|values| values[place]));
+            list.push(column.map(|figures| figures.quantiles[place]));
         }
-        max.push(column.as_ref().map(|h| h.max_us()));
-        mean.push(column.as_ref().map(|h| h.mean_us().round() as u64));
+        max.push(column.map(|figures| figures.max_us));
+        mean.push(column.map(|figures| figures.mean_us));
     }
     let mut map = Map::new();
     for ((name, _), list) in QUANTILES.iter().zip(lists) {
@@ -320,28 +399,6 @@ fn percentile_columns(columns: &[Option<Box<Histogram>>]) -> Value {
     Value::Object(map)
 }
 
-fn put_checks(map: &mut Map<String, Value>, view: &dyn RunView, axis: Axis) -> Result<(), Error> {
-    let len = axis.len();
-    let mut table = Table::default();
-    let wanted = Wanted::Keys(vec![CHECKS]);
-    view.read(axis.from, axis.end(), axis.level(), &wanted, &mut |row| {
-        if let Some(column) = axis.column(row.time_s) {
-            for check in read::<Checks>(row.bytes)?.checks {
-                table.add("passed", (column, len), check.passed as f64);
-                table.add("failed", (column, len), check.failed as f64);
-            }
-        }
-        Ok(())
-    })?;
-    let passed = table.rates("passed", axis);
-    let failed = table.rates("failed", axis);
-    map.insert(
-        "checks".to_owned(),
-        json!({ "passed": passed, "failed": failed }),
-    );
-    Ok(())
-}
-
 /// Checks by name in a window.
 ///
 /// # Errors
@@ -350,7 +407,7 @@ pub fn checks(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
     let mut sum = Checks::default();
     let wanted = Wanted::Keys(vec![CHECKS]);
     view.read(from, to, crate::store::COARSEST_S, &wanted, &mut |row| {
-        sum.add(&read::<Checks>(row.bytes)?.checks);
+        sum.add(&read::<Checks>(row.content)?.checks);
         Ok(())
     })?;
     sum.checks.sort_by(|a, b| a.name.cmp(&b.name));
@@ -359,15 +416,7 @@ pub fn checks(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
     Ok(json!({ "checks": rows.collect::<Vec<Value>>() }))
 }
 
-fn put_cores(map: &mut Map<String, Value>, view: &dyn RunView, axis: Axis) -> Result<(), Error> {
-    let mut columns: Vec<Cores> = vec![Cores::default(); axis.len()];
-    let wanted = Wanted::Keys(vec![CORES]);
-    view.read(axis.from, axis.end(), axis.level(), &wanted, &mut |row| {
-        if let Some(column) = axis.column(row.time_s) {
-            columns[column].add(&read::<Cores>(row.bytes)?.cores);
-        }
-        Ok(())
-    })?;
+fn put_cores(map: &mut Map<String, Value>, axis: Axis, columns: &[Cores]) {
     let mut cores: BTreeMap<(u32, u32), [Vec<Value>; 5]> = BTreeMap::new();
     for (column, row) in columns.iter().enumerate() {
         for core in &row.cores {
@@ -393,5 +442,4 @@ fn put_cores(map: &mut Map<String, Value>, view: &dyn RunView, axis: Axis) -> Re
         })
     });
     map.insert("cores".to_owned(), Value::Array(cores.collect()));
-    Ok(())
 }

@@ -1,26 +1,14 @@
 //! Rows summed over a window, and numbers put into JSON.
 
 use crate::Error;
-use crate::store::{COUNTERS, NameCounts, RunView, Totals, Wanted, add_histogram, phase_key, read};
+use crate::store::{
+    COUNTERS, NameCounts, QUANTILES, RunView, Totals, Wanted, add_histogram, phase_key, quantiles,
+    read,
+};
 use serde_json::{Map, Value, json};
 use stats::wire::Count;
 use stats::{Histogram, Phase};
 use std::collections::BTreeMap;
-
-/// The percentiles that are shown.
-pub(super) const QUANTILES: [(&str, f64); 6] = [
-    ("p50", 0.5),
-    ("p75", 0.75),
-    ("p90", 0.9),
-    ("p95", 0.95),
-    ("p99", 0.99),
-    ("p999", 0.999),
-];
-
-/// The quantiles alone.
-pub(super) fn quantiles() -> [f64; QUANTILES.len()] {
-    QUANTILES.map(|(_, quantile)| quantile)
-}
 
 /// A histogram in ten numbers; `null` where there is nothing.
 pub(super) fn percentiles(histogram: &Histogram) -> Value {
@@ -51,16 +39,20 @@ pub(super) fn totals_by_time(
     let mut by_time: BTreeMap<u64, Totals> = BTreeMap::new();
     let wanted = Wanted::Keys(vec![COUNTERS]);
     view.read(from, to, level, &wanted, &mut |row| {
-        let totals: Totals = read(row.bytes)?;
-        match by_time.get_mut(&row.time_s) {
-            Some(sum) => sum.add_beside(&totals),
-            None => {
-                by_time.insert(row.time_s, totals);
-            }
-        }
+        add_totals(&mut by_time, row.time_s, read(row.content)?);
         Ok(())
     })?;
     Ok(by_time)
+}
+
+/// Adds a row of all requests beside those of the same second.
+pub(super) fn add_totals(by_time: &mut BTreeMap<u64, Totals>, time_s: u64, totals: Totals) {
+    match by_time.get_mut(&time_s) {
+        Some(sum) => sum.add_beside(&totals),
+        None => {
+            by_time.insert(time_s, totals);
+        }
+    }
 }
 
 /// All requests and the load in a window.
@@ -88,7 +80,7 @@ pub(super) fn phases(
         .iter()
         .position(|key| *key == row.key)
     {
-        Some(place) => add_histogram(&mut sums[place], row.bytes),
+        Some(place) => add_histogram(&mut sums[place], row.content),
         None => Ok(()),
     })?;
     Ok(sums)

@@ -26,7 +26,7 @@ pub fn heatmap(view: &dyn RunView, axis: Axis, name: u32) -> Result<Value, Error
         axis.level(),
         &wanted,
         &mut |row| match axis.column(row.time_s) {
-            Some(column) => add_histogram(columns[column].get_or_insert_default(), row.bytes),
+            Some(column) => add_histogram(columns[column].get_or_insert_default(), row.content),
             None => Ok(()),
         },
     )?;

@@ -23,9 +23,9 @@ pub fn names(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
     view.read(from, to, COARSEST_S, &wanted, &mut |row| {
         let (counts, latencies, services) = sums.entry(name_of(row.key)).or_default();
         match row.key % SLOTS {
-            0 => counts.add(&read(row.bytes)?),
-            slot if slot == latency => add_histogram(latencies, row.bytes)?,
-            _ => add_histogram(services, row.bytes)?,
+            0 => counts.add(&read(row.content)?),
+            slot if slot == latency => add_histogram(latencies, row.content)?,
+            _ => add_histogram(services, row.content)?,
         }
         Ok(())
     })?;
@@ -60,7 +60,7 @@ fn kind_name(kind: i32) -> &'static str {
 pub fn failures(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
     let mut sums: BTreeMap<u32, NameCounts> = BTreeMap::new();
     view.read(from, to, COARSEST_S, &Wanted::Slots(vec![0]), &mut |row| {
-        let counts: NameCounts = read(row.bytes)?;
+        let counts: NameCounts = read(row.content)?;
         if counts.failed > 0 {
             sums.entry(name_of(row.key)).or_default().add(&counts);
         }
@@ -140,7 +140,7 @@ fn metrics(view: &dyn RunView, from: u64) -> Result<Value, Error> {
     view.read(from, u64::MAX, COARSEST_S, &wanted, &mut |row| {
         rows.entry(row.time_s)
             .or_default()
-            .add(read::<Customs>(row.bytes)?.customs);
+            .add(read::<Customs>(row.content)?.customs);
         Ok(())
     })?;
     rows.into_values().for_each(|row| sum.add(row.customs));
@@ -150,7 +150,7 @@ fn metrics(view: &dyn RunView, from: u64) -> Result<Value, Error> {
     for custom in sum.customs {
         let mut values = Histogram::new();
         if !custom.values.is_empty() {
-            add_histogram(&mut values, &custom.values)?;
+            add_histogram(&mut values, custom.values.as_slice())?;
         }
         let mean = if custom.count > 0 {
             custom.sum / custom.count as f64

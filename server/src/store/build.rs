@@ -1,10 +1,12 @@
 //! Making chunks: of a minute in memory, and of ten blocks of a finer level.
 
+use super::Content;
 use super::chunk::{Builder, Chunk, Unpacker, put_row, sections};
+use super::digest::{self, PhaseRows};
 use super::fold::Sealed;
 use super::levels::{LEVELS, MINUTE_S};
 use super::merge::merge;
-use super::rows::{Key, SLOTS, is_histogram, phase_key};
+use super::rows::{DIGEST, Key, SLOTS, is_histogram, phase_key};
 use super::split::Group;
 use crate::Error;
 use rusqlite::Connection;
@@ -35,17 +37,36 @@ pub(crate) fn minute(rows: &[Arc<Sealed>]) -> Result<Vec<(u64, Chunk)>, Error> {
         .sum();
     let keeps_details = details <= DETAIL_MAX;
     let mut builders = [Builder::new()?, Builder::new()?, Builder::new()?];
-    for (key, rows) in &by_key {
+    by_key.insert(DIGEST, Vec::new());
+    for (key, of_key) in &by_key {
+        if *key == DIGEST {
+            let phases = phases_of_all(&by_key);
+            let start = rows
+                .first()
+                .map_or(0, |first| first.time_s / MINUTE_S * MINUTE_S);
+            for (level, builder) in LEVELS.iter().zip(&mut builders) {
+                builder.put(DIGEST, &digest::section(*level, start, &phases)?)?;
+            }
+            continue;
+        }
         let (is_name, is_detail) = (*key >= SLOTS, is_detail(*key));
         let is_kept = [!is_detail || keeps_details, !is_name || is_detail];
         if is_histogram(*key) {
-            put_histograms(&mut builders, *key, rows, is_kept)?;
+            put_histograms(&mut builders, *key, of_key, is_kept)?;
         } else {
-            put_counts(&mut builders, *key, rows, is_kept)?;
+            put_counts(&mut builders, *key, of_key, is_kept)?;
         }
     }
     let chunks = LEVELS.iter().zip(&mut builders);
     Ok(chunks.map(|(level, b)| (*level, b.take())).collect())
+}
+
+/// The rows of the phases of all requests.
+fn phases_of_all<'a>(by_key: &'a BTreeMap<Key, Vec<(u64, &'a [u8])>>) -> Vec<PhaseRows<'a>> {
+    let phases = by_key
+        .range(..DIGEST)
+        .filter(|(key, _)| is_histogram(**key));
+    phases.map(|(key, rows)| (*key, rows.as_slice())).collect()
 }
 
 /// Rows (second, content) of a key at the levels of a minute; `is_kept` tells of the first two.
@@ -158,23 +179,40 @@ pub(crate) fn roll(db: &Connection, level: u64, block: u64) -> Result<(Chunk, u3
         let directory = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
         let data = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
         parts += 1;
-        for section in sections(directory)? {
+        let sections = sections(directory, Key::MAX)?;
+        // made anew for the block
+        for section in sections.into_iter().filter(|section| section.key != DIGEST) {
             let end = section.start + section.len;
             let stored = data
                 .get(section.start..end)
                 .ok_or_else(|| Error::Format("a chunk is cut off".to_owned()))?;
             let rows = by_key.entry(section.key).or_default();
-            unpacker.each(&section, stored, |_, bytes| {
-                rows.push((finer_block * finer, bytes.to_vec()));
+            unpacker.each(&section, stored, |_, content| {
+                let mut bytes = Vec::new();
+                match content {
+                    Content::Bytes(content) => bytes.extend_from_slice(content),
+                    Content::Places(parts) => parts.put_compact(&mut bytes),
+                }
+                rows.push((finer_block * finer, bytes));
                 Ok(())
             })?;
         }
     }
+    let mut by_key: BTreeMap<Key, Vec<(u64, &[u8])>> = by_key
+        .iter()
+        .map(|(key, rows)| (*key, rows.iter().map(|(t, b)| (*t, b.as_slice())).collect()))
+        .collect();
+    by_key.insert(DIGEST, Vec::new());
     let mut builder = Builder::new()?;
     let mut section = Vec::new();
-    for (key, rows) in by_key {
-        let rows: Vec<(u64, &[u8])> = rows.iter().map(|(t, b)| (*t, b.as_slice())).collect();
-        let sum = merge(key, &rows)?;
+    for (key, rows) in &by_key {
+        let key = *key;
+        if key == DIGEST {
+            let phases = phases_of_all(&by_key);
+            builder.put(DIGEST, &digest::section(level, block * level, &phases)?)?;
+            continue;
+        }
+        let sum = merge(key, rows)?;
         if is_histogram(key) {
             builder.put_whole(key, &sum)?;
         } else {

@@ -5,8 +5,9 @@
 //! apart whose sum is elsewhere, see [`super::split`]). A key's bytes are rows:
 //! number of the row within the block, length, content.
 
+use super::Content;
 use super::rows::{Key, is_histogram};
-use super::split::{Group, Joiner, Splitter};
+use super::split::{Filled, Group, Joiner, Splitter};
 use crate::Error;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
@@ -198,8 +199,8 @@ pub(crate) fn put_row(out: &mut Vec<u8>, number: u64, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-/// The sections a directory names.
-pub(crate) fn sections(mut directory: &[u8]) -> Result<Vec<Section>, Error> {
+/// The sections a directory names, up to that of the key `last`.
+pub(crate) fn sections(mut directory: &[u8], last: Key) -> Result<Vec<Section>, Error> {
     let mut found = Vec::new();
     let (mut key, mut start) = (0_u32, 0_usize);
     while !directory.is_empty() {
@@ -207,6 +208,9 @@ pub(crate) fn sections(mut directory: &[u8]) -> Result<Vec<Section>, Error> {
         let len = take_number(&mut directory)? as usize;
         let raw_len = take_number(&mut directory)? as usize;
         key = key.saturating_add(u32::try_from(step).unwrap_or(u32::MAX));
+        if key > last {
+            break;
+        }
         found.push(Section {
             key,
             start,
@@ -223,8 +227,8 @@ pub(crate) struct Unpacker {
     zstd: Decompressor<'static>,
     rows: Vec<u8>,
     /// The sums of what is read next, and room for others.
-    wholes: Vec<Vec<u8>>,
-    next: Vec<Vec<u8>>,
+    wholes: Vec<Filled>,
+    next: Vec<Filled>,
     joiner: Joiner,
 }
 
@@ -249,7 +253,7 @@ impl Unpacker {
         let mut sums = std::mem::take(&mut self.next);
         sums.clear();
         self.each(section, stored, |_, content| {
-            sums.push(content.to_vec());
+            sums.push(places_of(content)?);
             Ok(())
         })?;
         self.next = std::mem::replace(&mut self.wholes, sums);
@@ -261,14 +265,23 @@ impl Unpacker {
         &mut self,
         section: &Section,
         stored: &[u8],
-        visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+        mut visit: impl FnMut(u64, Content<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if section.is_split() {
             let zstd = &mut self.zstd;
             return self.joiner.each(stored, &self.wholes, zstd, visit);
         }
         unpack(stored, section.raw_len, &mut self.zstd, &mut self.rows)?;
-        each_row(&self.rows, visit)
+        each_row(&self.rows, |number, bytes| {
+            visit(number, Content::Bytes(bytes))
+        })
+    }
+}
+
+fn places_of(content: Content<'_>) -> Result<Filled, Error> {
+    match content {
+        Content::Places(parts) => Ok(parts.places.to_vec()),
+        Content::Bytes(bytes) => super::split::take_apart(bytes).map(|(places, _)| places),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rows of the same key made into one.
 
+use super::Content;
 use super::rows::{
     CHECKS, CORES, COUNTERS, CUSTOMS, Checks, Cores, Customs, Key, NameCounts, SLOTS, Totals,
     is_histogram,
@@ -17,7 +18,7 @@ pub(crate) fn merge(key: Key, rows: &[(u64, &[u8])]) -> Result<Vec<u8>, Error> {
     if is_histogram(key) {
         let mut sum = Histogram::new();
         for (_, bytes) in rows {
-            add_histogram(&mut sum, bytes)?;
+            add_histogram(&mut sum, *bytes)?;
         }
         let mut out = Vec::new();
         sum.put_compact(&mut out);
@@ -28,28 +29,28 @@ pub(crate) fn merge(key: Key, rows: &[(u64, &[u8])]) -> Result<Vec<u8>, Error> {
         CHECKS => {
             let mut sum = Checks::default();
             for (_, bytes) in rows {
-                sum.add(&read::<Checks>(bytes)?.checks);
+                sum.add(&read::<Checks>(*bytes)?.checks);
             }
             Ok(sum.encode_to_vec())
         }
         CORES => {
             let mut sum = Cores::default();
             for (_, bytes) in rows {
-                sum.add(&read::<Cores>(bytes)?.cores);
+                sum.add(&read::<Cores>(*bytes)?.cores);
             }
             Ok(sum.encode_to_vec())
         }
         CUSTOMS => {
             let mut sum = Customs::default();
             for (_, bytes) in rows {
-                sum.add(read::<Customs>(bytes)?.customs);
+                sum.add(read::<Customs>(*bytes)?.customs);
             }
             Ok(sum.encode_to_vec())
         }
         _ if key % SLOTS == COUNTERS => {
             let mut sum = NameCounts::default();
             for (_, bytes) in rows {
-                sum.add(&read::<NameCounts>(bytes)?);
+                sum.add(&read::<NameCounts>(*bytes)?);
             }
             Ok(sum.encode_to_vec())
         }
@@ -60,7 +61,7 @@ pub(crate) fn merge(key: Key, rows: &[(u64, &[u8])]) -> Result<Vec<u8>, Error> {
 fn merge_totals(rows: &[(u64, &[u8])]) -> Result<Totals, Error> {
     let mut by_time: BTreeMap<u64, Totals> = BTreeMap::new();
     for (time_s, bytes) in rows {
-        let totals = read::<Totals>(bytes)?;
+        let totals = read::<Totals>(*bytes)?;
         match by_time.get_mut(time_s) {
             Some(sum) => sum.add_beside(&totals),
             None => {
@@ -76,12 +77,21 @@ fn merge_totals(rows: &[(u64, &[u8])]) -> Result<Totals, Error> {
 }
 
 /// Adds the histogram of a row.
-pub(crate) fn add_histogram(sum: &mut Histogram, mut bytes: &[u8]) -> Result<(), Error> {
-    sum.add_compact(&mut bytes)
-        .map_err(|text| Error::Format(format!("a histogram: {text}")))
+pub(crate) fn add_histogram<'a>(
+    sum: &mut Histogram,
+    content: impl Into<Content<'a>>,
+) -> Result<(), Error> {
+    let added = match content.into() {
+        Content::Bytes(mut bytes) => sum.add_compact(&mut bytes),
+        Content::Places(parts) => sum.add_places(parts),
+    };
+    added.map_err(|text| Error::Format(format!("a histogram: {text}")))
 }
 
 /// A row as its message.
-pub(crate) fn read<M: Message + Default>(bytes: &[u8]) -> Result<M, Error> {
+pub(crate) fn read<'a, M: Message + Default>(content: impl Into<Content<'a>>) -> Result<M, Error> {
+    let Content::Bytes(bytes) = content.into() else {
+        return Err(Error::Format("a row: a histogram".to_owned()));
+    };
     M::decode(bytes).map_err(|error| Error::Format(format!("a row: {error}")))
 }

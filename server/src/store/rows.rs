@@ -15,10 +15,12 @@ const STATUS_OTHER: u32 = 0;
 /// Which rows of a run belong together: a name's number times 16 plus a slot.
 pub(crate) type Key = u32;
 
-/// Figures per key: slot 0 holds counters, 1 to 11 the phases.
+/// Figures per key: slot 0 holds counters, 1 to 11 the phases, 12 digests of all requests.
 pub(crate) const SLOTS: u32 = 16;
 /// Counters: [`Totals`] of the run, [`NameCounts`] of a name.
 pub(crate) const COUNTERS: u32 = 0;
+/// What plots show of all requests, see [`super::digest`].
+pub(crate) const DIGEST: u32 = 12;
 /// [`Customs`] of the run.
 pub(crate) const CUSTOMS: u32 = 13;
 /// [`Checks`] of the run.
@@ -41,7 +43,7 @@ const PHASES: [&str; 11] = [
     "receive",
 ];
 /// Slots that are for histograms.
-const PHASES_MAX: u32 = 12;
+const PHASES_MAX: u32 = PHASES.len() as u32;
 
 /// The key of a phase of a name; 0 is all requests in one.
 pub(crate) fn phase_key(name: u32, phase: stats::Phase) -> Key {
@@ -60,7 +62,8 @@ pub(crate) fn is_histogram(key: Key) -> bool {
 fn every_phase_has_its_slot() {
     for phase in stats::Phase::ALL {
         let slot = phase_key(0, *phase);
-        assert!((1..PHASES_MAX).contains(&slot), "{phase}");
+        assert!(is_histogram(slot), "{phase}");
+        assert!(PHASES.contains(&phase.as_str()), "{phase}");
     }
 }
 

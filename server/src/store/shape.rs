@@ -106,7 +106,7 @@ pub(super) fn write(places: &[(u32, u64)], streams: &mut Streams) {
 pub(super) fn read(
     count: u64,
     streams: &mut Streams,
-    mut visit: impl FnMut(usize, u64),
+    mut visit: impl FnMut(u32, u64),
 ) -> Result<(), String> {
     let mut mean = Mean::default();
     let (mut next, mut left) = (0_u64, count);
@@ -123,7 +123,7 @@ pub(super) fn read(
         };
         left = left.checked_sub(n).ok_or("more values than said")?;
         if n > 0 {
-            visit(usize::try_from(next).unwrap_or(usize::MAX), n);
+            visit(u32::try_from(next).unwrap_or(u32::MAX), n);
         }
         mean.add(n);
         next = next.saturating_add(1);

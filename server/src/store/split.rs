@@ -11,10 +11,11 @@
 //! (number, length and exact figures of each row), then the streams of all: which one, bytes
 //! unpacked and stored, content.
 
+use super::Content;
 use super::chunk::{Packer, put_number, put_row, take_number, unpack_into};
 use super::streams::{Streams, log8};
 use crate::Error;
-use stats::{CompactWriter, Histogram};
+use stats::{Histogram, Places};
 use zstd::bulk::Decompressor;
 
 /// Streams of distances, of counts, and of counts where two rows are left of few.
@@ -48,6 +49,9 @@ fn count_stream(all: usize, rows: usize, values: u64) -> usize {
 fn is_list(values: u64, rows: usize) -> bool {
     values <= rows as u64
 }
+
+/// Places that hold something, and how many values.
+pub(crate) type Filled = Vec<(u32, u64)>;
 
 /// Histograms (number, content) and the one of their sum.
 pub(crate) struct Group<'a> {
@@ -218,13 +222,23 @@ fn broken(text: String) -> Error {
     Error::Format(format!("a histogram: {text}"))
 }
 
+/// The places of a compact histogram, and the bytes of its exact figures.
+pub(crate) fn take_apart(mut bytes: &[u8]) -> Result<(Filled, &[u8]), Error> {
+    let mut places = Vec::new();
+    let (_, figures) = Histogram::each_compact(&mut bytes, |place, n| {
+        places.push((fit(place)?, n));
+        Ok(())
+    })
+    .map_err(broken)?;
+    Ok((places, figures))
+}
+
 /// Brings rows back; used again, its memory stays.
 #[derive(Default)]
 pub(crate) struct Joiner {
     heads: Vec<u8>,
     streams: Streams,
-    rows: Vec<CompactWriter>,
-    row: Vec<u8>,
+    rows: Vec<Filled>,
 }
 
 impl Joiner {
@@ -232,9 +246,9 @@ impl Joiner {
     pub(crate) fn each(
         &mut self,
         mut stored: &[u8],
-        wholes: &[Vec<u8>],
+        wholes: &[Filled],
         zstd: &mut Decompressor<'static>,
-        mut visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+        mut visit: impl FnMut(u64, Content<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let sums = take_number(&mut stored)?;
         if sums == 0 {
@@ -255,10 +269,11 @@ impl Joiner {
             if count > self.heads.len() || count > usize::from(u16::MAX) {
                 return Err(broken("more rows than heads".to_owned()));
             }
-            self.rows.clear();
-            self.rows.resize_with(count, CompactWriter::default);
-            Histogram::each_compact(&mut whole.as_slice(), |place, n| self.share(place, n))
-                .map_err(broken)?;
+            self.rows.iter_mut().for_each(Vec::clear);
+            self.rows.resize_with(count, Vec::new);
+            for (place, n) in whole {
+                self.share(*place, *n).map_err(broken)?;
+            }
             self.give(&mut head, &mut visit)?;
         }
         Ok(())
@@ -269,7 +284,7 @@ impl Joiner {
         &mut self,
         mut stored: &[u8],
         zstd: &mut Decompressor<'static>,
-        mut visit: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+        mut visit: impl FnMut(u64, Content<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let count = take_number(&mut stored)?;
         let number = take_number(&mut stored)?;
@@ -278,31 +293,29 @@ impl Joiner {
             .split_at_checked(len)
             .ok_or_else(|| broken("a head is cut off".to_owned()))?;
         self.streams.unpack(rest, zstd)?;
-        let mut writer = CompactWriter::default();
-        super::shape::read(count, &mut self.streams, |place, n| writer.push(place, n))
+        self.rows.resize_with(1, Vec::new);
+        let places = &mut self.rows[0];
+        places.clear();
+        super::shape::read(count, &mut self.streams, |place, n| places.push((place, n)))
             .map_err(broken)?;
-        self.row.clear();
-        writer.finish(figures, &mut self.row);
-        visit(number, &self.row)
+        visit(number, Content::Places(Places { figures, places }))
     }
 
     /// Visits the rows of a group, whose heads begin at `head`.
     fn give(
         &mut self,
         head: &mut usize,
-        visit: &mut impl FnMut(u64, &[u8]) -> Result<(), Error>,
+        visit: &mut impl FnMut(u64, Content<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut heads = self.heads.get(*head..).unwrap_or_default();
-        for writer in &mut self.rows {
+        for places in &self.rows {
             let number = take_number(&mut heads)?;
             let len = take_number(&mut heads)? as usize;
             let (figures, rest) = heads
                 .split_at_checked(len)
                 .ok_or_else(|| broken("a head is cut off".to_owned()))?;
             heads = rest;
-            self.row.clear();
-            writer.finish(figures, &mut self.row);
-            visit(number, &self.row)?;
+            visit(number, Content::Places(Places { figures, places }))?;
         }
         *head = self.heads.len() - heads.len();
         Ok(())
@@ -310,7 +323,7 @@ impl Joiner {
 
     /// Gives the values of a place to their rows.
     #[inline]
-    fn share(&mut self, place: usize, values: u64) -> Result<(), String> {
+    fn share(&mut self, place: u32, values: u64) -> Result<(), String> {
         let rows = self.rows.len();
         let mut left = values;
         if is_list(values, rows) {
@@ -347,15 +360,16 @@ impl Joiner {
     }
 
     #[inline]
-    fn push(&mut self, row: usize, place: usize, n: u64) -> Result<(), String> {
+    fn push(&mut self, row: usize, place: u32, n: u64) -> Result<(), String> {
         let row = self.rows.get_mut(row).ok_or("no such row")?;
-        row.push(place, n);
+        row.push((place, n));
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::merge::add_histogram;
     use super::*;
     use proptest::prelude::*;
 
@@ -378,9 +392,9 @@ mod tests {
         Ok(out)
     }
 
-    fn figures(bytes: &[u8]) -> (u64, u64, u64, u64, Vec<(u64, u64)>) {
+    fn figures<'a>(content: impl Into<Content<'a>>) -> (u64, u64, u64, u64, Vec<(u64, u64)>) {
         let mut h = Histogram::new();
-        h.add_compact(&mut { bytes }).expect("a histogram");
+        add_histogram(&mut h, content).expect("a histogram");
         let values = h.iter().collect();
         (h.count(), h.min_us(), h.max_us(), h.sum_us(), values)
     }
@@ -414,20 +428,21 @@ mod tests {
             let stored = split(&rows, &whole).expect("it is split");
             let mut zstd = Decompressor::new().expect("zstd");
             let mut back = Vec::new();
-            let wholes = [whole.clone(), whole];
-            Joiner::default().each(&stored, &wholes, &mut zstd, |number, bytes| {
-                back.push((number, figures(bytes)));
+            let (places, _) = take_apart(&whole).expect("a histogram");
+            let wholes = [places.clone(), places];
+            Joiner::default().each(&stored, &wholes, &mut zstd, |number, content| {
+                back.push((number, figures(content)));
                 Ok(())
             }).expect("it is joined");
             let (mut stored, mut packer) = (Vec::new(), Packer::new().expect("zstd"));
             let mut splitter = Splitter::default();
-            splitter.put_whole(7, &wholes[0], &mut packer, &mut stored).expect("it is put");
-            Joiner::default().each(&stored, &[], &mut zstd, |number, bytes| {
-                assert_eq!((number, figures(bytes)), (7, figures(&wholes[0])));
+            splitter.put_whole(7, &whole, &mut packer, &mut stored).expect("it is put");
+            Joiner::default().each(&stored, &[], &mut zstd, |number, content| {
+                assert_eq!((number, figures(content)), (7, figures(whole.as_slice())));
                 Ok(())
             }).expect("it is read");
             let twice = rows.iter().chain(&rows);
-            let rows: Vec<_> = twice.map(|(n, b)| (*n, figures(b))).collect();
+            let rows: Vec<_> = twice.map(|(n, b)| (*n, figures(b.as_slice()))).collect();
             prop_assert_eq!(back, rows);
         }
 
@@ -441,11 +456,12 @@ mod tests {
             let place = place % stored.len();
             stored[place] = byte;
             let mut zstd = Decompressor::new().expect("zstd");
-            let wholes = [whole.clone(), whole];
+            let (places, _) = take_apart(&whole).expect("a histogram");
+            let wholes = [places.clone(), places];
             let _ = Joiner::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
             let mut packer = Packer::new().expect("zstd");
             let mut alone = Vec::new();
-            Splitter::default().put_whole(0, &wholes[0], &mut packer, &mut alone).expect("it is put");
+            Splitter::default().put_whole(0, &whole, &mut packer, &mut alone).expect("it is put");
             let at = place % alone.len();
             alone[at] = byte;
             let _ = Joiner::default().each(&alone, &[], &mut zstd, |_, _| Ok(()));

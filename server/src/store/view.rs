@@ -1,12 +1,13 @@
 //! A run as it is at one moment: chunks of its file and rows in memory, read as one.
 
 use super::chunk::{Section, Unpacker, sections};
+use super::digest::{self, Digest};
 use super::fold::Sealed;
 use super::hot::Hot;
 use super::levels::{MINUTE_S, Piece, pieces};
-use super::rows::{Key, SLOTS};
+use super::rows::{DIGEST, Key, SLOTS, is_histogram};
 use super::run_file::{self, Node};
-use super::{RunView, StoredRow, Wanted};
+use super::{Content, RunView, StoredRow, Wanted};
 use crate::Error;
 use rusqlite::Connection;
 use rusqlite::blob::Blob;
@@ -65,7 +66,7 @@ impl View {
         let mut last = newest;
         let totals = Wanted::Keys(vec![0]);
         self.read_exactly(chunked_to - MINUTE_S, chunked_to, 1, &totals, &mut |row| {
-            let totals: super::Totals = super::merge::read(row.bytes)?;
+            let totals: super::Totals = super::merge::read(row.content)?;
             last = last.max(row.time_s + totals.seconds.max(1));
             Ok(())
         })?;
@@ -105,7 +106,7 @@ impl View {
 
     fn read_block(&self, level: u64, block: u64, to: &mut Reading<'_>) -> Result<(), Error> {
         let start = block * level;
-        for part in self.parts(level, block)? {
+        for part in self.parts(level, block, to.wanted.last())? {
             part.each(&self.db, to, &[], |_| true, |_| (start, level))?;
         }
         self.read_hot(start, start + level, to)
@@ -120,23 +121,34 @@ impl View {
     ) -> Result<(), Error> {
         let (from, until) = range;
         let start = minute * MINUTE_S;
-        let fine = self.parts(1, minute)?;
-        let coarse = self.parts(10, minute)?;
-        let whole = self.parts(MINUTE_S, minute)?;
-        for ((fine, coarse), whole) in fine.iter().zip(&coarse).zip(&whole) {
+        let last = to.wanted.last();
+        // tens leave out what is of names alone, and sums are for histograms
+        let (is_of_all, has_histograms) = (last < SLOTS, to.wanted.has_histograms());
+        let parts = |level, is_needed| match is_needed {
+            true => self.parts(level, minute, last),
+            false => Ok(Vec::new()),
+        };
+        let fine = parts(1, level != 10 || !is_of_all)?;
+        let coarse = parts(10, level == 10 || !is_of_all || has_histograms)?;
+        let whole = parts(MINUTE_S, has_histograms)?;
+        for place in 0..fine.len().max(coarse.len()) {
+            let (fine, coarse) = (fine.get(place), coarse.get(place));
+            let above = [whole.get(place), coarse];
+            let above: Vec<&Part> = above.into_iter().flatten().collect();
+            let has = |part: Option<&Part>, key| part.is_some_and(|part| part.has(key));
             // the finest, unless tens were asked for or only they were kept
-            let is_coarse = |key| coarse.has(key) && (level == 10 || !fine.has(key));
-            let at_ten = |number| (start + number * 10, 10);
-            to.range = (from.saturating_sub(9), until);
-            coarse.each(&self.db, to, &[whole], is_coarse, at_ten)?;
-            to.range = (from, until);
-            fine.each(
-                &self.db,
-                to,
-                &[whole, coarse],
-                |key| !is_coarse(key),
-                |number| (start + number, 1),
-            )?;
+            let is_coarse = |key| has(coarse, key) && (level == 10 || !has(fine, key));
+            if let Some(coarse) = coarse {
+                let at_ten = |number| (start + number * 10, 10);
+                let sums = &above[..above.len() - 1];
+                to.range = (from.saturating_sub(9), until);
+                coarse.each(&self.db, to, sums, is_coarse, at_ten)?;
+            }
+            if let Some(fine) = fine {
+                let at = |number| (start + number, 1);
+                to.range = (from, until);
+                fine.each(&self.db, to, &above, |key| !is_coarse(key), at)?;
+            }
         }
         self.read_hot(from, until, to)
     }
@@ -150,14 +162,15 @@ impl View {
                     time_s: sealed.time_s,
                     span_s: 1,
                     key,
-                    bytes,
+                    content: Content::Bytes(bytes),
                 })?;
             }
         }
         Ok(())
     }
 
-    fn parts(&self, level: u64, block: u64) -> Result<Vec<Part>, Error> {
+    /// The parts of a block, with their keys up to `last`.
+    fn parts(&self, level: u64, block: u64, last: Key) -> Result<Vec<Part>, Error> {
         let sql = "SELECT rowid, directory FROM chunk WHERE level = ?1 AND block = ?2 \
                    ORDER BY part";
         let mut query = self.db.prepare_cached(sql)?;
@@ -167,10 +180,51 @@ impl View {
             let directory = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
             parts.push(Part {
                 rowid: row.get(0)?,
-                sections: sections(directory)?,
+                sections: sections(directory, last)?,
             });
         }
         Ok(parts)
+    }
+}
+
+impl View {
+    /// Adds the digests of a block to `found`, unless something of it is not in them.
+    fn read_digests(
+        &self,
+        (level, place): (u64, u64),
+        block: u64,
+        width_s: u64,
+        found: &mut BTreeMap<u64, Digest>,
+    ) -> Result<(), Error> {
+        let span = digest::span_of(level);
+        let (start, end) = (block * span, (block + 1) * span);
+        let mut hot = self.hot.range(start / MINUTE_S..end / MINUTE_S);
+        let is_stale = level > MINUTE_S && !self.rolled.contains(&(level, block));
+        if is_stale || hot.any(|(_, rows)| !rows.is_empty()) {
+            return Ok(());
+        }
+        let parts = self.parts(level, block, DIGEST)?;
+        let [part] = parts.as_slice() else {
+            return Ok(());
+        };
+        let Some(section) = part.section(DIGEST) else {
+            return Ok(());
+        };
+        for time_s in (start..end).step_by(width_s as usize) {
+            found.insert(time_s, Digest::new());
+        }
+        let mut bytes = Vec::new();
+        let mut source = Source::open(&self.db, part, &[section], &mut bytes)?;
+        Unpacker::new()?.each(section, source.get(section)?, |number, content| {
+            if number / digest::COLUMNS_MAX == place {
+                let time_s = start + number % digest::COLUMNS_MAX * width_s;
+                let Content::Bytes(content) = content else {
+                    return Err(Error::Format("a digest: a histogram".to_owned()));
+                };
+                found.insert(time_s, digest::read(content)?);
+            }
+            Ok(())
+        })
     }
 }
 
@@ -205,6 +259,19 @@ impl RunView for View {
             false => to,
         };
         self.read_exactly(from, to, level, wanted, visit)
+    }
+
+    fn digests(&self, from: u64, to: u64, width_s: u64) -> Result<BTreeMap<u64, Digest>, Error> {
+        let mut found = BTreeMap::new();
+        let Some((level, place)) = digest::place_of(width_s) else {
+            return Ok(found);
+        };
+        let span = digest::span_of(level);
+        for block in from / span..to.div_ceil(span) {
+            self.read_digests((level, place), block, width_s, &mut found)?;
+        }
+        found.retain(|time_s, _| (from..to).contains(time_s));
+        Ok(found)
     }
 }
 
@@ -272,7 +339,7 @@ impl Part {
             }
             let (range, visit) = (to.range, &mut to.visit);
             to.unpacker
-                .each(section, source.get(section)?, |number, bytes| {
+                .each(section, source.get(section)?, |number, content| {
                     let (time_s, span_s) = place(number);
                     if time_s < range.0 || time_s >= range.1 {
                         return Ok(());
@@ -281,7 +348,7 @@ impl Part {
                         time_s,
                         span_s,
                         key: section.key,
-                        bytes,
+                        content,
                     })
                 })?;
         }
@@ -345,6 +412,21 @@ impl Wanted {
         match self {
             Wanted::Keys(keys) => keys.contains(&key),
             Wanted::Slots(slots) => key >= SLOTS && slots.contains(&(key % SLOTS)),
+        }
+    }
+
+    fn has_histograms(&self) -> bool {
+        match self {
+            Wanted::Keys(keys) => keys.iter().any(|key| is_histogram(*key)),
+            Wanted::Slots(slots) => slots.iter().any(|slot| is_histogram(*slot)),
+        }
+    }
+
+    /// The highest key that may be asked for.
+    fn last(&self) -> Key {
+        match self {
+            Wanted::Keys(keys) => keys.iter().copied().max().unwrap_or(0),
+            Wanted::Slots(_) => Key::MAX,
         }
     }
 }

@@ -65,6 +65,7 @@ fn any_window_is_an_exact_merge_of_two_nodes() -> Outcome {
                 1,
                 &[(0, 1_310), (3, 100), (1_200, 1_310), (17, 1_303)],
             )?;
+            columns(addr, 1, seconds)?;
         }
     }
     let some = [
@@ -79,6 +80,7 @@ fn any_window_is_an_exact_merge_of_two_nodes() -> Outcome {
     windows(addr, 2, &some)?;
     await_state(addr, "r1", "done")?;
     windows(addr, 2, &some)?;
+    columns(addr, 2, seconds)?;
     let summary = get(addr, "/api/v1/runs/r1")?["summary"].clone();
     same(&summary["latency"], &merged(2, 0..seconds, &ALL));
     assert_eq!(summary["totals"]["planned"], 2 * 3 * seconds);
@@ -93,7 +95,41 @@ fn any_window_is_an_exact_merge_of_two_nodes() -> Outcome {
     // after another start of the server the same
     drop(server);
     let server = serve(dir.path())?;
+    columns(server.addr(), 2, seconds)?;
     windows(server.addr(), 2, &some)
+}
+
+/// Plots over all of a run: each column has the figures of its seconds, whatever its width.
+fn columns(addr: std::net::SocketAddr, nodes: u32, length: u64) -> Outcome {
+    for step in [1, 2, 5, 10, 20, 30, 60, 120, 300, 600] {
+        let points = length.div_ceil(step);
+        let query = format!("/api/v1/runs/r1/series?from=0&to={length}&points={points}");
+        let series = get(addr, &query)?;
+        assert_eq!(series["step_s"], step);
+        let times = series["time_s"].as_array().expect("a list");
+        assert_eq!(times.len() as u64, points);
+        for (column, time_s) in times.iter().enumerate() {
+            let from = time_s.as_u64().expect("a second");
+            let sum = merged(nodes, from..(from + step).min(length), &ALL);
+            for phase in ["latency", "service_time", "lag"] {
+                let shown = |figure: &str| series[phase][figure][column].as_u64();
+                assert_eq!(
+                    shown("p50"),
+                    Some(sum.value_at(0.5)),
+                    "{from}+{step} {phase}"
+                );
+                assert_eq!(
+                    shown("p99"),
+                    Some(sum.value_at(0.99)),
+                    "{from}+{step} {phase}"
+                );
+                assert_eq!(shown("max"), Some(sum.max_us()), "{from}+{step} {phase}");
+                let mean = sum.mean_us().round() as u64;
+                assert_eq!(shown("mean"), Some(mean), "{from}+{step} {phase}");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn windows(addr: std::net::SocketAddr, nodes: u32, windows: &[(u64, u64)]) -> Outcome {

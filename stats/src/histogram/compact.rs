@@ -6,10 +6,12 @@
 //! Form 1 lists counts from the first index on; an even number is a count, an odd one a run of
 //! empty places. Both leave most bytes small and alike, so that Huffman coding halves them.
 
-use super::{CHUNK_LEN, CHUNKS, Histogram, VALUE_MAX_US, highest_of, lowest_of};
+use super::{CHUNK_LEN, Histogram, VALUE_MAX_US, highest_of, index_of, lowest_of};
 
 /// More values per used place than this, and counts are shorter than a list.
 const LISTED_PER_PLACE: u64 = 2;
+/// The place of the largest value.
+const PLACE_MAX: usize = index_of(VALUE_MAX_US);
 /// The most values one histogram may bring; sums of any number of rows stay within 64 bits.
 const COUNT_MAX: u64 = 1 << 40;
 
@@ -53,11 +55,29 @@ impl Histogram {
     /// When the bytes are damaged; the histogram may then hold a part of them.
     pub fn add_compact(&mut self, bytes: &mut &[u8]) -> Result<(), String> {
         let mut seen = Seen::default();
-        let (count, mut figures) = Self::each_compact(bytes, |place, n| {
+        let (count, figures) = Self::each_compact(bytes, |place, n| {
             self.put_at(place, n)?;
             seen.add(place, n);
             Ok(())
         })?;
+        self.add_figures(&seen, count, figures)
+    }
+
+    /// Adds a histogram that was taken apart.
+    ///
+    /// # Errors
+    /// When a place is beyond the largest value; the histogram may then hold a part of it.
+    pub fn add_places(&mut self, parts: Places<'_>) -> Result<(), String> {
+        let mut seen = Seen::default();
+        for (place, n) in parts.places {
+            self.put_at(*place as usize, *n)?;
+            seen.add(*place as usize, *n);
+        }
+        self.add_figures(&seen, seen.count, parts.figures)
+    }
+
+    /// Adds what is known besides the counts that were seen.
+    fn add_figures(&mut self, seen: &Seen, count: u64, mut figures: &[u8]) -> Result<(), String> {
         if count == 0 {
             return Ok(());
         }
@@ -75,7 +95,7 @@ impl Histogram {
 
     /// Visits what [`Histogram::put_compact`] wrote, place by place and how many values each holds,
     /// and moves `bytes` behind it. Gives the count of all and the bytes of the exact figures, for
-    /// [`CompactWriter::finish`].
+    /// [`Places`].
     ///
     /// # Errors
     /// When the bytes are damaged, and what `visit` returns.
@@ -108,8 +128,9 @@ impl Histogram {
     }
 
     /// Adds `n` values at a place of the counts; not to the count.
+    #[inline]
     pub(super) fn put_at(&mut self, index: usize, n: u64) -> Result<(), String> {
-        if index >= CHUNKS * CHUNK_LEN || lowest_of(index) > VALUE_MAX_US {
+        if index > PLACE_MAX {
             return Err("counts beyond the largest value".to_owned());
         }
         let place = &mut self.chunk_mut(index / CHUNK_LEN)[index % CHUNK_LEN];
@@ -138,9 +159,10 @@ fn list_of(
     count: u64,
     visit: &mut impl FnMut(usize, u64) -> Result<(), String>,
 ) -> Result<(), String> {
+    let mut rest = *bytes;
     let (mut place, mut n) = (0_usize, 0_u64);
     for _ in 0..count {
-        let step = usize::try_from(take(bytes)?).unwrap_or(usize::MAX);
+        let step = usize::try_from(take_u64(&mut rest)?).unwrap_or(usize::MAX);
         if step > 0 && n > 0 {
             visit(place, n)?;
             n = 0;
@@ -148,6 +170,7 @@ fn list_of(
         place = place.saturating_add(step);
         n += 1;
     }
+    *bytes = rest;
     visit(place, n)
 }
 
@@ -158,17 +181,18 @@ fn counts_of(
     count: u64,
     visit: &mut impl FnMut(usize, u64) -> Result<(), String>,
 ) -> Result<(), String> {
+    let mut rest = *bytes;
     let mut left = count;
     let mut next = 0_usize;
     loop {
-        let number = take(bytes)?;
+        let number = take_u64(&mut rest)?;
         if number == 1 {
             break;
         } else if number & 1 == 1 {
             next = next.saturating_add(usize::try_from(number >> 1).unwrap_or(usize::MAX));
             continue;
         }
-        let n = u64::try_from(number >> 1).unwrap_or(u64::MAX);
+        let n = number >> 1;
         left = left.checked_sub(n).ok_or("more values than said")?;
         visit(next, n)?;
         next = next.saturating_add(1);
@@ -176,40 +200,38 @@ fn counts_of(
     if left != 0 {
         return Err("fewer values than said".to_owned());
     }
+    *bytes = rest;
     Ok(())
 }
 
-/// Puts a histogram of the compact form together from its places.
-#[derive(Debug, Default)]
-pub struct CompactWriter {
-    count: u64,
-    next: usize,
-    counts: Vec<u8>,
+/// A histogram taken apart, as [`Histogram::each_compact`] does.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// The bytes of the exact figures; none when it holds nothing.
+    pub figures: &'a [u8],
+    /// The places that hold something, lowest first, and how many values.
+    pub places: &'a [(u32, u64)],
 }
 
-impl CompactWriter {
-    /// Adds `n` values at a place above those before.
-    pub fn push(&mut self, place: usize, n: u64) {
-        if place > self.next {
-            put_u64(&mut self.counts, ((place - self.next) as u64) << 1 | 1);
+impl Places<'_> {
+    /// Appends the compact form.
+    pub fn put_compact(&self, out: &mut Vec<u8>) {
+        let count = self.places.iter().map(|(_, n)| n).sum();
+        put_u64(out, count);
+        if count == 0 {
+            return;
         }
-        put_u64(&mut self.counts, n << 1);
-        self.next = place.saturating_add(1);
-        self.count = self.count.saturating_add(n);
-    }
-
-    /// Appends the histogram, with the bytes of its exact figures, and begins another.
-    pub fn finish(&mut self, figures: &[u8], out: &mut Vec<u8>) {
-        put_u64(out, self.count);
-        if self.count > 0 {
-            out.extend_from_slice(figures);
-            out.push(1);
-            out.extend_from_slice(&self.counts);
-            out.push(1);
+        out.extend_from_slice(self.figures);
+        out.push(1);
+        let mut next = 0;
+        for (place, n) in self.places {
+            if *place > next {
+                put_u64(out, u64::from(*place - next) << 1 | 1);
+            }
+            put_u64(out, n << 1);
+            next = place.saturating_add(1);
         }
-        self.count = 0;
-        self.next = 0;
-        self.counts.clear();
+        out.push(1);
     }
 }
 
@@ -225,6 +247,7 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Adds a place above those before.
+    #[inline]
     pub(super) fn add(&mut self, index: usize, n: u64) {
         let (low, high) = (lowest_of(index), highest_of(index).min(VALUE_MAX_US));
         if self.places == 0 {
@@ -260,6 +283,7 @@ fn put(out: &mut Vec<u8>, mut number: u128) {
     out.push(number as u8);
 }
 
+#[inline]
 fn put_u64(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -292,8 +316,19 @@ fn take_long(bytes: &mut &[u8]) -> Result<u128, String> {
     Err("a number without end".to_owned())
 }
 
+#[inline]
 fn take_u64(bytes: &mut &[u8]) -> Result<u64, String> {
-    u64::try_from(take(bytes)?).map_err(|_| "a number beyond 64 bits".to_owned())
+    match bytes.split_first() {
+        Some((byte, rest)) if *byte < 0x80 => {
+            *bytes = rest;
+            Ok(u64::from(*byte))
+        }
+        _ => take_long_u64(bytes),
+    }
+}
+
+fn take_long_u64(bytes: &mut &[u8]) -> Result<u64, String> {
+    u64::try_from(take_long(bytes)?).map_err(|_| "a number beyond 64 bits".to_owned())
 }
 
 #[cfg(test)]
@@ -339,15 +374,18 @@ mod tests {
         ) {
             let mut h = Histogram::new();
             values.iter().for_each(|(value, shift)| h.record(value >> shift));
-            let (mut bytes, mut again) = (Vec::new(), Vec::new());
+            let (mut bytes, mut again, mut places) = (Vec::new(), Vec::new(), Vec::new());
             h.put_compact(&mut bytes);
-            let mut writer = CompactWriter::default();
             let (count, shown) = Histogram::each_compact(&mut bytes.as_slice(), |place, n| {
-                writer.push(place, n);
+                places.push((place as u32, n));
                 Ok(())
             }).expect("what was written");
             prop_assert_eq!(count, h.count());
-            writer.finish(shown, &mut again);
+            let parts = Places { figures: shown, places: &places };
+            let mut sum = Histogram::new();
+            sum.add_places(parts).expect("what was taken apart");
+            prop_assert_eq!(figures(&sum), figures(&h));
+            parts.put_compact(&mut again);
             let mut back = Histogram::new();
             back.add_compact(&mut again.as_slice()).expect("what was put together");
             prop_assert_eq!(figures(&back), figures(&h));

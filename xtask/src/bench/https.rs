@@ -2,7 +2,7 @@
 //!
 //! Three tables: requests on kept connections beside wrk; full handshakes beside wrk and
 //! `openssl s_time`; and this tool alone with a body in a content coding that no script looks at,
-//! beside a plain body of as many bytes. All on one nginx.
+//! beside a plain reply of as many bytes, head and body. All on one nginx.
 
 use crate::Failure;
 use crate::bench::client::{Client, Job, Measured, Scratch, Work};
@@ -75,7 +75,7 @@ fn tables() -> [Table; 3] {
         },
         Table {
             name: "gzip",
-            title: "a body in gzip that nobody wants, and a plain one of as many bytes",
+            title: "a body in gzip that nobody wants, and a plain reply of as many bytes",
             wanted: Some(0.99),
             entries: vec![
                 entry("gzip", Client::Mistress, ours("gzip")),

@@ -56,7 +56,8 @@ impl Server {
     }
 
     /// The same with TLS; its certificate (ECDSA, P-256) is for 127.0.0.1. `/` is small,
-    /// `/plain` and `/gzip` have bodies of the same length, the second with a content coding.
+    /// `/plain` and `/gzip` have heads and bodies of the same length, the second with a content
+    /// coding.
     pub fn nginx_tls(cpu: usize) -> Result<Server, Failure> {
         let authority = Authority::new();
         let mut server = Server::start_nginx(cpu, " ssl", |folder| {
@@ -66,7 +67,7 @@ impl Server {
                 "ssl_certificate {certificate:?}; ssl_certificate_key {key:?};
                 ssl_protocols TLSv1.2 TLSv1.3;
                 location = / {{ return 200 'hello world'; }}
-                location = /plain {{ alias {folder}/plain; }}
+                location = /plain {{ alias {folder}/plain; add_header Content-Location /raw; }}
                 location = /gzip {{ alias {folder}/gzip; add_header Content-Encoding gzip; }}",
                 folder = folder.display()
             ))

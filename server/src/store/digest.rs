@@ -1,0 +1,225 @@
+//! What plots show of all requests, for columns of every width they have, made while the rows are
+//! at hand: a plot of hours would otherwise merge thousands of histograms.
+//!
+//! A digest is a row under a key of its own, in the chunk of the level named by [`WIDTHS`]: its
+//! number is the place of the width times 64 plus that of the column in the block. LEB128 numbers,
+//! for each phase that has values: slot, the lowest percentile, what each further one and the
+//! maximum add, mean.
+
+use super::chunk::{put_number, put_row, take_number};
+use super::levels::MINUTE_S;
+use super::merge::add_histogram;
+use super::rows::{Key, SLOTS};
+use crate::Error;
+use stats::Histogram;
+use std::collections::BTreeMap;
+
+/// The percentiles that are shown; what is kept of a run has these.
+pub(crate) const QUANTILES: [(&str, f64); 6] = [
+    ("p50", 0.5),
+    ("p75", 0.75),
+    ("p90", 0.9),
+    ("p95", 0.95),
+    ("p99", 0.99),
+    ("p999", 0.999),
+];
+
+/// Widths of columns in seconds, by the level whose chunks hold their digests.
+const WIDTHS: [(u64, &[u64]); 5] = [
+    (1, &[1, 2, 5]),
+    (10, &[10, 20, 30]),
+    (60, &[60]),
+    (600, &[120, 300, 600]),
+    (6_000, &[1_200, 3_000, 6_000]),
+];
+/// The most columns of a width in one block, and one more.
+pub(crate) const COLUMNS_MAX: u64 = 64;
+
+/// The quantiles alone.
+pub(crate) fn quantiles() -> [f64; QUANTILES.len()] {
+    QUANTILES.map(|(_, quantile)| quantile)
+}
+
+/// A distribution as plots show it, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// The percentiles p50, p75, p90, p95, p99 and p99.9.
+    pub quantiles: [u64; QUANTILES.len()],
+    /// The largest value.
+    pub max_us: u64,
+    /// The mean, rounded.
+    pub mean_us: u64,
+}
+
+impl Figures {
+    /// Those of a histogram.
+    pub(crate) fn of(histogram: &Histogram) -> Self {
+        Figures {
+            quantiles: histogram.values_at(quantiles()),
+            max_us: histogram.max_us(),
+            mean_us: histogram.mean_us().round() as u64,
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        let mut last = 0;
+        for value in self.quantiles.iter().chain([&self.max_us]) {
+            put_number(out, value.saturating_sub(last));
+            last = *value;
+        }
+        put_number(out, self.mean_us);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Result<Self, Error> {
+        let mut last = 0_u64;
+        let mut next = |bytes: &mut &[u8]| {
+            last = last.saturating_add(take_number(bytes)?);
+            Ok::<u64, Error>(last)
+        };
+        let mut quantiles = [0; QUANTILES.len()];
+        for value in &mut quantiles {
+            *value = next(bytes)?;
+        }
+        Ok(Figures {
+            quantiles,
+            max_us: next(bytes)?,
+            mean_us: take_number(bytes)?,
+        })
+    }
+}
+
+/// Rows of a phase of all requests: second, histogram.
+pub(crate) type PhaseRows<'a> = (Key, &'a [(u64, &'a [u8])]);
+
+/// The phases of all requests in one column, by their keys.
+pub type Digest = BTreeMap<u32, Figures>;
+
+/// Where digests of columns of a width are: the level of their chunks, and which one it is there.
+pub(crate) fn place_of(width_s: u64) -> Option<(u64, u64)> {
+    WIDTHS.iter().find_map(|(level, widths)| {
+        let place = widths.iter().position(|width| *width == width_s)?;
+        Some((*level, place as u64))
+    })
+}
+
+/// Seconds that a chunk of a level covers.
+pub(crate) fn span_of(level: u64) -> u64 {
+    level.max(MINUTE_S)
+}
+
+/// The digests of a block that begins at a second, from the rows (second, content) of its phases.
+pub(crate) fn section(
+    level: u64,
+    start_s: u64,
+    phases: &[PhaseRows<'_>],
+) -> Result<Vec<u8>, Error> {
+    let mut section = Vec::new();
+    let of_level = WIDTHS.iter().find(|(l, _)| *l == level);
+    let widths = of_level.map_or(&[][..], |(_, widths)| widths);
+    let mut sum = Histogram::new();
+    for (place, width_s) in widths.iter().enumerate() {
+        let mut columns: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+        for (key, rows) in phases {
+            let column = |time_s: u64| time_s.saturating_sub(start_s) / width_s;
+            for group in rows.chunk_by(|a, b| column(a.0) == column(b.0)) {
+                sum.clear();
+                for (_, bytes) in group {
+                    add_histogram(&mut sum, *bytes)?;
+                }
+                if sum.count() > 0 {
+                    let out = columns.entry(column(group[0].0)).or_default();
+                    put_number(out, u64::from(*key % SLOTS));
+                    Figures::of(&sum).put(out);
+                }
+            }
+        }
+        for (column, content) in columns {
+            put_row(&mut section, place as u64 * COLUMNS_MAX + column, &content);
+        }
+    }
+    Ok(section)
+}
+
+/// Reads the content of a row of [`section`].
+pub(crate) fn read(mut content: &[u8]) -> Result<Digest, Error> {
+    let mut digest = Digest::new();
+    while !content.is_empty() {
+        let slot = take_number(&mut content)?;
+        let key = u32::try_from(slot).unwrap_or(u32::MAX);
+        digest.insert(key, Figures::take(&mut content)?);
+    }
+    Ok(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn columns_have_the_figures_of_their_values(
+            values in proptest::collection::vec((0_u64..60, 1_u32..=3, 0_u64..1 << 30), 1..200),
+        ) {
+            let mut rows: BTreeMap<(Key, u64), Histogram> = BTreeMap::new();
+            for (time_s, key, value) in &values {
+                rows.entry((*key, 120 + time_s)).or_default().record(*value);
+            }
+            let packed: Vec<_> = rows.iter().map(|((key, time_s), h)| {
+                let mut bytes = Vec::new();
+                h.put_compact(&mut bytes);
+                (*key, *time_s, bytes)
+            }).collect();
+            let of_key = |key: Key| -> Vec<(u64, &[u8])> {
+                let own = packed.iter().filter(|(k, ..)| *k == key);
+                own.map(|(_, t, bytes)| (*t, bytes.as_slice())).collect()
+            };
+            let lists = [1, 2, 3].map(|key| (key, of_key(key)));
+            let phases: Vec<PhaseRows<'_>> =
+                lists.iter().map(|(key, rows)| (*key, rows.as_slice())).collect();
+            for (level, widths) in &WIDTHS[..3] {
+                let section = section(*level, 120, &phases).expect("it is written");
+                let mut rest = section.as_slice();
+                let mut seen = 0;
+                while !rest.is_empty() {
+                    let number = take_number(&mut rest).expect("a number");
+                    let len = take_number(&mut rest).expect("a length") as usize;
+                    let (content, after) = rest.split_at(len);
+                    rest = after;
+                    let (place, column) = (number / COLUMNS_MAX, number % COLUMNS_MAX);
+                    let digest = read(content).expect("a digest");
+                    let width = widths[place as usize];
+                    prop_assert_eq!(place_of(width), Some((*level, place)));
+                    let from = 120 + column * width;
+                    for (key, figures) in digest {
+                        let mut sum = Histogram::new();
+                        for ((k, time_s), h) in &rows {
+                            if *k == key && (from..from + width).contains(time_s) {
+                                sum.add(h);
+                            }
+                        }
+                        prop_assert!(sum.count() > 0);
+                        seen += sum.count();
+                        prop_assert_eq!(figures, Figures::of(&sum));
+                    }
+                }
+                prop_assert_eq!(seen, (values.len() * widths.len()) as u64);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = read(&bytes);
+        }
+    }
+
+    #[test]
+    fn blocks_hold_whole_columns() {
+        for (level, widths) in WIDTHS {
+            for width in widths {
+                assert!(span_of(level).is_multiple_of(*width), "{width}");
+                assert!(span_of(level) / width < COLUMNS_MAX, "{width}");
+            }
+        }
+    }
+}
