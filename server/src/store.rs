@@ -143,6 +143,13 @@ pub trait RunView: Send {
         visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error>;
 
+    /// Another view of the same moment, for another thread; none while rows may be in memory and
+    /// in the file.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn fork(&self) -> Result<Option<Box<dyn RunView>>, Error>;
+
     /// What plots show of all requests, for columns `width_s` wide that begin within `[from, to)`:
     /// by their first seconds, those that are at hand; an empty one is of a column with no
     /// requests, and others must be made of histograms.

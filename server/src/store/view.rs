@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use rusqlite::blob::Blob;
 use stats::wire::{Batch, EventRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Keys up to this many are read one by one; for more the whole chunk is.
@@ -259,6 +260,20 @@ impl RunView for View {
             false => to,
         };
         self.read_exactly(from, to, level, wanted, visit)
+    }
+
+    fn fork(&self) -> Result<Option<Box<dyn RunView>>, Error> {
+        // what is in memory now may be met in the file by the time that the other one reads it
+        if self.hot.values().any(|rows| !rows.is_empty()) {
+            return Ok(None);
+        }
+        let path = self.db.path().map(Path::new);
+        let Some(db) = path.map_or(Ok(None), run_file::open_to_read)? else {
+            return Ok(None);
+        };
+        let mut other = View::new(db, Some(&Hot::default()))?;
+        other.length_s = self.length_s;
+        Ok(Some(Box::new(other)))
     }
 
     fn digests(&self, from: u64, to: u64, width_s: u64) -> Result<BTreeMap<u64, Digest>, Error> {

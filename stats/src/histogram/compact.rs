@@ -55,12 +55,19 @@ impl Histogram {
     /// When the bytes are damaged; the histogram may then hold a part of them.
     pub fn add_compact(&mut self, bytes: &mut &[u8]) -> Result<(), String> {
         let mut seen = Seen::default();
-        let (count, figures) = Self::each_compact(bytes, |place, n| {
+        let mut visit = |place, n| {
             self.put_at(place, n)?;
             seen.add(place, n);
             Ok(())
-        })?;
-        self.add_figures(&seen, count, figures)
+        };
+        let head = Head::take(bytes)?;
+        if head.is_list {
+            // whether the next value has the place of this one is a coin's toss: no question asked
+            each_value(bytes, head.count, |place| visit(place, 1))?;
+        } else {
+            counts_of(bytes, head.count, &mut visit)?;
+        }
+        self.add_figures(&seen, head.count, head.figures)
     }
 
     /// Adds a histogram that was taken apart.
@@ -103,22 +110,13 @@ impl Histogram {
         bytes: &mut &'a [u8],
         mut visit: impl FnMut(usize, u64) -> Result<(), String>,
     ) -> Result<(u64, &'a [u8]), String> {
-        let count = take_u64(bytes)?;
-        let start = *bytes;
-        if count == 0 {
-            return Ok((0, &start[..0]));
-        }
-        for _ in 0..4 {
-            take(bytes)?;
-        }
-        let figures = &start[..start.len() - bytes.len()];
-        let is_list = take(bytes)? == 0;
-        if is_list {
-            list_of(bytes, count, &mut visit)?;
+        let head = Head::take(bytes)?;
+        if head.is_list {
+            list_of(bytes, head.count, &mut visit)?;
         } else {
-            counts_of(bytes, count, &mut visit)?;
+            counts_of(bytes, head.count, &mut visit)?;
         }
-        Ok((count, figures))
+        Ok((head.count, head.figures))
     }
 
     /// The places that hold something: lowest value, highest value, count.
@@ -152,6 +150,55 @@ impl Histogram {
     }
 }
 
+/// What comes before the counts.
+struct Head<'a> {
+    count: u64,
+    figures: &'a [u8],
+    /// Form 0; an empty histogram is an empty list.
+    is_list: bool,
+}
+
+impl<'a> Head<'a> {
+    fn take(bytes: &mut &'a [u8]) -> Result<Self, String> {
+        let count = take_u64(bytes)?;
+        let start = *bytes;
+        if count == 0 {
+            return Ok(Head {
+                count,
+                figures: &start[..0],
+                is_list: true,
+            });
+        }
+        for _ in 0..4 {
+            take(bytes)?;
+        }
+        let figures = &start[..start.len() - bytes.len()];
+        Ok(Head {
+            count,
+            figures,
+            is_list: take(bytes)? == 0,
+        })
+    }
+}
+
+/// Visits the place of each value of form 0.
+#[inline]
+fn each_value(
+    bytes: &mut &[u8],
+    count: u64,
+    mut visit: impl FnMut(usize) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut rest = *bytes;
+    let mut place = 0_usize;
+    for _ in 0..count {
+        let step = usize::try_from(take_u64(&mut rest)?).unwrap_or(usize::MAX);
+        place = place.saturating_add(step);
+        visit(place)?;
+    }
+    *bytes = rest;
+    Ok(())
+}
+
 /// Form 0; values of the same place are visited as one.
 #[inline]
 fn list_of(
@@ -159,19 +206,20 @@ fn list_of(
     count: u64,
     visit: &mut impl FnMut(usize, u64) -> Result<(), String>,
 ) -> Result<(), String> {
-    let mut rest = *bytes;
-    let (mut place, mut n) = (0_usize, 0_u64);
-    for _ in 0..count {
-        let step = usize::try_from(take_u64(&mut rest)?).unwrap_or(usize::MAX);
-        if step > 0 && n > 0 {
-            visit(place, n)?;
+    let (mut last, mut n) = (0_usize, 0_u64);
+    each_value(bytes, count, |place| {
+        if place > last && n > 0 {
+            visit(last, n)?;
             n = 0;
         }
-        place = place.saturating_add(step);
+        last = place;
         n += 1;
+        Ok(())
+    })?;
+    match n {
+        0 => Ok(()),
+        _ => visit(last, n),
     }
-    *bytes = rest;
-    visit(place, n)
 }
 
 /// Form 1.
