@@ -29,7 +29,7 @@ pub enum Error {
     /// A change of accounts, tokens or links cannot be made; the text says why.
     Access(String),
     /// A batch is of a run that was deleted.
-    Gone(String),
+    Gone,
     /// The disk is full.
     Full(String),
     /// Starting is refused for a reason of safety; the text names the way out.
@@ -43,7 +43,8 @@ impl fmt::Display for Error {
             Error::Data { path, source } => write!(f, "{}: {source}", path.display()),
             Error::Sqlite(source) => write!(f, "store: {source}"),
             Error::Format(text) | Error::Full(text) => write!(f, "store: {text}"),
-            Error::Access(text) | Error::Refused(text) | Error::Gone(text) => f.write_str(text),
+            Error::Access(text) | Error::Refused(text) => f.write_str(text),
+            Error::Gone => f.write_str("the run was deleted"),
         }
     }
 }
@@ -55,7 +56,7 @@ impl std::error::Error for Error {
             Error::Sqlite(source) => Some(source),
             Error::Format(_)
             | Error::Full(_)
-            | Error::Gone(_)
+            | Error::Gone
             | Error::Access(_)
             | Error::Refused(_) => None,
         }

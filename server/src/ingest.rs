@@ -124,7 +124,7 @@ async fn take(app: &App, visitor: &Visitor, request: Request) -> Result<u64, Ref
         Ok(Err(error @ Error::Full(_))) => {
             Err(Refused(StatusCode::INSUFFICIENT_STORAGE, error.to_string()))
         }
-        Ok(Err(Error::Gone(why))) => Err(Refused(StatusCode::GONE, why)),
+        Ok(Err(error @ Error::Gone)) => Err(Refused(StatusCode::GONE, error.to_string())),
         Ok(Err(error)) => Err(Refused(
             StatusCode::INTERNAL_SERVER_ERROR,
             error.to_string(),
@@ -147,7 +147,7 @@ async fn permit(app: &App, visitor: &Visitor, batch: &Batch) -> Result<(), Refus
     let (kept, is_deleted) =
         kept.map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     if is_deleted && batch.start.is_none() {
-        return Err(Refused(StatusCode::GONE, "the run was deleted".to_owned()));
+        return Err(Refused(StatusCode::GONE, Error::Gone.to_string()));
     }
     let said = batch.start.as_ref().map(|start| start.project.clone());
     let projects: Vec<String> = kept.into_iter().chain(said).collect();

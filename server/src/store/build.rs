@@ -20,7 +20,7 @@ use std::sync::Arc;
 const DETAIL_MAX: usize = 512 << 10;
 
 /// The chunks of levels 1, 10 and 60 of a minute.
-pub(crate) fn minute(rows: &[Arc<Sealed>]) -> Result<Vec<(u64, Chunk)>, Error> {
+pub(crate) fn minute(number: u64, rows: &[Arc<Sealed>]) -> Result<Vec<(u64, Chunk)>, Error> {
     let mut by_key: BTreeMap<Key, Vec<(u64, &[u8])>> = BTreeMap::new();
     for sealed in rows {
         for (key, bytes) in sealed.rows() {
@@ -37,25 +37,24 @@ pub(crate) fn minute(rows: &[Arc<Sealed>]) -> Result<Vec<(u64, Chunk)>, Error> {
         .sum();
     let keeps_details = details <= DETAIL_MAX;
     let mut builders = [Builder::new()?, Builder::new()?, Builder::new()?];
-    by_key.insert(DIGEST, Vec::new());
-    for (key, of_key) in &by_key {
-        if *key == DIGEST {
-            let phases = phases_of_all(&by_key);
-            let start = rows
-                .first()
-                .map_or(0, |first| first.time_s / MINUTE_S * MINUTE_S);
-            for (level, builder) in LEVELS.iter().zip(&mut builders) {
-                builder.put(DIGEST, &digest::section(*level, start, &phases)?)?;
-            }
-            continue;
-        }
-        let (is_name, is_detail) = (*key >= SLOTS, is_detail(*key));
+    let put = |builders: &mut _, key: Key, rows: &[(u64, &[u8])]| {
+        let (is_name, is_detail) = (key >= SLOTS, is_detail(key));
         let is_kept = [!is_detail || keeps_details, !is_name || is_detail];
-        if is_histogram(*key) {
-            put_histograms(&mut builders, *key, of_key, is_kept)?;
-        } else {
-            put_counts(&mut builders, *key, of_key, is_kept)?;
+        match is_histogram(key) {
+            true => put_histograms(builders, key, rows, is_kept),
+            false => put_counts(builders, key, rows, is_kept),
         }
+    };
+    for (key, rows) in by_key.range(..DIGEST) {
+        put(&mut builders, *key, rows)?;
+    }
+    let phases = phases_of_all(&by_key);
+    for (level, builder) in LEVELS.iter().zip(&mut builders) {
+        let digests = digest::section(*level, number * MINUTE_S, &phases)?;
+        builder.put(DIGEST, &digests)?;
+    }
+    for (key, rows) in by_key.range(DIGEST..) {
+        put(&mut builders, *key, rows)?;
     }
     let chunks = LEVELS.iter().zip(&mut builders);
     Ok(chunks.map(|(level, b)| (*level, b.take())).collect())
@@ -198,28 +197,30 @@ pub(crate) fn roll(db: &Connection, level: u64, block: u64) -> Result<(Chunk, u3
             })?;
         }
     }
-    let mut by_key: BTreeMap<Key, Vec<(u64, &[u8])>> = by_key
-        .iter()
-        .map(|(key, rows)| (*key, rows.iter().map(|(t, b)| (*t, b.as_slice())).collect()))
-        .collect();
-    by_key.insert(DIGEST, Vec::new());
+    let rows = by_key.iter().map(|(key, rows)| {
+        let rows = rows.iter().map(|(t, bytes)| (*t, bytes.as_slice()));
+        (*key, rows.collect())
+    });
+    let by_key: BTreeMap<Key, Vec<(u64, &[u8])>> = rows.collect();
     let mut builder = Builder::new()?;
-    let mut section = Vec::new();
-    for (key, rows) in &by_key {
-        let key = *key;
-        if key == DIGEST {
-            let phases = phases_of_all(&by_key);
-            builder.put(DIGEST, &digest::section(level, block * level, &phases)?)?;
-            continue;
-        }
-        let sum = merge(key, rows)?;
-        if is_histogram(key) {
-            builder.put_whole(key, &sum)?;
-        } else {
-            section.clear();
-            put_row(&mut section, 0, &sum);
-            builder.put(key, &section)?;
-        }
+    for (key, rows) in by_key.range(..DIGEST) {
+        put_sum(&mut builder, *key, rows)?;
+    }
+    let digests = digest::section(level, block * level, &phases_of_all(&by_key))?;
+    builder.put(DIGEST, &digests)?;
+    for (key, rows) in by_key.range(DIGEST..) {
+        put_sum(&mut builder, *key, rows)?;
     }
     Ok((builder.take(), parts))
+}
+
+/// Adds all rows of a key as one.
+fn put_sum(builder: &mut Builder, key: Key, rows: &[(u64, &[u8])]) -> Result<(), Error> {
+    let sum = merge(key, rows)?;
+    if is_histogram(key) {
+        return builder.put_whole(key, &sum);
+    }
+    let mut section = Vec::new();
+    put_row(&mut section, 0, &sum);
+    builder.put(key, &section)
 }

@@ -7,7 +7,7 @@
 
 use super::Content;
 use super::rows::{Key, is_histogram};
-use super::split::{Filled, Group, Joiner, Splitter};
+use super::split::{Filled, Group, Joiner, Splitter, take_apart};
 use crate::Error;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
@@ -279,10 +279,12 @@ impl Unpacker {
 }
 
 fn places_of(content: Content<'_>) -> Result<Filled, Error> {
+    let mut places = Vec::new();
     match content {
-        Content::Places(parts) => Ok(parts.places.to_vec()),
-        Content::Bytes(bytes) => super::split::take_apart(bytes).map(|(places, _)| places),
+        Content::Places(parts) => places.extend_from_slice(parts.places),
+        Content::Bytes(bytes) => take_apart(bytes, &mut places).map(drop)?,
     }
+    Ok(places)
 }
 
 fn each_row(

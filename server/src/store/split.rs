@@ -99,36 +99,24 @@ impl Splitter {
     pub(crate) fn put_whole(
         &mut self,
         number: u64,
-        mut whole: &[u8],
+        whole: &[u8],
         packer: &mut Packer,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        self.places.clear();
-        let places = &mut self.places;
-        let (count, figures) = Histogram::each_compact(&mut whole, |place, n| {
-            places.push((fit(place)?, n));
-            Ok(())
-        })
-        .map_err(broken)?;
+        let figures = take_apart(whole, &mut self.places)?;
         put_number(out, 0);
-        put_number(out, count);
+        put_number(out, self.places.iter().map(|(_, n)| n).sum());
         put_row(out, number, figures);
         super::shape::write(&self.places, &mut self.streams);
         self.streams.pack(packer, out)
     }
 
     fn take(&mut self, group: &Group<'_>) -> Result<(), Error> {
-        self.places.clear();
         self.found.clear();
         if group.rows.len() > usize::from(u16::MAX) {
             return Err(broken("too many rows of a minute".to_owned()));
         }
-        let places = &mut self.places;
-        Histogram::each_compact(&mut { group.whole }, |place, n| {
-            places.push((fit(place)?, n));
-            Ok(())
-        })
-        .map_err(broken)?;
+        take_apart(group.whole, &mut self.places)?;
         for (row, (number, mut bytes)) in group.rows.iter().copied().enumerate() {
             let (found, ends) = (&mut self.found, &mut self.ends);
             let (_, figures) = Histogram::each_compact(&mut bytes, |place, n| {
@@ -222,15 +210,16 @@ fn broken(text: String) -> Error {
     Error::Format(format!("a histogram: {text}"))
 }
 
-/// The places of a compact histogram, and the bytes of its exact figures.
-pub(crate) fn take_apart(mut bytes: &[u8]) -> Result<(Filled, &[u8]), Error> {
-    let mut places = Vec::new();
+/// Puts the places of a compact histogram into `places`, in the place of what was there. Returns
+/// the bytes of its exact figures.
+pub(crate) fn take_apart<'a>(mut bytes: &'a [u8], places: &mut Filled) -> Result<&'a [u8], Error> {
+    places.clear();
     let (_, figures) = Histogram::each_compact(&mut bytes, |place, n| {
         places.push((fit(place)?, n));
         Ok(())
     })
     .map_err(broken)?;
-    Ok((places, figures))
+    Ok(figures)
 }
 
 /// Brings rows back; used again, its memory stays.
@@ -428,7 +417,8 @@ mod tests {
             let stored = split(&rows, &whole).expect("it is split");
             let mut zstd = Decompressor::new().expect("zstd");
             let mut back = Vec::new();
-            let (places, _) = take_apart(&whole).expect("a histogram");
+            let mut places = Vec::new();
+            take_apart(&whole, &mut places).expect("a histogram");
             let wholes = [places.clone(), places];
             Joiner::default().each(&stored, &wholes, &mut zstd, |number, content| {
                 back.push((number, figures(content)));
@@ -456,7 +446,8 @@ mod tests {
             let place = place % stored.len();
             stored[place] = byte;
             let mut zstd = Decompressor::new().expect("zstd");
-            let (places, _) = take_apart(&whole).expect("a histogram");
+            let mut places = Vec::new();
+            take_apart(&whole, &mut places).expect("a histogram");
             let wholes = [places.clone(), places];
             let _ = Joiner::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
             let mut packer = Packer::new().expect("zstd");

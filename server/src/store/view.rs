@@ -195,6 +195,7 @@ impl View {
         (level, place): (u64, u64),
         block: u64,
         width_s: u64,
+        unpacker: &mut Unpacker,
         found: &mut BTreeMap<u64, Digest>,
     ) -> Result<(), Error> {
         let span = digest::span_of(level);
@@ -216,7 +217,7 @@ impl View {
         }
         let mut bytes = Vec::new();
         let mut source = Source::open(&self.db, part, &[section], &mut bytes)?;
-        Unpacker::new()?.each(section, source.get(section)?, |number, content| {
+        unpacker.each(section, source.get(section)?, |number, content| {
             if number / digest::COLUMNS_MAX == place {
                 let time_s = start + number % digest::COLUMNS_MAX * width_s;
                 let Content::Bytes(content) = content else {
@@ -281,9 +282,10 @@ impl RunView for View {
         let Some((level, place)) = digest::place_of(width_s) else {
             return Ok(found);
         };
+        let mut unpacker = Unpacker::new()?;
         let span = digest::span_of(level);
         for block in from / span..to.div_ceil(span) {
-            self.read_digests((level, place), block, width_s, &mut found)?;
+            self.read_digests((level, place), block, width_s, &mut unpacker, &mut found)?;
         }
         found.retain(|time_s, _| (from..to).contains(time_s));
         Ok(found)

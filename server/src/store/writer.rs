@@ -174,8 +174,7 @@ impl Writer {
                     made_for.insert(id);
                 }
                 Job::Remove(id, done) => {
-                    let gone = Error::Gone("the run was deleted".to_owned());
-                    refuse(groups.remove(&id).unwrap_or_default(), &gone);
+                    refuse(groups.remove(&id).unwrap_or_default(), &Error::Gone);
                     self.remove(&id);
                     let _ = done.send(());
                 }
@@ -229,8 +228,7 @@ impl Writer {
         };
         let at = if is_welcome.is_ok() { starts } else { None };
         let welcome = deliveries.split_off(at.unwrap_or(deliveries.len()));
-        let gone = Error::Gone("the run was deleted".to_owned());
-        refuse(deliveries, &is_welcome.err().unwrap_or(gone));
+        refuse(deliveries, &is_welcome.err().unwrap_or(Error::Gone));
         welcome
     }
 
@@ -356,7 +354,7 @@ fn refuse(deliveries: Vec<Delivery>, error: &Error) {
         if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
     for delivery in deliveries {
         (delivery.done)(Err(match error {
-            Error::Gone(why) => Error::Gone(why.clone()),
+            Error::Gone => Error::Gone,
             Error::Format(why) => Error::Format(why.clone()),
             _ if is_full => Error::Full(error.to_string()),
             _ => Error::Format(error.to_string()),

@@ -11,7 +11,7 @@ use super::{CHUNK_LEN, Histogram, VALUE_MAX_US, highest_of, index_of, lowest_of}
 /// More values per used place than this, and counts are shorter than a list.
 const LISTED_PER_PLACE: u64 = 2;
 /// The place of the largest value.
-const PLACE_MAX: usize = index_of(VALUE_MAX_US);
+pub(super) const PLACE_MAX: usize = index_of(VALUE_MAX_US);
 /// The most values one histogram may bring; sums of any number of rows stay within 64 bits.
 const COUNT_MAX: u64 = 1 << 40;
 
@@ -29,23 +29,14 @@ impl Histogram {
         put(out, u128::from(self.clamped));
         let is_list = self.count <= LISTED_PER_PLACE * seen.places;
         put(out, u128::from(!is_list));
+        if !is_list {
+            return put_counts(out, self.places());
+        }
         let mut next = 0;
         for (index, n) in self.places() {
-            if is_list {
-                put(out, (index - next) as u128);
-                out.resize(out.len() + (n as usize - 1), 0);
-                next = index;
-            } else {
-                match index - next {
-                    0 => {}
-                    empty => put(out, (empty as u128) << 1 | 1),
-                }
-                put(out, u128::from(n) << 1);
-                next = index + 1;
-            }
-        }
-        if !is_list {
-            put(out, 1);
+            put(out, (index - next) as u128);
+            out.resize(out.len() + (n as usize - 1), 0);
+            next = index;
         }
     }
 
@@ -264,23 +255,28 @@ pub struct Places<'a> {
 impl Places<'_> {
     /// Appends the compact form.
     pub fn put_compact(&self, out: &mut Vec<u8>) {
-        let count = self.places.iter().map(|(_, n)| n).sum();
-        put_u64(out, count);
-        if count == 0 {
-            return;
+        let count: u64 = self.places.iter().map(|(_, n)| n).sum();
+        put(out, u128::from(count));
+        if count > 0 {
+            out.extend_from_slice(self.figures);
+            put(out, 1);
+            let places = self.places.iter();
+            put_counts(out, places.map(|(place, n)| (*place as usize, *n)));
         }
-        out.extend_from_slice(self.figures);
-        out.push(1);
-        let mut next = 0;
-        for (place, n) in self.places {
-            if *place > next {
-                put_u64(out, u64::from(*place - next) << 1 | 1);
-            }
-            put_u64(out, n << 1);
-            next = place.saturating_add(1);
-        }
-        out.push(1);
     }
+}
+
+/// Form 1.
+fn put_counts(out: &mut Vec<u8>, places: impl Iterator<Item = (usize, u64)>) {
+    let mut next = 0;
+    for (place, n) in places {
+        if place > next {
+            put(out, ((place - next) as u128) << 1 | 1);
+        }
+        put(out, u128::from(n) << 1);
+        next = place.saturating_add(1);
+    }
+    put(out, 1);
 }
 
 /// What counts alone tell of the figures.
@@ -331,27 +327,7 @@ fn put(out: &mut Vec<u8>, mut number: u128) {
     out.push(number as u8);
 }
 
-#[inline]
-fn put_u64(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-#[inline]
 fn take(bytes: &mut &[u8]) -> Result<u128, String> {
-    match bytes.split_first() {
-        Some((byte, rest)) if *byte < 0x80 => {
-            *bytes = rest;
-            Ok(u128::from(*byte))
-        }
-        _ => take_long(bytes),
-    }
-}
-
-fn take_long(bytes: &mut &[u8]) -> Result<u128, String> {
     let mut number = 0_u128;
     for shift in (0..126).step_by(7) {
         let (byte, rest) = bytes.split_first().ok_or("cut off")?;
@@ -371,12 +347,12 @@ fn take_u64(bytes: &mut &[u8]) -> Result<u64, String> {
             *bytes = rest;
             Ok(u64::from(*byte))
         }
-        _ => take_long_u64(bytes),
+        _ => take_wide(bytes),
     }
 }
 
-fn take_long_u64(bytes: &mut &[u8]) -> Result<u64, String> {
-    u64::try_from(take_long(bytes)?).map_err(|_| "a number beyond 64 bits".to_owned())
+fn take_wide(bytes: &mut &[u8]) -> Result<u64, String> {
+    u64::try_from(take(bytes)?).map_err(|_| "a number beyond 64 bits".to_owned())
 }
 
 #[cfg(test)]

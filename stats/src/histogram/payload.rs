@@ -4,8 +4,8 @@
 //! offset, digits, bounds, ratio. The counts follow in the order of their index as ZigZag LEB128
 //! numbers of at most 9 bytes; a negative number stands for so many empty places.
 
-use super::compact::Seen;
-use super::{CHUNK_LEN, CHUNKS, DIGITS, Histogram, VALUE_MAX_US, lowest_of};
+use super::compact::{PLACE_MAX, Seen};
+use super::{CHUNK_LEN, DIGITS, Histogram, VALUE_MAX_US};
 use crate::wire::HistogramRow;
 
 /// V2 with 9 bytes per number at most, as HdrHistogram writes it.
@@ -109,7 +109,7 @@ impl Seen {
     fn of_v2(bytes: &[u8]) -> Result<Self, String> {
         let mut seen = Seen::default();
         each_count(bytes, |index, n| {
-            if index >= CHUNKS * CHUNK_LEN || lowest_of(index) > VALUE_MAX_US {
+            if index > PLACE_MAX {
                 return Err("counts beyond the largest value".to_owned());
             }
             seen.add(index, n);

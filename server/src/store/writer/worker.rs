@@ -113,7 +113,7 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
 /// Makes the chunks of a task.
 pub(crate) fn make(data_dir: &Path, task: &Task) -> Result<(Vec<(u64, Chunk)>, u32), Error> {
     match &task.work {
-        Work::Minute(due) => Ok((build::minute(&due.rows)?, 0)),
+        Work::Minute(due) => Ok((build::minute(due.minute, &due.rows)?, 0)),
         Work::Roll(level, block) => {
             let path = run_file::path(data_dir, &task.run);
             let db = run_file::open_to_read(&path)?
