@@ -141,6 +141,48 @@ impl Histogram {
         self.max_us = self.max_us.max(other.max_us);
     }
 
+    /// Takes out the values of `part`, which must all be among its own: what is left of all
+    /// requests without the failed ones is the ok ones.
+    ///
+    /// Counts, sum and mean stay exact. The smallest and the largest value stay exact where
+    /// `part` does not reach as far or one value is left; otherwise they are known to the
+    /// histogram's 3 digits and lie between the former ones. A value that is not there is ignored.
+    pub fn subtract(&mut self, part: &Histogram) {
+        let mut taken = 0;
+        for (c, theirs) in part.used_chunks() {
+            let Some(mine) = &mut self.chunks[c] else {
+                continue;
+            };
+            for (mine, n) in mine.iter_mut().zip(theirs) {
+                let n = (*n).min(*mine);
+                *mine -= n;
+                taken += n;
+            }
+        }
+        if self.count == taken {
+            return self.clear();
+        }
+        self.count -= taken;
+        self.clamped = self.clamped.saturating_sub(part.clamped);
+        self.sum_us = self.sum_us.saturating_sub(part.sum_us);
+        if self.count == 1 {
+            // the sum is the value, unless `part` was none
+            let range = u128::from(self.min_us)..=u128::from(self.max_us);
+            if range.contains(&self.sum_us) {
+                (self.min_us, self.max_us) = (self.sum_us as u64, self.sum_us as u64);
+                return;
+            }
+        }
+        let low = self.iter().next().map_or(0, |(low, _)| low);
+        let high = self.iter().last().map_or(0, |(low, _)| low);
+        if part.min_us <= self.min_us {
+            self.min_us = self.min_us.max(low);
+        }
+        if part.max_us >= self.max_us {
+            self.max_us = self.max_us.min(highest_of(index_of(high)));
+        }
+    }
+
     /// Forgets all values and keeps the memory.
     pub fn clear(&mut self) {
         let mut rest = self.used;

@@ -72,6 +72,52 @@ fn merging_is_recording_everything_in_one() {
 }
 
 #[test]
+fn what_is_left_of_a_sum_without_a_part_is_the_rest() {
+    runner()
+        .run(&(values(), values()), |(rest, part)| {
+            let mut left = of(&[&rest[..], &part[..]].concat());
+            left.subtract(&of(&part));
+            let rest = of(&rest);
+            prop_assert!(left.iter().eq(rest.iter()));
+            prop_assert_eq!(
+                (left.count(), left.clamped()),
+                (rest.count(), rest.clamped())
+            );
+            prop_assert_eq!(left.mean_us().to_bits(), rest.mean_us().to_bits());
+            prop_assert_eq!(index_of(left.min_us()), index_of(rest.min_us()));
+            prop_assert_eq!(index_of(left.max_us()), index_of(rest.max_us()));
+            left.subtract(&rest);
+            same(&left, &Histogram::new());
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn extremes_of_the_rest_are_exact_where_the_part_is_within() {
+    // all, part, smallest and largest of the rest
+    let rows: [(&[u64], &[u64], u64, u64); 6] = [
+        (&[70_001, 80_001, 90_001], &[80_001], 70_001, 90_001),
+        (&[2, 200_003], &[2], 200_003, 200_003),
+        (&[2, 200_003], &[200_003], 2, 2),
+        // to 3 digits: 200_003 lies in 199_936..=200_063
+        (&[2, 200_003, 200_003], &[2], 199_936, 200_003),
+        (&[2, 2, 200_003], &[200_003], 2, 2),
+        // what is not there is not taken
+        (&[5, 70_001], &[6, 5_000_000], 5, 70_001),
+    ];
+    for (all, part, min, max) in rows {
+        let mut left = of(all);
+        left.subtract(&of(part));
+        assert_eq!(
+            (left.min_us(), left.max_us()),
+            (min, max),
+            "{all:?} {part:?}"
+        );
+    }
+}
+
+#[test]
 fn a_cleared_histogram_is_as_new() {
     runner()
         .run(&(values(), values()), |(before, after)| {
