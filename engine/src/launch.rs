@@ -23,8 +23,10 @@ use std::time::{Duration, Instant};
 
 /// From when all cores are ready until the load starts: time for all of them to hear of it.
 const LEAD: Duration = Duration::from_millis(50);
-/// Glommio may look at its own rings this often at most while the driver has work.
-const PREEMPT_TIMER: Duration = Duration::from_millis(5);
+/// When Glommio would want the core back, which it never is. Its timer must not expire between
+/// being set and the executor's first look for tasks: the executor would then sleep with the
+/// core's task in its queue, and nothing would wake it.
+const PREEMPT_TIMER: Duration = Duration::from_secs(3600);
 /// Memory that Glommio registers for files; this engine reads none through it.
 const GLOMMIO_IO_BYTES: usize = 256 << 10;
 /// Submission entries of one of Glommio's own rings.
@@ -242,7 +244,9 @@ fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> 
                 .make()
                 .map_err(|e| probe::executor_error(&e))
                 .and_then(|executor| {
-                    executor.run(async move { Driver::new(parts)?.live(line).await })
+                    // One poll from start to end: the loop of the executor loses a wake-up when
+                    // its thread loses the processor there, so nothing goes back to it.
+                    executor.run(async move { Driver::new(parts)?.live(line) })
                 });
             guard.end(ended);
         });

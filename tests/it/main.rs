@@ -9,6 +9,7 @@ mod branches;
 mod browser;
 mod command_line;
 mod conservation;
+mod cores;
 mod data;
 mod determinism;
 mod faults;

@@ -19,6 +19,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("wrk", "wrk"),
     ("apache2", "apache2-bin"),
     ("python3", "python3"),
+    ("strace", "strace"),
     ("chromium", "chromium"),
     ("node", "nodejs"),
     ("npm", "npm"),

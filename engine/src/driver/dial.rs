@@ -3,6 +3,7 @@
 use super::connections::State;
 use super::exchange::{Exchange, Payload};
 use super::origins::{Addresses, Endpoint, Kept, OriginId};
+use super::resolver::Resolver;
 use super::{Driver, users};
 use crate::clock::Moment;
 use crate::http::response::BodyRule;
@@ -13,13 +14,12 @@ use stats::{FailureKind, Phase, Tally};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::rc::Rc;
+use std::net::SocketAddr;
 
-/// Answers of the resolver, and the requests that wait for them.
+/// The resolver, and the requests that wait for its answers.
 #[derive(Default)]
 pub(super) struct Lookups {
-    answers: RefCell<Vec<(OriginId, Vec<SocketAddr>)>>,
+    resolver: RefCell<Resolver>,
     waiting: RefCell<Vec<Waiting>>,
     /// The numbers of addresses in the ring: a name that is resolved again mostly has the same.
     kept: RefCell<HashMap<SocketAddr, usize>>,
@@ -282,8 +282,7 @@ impl Driver {
         }
     }
 
-    /// Asks the system's resolver on a helper thread of the executor. False when the profile has
-    /// the answer.
+    /// Asks the system's resolver on its thread. False when the profile has the answer.
     fn look_up(&mut self, origin: OriginId) -> bool {
         let mut origins = self.shared.origins.borrow_mut();
         origins.asked(origin, self.now);
@@ -298,16 +297,7 @@ impl Driver {
             origins.set_addresses(origin, Addresses::Asked);
         }
         drop(origins);
-        let lookups = Rc::clone(&self.lookups);
-        let ask = move || {
-            let found = (host.as_str(), port).to_socket_addrs();
-            found.map(Iterator::collect::<Vec<_>>).unwrap_or_default()
-        };
-        glommio::spawn_local(async move {
-            let found = glommio::executor().spawn_blocking(ask).await;
-            lookups.answers.borrow_mut().push((origin, found));
-        })
-        .detach();
+        self.lookups.resolver.borrow_mut().ask(origin, host, port);
         true
     }
 
@@ -340,12 +330,15 @@ impl Driver {
 
     /// Takes in what the resolver answered, and opens the connections that waited for it.
     pub(super) fn serve_lookups(&mut self) {
-        if self.lookups.answers.borrow().is_empty() {
-            return;
-        }
-        let answers = std::mem::take(&mut *self.lookups.answers.borrow_mut());
-        for (origin, found) in answers {
+        let mut answered = false;
+        loop {
+            let answer = self.lookups.resolver.borrow_mut().answer();
+            let Some((origin, found)) = answer else { break };
             self.resolved(origin, found);
+            answered = true;
+        }
+        if !answered {
+            return;
         }
         let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
         for mut one in waiting {

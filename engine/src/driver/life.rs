@@ -61,29 +61,29 @@ impl Driver {
     /// # Errors
     ///
     /// The run cannot begin or go on.
-    pub(crate) async fn live(mut self, line: Line) -> Result<(), crate::Error> {
+    pub(crate) fn live(mut self, line: Line) -> Result<(), crate::Error> {
         let mut data = None;
         if line.core == 0 && self.script().hooks().setup {
-            self.hook(Entry::Setup).await?;
+            self.hook(Entry::Setup)?;
             data = Some(self.script().setup_result());
         }
         let scenarios = self.script().scenarios().to_vec();
         let ready = Report::Ready { scenarios, data };
-        let Some(begin) = self.await_start(&line, ready).await? else {
+        let Some(begin) = self.await_start(&line, ready)? else {
             return Ok(());
         };
         self.script()
             .set_data(&begin.data)
             .map_err(crate::Error::Script)?;
         self.begin(begin.start);
-        let carried = self.carry().await.map_err(|e| core_error(line.core, &e));
+        let carried = self.carry().map_err(|e| core_error(line.core, &e));
         self.report_load(&line);
         carried?;
         if line.core == 0 && self.script().hooks().teardown {
-            self.await_others(&line).await?;
-            self.hook(Entry::Teardown).await?;
+            self.await_others(&line)?;
+            self.hook(Entry::Teardown)?;
         }
-        self.farewell().await.map_err(|e| core_error(line.core, &e))
+        self.farewell().map_err(|e| core_error(line.core, &e))
     }
 
     /// Hands over the last window: from here on nothing is recorded.
@@ -102,7 +102,7 @@ impl Driver {
     }
 
     /// Runs `setup` or `teardown` to its end.
-    async fn hook(&mut self, entry: Entry) -> Result<(), crate::Error> {
+    fn hook(&mut self, entry: Entry) -> Result<(), crate::Error> {
         self.shared.draining.set(false);
         self.start_hook(entry);
         let limit = self
@@ -116,7 +116,6 @@ impl Driver {
                 return Ok(());
             }
             self.turn(WAIT_MAX).map_err(|e| core_error(0, &e))?;
-            glommio::yield_if_needed().await;
         }
         match self.hook_end.take() {
             Some(Err(error)) => Err(crate::Error::Hook {
@@ -128,11 +127,7 @@ impl Driver {
     }
 
     /// Turns until the launcher says when the load starts: the executor is warm by then.
-    async fn await_start(
-        &mut self,
-        line: &Line,
-        ready: Report,
-    ) -> Result<Option<Begin>, crate::Error> {
+    fn await_start(&mut self, line: &Line, ready: Report) -> Result<Option<Begin>, crate::Error> {
         if line.to_launcher.send(ready).is_err() {
             return Ok(None);
         }
@@ -143,14 +138,12 @@ impl Driver {
                 Err(TryRecvError::Empty) => {}
             }
             self.turn(WAIT_MAX).map_err(|e| core_error(line.core, &e))?;
-            glommio::yield_if_needed().await;
         }
     }
 
-    async fn await_others(&mut self, line: &Line) -> Result<(), crate::Error> {
+    fn await_others(&mut self, line: &Line) -> Result<(), crate::Error> {
         while line.loaded.load(Ordering::Acquire) > 0 && self.wish() != Wish::Stop {
             self.turn(WAIT_MAX).map_err(|e| core_error(line.core, &e))?;
-            glommio::yield_if_needed().await;
         }
         Ok(())
     }
@@ -167,11 +160,10 @@ impl Driver {
     }
 
     /// Carries the load from start to the end of the drain.
-    async fn carry(&mut self) -> io::Result<()> {
+    fn carry(&mut self) -> io::Result<()> {
         let start = self.shared.start.get();
         while self.now < start && self.wish() == Wish::Run {
             self.turn(WAIT_MAX)?;
-            glommio::yield_if_needed().await;
         }
         self.shared.recording.set(true);
         let mut end = start.after(self.schedule.end());
@@ -195,7 +187,6 @@ impl Driver {
             if drained || self.now >= limit || self.wish() == Wish::Stop {
                 break;
             }
-            glommio::yield_if_needed().await;
         }
         self.schedule.cancel();
         self.abandon_users();
@@ -253,11 +244,10 @@ impl Driver {
     }
 
     /// Lets the last connections close.
-    async fn farewell(&mut self) -> io::Result<()> {
+    fn farewell(&mut self) -> io::Result<()> {
         let limit = self.clock.now().after(FAREWELL);
         while self.ring.pending() > 0 && self.now < limit {
             self.turn(WAIT_MAX)?;
-            glommio::yield_if_needed().await;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod origins;
 mod plan_tests;
 mod prepare;
 mod queue;
+mod resolver;
 mod run_queue;
 mod schedule;
 mod secure;
@@ -70,7 +71,7 @@ const TIMER_SLACK_NS: u64 = 1_000;
 /// How long before a deadline the core stops sleeping: waking takes the kernel tens of
 /// microseconds, and all of them would be lateness of what is due.
 const SPIN: Duration = Duration::from_micros(80);
-/// The longest wait of one turn while the executor has work of its own: a name being resolved.
+/// The longest wait of one turn while a request waits for a name to be resolved.
 const WAIT_FOR_LOOKUP: Duration = Duration::from_millis(1);
 /// A wait that is at least so long says that the core has time for other things.
 const RESTFUL: Duration = Duration::from_millis(2);
@@ -125,7 +126,7 @@ pub(crate) struct Driver {
     schedule: Schedule,
     script: Script,
     shared: Rc<Shared>,
-    lookups: Rc<dial::Lookups>,
+    lookups: dial::Lookups,
     tls: Tls,
     plan: Arc<Plan>,
     terms: Terms,
@@ -202,7 +203,7 @@ impl Driver {
             schedule,
             script,
             shared,
-            lookups: Rc::default(),
+            lookups: dial::Lookups::default(),
             tls: Tls::new(&parts.tls),
             terms: Terms::of(&parts.plan, retains),
             plan: parts.plan,
