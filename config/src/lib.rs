@@ -21,7 +21,7 @@ mod web;
 
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
-pub use origin::{Origin, Scheme};
+pub use origin::{Origin, Scheme, ascii_host};
 pub use plan::{
     Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Metric, Model, Op, Order, Plan,
 };

@@ -71,20 +71,24 @@ impl Origin {
             ));
         }
         let (scheme, rest) = split_scheme(url)?;
-        if let Some(bad) = rest
-            .chars()
-            .find(|&c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(c))
-        {
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            // What may be a password is not shown.
+            return Err(format!(
+                "found a user name before the host, {FORM}; give it as basic_auth in the script, \
+                 or as Authorization in [headers]"
+            ));
+        }
+        let is_odd = |c: &char| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(*c);
+        let is_name = |c: &char| !c.is_ascii() && !c.is_control() && !c.is_whitespace();
+        let odd_host = authority.chars().find(|c| is_odd(c) && !is_name(c));
+        if let Some(bad) = odd_host.or_else(|| path.chars().find(is_odd)) {
             return Err(format!(
                 "found {bad:?} in {shown}, allowed is visible ASCII, the rest percent-encoded"
             ));
         }
-        if rest.contains(['?', '#']) {
+        if path.contains(['?', '#']) {
             return Err(format!("found {shown} with a query or fragment, {FORM}"));
-        }
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(format!("found {shown} with a user name, {FORM}"));
         }
         let (host, port) = split_port(authority)?;
         Ok(Self {
@@ -145,6 +149,15 @@ impl fmt::Display for Origin {
     }
 }
 
+/// A name beyond ASCII (or percent-encoded) as it is asked for in the DNS: by the rules of IDNA,
+/// as browsers apply them (UTS 46). None for what is no name.
+pub fn ascii_host(name: &str) -> Option<String> {
+    let host = url::Host::parse(name).ok()?;
+    let text = host.to_string();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    text.bytes().all(fits).then_some(text)
+}
+
 fn split_scheme(url: &str) -> Result<(Scheme, &str), String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(format!("found {}, {FORM}", shorten(url)));
@@ -196,6 +209,14 @@ fn check_host(host: &str) -> Result<String, String> {
             .map(|address| address.to_string())
             .map_err(|_| wrong());
     }
+    let ascii;
+    let host = match host.is_ascii() {
+        true => host,
+        false => {
+            ascii = ascii_host(host).ok_or_else(wrong)?;
+            ascii.as_str()
+        }
+    };
     let label_fits = |label: &str| {
         (1..=63).contains(&label.len())
             && label

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Bytes kept of a reply that could not be read.
+pub(crate) const WIRE_BYTES_MAX: usize = 4_096;
+
 /// A message from a core. Sent without waiting: when nobody listens fast enough, messages are
 /// lost and the loss is counted, the load is not touched.
 #[derive(Clone, Debug)]
@@ -33,6 +36,12 @@ pub enum Event {
         /// For how long so far.
         since: Duration,
     },
+    /// What only words can say about a server, such as why a handshake failed or that one of
+    /// several addresses is dead; each distinct matter is told once per core.
+    Notice {
+        /// The text, beginning with the server.
+        text: String,
+    },
     /// A request and its reply, when the run is traced.
     Exchange(Box<Exchange>),
 }
@@ -48,6 +57,8 @@ pub struct Exchange {
     pub head: Vec<u8>,
     /// The body of the reply with its framing removed.
     pub body: Vec<u8>,
+    /// The first 4096 bytes of a reply that could not be read, as they came.
+    pub wire: Vec<u8>,
     /// The status, 0 when none came.
     pub status: u16,
     /// The kind of failure, when it failed.

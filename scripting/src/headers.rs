@@ -2,9 +2,13 @@
 
 use mlua::{Lua, Table};
 
-/// The fields of a head in their order: name as sent, value trimmed, folded lines joined.
+use crate::text;
+
+/// The fields of a head in their order: name as sent, value trimmed, folded lines joined. Lines
+/// that are no fields are left out.
 pub(crate) fn fields(head: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
     let mut fields: Vec<(&[u8], Vec<u8>)> = Vec::new();
+    let mut may_fold = false;
     let mut lines = head
         .split(|&byte| byte == b'\n')
         .map(<[u8]>::trim_ascii_end);
@@ -14,12 +18,19 @@ pub(crate) fn fields(head: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
             break;
         }
         let folded = line[0] == b' ' || line[0] == b'\t';
-        if folded && let Some((_, value)) = fields.last_mut() {
-            value.push(b' ');
-            value.extend_from_slice(line.trim_ascii());
-        } else if let Some(colon) = line.iter().position(|&byte| byte == b':') {
-            let (name, value) = (&line[..colon], &line[colon + 1..]);
-            fields.push((name.trim_ascii(), value.trim_ascii().to_vec()));
+        if folded {
+            if let Some((_, value)) = fields.last_mut().filter(|_| may_fold) {
+                value.push(b' ');
+                value.extend_from_slice(line.trim_ascii());
+            }
+            continue;
+        }
+        let colon = line.iter().position(|&byte| byte == b':');
+        let (name, value) = line.split_at(colon.unwrap_or(0));
+        let name = name.trim_ascii_end();
+        may_fold = !name.is_empty() && name.iter().copied().all(text::is_token);
+        if may_fold {
+            fields.push((name, value[1..].trim_ascii().to_vec()));
         }
     }
     fields

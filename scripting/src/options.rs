@@ -223,13 +223,12 @@ impl Reader<'_> {
     fn finish(mut self) -> Result<RequestSpec> {
         self.finish_body()?;
         let spec = &mut self.spec;
+        let multipart = spec.content_type.take();
+        spec.content_type = content_type(spec, multipart)?;
         if !self.query.is_empty() {
             spec.url
                 .push(if spec.url.contains('?') { '&' } else { '?' });
             spec.url.push_str(&self.query);
-        }
-        if has(spec, "content-type") {
-            spec.content_type = None;
         }
         if spec.authorization.is_some() && spec.digest.is_some() {
             return Err("digest_auth: a request has one authorization".to_owned());
@@ -253,6 +252,40 @@ impl Reader<'_> {
         }
         Ok(self.spec)
     }
+}
+
+/// The content type that the body brings, unless the headers give one. A body in parts cannot be
+/// read without its boundary, which a script cannot know.
+fn content_type(spec: &mut RequestSpec, of_body: Option<String>) -> Result<Option<String>> {
+    let is_own = |name: &str| name.eq_ignore_ascii_case("content-type");
+    let own = spec.headers.iter_mut().find(|(name, _)| is_own(name));
+    let boundary = of_body.as_deref().and_then(|given| {
+        let (kind, boundary) = given.split_once(';')?;
+        kind.starts_with("multipart/").then_some(boundary)
+    });
+    let is_refused = spec.without.iter().any(|name| is_own(name));
+    let Some(boundary) = boundary else {
+        return Ok(of_body.filter(|_| own.is_none() && !is_refused));
+    };
+    if is_refused {
+        return Err(
+            "files: the header content-type can't be left out; it has the boundary".to_owned(),
+        );
+    }
+    let Some((_, own)) = own else {
+        return Ok(of_body);
+    };
+    let text = String::from_utf8_lossy(own).to_ascii_lowercase();
+    if !text.starts_with("multipart/") || text.contains("boundary") {
+        return Err(
+            "files: the header content-type must be multipart/ of some kind, without a boundary; \
+             that is added"
+                .to_owned(),
+        );
+    }
+    own.push(b';');
+    own.extend_from_slice(boundary.as_bytes());
+    Ok(None)
 }
 
 fn has(spec: &RequestSpec, header: &str) -> bool {
@@ -402,14 +435,52 @@ fn headers(value: &Value) -> Result<Headers> {
             return Err(format!("the header {name} can't be set: {instead}"));
         }
         match value {
+            Given::False if name.eq_ignore_ascii_case("host") => {
+                return Err(
+                    "the header host can't be left out: a request names its host".to_owned(),
+                );
+            }
             Given::Scalar(value) => {
                 text::header_value(&format!("the header {name}"), &value)?;
+                check_single(&name, &value, &headers)?;
                 headers.push((name, value));
             }
             Given::False => without.push(name),
         }
     }
     Ok((headers, without))
+}
+
+/// Fields that a request has once or not at all (RFC 9110 sections 7.2, 8.3, 10.1.3, 10.1.5 and
+/// 11.6.2): servers refuse a second Host, and read one of two others by chance.
+const SINGLE: [&str; 5] = [
+    "authorization",
+    "content-type",
+    "host",
+    "referer",
+    "user-agent",
+];
+
+/// Refuses a second value of a field that has one, and a Host that is none.
+fn check_single(name: &str, value: &[u8], before: &[(String, Vec<u8>)]) -> Result<()> {
+    let is_single = SINGLE.iter().any(|one| name.eq_ignore_ascii_case(one));
+    if is_single
+        && before
+            .iter()
+            .any(|(known, _)| known.eq_ignore_ascii_case(name))
+    {
+        return Err(format!(
+            "the header {name} has several values; a request has one"
+        ));
+    }
+    let is_authority = |byte: &u8| *byte > b' ' && !b"/?#@\\\"<>,".contains(byte);
+    if name.eq_ignore_ascii_case("host") && !value.iter().all(is_authority) {
+        return Err(format!(
+            "the header {name} must be a host with or without a port, not {}",
+            quoted(value, 60)
+        ));
+    }
+    Ok(())
 }
 
 fn header_text(key: &str, value: &Value) -> Result<String> {
@@ -425,9 +496,9 @@ fn to_json(lua: &Lua, value: &Value) -> Result<Vec<u8>> {
 
 fn status(value: &Value) -> Result<u16> {
     match value {
-        Value::Integer(status @ 100..=599) => Ok(*status as u16),
+        Value::Integer(status @ 100..=999) => Ok(*status as u16),
         other => Err(format!(
-            "expect: a status is a number from 100 to 599, not {}",
+            "expect: a status is a number from 100 to 999, not {}",
             kind(other)
         )),
     }

@@ -50,7 +50,7 @@ fn escape(out: &mut String, byte: u8) {
 }
 
 /// RFC 9110 token characters.
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

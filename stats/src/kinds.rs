@@ -151,6 +151,8 @@ closed_enum! {
         /// A script asked for the body of a reply that had counted as ok, and it could not be
         /// decoded.
         DecodeErrorLate => "decode_error_late",
+        /// The head of a reply was not what the standard has, and could be read all the same.
+        OddHead => "odd_head",
     }
 }
 

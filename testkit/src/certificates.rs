@@ -98,20 +98,7 @@ impl Authority {
 
     /// A certificate for a server at any of [`NAMES`].
     pub fn server(&self, flaw: Flaw) -> Identity {
-        let names: Vec<String> = match flaw {
-            Flaw::WrongHost => vec!["elsewhere.test".to_owned()],
-            _ => NAMES.map(str::to_owned).to_vec(),
-        };
-        let mut params = CertificateParams::new(names).expect("the names are sound");
-        let (from, to) = match flaw {
-            Flaw::Expired => (2001, 2002),
-            Flaw::NotYetValid => (4000, 4001),
-            Flaw::None | Flaw::WrongHost => (2001, 4000),
-        };
-        params.not_before = date_time_ymd(from, 1, 1);
-        params.not_after = date_time_ymd(to, 1, 1);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.sign(params)
+        self.sign(server_params(flaw))
     }
 
     /// A certificate for a client with this name.
@@ -132,6 +119,38 @@ impl Authority {
             key: key.serialize_pem(),
         }
     }
+}
+
+/// A certificate for any of [`NAMES`] that its own key has signed, as servers make them; some tools
+/// mark it as an authority's. Panics when there are no random numbers to be had.
+pub fn self_signed(flaw: Flaw, is_authority: bool) -> Identity {
+    let mut params = server_params(flaw);
+    if is_authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    let key = key_pair();
+    let certificate = params.self_signed(&key).expect("the parameters are sound");
+    Identity {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+fn server_params(flaw: Flaw) -> CertificateParams {
+    let names: Vec<String> = match flaw {
+        Flaw::WrongHost => vec!["elsewhere.test".to_owned()],
+        _ => NAMES.map(str::to_owned).to_vec(),
+    };
+    let mut params = CertificateParams::new(names).expect("the names are sound");
+    let (from, to) = match flaw {
+        Flaw::Expired => (2001, 2002),
+        Flaw::NotYetValid => (4000, 4001),
+        Flaw::None | Flaw::WrongHost => (2001, 4000),
+    };
+    params.not_before = date_time_ymd(from, 1, 1);
+    params.not_after = date_time_ymd(to, 1, 1);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
 }
 
 /// Two authorities of one name would be taken for each other until a signature is looked at.

@@ -1,12 +1,14 @@
 //! The subcommands as their users see them: output, result files, exit codes.
 
 use crate::binary::{Program, Scratch, can_run, conserved, count, json, mistress, run};
+use crate::harness::{one_arrival, run_table};
 use rustix::process::Signal;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
+use testkit::faults::{FaultOrigin, Script, Step};
 
 /// 100 users in a second, evenly spaced.
 const HUNDRED: &str = "[[load]]\nmodel = \"open\"\nscenarios = \"main\"\narrivals = \"even\"\n\
@@ -370,6 +372,36 @@ fn check_shows_what_one_user_does() {
         "ok  1 request, 0 failed",
     ]);
     assert_eq!(done.out.matches("> POST").count(), 1, "{}", done.out);
+}
+
+#[test]
+fn check_shows_replies_that_cannot_be_read() {
+    if !can_run() {
+        return;
+    }
+    let reply = b"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\x1b[2J\xff\r\n\r\nhello";
+    let steps = [Step::ReadAny, Step::send(*reply), Step::AwaitClose];
+    let origin = FaultOrigin::start(Script::each(steps));
+    let script = "return { main = function(user) user:get('/') end }";
+    let profile = run_table(&origin.url()) + &one_arrival("main");
+    run(&["check", &Scratch::of(&profile, script).profile()])
+        .expect(3)
+        .says(&[
+            "FAILED bad_head",
+            "the reply as it came:",
+            "< Content-Length : 5\\r\\n",
+            "< \\x1b[2J\\xff\\r\\n",
+            "< hello",
+        ]);
+    let secure = origin.url().replace("http:", "https:");
+    let insecure = "[tls]\ninsecure = true\n";
+    let profile = run_table(&secure) + insecure + &one_arrival("main");
+    run(&["check", &Scratch::of(&profile, script).profile()])
+        .expect(3)
+        .says(&[
+            "tls_plain_text: the reply is no TLS: \"HTTP/1.1 200 OK\"",
+            "FAILED tls_plain_text",
+        ]);
 }
 
 #[test]

@@ -42,6 +42,13 @@ fn addresses_are_read_and_shown() {
     check("https://h:80/a", "h", 80, "/a", "https://h:80/a");
     check("http://[::1]:7777", "::1", 7777, "", "http://[::1]:7777");
     check("http://[0:0::1]/x", "::1", 80, "/x", "http://[::1]/x");
+    check(
+        "http://B\u{dc}CHER.test:81/a",
+        "xn--bcher-kva.test",
+        81,
+        "/a",
+        "http://xn--bcher-kva.test:81/a",
+    );
     check("http://a_b-c.d./", "a_b-c.d.", 80, "", "http://a_b-c.d.");
     check(
         "http://h:65535/%20~",
@@ -74,7 +81,10 @@ fn other_addresses_are_refused_with_a_reason() {
     check("", "http[s]://host");
     check("http://", "host \"\"");
     check("http:///path", "host \"\"");
-    check("http://u:p@h/", "user name");
+    check("http://u:p@h/", "basic_auth in the script");
+    check("http://u@h", "[headers]");
+    check("http://\u{ad}/", "host");
+    check("http://a\u{a0}b/", "'\\u{a0}'");
     check("http://h/?a=1", "query");
     check("http://h/#a", "fragment");
     check("http://h:", "port");
@@ -90,6 +100,8 @@ fn other_addresses_are_refused_with_a_reason() {
     check("http://1.2.3", "host");
     check("http://a..b", "host");
     check("http://a b", "' '");
+    let secret = Origin::parse("http://anna:s3cret@h/").expect_err("a password");
+    assert!(!secret.contains("s3cret"), "{secret}");
     check("http://h/\u{e4}", "percent-encoded");
     check("http://h/\r\nX: y", "'\\r'");
     check(&format!("http://{}", "a.".repeat(128)), "host");

@@ -161,12 +161,31 @@ fn read_hosts(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<(String, 
     }
     let hosts: Vec<Option<_>> = entries
         .into_iter()
-        .map(|(name, _, value)| {
+        .map(|(name, span, value)| {
             let addresses = read_addresses(value, "hosts", report)?;
-            Some((name.to_ascii_lowercase(), addresses))
+            let Some(name) = host_key(name) else {
+                let shown = crate::document::quoted(name);
+                report.found(
+                    span,
+                    format!("found {shown}, allowed is the name of a host, without scheme and port (`hosts`)"),
+                );
+                return None;
+            };
+            Some((name, addresses))
         })
         .collect();
     hosts.into_iter().collect()
+}
+
+/// A name as the engine knows it: lower case, ASCII; an address without brackets.
+fn host_key(name: &str) -> Option<String> {
+    if !name.is_ascii() {
+        return crate::origin::ascii_host(name);
+    }
+    let is_address = name.parse::<IpAddr>().is_ok();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let is_name = !name.is_empty() && name.bytes().all(fits);
+    (is_address || is_name).then(|| name.to_ascii_lowercase())
 }
 
 /// One address, or several in a list.

@@ -3,6 +3,7 @@
 
 use super::Driver;
 use super::exchange::Exchange;
+use super::origins::OriginId;
 use super::prepare::{Course, prepare};
 use super::session::Where;
 use super::template::{self, Destination};
@@ -99,12 +100,14 @@ impl Driver {
         if exchange.is_expected(status) {
             return After::Answer;
         }
+        // An empty one leads nowhere, as for curl: the reply is the last.
+        let location = values(head, "location").next().unwrap_or_default();
+        if location.is_empty() {
+            return After::Answer;
+        }
         if exchange.hops >= exchange.redirects {
             return After::Failure(FailureKind::Redirects);
         }
-        let Some(location) = values(head, "location").next() else {
-            return After::Answer;
-        };
         let Ok(to) = self.redirected_to(at, location) else {
             return After::Failure(FailureKind::Redirects);
         };
@@ -122,7 +125,19 @@ impl Driver {
         if to.origin != at.origin {
             drop_credentials(&mut spec);
         }
+        if !self.is_same_host(at.origin, to.origin) {
+            // Host is the script's word for the first server alone.
+            spec.headers
+                .retain(|(name, _)| !name.eq_ignore_ascii_case("host"));
+        }
         self.next(exchange.user, spec, to, course)
+    }
+
+    /// Whether two origins are the same host, whatever the ports and schemes.
+    fn is_same_host(&self, one: OriginId, other: OriginId) -> bool {
+        let origins = self.shared.origins.borrow();
+        let [one, other] = [one, other].map(|id| &origins.get(id).origin);
+        one.host == other.host && one.socket == other.socket
     }
 
     fn redirected_to(&self, at: Where<'_>, location: &[u8]) -> Result<Destination, String> {

@@ -244,6 +244,7 @@ impl Driver {
         };
         drop(origins);
         if let Some(next) = next {
+            self.notice_dead(origin, failed, connect_failure(error));
             let connection = self.connections.get_mut(slot);
             connection.tried += 1;
             if let Some(exchange) = &mut connection.exchange {

@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) keep_alive: bool,
     /// Every exchange is told as an event.
     pub(super) traced: bool,
+    /// What has come of replies, where it is.
+    pub(super) wire: super::told::Wire,
     pub(super) recorder: RefCell<Recorder>,
     /// By user slot.
     pub(super) actors: RefCell<Vec<Actor>>,

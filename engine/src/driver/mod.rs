@@ -163,6 +163,7 @@ impl Driver {
             draining: Cell::new(false),
             keep_alive: parts.plan.connections.keep_alive,
             traced: parts.traced,
+            wire: told::Wire::default(),
             recorder,
             actors: RefCell::default(),
             templates: RefCell::default(),

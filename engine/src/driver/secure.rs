@@ -53,7 +53,7 @@ impl Driver {
                 self.write(slot, out);
                 self.acting.push(slot);
             }
-            Err(fault) => self.fail(slot, fault.kind()),
+            Err(fault) => self.fail_tls(slot, fault),
         }
         true
     }
@@ -118,7 +118,7 @@ impl Driver {
         };
         let mut out = self.tls.buffer();
         if let Err(fault) = session.encrypt(plain, &mut out) {
-            return self.fail(slot, fault.kind());
+            return self.fail_tls(slot, fault);
         }
         exchange.bytes_out += plain.len() as u64;
         self.write(slot, out);
@@ -136,7 +136,7 @@ impl Driver {
         self.tls.give_back(plain);
         match encrypted {
             Ok(()) => self.write(slot, out),
-            Err(fault) => self.fail(slot, fault.kind()),
+            Err(fault) => self.fail_tls(slot, fault),
         }
     }
 
@@ -149,8 +149,14 @@ impl Driver {
         };
         let mut heard = Heard::default();
         let (memo, now) = (&mut self.memo, self.now);
+        let shared = &self.shared;
         let bytes = self.buffers.bytes_mut(&mut received);
         let taken = session.receive(bytes, &mut out, &mut |data| {
+            if shared.traced
+                && let Some(exchange) = &connection.exchange
+            {
+                shared.wire.came(exchange.user, data);
+            }
             heard.take(connection, memo, now, data);
         });
         self.buffers.give_back(received);
@@ -185,7 +191,7 @@ impl Driver {
             return self.fail(slot, failure_of(fault));
         }
         if let Some(fault) = broken {
-            return self.fail(slot, fault.kind());
+            return self.fail_tls(slot, fault);
         }
         match state {
             State::Idle if heard.surplus => {

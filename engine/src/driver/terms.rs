@@ -41,7 +41,7 @@ impl Terms {
 /// What is looked for in a head. A body that nobody keeps is not decoded.
 #[inline]
 pub(super) fn watch(cookies: bool, redirects: u8, keep: Keep) -> Notes {
-    let mut watched = Notes::NONE;
+    let mut watched = Notes::ODD;
     if cookies {
         watched = watched.with(Notes::COOKIES);
     }

@@ -1,4 +1,114 @@
-//! When two error texts are the same error.
+//! What is told in words: when two error texts are the same error, what is noticed about servers,
+//! and the bytes of replies that could not be read.
+
+use super::origins::{Addresses, Endpoint, OriginId};
+use super::{Driver, ERROR_TEXTS_MAX};
+use crate::event::{Event, WIRE_BYTES_MAX};
+use crate::ring::Slot;
+use crate::tls;
+use stats::FailureKind;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// The beginnings of the replies under way, by user, of a run that is traced.
+#[derive(Default)]
+pub(super) struct Wire(RefCell<HashMap<u32, Vec<u8>>>);
+
+impl Wire {
+    /// More of the reply to a user's request has come.
+    pub(super) fn came(&self, user: u32, bytes: &[u8]) {
+        let mut replies = self.0.borrow_mut();
+        let known = replies.entry(user).or_default();
+        let room = WIRE_BYTES_MAX - known.len();
+        known.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// What had come when the request ended; nothing when it could be read.
+    pub(super) fn take(&self, user: u32, failure: Option<FailureKind>) -> Vec<u8> {
+        let came = self.0.borrow_mut().remove(&user);
+        let is_unreadable = matches!(
+            failure,
+            Some(
+                FailureKind::BadHead
+                    | FailureKind::BadChunk
+                    | FailureKind::BadLength
+                    | FailureKind::HeadTooLarge
+                    | FailureKind::TooManyInformational
+                    | FailureKind::UnexpectedUpgrade
+            )
+        );
+        came.filter(|_| is_unreadable).unwrap_or_default()
+    }
+}
+
+impl Driver {
+    /// Tells something about a server, once for each `matter`.
+    #[cold]
+    fn notice(&mut self, matter: String, text: String) {
+        if self.error_texts.len() < ERROR_TEXTS_MAX && !self.error_texts.contains(&matter) {
+            self.error_texts.push(matter);
+            self.shared.tell(Event::Notice { text });
+        }
+    }
+
+    /// The request of a connection fails since its TLS has: says why.
+    #[cold]
+    pub(super) fn fail_tls(&mut self, slot: Slot, fault: tls::Fault) {
+        let connection = self.connections.get(slot);
+        let (origin, kind) = (connection.origin, fault.kind());
+        let reason = connection.tls.as_deref().and_then(tls::Session::reason);
+        if let Some(reason) = reason.map(str::to_owned) {
+            let server = self.shared.origins.borrow().get(origin).origin.authority();
+            let matter = format!("{server}\n{kind}\n{}", without_numbers(&reason));
+            self.notice(matter, format!("{server}: {kind}: {reason}"));
+        }
+        self.fail(slot, kind);
+    }
+
+    /// A connection could not be made to one of several addresses.
+    #[cold]
+    pub(super) fn notice_dead(&mut self, origin: OriginId, address: usize, kind: FailureKind) {
+        let is_dead = matches!(
+            kind,
+            FailureKind::Refused
+                | FailureKind::Unreachable
+                | FailureKind::ConnectTimeout
+                | FailureKind::ConnectFailed
+                | FailureKind::ResetConnect
+        );
+        let origins = self.shared.origins.borrow();
+        let known = origins.get(origin);
+        let Addresses::Known(list) = &known.addresses else {
+            return;
+        };
+        let dead = list.iter().find(|one| one.kept == address);
+        let Some(Endpoint::Internet(dead)) = dead.map(|one| one.to) else {
+            return;
+        };
+        if !is_dead || list.len() < 2 {
+            return;
+        }
+        let (server, all) = (known.origin.authority(), list.len());
+        drop(origins);
+        let matter = format!("{server}\n{kind}\n{dead}");
+        self.notice(
+            matter,
+            format!("{server}: no connection to {dead}, one of its {all} addresses ({kind})"),
+        );
+    }
+
+    /// Keeps what has come of a reply, where the run is traced.
+    #[cold]
+    pub(super) fn keep_wire(&self, slot: Slot, bytes: &[u8]) {
+        let connection = self.connections.get(slot);
+        // What is encrypted is kept once it is plain.
+        if let Some(exchange) = &connection.exchange
+            && connection.tls.is_none()
+        {
+            self.shared.wire.came(exchange.user, bytes);
+        }
+    }
+}
 
 /// The text with what differs from one occurrence of an error to the next left out: addresses
 /// (`0x7f..`) and the number of levels that a long traceback skips.

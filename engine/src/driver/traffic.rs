@@ -140,6 +140,9 @@ impl Driver {
 
     /// Hands received bytes to the reader of the connection.
     fn feed(&mut self, slot: Slot, received: crate::ring::Received) {
+        if self.shared.traced {
+            self.keep_wire(slot, self.buffers.bytes(&received));
+        }
         let connection = self.connections.get_mut(slot);
         if connection.tls.is_some() {
             return self.feed_encrypted(slot, received);
@@ -362,6 +365,10 @@ impl Driver {
     #[inline]
     fn account(&self, user: u32, exchange: &Exchange, failure: Option<FailureKind>) {
         let sample = exchange.sample(self.now, failure);
+        if exchange.reply.seen.has(Notes::ODD) {
+            self.shared
+                .record(|recorder| recorder.count(Tally::OddHead, 1));
+        }
         if let Some((encoded, plain)) = exchange.reply.decoded_bytes() {
             self.shared.record(|recorder| {
                 recorder.count(Tally::EncodedBytes, encoded);
@@ -421,6 +428,7 @@ impl Driver {
             body: kept
                 .and_then(|kept| kept.plain())
                 .map_or_else(Vec::new, <[u8]>::to_vec),
+            wire: self.shared.wire.take(exchange.user, failure),
             status: exchange.reply.status,
             failure: failure.map(FailureKind::as_str),
             latency: Duration::from_nanos(self.now.since(exchange.intended)),
@@ -449,6 +457,10 @@ impl Driver {
             _ if self.now < connection.limit => FailureKind::FirstByteTimeout,
             _ => FailureKind::Timeout,
         };
+        if kind == FailureKind::ConnectTimeout {
+            let (origin, address) = (connection.origin, connection.address);
+            self.notice_dead(origin, address, kind);
+        }
         self.fail(slot, kind);
     }
 

@@ -2,9 +2,9 @@
 //!
 //! The crate `cookie_store` keeps and matches them. Around it stands what it lacks: admission as
 //! the revision has it, limits, the order in a request, names and values of any bytes. No clock:
-//! the time of day is handed in, in seconds since 1970. There is no list of public suffixes: a
-//! domain of one label is refused instead. Every request of a user counts as one within the same
-//! site, so SameSite keeps no cookie back.
+//! the time of day is handed in, in seconds since 1970. Public suffixes are those of the list in the
+//! crate `psl`, and every label that stands alone. Every request of a user counts as one within the
+//! same site, so SameSite keeps no cookie back. The machine itself counts as safe, as in browsers.
 
 mod date;
 mod field;
@@ -12,7 +12,7 @@ mod field;
 use cookie_store::{CookieDomain, CookieExpiration, CookiePath, CookieStore, RawCookie};
 use field::SetCookie;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
-use url::Url;
+use url::{Host, Url};
 
 /// Cookies one user keeps; the oldest gives way. The crate has no limit.
 const COOKIES_MAX: usize = 300;
@@ -48,8 +48,19 @@ impl Place {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// Whether nobody can listen on the way: it is encrypted, or leads to the machine itself
+    /// (6265bis section 5.7 with W3C "Secure Contexts", section 3.1).
     fn is_secure(&self) -> bool {
-        self.url.scheme() == "https"
+        let is_local = match self.url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(name);
+                name == "localhost" || name.ends_with(".localhost")
+            }
+            None => false,
+        };
+        is_local || self.url.scheme() == "https"
     }
 }
 
@@ -96,8 +107,8 @@ impl Draft {
             return None; // 6265bis section 5.7, step 18; the crate takes it
         }
         let domain = match CookieDomain::try_from(wanted).ok()? {
-            // What stands for a public suffix here: one label, unless it is the host itself.
-            CookieDomain::Suffix(domain) if !domain.contains('.') => {
+            // 6265bis section 5.7, step 9; the crate would have to be given the list.
+            CookieDomain::Suffix(domain) if is_public_suffix(&domain) => {
                 (domain == place.host()).then_some(CookieDomain::HostOnly(domain))?
             }
             domain @ CookieDomain::Suffix(_) => domain,
@@ -226,10 +237,11 @@ impl Jar {
     /// The cookies for a request to `place`, in the order in which it names them: longer paths
     /// first, then older ones. The crate has them by domain and path as they came.
     pub(crate) fn matching(&self, place: &Place, now_s: i64) -> Vec<&Cookie> {
-        // The crate sends Secure ones to the machine itself in plain too.
         let may_go = |cookie: &&Cookie| place.is_secure() || cookie.secure() != Some(true);
         let fitting = self.all(now_s).filter(may_go);
-        let mut found: Vec<&Cookie> = fitting.filter(|c| c.matches(&place.url)).collect();
+        // The crate's own match knows the machine itself by fewer names.
+        let is_for = |c: &&Cookie| c.path.matches(&place.url) && c.domain.matches(&place.url);
+        let mut found: Vec<&Cookie> = fitting.filter(is_for).collect();
         found.sort_by_key(|cookie| (usize::MAX - cookie.path.len(), number(cookie)));
         found
     }
@@ -313,6 +325,12 @@ fn domain_of(domain: &CookieDomain) -> &str {
         CookieDomain::HostOnly(domain) | CookieDomain::Suffix(domain) => domain,
         CookieDomain::NotPresent | CookieDomain::Empty => "",
     }
+}
+
+/// Whether a domain is one below which anybody may have a name, as `com` and `co.uk`.
+fn is_public_suffix(domain: &str) -> bool {
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    psl::suffix(domain.as_bytes()).is_some_and(|suffix| suffix.as_bytes() == domain.as_bytes())
 }
 
 /// Section 5.1.3 for two domains of cookies; the crate compares with hosts of requests.

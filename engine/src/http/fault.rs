@@ -10,7 +10,7 @@ pub(crate) enum Fault {
     /// The head is longer than [`super::head::HEAD_BYTES_MAX`] or has more fields than
     /// [`super::head::HEADERS_MAX`].
     HeadTooLarge,
-    /// The head is not HTTP/1.0 or HTTP/1.1, or ended in its middle, or names a transfer coding
+    /// The head is not HTTP/1, or leaves doubt where the body ends, or ended in its middle, or names a transfer coding
     /// that cannot be read.
     BadHead,
     /// The chunked framing is broken.

@@ -63,13 +63,14 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Reads them from parsed headers.
+    /// Reads them from headers that were parsed from `head`.
     ///
     /// # Errors
     /// [`Fault::BadLength`] unless a transfer coding makes Content-Length meaningless;
     /// [`Fault::BadHead`] when chunked is applied before another coding or twice, since the body
-    /// inside could not be told from its framing.
-    pub(super) fn read(headers: &[Header<'_>]) -> Result<Self, Fault> {
+    /// inside could not be told from its framing; either when its field is folded, since not every
+    /// reader takes the second line for a part of it.
+    pub(super) fn read(headers: &[Header<'_>], head: &[u8]) -> Result<Self, Fault> {
         let mut length: Option<Result<u64, Fault>> = None;
         let mut codings = Codings::default();
         let (mut close, mut keep_alive, mut expects_continue) = (false, false, false);
@@ -86,6 +87,7 @@ impl Fields {
                     }
                 }
                 14 if header.name.eq_ignore_ascii_case("content-length") => {
+                    refuse_fold(head, header, Fault::BadLength)?;
                     length = Some(match length {
                         Some(Err(fault)) => Err(fault),
                         Some(Ok(seen)) => content_length(header.value, Some(seen)),
@@ -93,6 +95,7 @@ impl Fields {
                     });
                 }
                 17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
+                    refuse_fold(head, header, Fault::BadHead)?;
                     codings.add(header.value)?;
                 }
                 _ => {}
@@ -112,6 +115,18 @@ impl Fields {
             keep_alive,
             expects_continue,
         })
+    }
+}
+
+/// Refuses a field that goes on in the line after its first (RFC 9112 section 5.2).
+fn refuse_fold(head: &[u8], header: &Header<'_>, fault: Fault) -> Result<(), Fault> {
+    let begin = header.name.as_ptr() as usize;
+    let begin = begin.wrapping_sub(head.as_ptr() as usize);
+    let rest = head.get(begin..).unwrap_or_default();
+    let next = memchr::memchr(b'\n', rest).and_then(|end| rest.get(end + 1));
+    match next {
+        Some(b' ' | b'\t') => Err(fault),
+        _ => Ok(()),
     }
 }
 

@@ -16,6 +16,9 @@ impl Notes {
     /// Status 401 with WWW-Authenticate.
     pub(crate) const CHALLENGE: Notes = Notes(8);
 
+    /// The head is not what the standard has, and was read all the same.
+    pub(crate) const ODD: Notes = Notes(16);
+
     /// What something follows from once the reply is whole; a coding is undone before, or later.
     pub(crate) const FOLLOWED: Notes = Notes::COOKIES.with(Notes::ELSEWHERE).with(Notes::CHALLENGE);
 
@@ -65,7 +68,9 @@ pub(crate) fn values<'a>(
         .skip(1)
         .filter_map(move |line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
-            let fits = line[..colon].eq_ignore_ascii_case(name.as_bytes());
+            // RFC 9112 section 5.1: a blank before the colon is none of the name.
+            let found = line[..colon].trim_ascii_end();
+            let fits = found.eq_ignore_ascii_case(name.as_bytes());
             fits.then(|| line[colon + 1..].trim_ascii())
         })
 }

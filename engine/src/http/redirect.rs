@@ -1,7 +1,11 @@
-//! Where a redirect leads, and what the request becomes on the way (RFC 9110 section 15.4,
-//! RFC 3986 section 5).
+//! Where a redirect leads, and what the request becomes on the way (RFC 9110 section 15.4, the
+//! URL standard).
 
 use super::url::{self, Scheme, Server, UrlError};
+use ::url::{Host, ParseError, Url};
+
+/// Characters of a Location that a message shows.
+const SHOWN_MAX: usize = 100;
 
 /// What a request is sent to.
 #[derive(Clone, Copy, Debug)]
@@ -36,38 +40,75 @@ pub(crate) fn method_change(status: u16, method: &str) -> Option<&'static str> {
     }
 }
 
-/// Resolves the Location field of a reply.
+/// Resolves the Location field of a reply as browsers do, by the URL standard: dot segments go,
+/// also encoded ones, names become ASCII, bytes beyond it are percent-encoded. A user name and a
+/// password in it are left out; nobody is told them.
 ///
 /// # Errors
 /// What cannot be gone to.
 pub(crate) fn resolve(base: Base<'_>, location: &[u8]) -> Result<Target, UrlError> {
     let text = as_ascii(location.trim_ascii())?;
-    let text = text
-        .split_once('#')
-        .map_or(&*text, |(before, _fragment)| before);
-    let absolute = match text.split_once(':') {
-        Some((name, rest)) if is_scheme(name) => {
-            let scheme = match name.to_ascii_lowercase().as_str() {
-                "http" => Scheme::Http,
-                "https" => Scheme::Https,
-                _ => return Err(UrlError::Scheme(name.to_owned())),
-            };
-            Some((scheme, rest.strip_prefix("//").ok_or(UrlError::NoHost)?))
-        }
-        _ => text.strip_prefix("//").map(|rest| (base.scheme, rest)),
+    let url = Url::options()
+        .base_url(Some(&base.url()?))
+        .parse(&text)
+        .map_err(|error| refusal(error, &text))?;
+    let path = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
     };
-    if let Some((scheme, rest)) = absolute {
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let server = url::server(scheme, authority)?;
-        return Ok(Target {
-            server: Some(server),
-            path: url::path_of("", &without_dots(path)),
-        });
-    }
+    let is_elsewhere = url.host_str() != Some(PLACEHOLDER);
+    let server = is_elsewhere.then(|| server(&url)).transpose()?;
     Ok(Target {
-        server: None,
-        path: url::path_of("", &merged(base.path, text)),
+        server,
+        path: url::path_of("", &path),
     })
+}
+
+/// Stands for the server that answered while a reference is resolved: no server has it for a name
+/// (RFC 6761 section 6.4).
+const PLACEHOLDER: &str = "answered.invalid";
+
+impl Base<'_> {
+    fn url(&self) -> Result<Url, UrlError> {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        let text = format!("{scheme}://{PLACEHOLDER}{}", self.path);
+        Url::parse(&text).map_err(|error| refusal(error, &text))
+    }
+}
+
+/// The server of an absolute URL.
+fn server(url: &Url) -> Result<Server, UrlError> {
+    let scheme = match url.scheme() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        other => return Err(UrlError::Scheme(other.to_owned())),
+    };
+    let host = match url.host() {
+        None => return Err(UrlError::NoHost),
+        Some(Host::Domain(name)) => name.to_owned(),
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+    };
+    match url.port() {
+        Some(0) => Err(UrlError::Port("0".to_owned())),
+        port => Ok(Server {
+            scheme,
+            host,
+            port: port.unwrap_or(scheme.port()),
+        }),
+    }
+}
+
+fn refusal(error: ParseError, text: &str) -> UrlError {
+    let shown = || text.chars().take(SHOWN_MAX).collect();
+    match error {
+        ParseError::EmptyHost => UrlError::NoHost,
+        ParseError::InvalidPort => UrlError::Port(shown()),
+        _ => UrlError::Host(shown()),
+    }
 }
 
 /// Bytes beyond ASCII percent-encoded, as browsers do with the bytes of this field.
@@ -81,53 +122,4 @@ fn as_ascii(location: &[u8]) -> Result<String, UrlError> {
         }
     }
     Ok(text)
-}
-
-fn is_scheme(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-/// RFC 3986 section 5.2.2, for a reference without scheme and authority.
-fn merged(base: &str, reference: &str) -> String {
-    let base_path = base.find('?').map_or(base, |q| &base[..q]);
-    if reference.is_empty() {
-        return base.to_owned();
-    }
-    if reference.starts_with('?') {
-        return format!("{base_path}{reference}");
-    }
-    if reference.starts_with('/') {
-        return without_dots(reference);
-    }
-    let folder = base_path
-        .rfind('/')
-        .map_or("/", |slash| &base_path[..=slash]);
-    without_dots(&format!("{folder}{reference}"))
-}
-
-/// RFC 3986 section 5.2.4; the query is left alone.
-fn without_dots(path: &str) -> String {
-    let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
-    let mut segments: Vec<&str> = Vec::new();
-    let mut parts = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
-    while let Some(part) = parts.next() {
-        let is_last = parts.peek().is_none();
-        match part {
-            "." | "%2e" | "%2E" => {}
-            ".." => {
-                segments.pop();
-            }
-            _ => {
-                segments.push(part);
-                continue;
-            }
-        }
-        if is_last {
-            segments.push("");
-        }
-    }
-    format!("/{}{query}", segments.join("/"))
 }

@@ -281,7 +281,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(usize, RequestMeaning)>, Fault> {
     let httparse::Status::Complete(length) = parsed else {
         return Ok(None);
     };
-    let fields = Fields::read(request.headers)?;
+    let fields = Fields::read(request.headers, bytes)?;
     let body = match (fields.coding, fields.length) {
         (Coding::Chunked, _) => RequestBody::Chunked,
         // The end of such a request cannot be told (RFC 9112 section 6.3).

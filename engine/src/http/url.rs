@@ -6,7 +6,7 @@
 //! `/` (+ `?x`). Dot segments go out as written, since how a server treats them is worth testing.
 //! The fragment is dropped. Bytes that may not stand in a request line are percent-encoded as
 //! browsers do (the path and query sets of the WHATWG URL standard, and `\ ^ |`); percent signs
-//! that begin no encoded byte too.
+//! that begin no encoded byte too. Names of hosts beyond ASCII become ASCII (IDNA, UTS 46).
 
 use std::fmt;
 
@@ -82,7 +82,7 @@ impl fmt::Display for UrlError {
             Self::Host(found) => {
                 write!(
                     f,
-                    "url: host {found:?}; a name of ASCII letters, digits, '.', '-' and '_', or an address, is allowed"
+                    "url: host {found:?}; a name of letters, digits, '.', '-' and '_', or an address, is allowed"
                 )
             }
             Self::Port(found) => write!(f, "url: port {found:?}; 1 to 65535 is allowed"),
@@ -195,6 +195,9 @@ pub(super) fn server(scheme: Scheme, authority: &str) -> Result<Server, UrlError
 fn host_name(host: &str) -> Result<String, UrlError> {
     if host.is_empty() {
         return Err(UrlError::NoHost);
+    }
+    if !host.is_ascii() || host.contains('%') {
+        return config::ascii_host(host).ok_or_else(|| UrlError::Host(host.to_owned()));
     }
     if host
         .bytes()

@@ -2,6 +2,7 @@
 
 use rustls::{CertificateError, Error};
 use stats::FailureKind;
+use time::OffsetDateTime;
 
 /// Why a TLS connection cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,26 @@ impl Fault {
         }
     }
 
+    /// What is wrong, in words.
+    #[cold]
+    pub(super) fn reason(error: &Error) -> String {
+        use CertificateError as C;
+        match error {
+            Error::AlertReceived(alert) => format!("the server sent the alert {alert:?}"),
+            Error::InvalidCertificate(C::UnknownIssuer) => {
+                "no authority that is trusted signed the certificate; tls.ca names others"
+                    .to_owned()
+            }
+            Error::InvalidCertificate(C::ExpiredContext { not_after, .. }) => {
+                format!("the certificate ended on {}", date(not_after.as_secs()))
+            }
+            Error::InvalidCertificate(C::NotValidYetContext { not_before, .. }) => {
+                format!("the certificate begins on {}", date(not_before.as_secs()))
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The failure it counts as.
     pub(crate) fn kind(self) -> FailureKind {
         match self {
@@ -57,4 +78,14 @@ impl Fault {
             Fault::Protocol => FailureKind::TlsProtocol,
         }
     }
+}
+
+/// The day of a moment, in seconds since 1970, in UTC.
+fn date(seconds: u64) -> String {
+    let moment = i64::try_from(seconds).ok();
+    let moment = moment.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    moment.map_or_else(
+        || "a day beyond all calendars".to_owned(),
+        |moment| moment.date().to_string(),
+    )
 }

@@ -6,6 +6,7 @@
 
 mod cache;
 mod fault;
+mod pem;
 mod session;
 #[cfg(test)]
 mod tests;

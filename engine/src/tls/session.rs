@@ -13,6 +13,8 @@ const RECORD_HEAD_BYTES: usize = 5;
 const RECORD_BYTES_MAX: usize = 1 << 14;
 /// More than encryption adds to a record in any version: head, nonce, type, tag.
 const RECORD_OVERHEAD_MAX: usize = 64;
+/// Bytes of a reply that is no TLS which are shown.
+const SHOWN_BYTES_MAX: usize = 80;
 /// How many messages are drawn from a connection that has failed: the alert for the other side.
 const LAST_WORDS_MAX: usize = 4;
 
@@ -27,6 +29,8 @@ pub(crate) struct Session {
     asked_in_vain: bool,
     /// The server said that nothing more comes.
     is_closed: bool,
+    /// Why it has failed, in words.
+    reason: Option<Box<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +52,13 @@ impl Session {
             stage: Stage::Unheard,
             asked_in_vain: false,
             is_closed: false,
+            reason: None,
         }
+    }
+
+    /// Why it has failed, in words.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 
     /// The first message, for a connection that has just been made, appended to `out`.
@@ -77,6 +87,13 @@ impl Session {
             };
             if !is_record_type(*first) {
                 self.stage = Stage::Failed;
+                let begin = &input[..input.len().min(SHOWN_BYTES_MAX)];
+                let line = begin.split(|byte| *byte == b'\n').next().unwrap_or(begin);
+                let reason = format!(
+                    "the reply is no TLS: \"{}\"",
+                    line.trim_ascii_end().escape_ascii()
+                );
+                self.reason = Some(reason.into());
                 return Err(Fault::PlainText);
             }
             self.stage = Stage::Handshake;
@@ -131,7 +148,10 @@ impl Session {
             let waits = match state {
                 ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
-                        let record = record.map_err(|error| Fault::of(&error))?;
+                        let record = record.map_err(|error| {
+                            self.reason = Some(Fault::reason(&error).into());
+                            Fault::of(&error)
+                        })?;
                         discard += record.discard;
                         data(record.payload);
                     }
@@ -176,9 +196,19 @@ impl Session {
                 Err(_) => break,
             }
         }
+        let reason = Fault::reason(error);
         match Fault::of(error) {
-            Fault::Alert if self.asked_in_vain => Fault::ClientCertificate,
-            fault => fault,
+            Fault::Alert if self.asked_in_vain => {
+                let reason = format!(
+                    "{reason}, after it had asked for a certificate; tls.cert and tls.key give one"
+                );
+                self.reason = Some(reason.into());
+                Fault::ClientCertificate
+            }
+            fault => {
+                self.reason = Some(reason.into());
+                fault
+            }
         }
     }
 
@@ -229,7 +259,10 @@ impl Session {
                         return Err(Fault::Protocol);
                     }
                 }
-                Err(error) => return Err(Fault::of(&error)),
+                Err(error) => {
+                    self.reason = Some(Fault::reason(&error).into());
+                    return Err(Fault::of(&error));
+                }
             }
             self.partial.drain(..discard);
         }

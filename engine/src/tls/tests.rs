@@ -6,7 +6,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ServerConfig, ServerConnection};
 use std::io::{Read, Write};
 use std::sync::Arc;
-use testkit::certificates::{Authority, Flaw};
+use testkit::certificates::{Authority, Flaw, Identity, self_signed};
 
 /// A client and a server that know each other.
 struct Pair {
@@ -22,16 +22,20 @@ impl Pair {
 
     fn of(flaw: Flaw, change: impl FnOnce(&mut config::Tls)) -> Pair {
         let authority = Authority::new();
+        Pair::with(&authority.server(flaw), authority.pem(), change)
+    }
+
+    /// The server has this certificate, and the client's file of authorities this text.
+    fn with(identity: &Identity, ca_pem: &str, change: impl FnOnce(&mut config::Tls)) -> Pair {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let ca = folder.path().join("ca.pem");
-        std::fs::write(&ca, authority.pem()).expect("the folder takes a file");
+        std::fs::write(&ca, ca_pem).expect("the folder takes a file");
         let mut options = config::Tls {
             ca: Some(ca),
             ..config::Tls::default()
         };
         change(&mut options);
         let setup = Setup::open(&options, true).expect("certificates are sound");
-        let identity = authority.server(flaw);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(rustls::ALL_VERSIONS)
@@ -202,6 +206,78 @@ fn certificates_that_do_not_hold_are_told_apart() {
     assert_eq!(pair.connect(true).settle(4096), Err(Fault::UnknownCa));
 }
 
+/// What a handshake comes to, and the words about it.
+fn shake(pair: &mut Pair) -> (Result<(), Fault>, String) {
+    let mut talk = pair.connect(true);
+    let outcome = talk.settle(4096);
+    let reason = talk.session.reason().unwrap_or_default();
+    (outcome, reason.to_owned())
+}
+
+#[test]
+fn a_certificate_that_is_named_itself_is_trusted() {
+    for is_authority in [false, true] {
+        let one = self_signed(Flaw::None, is_authority);
+        let mut pair = Pair::with(&one, &one.certificate, |_| {});
+        assert_eq!(shake(&mut pair).0, Ok(()), "{is_authority}");
+        let other = self_signed(Flaw::None, is_authority);
+        let mut pair = Pair::with(&one, &other.certificate, |_| {});
+        assert!(shake(&mut pair).0.is_err(), "{is_authority}: another's");
+        for (flaw, fault) in [
+            (Flaw::Expired, Fault::Expired),
+            (Flaw::NotYetValid, Fault::Expired),
+            (Flaw::WrongHost, Fault::WrongHost),
+        ] {
+            let flawed = self_signed(flaw, is_authority);
+            let mut pair = Pair::with(&flawed, &flawed.certificate, |_| {});
+            assert_eq!(shake(&mut pair).0, Err(fault), "{is_authority} {flaw:?}");
+        }
+    }
+    // One that somebody else signed, who is not named.
+    let signed = Authority::new().server(Flaw::None);
+    let mut pair = Pair::with(&signed, &signed.certificate, |_| {});
+    assert_eq!(shake(&mut pair).0, Ok(()));
+}
+
+#[test]
+fn what_failed_is_said_in_words() {
+    let rows = [
+        (Flaw::Expired, "the certificate ended on 2002-01-01"),
+        (Flaw::NotYetValid, "the certificate begins on 4000-01-01"),
+        (Flaw::WrongHost, "elsewhere.test"),
+    ];
+    for (flaw, expected) in rows {
+        let (_, reason) = shake(&mut Pair::of(flaw, |_| {}));
+        assert!(reason.contains(expected), "{flaw:?}: {reason}");
+    }
+    let stranger = Authority::new().server(Flaw::None);
+    let mut pair = Pair::with(&stranger, Authority::new().pem(), |_| {});
+    let (_, reason) = shake(&mut pair);
+    assert!(reason.contains("tls.ca names others"), "{reason}");
+    let alerts: [(&[u8], &str); 3] = [
+        (
+            b"HTTP/1.1 400 Bad \x1b\r\n\r\n",
+            r#"the reply is no TLS: "HTTP/1.1 400 Bad \x1b""#,
+        ),
+        (
+            &[21, 3, 3, 0, 2, 2, 40],
+            "the server sent the alert HandshakeFailure",
+        ),
+        (
+            &[21, 3, 3, 0, 2, 2, 70],
+            "the server sent the alert ProtocolVersion",
+        ),
+    ];
+    for (bytes, expected) in alerts {
+        let mut pair = Pair::new(|_| {});
+        let mut talk = pair.connect(true);
+        let mut bytes = bytes.to_vec();
+        let heard = talk.session.receive(&mut bytes, &mut talk.out, &mut |_| {});
+        assert!(heard.is_err());
+        assert_eq!(talk.session.reason(), Some(expected));
+    }
+}
+
 #[test]
 fn what_is_no_tls_is_told() {
     let rows: [(&[u8], Fault); 5] = [
@@ -240,6 +316,23 @@ fn a_changed_byte_ends_the_connection() {
     assert_eq!(heard, Err(Fault::Protocol));
 }
 
+/// Options with certificate and key as `choose` takes them from two identities.
+fn mixed(
+    folder: &std::path::Path,
+    name: &str,
+    choose: impl FnOnce(Identity, Identity) -> (String, String),
+) -> config::Tls {
+    let authority = Authority::new();
+    let [one, other] = [Flaw::None, Flaw::None].map(|flaw| authority.server(flaw));
+    let (certificate, key) = choose(one, other);
+    let (cert, key) = Identity { certificate, key }.write(folder, name);
+    config::Tls {
+        insecure: true,
+        identity: Some(config::TlsIdentity { cert, key }),
+        ..config::Tls::default()
+    }
+}
+
 #[test]
 fn files_that_are_none_are_told_by_their_key() {
     let folder = tempfile::tempdir().expect("a folder for the test");
@@ -257,6 +350,23 @@ fn files_that_are_none_are_told_by_their_key() {
         }),
         ..config::Tls::default()
     };
+    let foreign = mixed(folder.path(), "foreign", |one, other| {
+        (one.certificate, other.key)
+    });
+    let swapped = mixed(folder.path(), "swapped", |one, _| {
+        (one.key, one.certificate)
+    });
+    let keyless = mixed(folder.path(), "keyless", |one, _| {
+        (one.certificate.clone(), one.certificate)
+    });
+    for (tls, expected) in [
+        (foreign, "this is not the key of the certificate"),
+        (swapped, "a certificate is wanted, and it holds PRIVATE KEY"),
+        (keyless, "a private key is wanted, and it holds CERTIFICATE"),
+    ] {
+        let message = Setup::open(&tls, true).expect_err("they do not fit");
+        assert!(message.contains(expected), "{message}");
+    }
     for (tls, key) in [(ca, "tls.ca"), (identity, "tls.cert")] {
         let message = Setup::open(&tls, true).expect_err("it is no certificate");
         assert!(message.starts_with(key), "{message}");

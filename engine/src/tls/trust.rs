@@ -1,10 +1,12 @@
 //! Whom a client believes, and how it shows who it is.
 
+use super::pem;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::Path;
@@ -50,9 +52,11 @@ fn verifier(
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, String> {
     let mut roots = RootCertStore::empty();
+    let mut named = Vec::new();
     match ca {
         Some(file) => {
-            for certificate in certificates("tls.ca", file)? {
+            named = certificates("tls.ca", file)?;
+            for certificate in named.iter().cloned() {
                 let added = roots.add(certificate);
                 added.map_err(|e| format!("tls.ca: {}: {e}", file.display()))?;
             }
@@ -76,8 +80,77 @@ fn verifier(
     }
     let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     match built.build() {
-        Ok(verifier) => Ok(verifier),
+        Ok(inner) => Ok(Arc::new(Named { inner, named })),
         Err(e) => Err(format!("tls: {e}")),
+    }
+}
+
+/// Believes the authorities, and the very certificates that `tls.ca` names, which need not be
+/// authorities: those that servers sign for themselves. So does curl.
+#[derive(Debug)]
+struct Named {
+    inner: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Named {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verified {
+            Err(error) if lacks_issuer_alone(&error) && self.named.contains(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Whether nothing is wrong with a certificate but who signed it, or that it is an authority's:
+/// webpki looks at its time first.
+fn lacks_issuer_alone(error: &rustls::Error) -> bool {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            let inner = other.0.downcast_ref::<webpki::Error>();
+            matches!(inner, Some(webpki::Error::CaUsedAsEndEntity))
+        }
+        _ => false,
     }
 }
 
@@ -87,9 +160,20 @@ fn own_certificate(
 ) -> Result<CertifiedKey, String> {
     let chain = certificates("tls.cert", &files.cert)?;
     let shown = files.key.display();
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|e| format!("tls.key: {shown}: no private key in PEM: {e}"))?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|e| format!("tls.key: {shown}: {e}"))
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| {
+        let why = pem::instead("a private key", &files.key).unwrap_or_else(|| e.to_string());
+        format!("tls.key: {shown}: {why}")
+    })?;
+    CertifiedKey::from_der(chain, key, provider).map_err(|e| match e {
+        rustls::Error::InconsistentKeys(_) => format!(
+            "tls.key: {shown}: this is not the key of the certificate in {} (tls.cert)",
+            files.cert.display()
+        ),
+        e => format!(
+            "tls.key: {shown}: {e}; if it has a password, {}",
+            pem::DECRYPT
+        ),
+    })
 }
 
 /// The certificates of a PEM file, at least one.
@@ -99,7 +183,11 @@ fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, 
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|e| format!("{key}: {shown}: {e}"))?;
     match found.is_empty() {
-        true => Err(format!("{key}: {shown}: no certificate in PEM")),
+        true => {
+            let why = pem::instead("a certificate", file);
+            let why = why.unwrap_or_else(|| "no certificate in PEM".to_owned());
+            Err(format!("{key}: {shown}: {why}"))
+        }
         false => Ok(found),
     }
 }

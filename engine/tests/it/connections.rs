@@ -1,6 +1,7 @@
 //! How connections are made and how long they are kept.
 
 use crate::runs::launch_at;
+use mistress_engine::Event;
 use stats::Summary;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -170,6 +171,33 @@ fn names_have_the_addresses_of_the_profile_used_in_turn() {
             .collect::<Vec<_>>();
         assert_eq!(at, expected, "{pick}");
     }
+}
+
+#[test]
+fn a_dead_address_among_several_is_told_once() {
+    let (port, noted) = noting(&["127.0.0.1", "127.0.0.3"]);
+    let url = format!("http://three.invalid:{port}");
+    let tables = format!(
+        "[connections]\nkeep_alive = false\naddresses = \"turn\"\n[hosts]\n\
+         \"three.invalid\" = [\"127.0.0.1\", \"127.0.0.2\", \"127.0.0.3\"]\n{ONE_USER}"
+    );
+    let mut started = launch_at(&url, SIX_REQUESTS, &tables, &[]);
+    let (_, none) = std::sync::mpsc::sync_channel(1);
+    let events = std::mem::replace(&mut started.events, none);
+    let summary = started.finish();
+    assert_eq!(summary.totals.counts.ok, 6, "{:?}", summary.failures);
+    assert_eq!(noted.lock().unwrap().len(), 6);
+    let notices: Vec<String> = events
+        .try_iter()
+        .filter_map(|event| match event {
+            Event::Notice { text } => Some(text),
+            _ => None,
+        })
+        .collect();
+    let expected = format!(
+        "three.invalid:{port}: no connection to 127.0.0.2:{port}, one of its 3 addresses (refused)"
+    );
+    assert_eq!(notices, [expected]);
 }
 
 fn last_byte(address: IpAddr) -> u8 {

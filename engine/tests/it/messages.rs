@@ -253,6 +253,57 @@ fn redirects_are_followed() {
     run(web.address(), script, "[http]\nredirects = 0\n", &[]);
 }
 
+fn naming(request: &Request) -> Vec<u8> {
+    let to = |place: &str| response("302 Found", &format!("Location: {place}\r\n"), b"moved");
+    let shown = format!(
+        "{} [{}]",
+        request.field("host"),
+        request.field("authorization")
+    );
+    match &request.path[..] {
+        "/empty" => to(""),
+        "/odd" => b"HTTP/1.2 200 OK\r\nstray\r\n folded\r\nX-A : 1\r\nX(b): 2\r\n\
+            Set-Cookie : c=1\r\nContent-Length: 2\r\n\r\nok"
+            .to_vec(),
+        "/strict" => b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok".to_vec(),
+        path => match path.strip_prefix("/to?") {
+            Some(place) => to(place),
+            None => response("200 OK", "", shown.as_bytes()),
+        },
+    }
+}
+
+#[test]
+fn hosts_are_named_as_they_are_asked_for() {
+    let web = Web::start(naming);
+    let port = web.address().port();
+    let script = format!(
+        r#"
+        local own = {{ headers = {{ Host = "shop.example" }} }}
+        local function body(url, options) return user:get(url, options).body end
+        user:check("own", body("/echo", own) == "shop.example []")
+        user:check("same host", body("/to?/echo", own) == "shop.example []")
+        user:check("its other name", body("/to?http://localhost:{port}/echo", own) == "localhost:{port} []")
+        user:check("no password", body("/to?http://u:p@localhost:{port}/echo") == "localhost:{port} []")
+        user:check("dots", user:get("/to?/a/%2e%2e/b").url == "http://127.0.0.1:{port}/b")
+        local empty = user:get("/empty", {{ keep_body = true }})
+        user:check("empty", empty.ok and empty.status == 302 and empty.body == "moved")
+        local name = "xn--bcher-kva.test:{port} []"
+        user:check("a name", body("http://bücher.test:{port}/x") == name)
+        user:check("led to it", body("/to?http://B%C3%BCcher.test:{port}/x") == name)
+        user:check("its URL", user:get("http://BÜCHER.test:{port}/%2e/x").url == "http://xn--bcher-kva.test:{port}/%2e/x")
+        local odd = user:get("/odd")
+        user:check("odd", odd.ok and odd.headers["x-a"] == "1" and odd.headers["x(b)"] == nil)
+        user:check("its cookie", user:cookie("c") == "1")
+        user:check("strict", user:get("/strict").failure == "bad_head")
+    "#
+    );
+    let hosts = "[hosts]\n\"bücher.test\" = \"127.0.0.1\"\nlocalhost = \"127.0.0.1\"\n";
+    let summary = run(web.address(), &script, hosts, &[]);
+    assert_eq!(summary.events.count("odd_head"), 1);
+    assert_eq!(summary.failures.count("bad_head"), 1);
+}
+
 fn shelf(request: &Request) -> Vec<u8> {
     let sum: u64 = request.body.iter().map(|byte| u64::from(*byte)).sum();
     let shown = match &request.path[..] {

@@ -87,6 +87,7 @@ fn options_reach_the_request() {
     assert!(with("{ keep_body = true }").keep_body);
     assert_eq!(with("{ keepalive = false }").keepalive, Some(false));
     assert_eq!(with("{ expect = 404 }").expect, Some(vec![404]));
+    assert_eq!(with("{ expect = 999 }").expect, Some(vec![999]));
     assert_eq!(
         with("{ expect = { 200, 302 } }").expect,
         Some(vec![200, 302])
@@ -167,6 +168,25 @@ fn bodies_are_encoded() {
         assert_eq!(spec.content_type.as_deref(), content_type, "{options}");
     }
     assert_eq!(with("{ name = 'n' }").body, None);
+}
+
+#[test]
+fn content_types_of_ones_own() {
+    let own = "headers = { ['Content-Type'] = 'multipart/related' }";
+    let spec = with(&format!(
+        "{{ files = {{ f = {{ content = 'x' }} }}, {own} }}"
+    ));
+    assert_eq!(spec.content_type, None);
+    let value = String::from_utf8_lossy(&spec.headers[0].1).into_owned();
+    let Some(boundary) = value.strip_prefix("multipart/related; boundary=") else {
+        panic!("{value}");
+    };
+    let Some(mistress_scripting::Part::Bytes(body)) = spec.parts.first() else {
+        panic!("{:?}", spec.parts);
+    };
+    assert!(body.starts_with(format!("--{boundary}\r\n").as_bytes()));
+    let without = with("{ json = {}, headers = { ['content-type'] = false } }");
+    assert_eq!((without.content_type, without.without.len()), (None, 1));
 }
 
 #[test]
@@ -357,9 +377,50 @@ fn wrong_options_are_refused_with_what_is_allowed() {
         ),
         (
             "user:get('/', { expect = 99 })",
-            &["expect: a status is a number from 100 to 599, not 99"],
+            &["expect: a status is a number from 100 to 999, not 99"],
         ),
+        (
+            "user:get('/', { expect = { 200, 1000 } })",
+            &["100 to 999, not 1000"],
+        ),
+        ("user:get('/', { expect = 200.5 })", &["not 200.5"]),
         ("user:get('/', { expect = {} })", &["expect: an empty list"]),
+        (
+            "user:get('/', { headers = { host = false } })",
+            &["the header host can't be left out"],
+        ),
+        (
+            "user:get('/', { headers = { Host = { 'a', 'b' } } })",
+            &["the header Host has several values"],
+        ),
+        (
+            "user:get('/', { headers = { { 'host', 'a' }, { 'HOST', 'b' } } })",
+            &["the header HOST has several values"],
+        ),
+        (
+            "user:get('/', { headers = { host = 'http://a/' } })",
+            &["must be a host with or without a port, not \"http://a/\""],
+        ),
+        (
+            "user:get('/', { headers = { host = 'a b' } })",
+            &["must be a host"],
+        ),
+        (
+            "user:post('/', { body = '', headers = { ['content-type'] = { 'a/b', 'c/d' } } })",
+            &["content-type has several values"],
+        ),
+        (
+            "user:post('/', { files = { f = { content = 'x' } }, headers = { ['content-type'] = 'text/plain' } })",
+            &["must be multipart/ of some kind"],
+        ),
+        (
+            "user:post('/', { files = { f = { content = 'x' } }, headers = { ['content-type'] = 'multipart/mixed; boundary=b' } })",
+            &["without a boundary"],
+        ),
+        (
+            "user:post('/', { files = { f = { content = 'x' } }, headers = { ['content-type'] = false } })",
+            &["can't be left out"],
+        ),
         ("user:get('/', { expect = '200' })", &["not \"200\""]),
         ("user:get('/', { timeout = 0 })", &["timeout must be like"]),
         ("user:get('/', { timeout = -1 })", &["timeout must be like"]),

@@ -24,6 +24,9 @@ pub fn event(event: &Event, style: Style) -> String {
             let text = format!("stuck for {seconds} s in {scenario}: it computes without waiting");
             indented(&text, |line| style.apply(Paint::Warn, line))
         }
+        Event::Notice { text } => indented(&format!("notice: {text}"), |line| {
+            style.apply(Paint::Warn, line)
+        }),
         Event::Exchange(exchange) => self::exchange(exchange, style),
     }
 }
@@ -43,6 +46,10 @@ fn exchange(exchange: &Exchange, style: Style) -> String {
     text += &prefixed("    >   ", &shown(body), str::to_owned);
     text += &prefixed("    < ", &readable(&exchange.head), faint);
     text += &prefixed("    <   ", &shown(&exchange.body), str::to_owned);
+    if !exchange.wire.is_empty() {
+        text += "    the reply as it came:\n";
+        text += &prefixed("    < ", &raw(&exchange.wire), str::to_owned);
+    }
     text
 }
 
@@ -73,6 +80,17 @@ fn shown(body: &[u8]) -> String {
         text += &format!("\n… {} more bytes", format::count(rest as u64));
     }
     text
+}
+
+/// Bytes as they are, a line for each line feed, and how many are left out.
+fn raw(bytes: &[u8]) -> String {
+    let shown = &bytes[..bytes.len().min(BODY_SHOWN)];
+    let lines = shown.split_inclusive(|byte| *byte == b'\n');
+    let mut text: Vec<String> = lines.map(|line| line.escape_ascii().to_string()).collect();
+    if shown.len() < bytes.len() {
+        text.push("…".to_owned());
+    }
+    text.join("\n")
 }
 
 /// Bytes as text; those that are none as `\xff`.
@@ -116,6 +134,7 @@ mod tests {
             request: request.to_vec(),
             head: head.to_vec(),
             body: body.to_vec(),
+            wire: Vec::new(),
             status: 200,
             failure: None,
             latency: Duration::from_micros(1_230),
@@ -153,6 +172,27 @@ mod tests {
             Event::Exchange(Box::new(exchange)),
             &["  home  FAILED refused  1.23ms", "    > GET / HTTP/1.1"],
         );
+    }
+
+    #[test]
+    fn a_reply_that_could_not_be_read() {
+        let mut exchange = exchange_of(b"GET / HTTP/1.1\r\n\r\n", b"", b"");
+        (exchange.status, exchange.failure) = (0, Some("bad_head"));
+        exchange.name = "home".into();
+        exchange.wire = b"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\x1b[2J\xff".to_vec();
+        check(
+            Event::Exchange(Box::new(exchange)),
+            &[
+                "  home  FAILED bad_head  1.23ms",
+                "    > GET / HTTP/1.1",
+                "    the reply as it came:",
+                "    < HTTP/1.1 200 OK\\r\\n",
+                "    < Content-Length : 5\\r\\n",
+                "    < \\x1b[2J\\xff",
+            ],
+        );
+        let long = [b'x'; BODY_SHOWN + 1];
+        assert_eq!(raw(&long), "x".repeat(BODY_SHOWN) + "\n…");
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Notices {
     drained: bool,
     /// Distinct script errors: where, and the text.
     errors: Vec<(String, String)>,
+    /// What was noticed about servers, each once.
+    servers: Vec<String>,
     /// Distinct script errors beyond those kept.
     errors_more: u64,
     /// Messages that found too many before them.
@@ -124,6 +126,13 @@ impl Notices {
         }
         if self.errors.len() > ERRORS_SAID {
             lines.push(format!("  and {} more", self.errors.len() - ERRORS_SAID));
+        }
+        for text in self.servers.iter().take(ERRORS_SAID) {
+            let line = format!("notice: {}", format::escape(text));
+            lines.push(style.apply(Paint::Warn, &format::cut(&line, width)));
+        }
+        if self.servers.len() > ERRORS_SAID {
+            lines.push(format!("  and {} more", self.servers.len() - ERRORS_SAID));
         }
         if self.unshown > 0 {
             lines.push(format!(
@@ -359,6 +368,7 @@ impl<'a> Desk<'a> {
                  without waiting",
                 format::length(Duration::from_millis(since.as_millis() as u64)),
             )),
+            Event::Notice { text } => self.tell_notice(text),
             // only when traced, which a run is not
             Event::Exchange(_) => {}
         }
@@ -375,6 +385,14 @@ impl<'a> Desk<'a> {
         }
         self.say(format!("script error ({place}): {text}"));
         self.notices.errors.push((place, text));
+    }
+
+    /// The same of what is noticed about servers.
+    fn tell_notice(&mut self, text: String) {
+        if self.notices.servers.len() < ERRORS_KEPT && !self.notices.servers.contains(&text) {
+            self.say(format!("notice: {text}"));
+            self.notices.servers.push(text);
+        }
     }
 
     fn say(&mut self, text: String) {

@@ -553,4 +553,8 @@ fn connections_are_checked() {
         "[hosts]\nh = \"::g\"",
         "5:5: found \"::g\", allowed is an IP address such as",
     );
+    check_table(
+        "[hosts]\n\"h:80\" = \"127.0.0.1\"",
+        "5:1: found \"h:80\", allowed is the name of a host, without scheme and port",
+    );
 }

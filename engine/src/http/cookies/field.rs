@@ -60,11 +60,12 @@ fn pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((part[..equals].trim_ascii(), part[equals + 1..].trim_ascii()))
 }
 
-/// The attributes but Expires, and that one's date.
+/// The attributes but Expires, and that one's date; none when the domain is nobody's.
 fn attributes<'a>(
     parts: impl Iterator<Item = &'a [u8]>,
 ) -> Option<(RawCookie<'static>, Option<OffsetDateTime>)> {
     let mut date = None;
+    let mut is_for_nobody = false;
     let mut attributes = String::from("_=");
     for part in parts {
         let (name, value) = pair(part).unwrap_or((part.trim_ascii(), b""));
@@ -79,9 +80,17 @@ fn attributes<'a>(
             date = found.or(date);
             continue;
         }
+        if name.eq_ignore_ascii_case(b"domain") && !value.is_empty() {
+            // One dot goes (section 5.2.3) and nothing else; the crates take blanks and a second.
+            let domain = value.strip_prefix(b".").unwrap_or(value);
+            is_for_nobody = matches!(domain, [b'.' | b' ' | b'\t', ..]);
+        }
         for piece in [&b";"[..], name, b"=", value] {
             attributes.push_str(&String::from_utf8_lossy(piece));
         }
+    }
+    if is_for_nobody {
+        return None;
     }
     Some((RawCookie::parse(attributes).ok()?, date))
 }

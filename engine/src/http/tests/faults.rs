@@ -65,7 +65,6 @@ fn heads_that_are_none() {
         "\x16\x03\x01\x00\x2e",
         "\r\nHTTP/1.1 200 OK\r\n\r\n",
         "HTTP/2 200 OK\r\n\r\n",
-        "HTTP/1.2 200 OK\r\n\r\n",
         "HTTP/1.10 200 OK\r\n\r\n",
         "HTTP/0.9 200 OK\r\n\r\n",
         "http/1.1 200 OK\r\n\r\n",
@@ -78,10 +77,6 @@ fn heads_that_are_none() {
         "HTTP/1.1  200 OK\r\n\r\n",
         "HTTP/1.1 200 O\0K\r\n\r\n",
         "HTTP/1.1 200 OK\rX\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nA\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
-        "HTTP/1.1 200 OK\r\n: b\r\n\r\n",
-        "HTTP/1.1 200 OK\r\n A: b\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA: b\r\n\rHTTP\r\n\r\n",
@@ -92,7 +87,7 @@ fn heads_that_are_none() {
 
 #[test]
 fn other_protocols_are_seen_without_waiting_for_more() {
-    for pieces in [&["S"][..], &["H", "TTP/", "2"], &["HTTP/1.", "2"], &["\r"]] {
+    for pieces in [&["S"][..], &["H", "TTP/", "2"], &["HTTP/1.", "x"], &["\r"]] {
         let mut memo = HeadMemo::default();
         let mut reader = ResponseReader::new();
         reader.start(BodyRule::Normal);

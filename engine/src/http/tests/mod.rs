@@ -10,6 +10,7 @@ mod digests;
 mod encoding;
 mod faults;
 mod fuzz;
+mod odd_heads;
 mod redirects;
 mod requests;
 mod responses;
@@ -26,10 +27,13 @@ use super::response::{BodyRule, HeadMemo, ResponseReader, Sink};
 struct Heard {
     heads: Vec<(u16, Vec<u8>)>,
     body: Vec<u8>,
+    /// The head was not what the standard has.
+    odd: bool,
 }
 
 impl Sink for Heard {
-    fn head(&mut self, status: u16, _notes: Notes, raw: &[u8]) {
+    fn head(&mut self, status: u16, notes: Notes, raw: &[u8]) {
+        self.odd = notes.has(Notes::ODD);
         self.heads.push((status, raw.to_vec()));
     }
 

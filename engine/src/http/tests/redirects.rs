@@ -30,7 +30,6 @@ fn references_of_rfc_3986_section_5_4() {
         (";x", "/b/c/;x"),
         ("g;x", "/b/c/g;x"),
         ("g;x?y#s", "/b/c/g;x?y"),
-        ("", "/b/c/d;p?q"),
         (".", "/b/c/"),
         ("./", "/b/c/"),
         ("..", "/b/"),
@@ -54,11 +53,33 @@ fn references_of_rfc_3986_section_5_4() {
         ("g#s/../x", "/b/c/g"),
         ("/a b?c d", "/a%20b?c%20d"),
         ("/\u{fc}", "/%C3%BC"),
+        // The URL standard goes on where the RFC ends.
+        ("/a/%2e%2e/b", "/b"),
+        ("/a/%2E%2e/%2e/b", "/b"),
+        ("/a/.%2e/b", "/b"),
+        ("/a/..%2fb", "/a/..%2fb"),
+        ("/a?%2e%2e/b", "/a?%2e%2e/b"),
+        ("\\x\\y", "/x/y"),
+        ("/a\tb", "/ab"),
+        ("http:/x", "/x"),
+        ("http:g", "/b/c/g"),
+        ("/a%", "/a%25"),
+        ("/a|b", "/a%7Cb"),
         ("  /x  ", "/x"),
     ];
     for (location, expected) in rows {
         path(location, expected);
     }
+}
+
+#[test]
+fn what_the_request_had_in_its_path_is_resolved_too() {
+    let base = Base {
+        scheme: Scheme::Https,
+        path: "/a/../b/c",
+    };
+    let target = resolve(base, b"d").expect("it can be gone to");
+    assert_eq!((target.server, &*target.path), (None, "/b/d"));
 }
 
 #[test]
@@ -75,6 +96,28 @@ fn other_servers() {
         ("//h:1/x", Scheme::Http, "h", 1, "/x"),
         ("http://[::1]:8080/", Scheme::Http, "::1", 8080, "/"),
         ("https://h?x", Scheme::Https, "h", 443, "/?x"),
+        ("http:///x", Scheme::Http, "x", 80, "/"),
+        ("https:/x", Scheme::Https, "x", 443, "/"),
+        ("http://u:p@h/", Scheme::Http, "h", 80, "/"),
+        ("//u@h:8080/x", Scheme::Http, "h", 8080, "/x"),
+        ("http://a@b@h/", Scheme::Http, "h", 80, "/"),
+        (
+            "http://b\u{fc}cher.test/x",
+            Scheme::Http,
+            "xn--bcher-kva.test",
+            80,
+            "/x",
+        ),
+        (
+            "http://B%C3%9CCHER.test",
+            Scheme::Http,
+            "xn--bcher-kva.test",
+            80,
+            "/",
+        ),
+        ("http://0x7f.1:81/", Scheme::Http, "127.0.0.1", 81, "/"),
+        ("http://[0:0::1]/", Scheme::Http, "::1", 80, "/"),
+        ("http://h:80/%2e%2e/x", Scheme::Http, "h", 80, "/x"),
     ];
     for (location, scheme, host, port, expected) in rows {
         let target = resolve(BASE, location.as_bytes()).expect("it can be gone to");
@@ -96,9 +139,13 @@ fn what_cannot_be_gone_to() {
         refused(b"javascript:x()"),
         UrlError::Scheme("javascript".to_owned())
     );
-    assert_eq!(refused(b"http:/x"), UrlError::NoHost);
-    assert_eq!(refused(b"http:///x"), UrlError::NoHost);
-    assert_eq!(refused(b"http://u:p@h/"), UrlError::Credentials);
+    assert_eq!(refused(b"ftp://h/x"), UrlError::Scheme("ftp".to_owned()));
+    assert_eq!(refused(b"http://"), UrlError::NoHost);
+    assert_eq!(refused(b"http://h:0/"), UrlError::Port("0".to_owned()));
+    assert!(matches!(refused(b"http://h:65536/"), UrlError::Port(_)));
+    assert!(matches!(refused(b"http://a b/"), UrlError::Host(_)));
+    assert!(matches!(refused(b"http://[::1/"), UrlError::Host(_)));
+    assert!(matches!(refused(b"http://1.2.3.400/"), UrlError::Host(_)));
     assert!(matches!(refused(b"/a\0b"), UrlError::ForbiddenByte { .. }));
 }
 

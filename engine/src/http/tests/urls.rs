@@ -54,6 +54,18 @@ fn absolute_urls_name_their_server() {
     check_server("http://[0:0::1]/a", "[::1]", "/a");
     check_server("//cdn/a.js", "cdn", "/a.js");
     check_server("https://example.com:443/a", "example.com", "/a");
+    check_server(
+        "http://B\u{dc}CHER.test:81/\u{e9}",
+        "xn--bcher-kva.test:81",
+        "/%C3%A9",
+    );
+    check_server(
+        "http://b%C3%BCcher.test/../%2e%2e/x",
+        "xn--bcher-kva.test",
+        "/../%2e%2e/x",
+    );
+    check_server("http://\u{65e5}\u{672c}.test", "xn--wgv71a.test", "/");
+    check_server("http://xn--bcher-kva.test/", "xn--bcher-kva.test", "/");
     let server = resolve("https://a_b.c/", "").unwrap().server.unwrap();
     assert_eq!(
         (server.scheme, server.host.as_str(), server.port),
@@ -115,7 +127,10 @@ fn urls_that_cannot_be_meant() {
     }
     for url in [
         "http://a b/",
-        "http://\u{e9}/",
+        "http://%00/",
+        "http://a%20b/",
+        "http://\u{ad}/",
+        "http://xn--\u{e9}/",
         "http://[::1",
         "http://[x]/",
         "http://[::1]x/",
