@@ -10,6 +10,8 @@ use mlua::{Lua, Table, Value};
 use path::Path;
 use serde_json::{Map, Number, Value as Json};
 
+use crate::integer;
+
 /// How deep values may nest; also what ends a cycle.
 const DEPTH_MAX: usize = 128;
 
@@ -46,7 +48,10 @@ impl Encoder {
                 Ok(text) => Ok(Json::String(text.to_string())),
                 Err(_) => Err(format!("{place}: a string that is not UTF-8")),
             },
-            Value::Table(table) => self.table(table, place, depth),
+            Value::Table(table) => match integer::of(value).and_then(integer::Integer::json) {
+                Some(number) => Ok(Json::Number(number)),
+                None => self.table(table, place, depth),
+            },
             other => Err(format!("{place}: a {} can't be JSON", other.type_name())),
         }
     }
@@ -152,7 +157,7 @@ pub(crate) fn value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
     match json {
         Json::Null => Ok(Value::Nil),
         Json::Bool(b) => Ok(Value::Boolean(*b)),
-        Json::Number(n) => Ok(Value::Number(n.as_f64().unwrap_or(f64::NAN))),
+        Json::Number(number) => integer::from_json(lua, number),
         Json::String(s) => Ok(Value::String(lua.create_string(s)?)),
         Json::Array(items) => {
             let table = lua.create_table_with_capacity(items.len(), 0)?;

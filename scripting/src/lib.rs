@@ -11,6 +11,7 @@ mod extract;
 mod functions;
 mod headers;
 mod host;
+mod integer;
 mod json;
 mod loader;
 mod module;

@@ -8,7 +8,9 @@ use std::rc::Rc;
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, LuaString, Table, Value};
 
 use crate::extract::{self, Extracts};
-use crate::{Host, MetricKind, RequestSpec, cookies, headers, json, options, place, text, uploads};
+use crate::{
+    Host, MetricKind, RequestSpec, cookies, headers, integer, json, options, place, text, uploads,
+};
 
 /// What the native functions and [`Script`](crate::Script) share.
 pub(crate) struct Shared {
@@ -112,6 +114,12 @@ fn places(natives: &Natives<'_>) -> mlua::Result<()> {
     })?;
     natives.add("error_text", |_, _, value: Value| {
         Ok(place::error_text(&value))
+    })?;
+    natives.add("integer", |lua, _, given: Value| {
+        Ok(or_message(integer::read(lua, &given)?))
+    })?;
+    natives.add("is_integer", |_, _, value: Value| {
+        Ok(integer::of(&value).is_some())
     })?;
     natives.add("kind", |_, _, value: Value| Ok(place::kind(&value)))?;
     natives.add(

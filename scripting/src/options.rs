@@ -9,7 +9,7 @@ use mlua::{Lua, LuaString, Table, Value};
 use crate::place::{kind, quoted};
 use crate::text::{self, Encoding};
 use crate::uploads::{self, FilePart};
-use crate::{Cookies, Part, RequestSpec, cookies, json};
+use crate::{Cookies, Part, RequestSpec, cookies, integer, json};
 
 /// The keys a request's options may have.
 const KEYS: [&str; 20] = [
@@ -323,10 +323,13 @@ pub(crate) fn scalar(place: &str, value: &Value) -> Result<Vec<u8>> {
         Value::Integer(i) => Ok(i.to_string().into_bytes()),
         Value::Number(n) => Ok(n.to_string().into_bytes()),
         Value::Boolean(b) => Ok(b.to_string().into_bytes()),
-        other => Err(format!(
-            "{place} must be a string, a number or a boolean, not {}",
-            kind(other)
-        )),
+        other => match integer::of(other) {
+            Some(integer) => Ok(integer.to_string().into_bytes()),
+            None => Err(format!(
+                "{place} must be a string, a number or a boolean, not {}",
+                kind(other)
+            )),
+        },
     }
 }
 
@@ -370,7 +373,7 @@ fn named(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, Given)>> {
         let name = scalar(&format!("a name in {key}"), &name)?;
         let place = format!("{key}: {}", quoted(&name, 40));
         match &value {
-            Value::Table(values) => {
+            Value::Table(values) if integer::of(&value).is_none() => {
                 for value in values.sequence_values::<Value>() {
                     let value = value.map_err(|error| error.to_string())?;
                     pairs.push((name.clone(), Given::new(&place, &value)?));

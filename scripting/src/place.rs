@@ -2,6 +2,8 @@
 
 use mlua::{Error, Lua, Value};
 
+use crate::integer;
+
 /// The chunk name of this crate's own Lua files, as Lua prints it.
 pub(crate) const OWN: &str = "[mistress]";
 
@@ -102,7 +104,10 @@ pub(crate) fn kind(value: &Value) -> String {
         Value::Number(n) => n.to_string(),
         Value::LightUserData(light) if light.0.is_null() => "null".to_owned(),
         Value::String(s) => quoted(&s.as_bytes(), SHOWN_MAX),
-        other => format!("a {}", other.type_name()),
+        other => match integer::of(other) {
+            Some(integer) => integer.to_string(),
+            None => format!("a {}", other.type_name()),
+        },
     }
 }
 

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
-use crate::json;
 use crate::loader::Loader;
 use crate::native::{self, Shared};
 use crate::place::OWN;
+use crate::{integer, json};
 
 const CORE: &str = include_str!("lua/core.lua");
 const BRANCHES: &str = include_str!("lua/branches.lua");
@@ -38,6 +38,7 @@ impl State {
             StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::BIT | StdLib::OS | StdLib::JIT;
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         lua.set_memory_limit(memory_bytes)?;
+        integer::prepare(&lua)?;
         let native = native::table(&lua, shared)?;
         loader.register(&lua, &native)?;
         let common = lua.create_table()?;

@@ -1,17 +1,19 @@
 //! HTML: CSS selectors on it, and what a page embeds.
 
+use ego_tree::iter::Edge;
 use mlua::{IntoLua, Lua, LuaString, MultiValue, Value};
 use scraper::{ElementRef, Html, Selector};
-use std::convert::Infallible;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::Found;
+use super::page::{Page, STEPS_MAX};
 use crate::native::Shared;
 
-/// What of a longer page is beyond this is not looked at.
-const PAGE_BYTES_MAX: usize = 8 << 20;
 /// How many links of one page are followed.
 const LINKS_MAX: usize = 500;
+/// Texts that one question gives back, in bytes.
+const TEXT_BYTES_MAX: usize = 64 << 20;
 
 /// A selector, and the attribute that is wanted instead of the text.
 type Question = (LuaString, Option<LuaString>);
@@ -25,17 +27,6 @@ pub(super) struct Links {
     urls: Vec<String>,
 }
 
-fn document(shared: &Shared, body: &[u8]) -> Rc<Html> {
-    let body = &body[..body.len().min(PAGE_BYTES_MAX)];
-    let parse = |body: &[u8]| -> Result<Html, Infallible> {
-        Ok(Html::parse_document(&String::from_utf8_lossy(body)))
-    };
-    match shared.extracts.html.of(body, parse) {
-        Ok(html) => html,
-        Err(never) => match never {},
-    }
-}
-
 fn selector(shared: &Shared, text: &LuaString) -> Result<Rc<Selector>, String> {
     let text = text.to_string_lossy();
     shared.extracts.selectors.of(text.as_bytes(), || {
@@ -43,21 +34,66 @@ fn selector(shared: &Shared, text: &LuaString) -> Result<Rc<Selector>, String> {
     })
 }
 
-/// The attribute of an element, or its text without the white space around it.
-fn part(lua: &Lua, element: ElementRef<'_>, attribute: Option<&str>) -> mlua::Result<Value> {
-    match attribute {
-        Some(name) => element.attr(name).into_lua(lua),
-        None => element.text().collect::<String>().trim().into_lua(lua),
+/// What the answers to one question may still cost.
+struct Budget {
+    steps: u64,
+    text_bytes: usize,
+}
+
+impl Budget {
+    fn new() -> Budget {
+        Budget {
+            steps: STEPS_MAX,
+            text_bytes: TEXT_BYTES_MAX,
+        }
+    }
+
+    /// The text below an element; without it nested elements would give theirs once per level.
+    fn text(&mut self, element: ElementRef<'_>) -> Result<String, String> {
+        let mut text = String::new();
+        for node in element.descendants() {
+            let piece = node.value().as_text().map_or("", |text| &**text);
+            let (Some(steps), Some(bytes)) = (
+                self.steps.checked_sub(1),
+                self.text_bytes.checked_sub(piece.len()),
+            ) else {
+                return Err(format!(
+                    "the texts are longer than {TEXT_BYTES_MAX} bytes or have more than \
+                     {STEPS_MAX} parts"
+                ));
+            };
+            (self.steps, self.text_bytes) = (steps, bytes);
+            text.push_str(piece);
+        }
+        Ok(text)
+    }
+
+    /// The attribute of an element, or its text without the white space around it.
+    fn part(
+        &mut self,
+        lua: &Lua,
+        element: ElementRef<'_>,
+        attribute: Option<&str>,
+    ) -> mlua::Result<Result<Value, String>> {
+        match attribute {
+            Some(name) => element.attr(name).into_lua(lua).map(Ok),
+            None => match self.text(element) {
+                Ok(text) => text.trim().into_lua(lua).map(Ok),
+                Err(limit) => Ok(Err(limit)),
+            },
+        }
     }
 }
 
-/// A document, what is looked for in it, and the attribute of that.
-type Asked = (Rc<Html>, Rc<Selector>, Option<String>);
+/// A page, what is looked for in it, and the attribute of that.
+type Asked = (Rc<Page>, Rc<Selector>, Option<String>);
 
 fn asked(shared: &Shared, body: &[u8], (text, attribute): Question) -> Result<Asked, String> {
     let selector = selector(shared, &text)?;
     let attribute = attribute.map(|name| name.to_string_lossy().to_ascii_lowercase());
-    Ok((document(shared, body), selector, attribute))
+    let page = shared.extracts.html.of(body, Page::read)?;
+    page.allows(&text.to_string_lossy())?;
+    Ok((page, selector, attribute))
 }
 
 /// Of the first element that fits.
@@ -67,15 +103,15 @@ pub(super) fn first(
     body: &[u8],
     question: Question,
 ) -> mlua::Result<Found> {
-    let (html, selector, attribute) = match asked(shared, body, question) {
+    let (page, selector, attribute) = match asked(shared, body, question) {
         Ok(asked) => asked,
         Err(fault) => return Ok(Err(fault)),
     };
-    let value = match html.select(&selector).next() {
-        Some(element) => part(lua, element, attribute.as_deref())?,
-        None => Value::Nil,
+    let found = match page.html.select(&selector).next() {
+        Some(element) => Budget::new().part(lua, element, attribute.as_deref())?,
+        None => Ok(Value::Nil),
     };
-    Ok(Ok(MultiValue::from_iter([value])))
+    Ok(found.map(|value| MultiValue::from_iter([value])))
 }
 
 /// A list, of all elements that fit; those without the attribute are left out.
@@ -85,13 +121,17 @@ pub(super) fn all(
     body: &[u8],
     question: Question,
 ) -> mlua::Result<Found> {
-    let (html, selector, attribute) = match asked(shared, body, question) {
+    let (page, selector, attribute) = match asked(shared, body, question) {
         Ok(asked) => asked,
         Err(fault) => return Ok(Err(fault)),
     };
+    let mut budget = Budget::new();
     let list = lua.create_table()?;
-    for element in html.select(&selector) {
-        let value = part(lua, element, attribute.as_deref())?;
+    for element in page.html.select(&selector) {
+        let value = match budget.part(lua, element, attribute.as_deref())? {
+            Ok(value) => value,
+            Err(limit) => return Ok(Err(limit)),
+        };
         if !value.is_nil() {
             list.raw_push(value)?;
         }
@@ -101,15 +141,18 @@ pub(super) fn all(
 
 /// What a browser fetches with a page, as URLs that a script could use; of the page's own server
 /// unless all are wanted.
-pub(super) fn embedded(shared: &Shared, body: &[u8], page: &str, all_origins: bool) -> Vec<String> {
-    let find = |body: &[u8]| -> Result<Links, Infallible> {
-        Ok(links(&Html::parse_document(&String::from_utf8_lossy(body))))
-    };
-    let body = &body[..body.len().min(PAGE_BYTES_MAX)];
-    let links = match shared.extracts.links.of(body, find) {
-        Ok(links) => links,
-        Err(never) => match never {},
-    };
+///
+/// # Errors
+///
+/// The limit that the page exceeds.
+pub(super) fn embedded(
+    shared: &Shared,
+    body: &[u8],
+    page: &str,
+    all_origins: bool,
+) -> Result<Vec<String>, String> {
+    let find = |body: &[u8]| Page::read(body).map(|page| links(&page.html));
+    let links = shared.extracts.links.of(body, find)?;
     let mut urls: Vec<String> = Vec::new();
     for link in &links.urls {
         let resolved = shared.host.embedded(page, links.base.as_deref(), link);
@@ -120,33 +163,55 @@ pub(super) fn embedded(shared: &Shared, body: &[u8], page: &str, all_origins: bo
             urls.push(url);
         }
     }
-    urls
+    Ok(urls)
 }
 
 /// Style sheets, icons, scripts and images. Of several choices the first is taken.
 fn links(html: &Html) -> Links {
     let mut found = Links::default();
-    for element in html.root_element().descendent_elements() {
-        let url = match element.value().name() {
+    let mut known: HashSet<&str> = HashSet::new();
+    // Of each open element how many `source` elements it has had so far.
+    let mut sources: Vec<usize> = Vec::new();
+    let mut templates = 0; // open ones: what is in them is no part of the page
+    for edge in html.tree.root().traverse() {
+        let (node, opens) = match edge {
+            Edge::Open(node) => (node, true),
+            Edge::Close(node) => (node, false),
+        };
+        let Some(element) = ElementRef::wrap(node) else {
+            continue;
+        };
+        let name = element.value().name();
+        if !opens {
+            templates -= usize::from(name == "template");
+            sources.pop();
+            continue;
+        }
+        let before = sources.last().copied().unwrap_or_default();
+        let url = match name {
             "base" => {
                 let href = element.attr("href").map(str::to_owned);
                 found.base = found.base.take().or(href);
-                continue;
+                None
             }
             "link" if is_fetched(element.attr("rel").unwrap_or_default()) => element.attr("href"),
             "script" if element.attr("nomodule").is_none() => element.attr("src"),
-            "img" if in_picture(element) && sources(element) > 0 => None,
+            "img" if before > 0 && in_picture(element) => None,
             "img" => element.attr("src").or_else(|| candidate(element)),
-            "source" if sources(element) == 0 => candidate(element).or_else(|| element.attr("src")),
+            "source" if before == 0 => candidate(element).or_else(|| element.attr("src")),
             _ => None,
         };
+        if name == "source"
+            && let Some(before) = sources.last_mut()
+        {
+            *before += 1;
+        }
+        templates += usize::from(name == "template");
+        sources.push(0);
         let Some(url) = url.map(str::trim).filter(|url| is_link(url)) else {
             continue;
         };
-        if in_template(element) {
-            continue;
-        }
-        if found.urls.len() < LINKS_MAX && !found.urls.iter().any(|known| known == url) {
+        if templates == 0 && found.urls.len() < LINKS_MAX && known.insert(url) {
             found.urls.push(url.to_owned());
         }
     }
@@ -176,20 +241,6 @@ fn candidate<'h>(element: ElementRef<'h>) -> Option<&'h str> {
 fn in_picture(element: ElementRef<'_>) -> bool {
     let parent = element.parent().and_then(ElementRef::wrap);
     parent.is_some_and(|parent| parent.value().name() == "picture")
-}
-
-/// What is in a template is no part of the page.
-fn in_template(element: ElementRef<'_>) -> bool {
-    let mut around = element.ancestors().filter_map(ElementRef::wrap);
-    around.any(|outer| outer.value().name() == "template")
-}
-
-/// How many `source` elements stand before this one.
-fn sources(element: ElementRef<'_>) -> usize {
-    let before = element.prev_siblings().filter_map(ElementRef::wrap);
-    before
-        .filter(|other| other.value().name() == "source")
-        .count()
 }
 
 #[cfg(test)]

@@ -6,16 +6,21 @@
 
 mod html;
 mod memo;
+mod page;
 mod patterns;
 
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, LuaString, MultiValue, Value};
 use regex::bytes::Regex;
-use scraper::{Html, Selector};
+use scraper::Selector;
 use serde_json::Value as Json;
 
 use crate::json::{self, path::Path};
-use crate::native::{Natives, Shared, lend};
+use crate::native::{Natives, Shared, lend, or_message};
 use memo::{Cache, Memo};
+use page::Page;
+
+/// Values of one JSON body: each takes about a hundred bytes.
+const JSON_VALUES_MAX: usize = 2_000_000;
 
 /// What is compiled and parsed in one state.
 #[derive(Default)]
@@ -24,7 +29,7 @@ pub(crate) struct Extracts {
     patterns: Cache<Regex>,
     selectors: Cache<Selector>,
     json: Memo<Json>,
-    html: Memo<Html>,
+    html: Memo<Page>,
     links: Memo<html::Links>,
 }
 
@@ -66,7 +71,11 @@ pub(crate) fn natives(natives: &Natives<'_>) -> mlua::Result<()> {
         |lua, shared, (body, page, all_origins): (LuaString, LuaString, bool)| {
             let page = page.to_string_lossy();
             let urls = html::embedded(shared, &body.as_bytes(), &page, all_origins);
-            lua.create_sequence_from(urls)
+            let urls = urls.map(|urls| lua.create_sequence_from(urls));
+            Ok(or_message(match urls {
+                Ok(urls) => Ok(urls?),
+                Err(limit) => Err(limit),
+            }))
         },
     )
 }
@@ -76,6 +85,13 @@ fn found(lua: &Lua, values: impl IntoLuaMulti) -> mlua::Result<Found> {
 }
 
 fn parsed(extracts: &Extracts, body: &[u8]) -> Result<std::rc::Rc<Json>, String> {
+    // Each value but the first comes after one of these, so this is their number at most.
+    let values = memchr::memchr3_iter(b',', b'[', b'{', body).count();
+    if values > JSON_VALUES_MAX {
+        return Err(format!(
+            "the JSON can have more than {JSON_VALUES_MAX} values"
+        ));
+    }
     let parse = |body: &[u8]| serde_json::from_slice(body);
     let parsed = extracts.json.of(body, parse);
     parsed.map_err(|error| format!("not JSON: {error}"))

@@ -4,7 +4,9 @@
 //! Items are counted from 1, as in Lua, and from the end below 0. A path with `*` or `?` leads to
 //! any number of values, which come as a list.
 
-use serde_json::Value as Json;
+use std::cmp::Ordering;
+
+use serde_json::{Number, Value as Json};
 
 /// Steps of a path, and paths within paths, at most.
 const STEPS_MAX: usize = 64;
@@ -137,12 +139,9 @@ impl Filter {
 
 impl Operator {
     fn holds(self, one: &Json, other: &Json) -> bool {
-        use std::cmp::Ordering::{Equal, Greater, Less};
+        use Ordering::{Equal, Greater, Less};
         let order = match (one, other) {
-            (Json::Number(one), Json::Number(other)) => one
-                .as_f64()
-                .zip(other.as_f64())
-                .and_then(|(one, other)| one.partial_cmp(&other)),
+            (Json::Number(one), Json::Number(other)) => order(one, other),
             (Json::String(one), Json::String(other)) => Some(one.cmp(other)),
             _ if one == other => Some(Equal),
             _ => None,
@@ -156,6 +155,14 @@ impl Operator {
             Operator::GreaterOrEqual => matches!(order, Some(Greater | Equal)),
         }
     }
+}
+
+/// Whole numbers are compared by all their digits.
+fn order(one: &Number, other: &Number) -> Option<Ordering> {
+    if let (Some(one), Some(other)) = (one.as_i128(), other.as_i128()) {
+        return Some(one.cmp(&other));
+    }
+    one.as_f64()?.partial_cmp(&other.as_f64()?)
 }
 
 struct Reader<'t> {
@@ -329,8 +336,11 @@ impl<'t> Reader<'t> {
                 return Ok(value);
             }
         }
-        let parsed = self.number().and_then(|text| text.parse::<f64>().ok());
-        match parsed.and_then(serde_json::Number::from_f64) {
+        let parsed = self.number().and_then(|text| {
+            let whole = text.parse().ok().and_then(Number::from_i128);
+            whole.or_else(|| Number::from_f64(text.parse().ok()?))
+        });
+        match parsed {
             Some(number) => {
                 self.at += number_length(self.rest());
                 Ok(Json::Number(number))

@@ -214,8 +214,12 @@ function User:page(url, options)
   if not body then
     return reply, {}
   end
+  local links, limit = native.embedded(body, reply.url or url, own.all_origins or false)
+  if not links then
+    return fail("user:page: " .. limit)
+  end
   local requests = {}
-  for i, link in ipairs(native.embedded(body, reply.url or url, own.all_origins or false)) do
+  for i, link in ipairs(links) do
     requests[i] = { what = "page: " .. link, method = "GET", url = link, options = own.assets }
   end
   return reply, replies("page", self, requests)

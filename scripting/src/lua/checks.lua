@@ -5,10 +5,12 @@ local native, shared = ...
 local fail, own, slot = shared.fail, shared.own, shared.slot
 local contains, matches, is_reply = shared.contains, shared.matches, shared.is_reply
 local concat, sort = table.concat, table.sort
+local abs = math.abs
 local lower, sub = string.lower, string.sub
 local next, tostring, type = next, tostring, type
 
 local NAMES_MAX = 10000 -- bound of the cache; beyond it names are looked up each time
+local EXACT_MAX = 2 ^ 53 -- up to here a number holds every whole one
 local SHOWN_MAX = 80 -- bytes of a value shown in a check's name
 
 local ids, id_count = {}, 0
@@ -175,10 +177,14 @@ function tests.json_at(reply, want, prefix)
     local kind = type(value)
     if type(path) ~= "string" then
       return wrong("a path in json_at", path, "a string")
-    elseif kind ~= "function" and not scalars[kind] then
+    elseif kind ~= "function" and not scalars[kind] and not native.is_integer(value) then
       return wrong("json_at " .. path, value, "a string, a number, true, false or a function")
     end
     local found = reply:json(path)
+    if kind == "number" and abs(value) > EXACT_MAX and native.is_integer(found) then
+      return fail("user:check: json_at " .. path .. ": Lua rounds numbers above 2^53; write "
+        .. 'integer("…") with all digits')
+    end
     local passed, said = nil, nil
     if kind == "function" then
       passed, said = value(found), "holds"

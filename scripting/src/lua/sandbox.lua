@@ -3,8 +3,8 @@
 local native, shared = ...
 
 local fail = shared.fail
-local error, getmetatable, next, pcall, select, setmetatable, tostring, type =
-  error, getmetatable, next, pcall, select, setmetatable, tostring, type
+local error, getmetatable, next, pcall, select, setmetatable, tonumber, tostring, type =
+  error, getmetatable, next, pcall, select, setmetatable, tonumber, tostring, type
 local collectgarbage, concat = collectgarbage, table.concat
 
 local function copy(from, without)
@@ -50,7 +50,6 @@ local env = {
   rawset = rawset,
   select = select,
   setmetatable = setmetatable,
-  tonumber = tonumber,
   tostring = tostring,
   type = type,
   unpack = unpack,
@@ -78,6 +77,23 @@ function env.collectgarbage(what)
     return fail('collectgarbage: only collectgarbage("count") is there')
   end
   return collectgarbage("count")
+end
+
+-- A whole number above 2^53 by its digits; a smaller one is a number.
+function env.integer(digits)
+  local whole, message = native.integer(digits)
+  if whole == nil then
+    return fail("integer: " .. message .. ", not " .. native.kind(digits))
+  end
+  return whole
+end
+
+-- Of an integer the nearest number.
+function env.tonumber(value, base)
+  if type(value) == "table" and native.is_integer(value) then
+    value = tostring(value)
+  end
+  return tonumber(value, base)
 end
 
 -- Marks a table as a JSON array, so that an empty one is written [].

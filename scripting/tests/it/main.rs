@@ -14,6 +14,7 @@ mod extract;
 mod loading;
 mod messages;
 mod metrics;
+mod numbers;
 mod properties;
 mod replies;
 mod requests;
