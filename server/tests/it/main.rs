@@ -4,6 +4,7 @@ mod access;
 mod client;
 mod crash;
 mod faults;
+mod idle;
 mod ingest;
 mod nodes;
 mod serve;
