@@ -66,7 +66,7 @@ fn minutes_without_a_request_are_gaps() -> Outcome {
     }
     let csv = text(addr, "/api/v1/runs/pause/export/csv")?;
     let names: Vec<&str> = csv.lines().next().unwrap_or_default().split(',').collect();
-    let p99 = names.iter().position(|name| name.contains("latency_p99"));
+    let p99 = names.iter().position(|name| *name == "latency_p99_us");
     let p99 = p99.expect("a column of latency");
     for (time_s, line) in csv.lines().skip(1).enumerate() {
         let cell = line.split(',').nth(p99).unwrap_or_default();

@@ -7,4 +7,5 @@ mod faults;
 mod idle;
 mod ingest;
 mod nodes;
+mod of;
 mod serve;
