@@ -62,7 +62,8 @@ fn minutes_without_a_request_are_gaps() -> Outcome {
             }
         }
         // rates are counts: of nothing they are 0
-        assert!(filled(&series["done"]).iter().all(|is| *is));
+        let done = series["done"].as_array().expect("a list");
+        assert!(done.iter().all(Value::is_number), "{done:?}");
     }
     let csv = text(addr, "/api/v1/runs/pause/export/csv")?;
     let names: Vec<&str> = csv.lines().next().unwrap_or_default().split(',').collect();
