@@ -1,6 +1,6 @@
 //! The JSON API, documented in docs/api.md.
 
-mod ask;
+pub(crate) mod ask;
 mod edit;
 
 use self::ask::Ask;
@@ -88,7 +88,7 @@ async fn cards(app: App, mut filter: Filter, visitor: Visitor) -> Answer {
         filter.projects = Some(projects.filter(|p| visitor.role(p).is_some()).collect());
         let mut cards = Vec::new();
         for record in store.runs(&filter)? {
-            let view = if record.is_settled() {
+            let view = if record.is_current() {
                 None
             } else {
                 // one that cannot be read is listed without figures
@@ -116,7 +116,8 @@ async fn projects(State(app): State<App>, Extension(visitor): Extension<Visitor>
     Ok(Json(json!({ "projects": rows.collect::<Vec<Value>>() })))
 }
 
-async fn run(State(app): State<App>, Path(id): Path<String>) -> Answer {
+async fn run(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
+    let of = ask.of()?;
     let store = Arc::clone(&app.store);
     let found = app.blocking(move || {
         // the record before the data: a run that is over is shown with all that it has
@@ -126,7 +127,7 @@ async fn run(State(app): State<App>, Path(id): Path<String>) -> Answer {
         let Some(view) = store.view(&id)? else {
             return Ok(None);
         };
-        query::detail(&record, view.as_ref()).map(Some)
+        query::detail(&record, view.as_ref(), of).map(Some)
     });
     Ok(Json(found.await?.ok_or_else(absent)?))
 }
@@ -152,7 +153,7 @@ async fn answer(
 async fn series(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
     answer(app, id, move |view| {
         let axis = Axis::new(view, ask.from(), ask.to(), ask.points.unwrap_or(600));
-        Ok(query::series(view, axis, ask.name(view)?)?)
+        Ok(query::series(view, axis, ask.name(view)?, ask.of()?)?)
     })
     .await
 }
@@ -160,21 +161,21 @@ async fn series(State(app): State<App>, Path(id): Path<String>, Query(ask): Quer
 async fn heatmap(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
     answer(app, id, move |view| {
         let axis = Axis::new(view, ask.from(), ask.to(), ask.columns.unwrap_or(200));
-        Ok(query::heatmap(view, axis, ask.name(view)?)?)
+        Ok(query::heatmap(view, axis, ask.name(view)?, ask.of()?)?)
     })
     .await
 }
 
 async fn names(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
     answer(app, id, move |view| {
-        Ok(query::names(view, ask.from(), ask.to())?)
+        Ok(query::names(view, ask.from(), ask.to(), ask.of()?)?)
     })
     .await
 }
 
 async fn window(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
     answer(app, id, move |view| {
-        Ok(query::span(view, ask.from(), ask.to())?)
+        Ok(query::span(view, ask.from(), ask.to(), ask.of()?)?)
     })
     .await
 }
@@ -191,7 +192,7 @@ async fn distribution(
             ask.from(),
             ask.to(),
             name,
-            ask.phase()?,
+            (ask.phase()?, ask.of()?),
         )?)
     })
     .await

@@ -39,13 +39,15 @@ const QUANTILES: [(f64, &str, &str); 5] = [
 /// Some seconds of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Block {
-    /// How many seconds.
-    pub seconds: u64,
-    /// Requests that ended, and those of them that failed.
+    /// How many seconds of the load.
+    pub seconds: f64,
+    /// Requests that were sent.
+    pub sent: u64,
+    /// Requests that ended within the load.
     pub done: u64,
-    /// Requests that failed.
+    /// Requests that failed, or were under way when the run ended.
     pub failed: u64,
-    /// Latency of those that ended.
+    /// Latency of those asked about.
     pub latency: Histogram,
 }
 
@@ -238,11 +240,12 @@ impl<'a> Grid<'a> {
 
     /// The figures when each block counts so many times.
     fn figures(&self, weights: &[u64]) -> Figures {
-        let (mut seconds, mut done, mut failed, mut sum) = (0, 0, 0, 0.0);
+        let (mut seconds, mut sent, mut done, mut failed, mut sum) = (0.0, 0, 0, 0, 0.0);
         let mut merged = vec![0_u64; self.values.len()];
         for (at, weight) in weights.iter().enumerate().filter(|(_, w)| **w > 0) {
             let block = &self.blocks[at];
-            seconds += weight * block.seconds;
+            seconds += *weight as f64 * block.seconds;
+            sent += weight * block.sent;
             done += weight * block.done;
             failed += weight * block.failed;
             sum += *weight as f64 * self.sums[at];
@@ -253,8 +256,8 @@ impl<'a> Grid<'a> {
         let count: u64 = merged.iter().sum();
         let share = |part: f64, whole: u64| (whole > 0).then(|| part / whole as f64);
         let mut figures = vec![
-            share(done as f64, seconds),
-            share(failed as f64, done),
+            (seconds > 0.0).then(|| done as f64 / seconds),
+            share(failed as f64, sent),
             share(sum, count),
         ];
         figures.extend(self.quantiles(&merged, count));

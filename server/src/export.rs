@@ -4,13 +4,14 @@ mod csv;
 mod hlog;
 mod junit;
 mod metrics;
+mod result;
+mod rows;
 
 use crate::access::{Guarded, Visitor};
+use crate::api::ask::OF_UNKNOWN;
 use crate::pages::offline::{self, Saved};
-use crate::query::Axis;
-use crate::store::{
-    Filter, RunRecord, RunView, State as RunState, Wanted, add_histogram, phase_key,
-};
+use crate::query::{Axis, Of, Rest};
+use crate::store::{Filter, RunRecord, RunView, State as RunState, Wanted};
 use crate::{App, Error, Refusal, compare, query};
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
@@ -19,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stats::{Histogram, Phase};
+use stats::Phase;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ pub(crate) fn routes() -> Router<App> {
 /// A format a run can be had in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Everything as JSON: the run, its names, its series.
+    /// The JSON result.
     Json,
     /// The series as CSV.
     Csv,
@@ -89,37 +90,44 @@ impl Format {
 /// When the store fails.
 pub fn render(format: Format, run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     match format {
-        Format::Json => Ok(whole(run, view)?.to_string()),
-        Format::Csv => Ok(csv::of(&query::all_seconds(view)?)),
+        Format::Json => Ok(result::of(run, view)?.to_string() + "\n"),
+        Format::Csv => Ok(csv::of(&rows::all(view)?)),
         Format::Hlog => log(run, view),
         Format::Junit => {
-            let checks = query::summary(view)?;
+            let checks = query::summary(view, Of::Ok)?;
             let checks = checks["checks"].as_array().cloned().unwrap_or_default();
-            Ok(junit::of(&query::detail(run, view)?, &checks))
+            let start = result::utc(run.started_us);
+            Ok(junit::of(
+                &query::detail(run, view, Of::Ok)?,
+                &checks,
+                &start,
+            ))
         }
         Format::Html => page(run, view),
     }
 }
 
-/// The description of a run, its names and its series, as the JSON API has them.
-fn whole(run: &RunRecord, view: &dyn RunView) -> Result<Value, Error> {
-    Ok(json!({
-        "run": query::detail(run, view)?,
-        "names": query::names(view, 0, u64::MAX)?["names"],
-        "series": query::all_seconds(view)?,
-        "events": query::events(view)?["events"],
-    }))
-}
-
 /// The page of a run with all it shows.
 fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     let axis = |points| Axis::new(view, 0, u64::MAX, points);
+    let distribution = |of| query::distribution(view, 0, u64::MAX, 0, (Phase::Latency, of));
+    // what else there is of a latency of other requests than those that ended ok
+    let other = |of| {
+        let columns = query::latency_columns(view, axis(PAGE_POINTS), of)?;
+        Ok::<_, Error>(json!({
+            "series": { "of": of.as_str(), "latency": columns },
+            "distribution": distribution(of)?,
+            "heatmap": query::heatmap(view, axis(PAGE_COLUMNS), 0, of)?,
+        }))
+    };
     let saved = Saved {
-        run: query::detail(run, view)?,
-        series: query::series(view, axis(PAGE_POINTS), 0)?,
-        names: query::names(view, 0, u64::MAX)?,
-        distribution: query::distribution(view, 0, u64::MAX, 0, Phase::Latency)?,
-        heatmap: query::heatmap(view, axis(PAGE_COLUMNS), 0)?,
+        run: query::detail(run, view, Of::Ok)?,
+        series: query::series(view, axis(PAGE_POINTS), 0, Of::Ok)?,
+        names: query::names(view, 0, u64::MAX, Of::Ok)?,
+        distribution: distribution(Of::Ok)?,
+        heatmap: query::heatmap(view, axis(PAGE_COLUMNS), 0, Of::Ok)?,
+        failed: other(Of::Failed)?,
+        all: other(Of::All)?,
         failures: query::failures(view, 0, u64::MAX)?,
         checks: query::checks(view, 0, u64::MAX)?,
         events: query::events(view)?,
@@ -127,21 +135,30 @@ fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     offline::page(&saved).map_err(|refusal| Error::Format(refusal.message))
 }
 
-/// The latencies of all requests, interval by interval.
+/// The latencies, interval by interval: of requests that ended ok, and under a tag of the failed.
+/// An interval without a value has no line.
 fn log(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     let length = view.length_s();
     let level = if length <= LINES_MAX { 1 } else { 10 };
-    let mut intervals: BTreeMap<u64, (u64, Histogram)> = BTreeMap::new();
-    let wanted = Wanted::Keys(vec![phase_key(0, Phase::Latency)]);
-    view.read(0, length, level, &wanted, &mut |row| {
-        let (span_s, histogram) = intervals.entry(row.time_s).or_default();
-        *span_s = row.span_s.max(*span_s);
-        add_histogram(histogram, row.content)
-    })?;
     let mut log = hlog::head(&run.name, run.started_us);
-    for (time_s, (span_s, histogram)) in &intervals {
-        hlog::line(&mut log, *time_s, *span_s, histogram);
+    let mut lines: BTreeMap<(u64, usize), String> = BTreeMap::new();
+    for (place, of) in [Of::Ok, Of::Failed].into_iter().enumerate() {
+        let keys = of.keys(0, Phase::Latency);
+        let mut intervals: BTreeMap<u64, (u64, Rest)> = BTreeMap::new();
+        let wanted = Wanted::Keys(Rest::wanted(keys));
+        view.read(0, length, level, &wanted, &mut |row| {
+            let (span_s, rest) = intervals.entry(row.time_s).or_default();
+            *span_s = row.span_s.max(*span_s);
+            rest.add(row.key != keys.0, row.content)
+        })?;
+        for (time_s, (span_s, rest)) in intervals {
+            if let Some(histogram) = rest.finish() {
+                let line = hlog::line(of, time_s, span_s, &histogram);
+                lines.insert((time_s, place), line);
+            }
+        }
     }
+    log.extend(lines.into_values());
     Ok(log)
 }
 
@@ -186,6 +203,7 @@ async fn export(
 #[derive(Deserialize)]
 struct Runs {
     runs: String,
+    of: Option<String>,
 }
 
 /// Runs beside each other, with what is beyond noise.
@@ -199,12 +217,18 @@ async fn compared(
             "runs: two to six ids, with commas between them",
         ));
     }
+    let asked = asked.of.as_deref().filter(|of| !of.is_empty());
+    let of = asked.map_or(Some(Of::Ok), Of::named);
+    let of = of.ok_or_else(|| Refusal::bad(OF_UNKNOWN))?;
     let mut blocks = Vec::new();
     for id in &ids {
-        blocks.push(of_run(&app, id.clone(), |_, view| compare::blocks(view)).await?);
+        let found = of_run(&app, id.clone(), move |_, view| compare::blocks(view, of));
+        blocks.push(found.await?);
     }
     let metrics = app.blocking(move || Ok(compare::compare(&blocks))).await?;
-    Ok(Json(json!({ "runs": ids, "metrics": metrics })))
+    Ok(Json(
+        json!({ "runs": ids, "of": of.as_str(), "metrics": metrics }),
+    ))
 }
 
 /// The runs that go on and that the visitor may see.

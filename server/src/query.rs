@@ -7,12 +7,18 @@ mod columns;
 mod detail;
 mod figures;
 mod heat;
+mod load;
+mod of;
 mod span;
 mod window;
 
-pub use columns::{Axis, checks, series};
-pub use detail::{all_seconds, card, detail, events, figures};
+pub use columns::{Axis, checks, latency_columns, series};
+pub use detail::{card, detail, events, figures};
+pub(crate) use figures::put_other_phases;
 pub use heat::{distribution, heatmap};
+pub(crate) use load::load;
+pub use of::Of;
+pub(crate) use of::Rest;
 pub use span::span;
 pub use window::{failures, names, summary};
 

@@ -28,7 +28,7 @@ pub use run_file::{Node, is_id};
 pub use sqlite::Sqlite;
 
 pub use digest::{Digest, Figures};
-pub(crate) use digest::{QUANTILES, quantiles};
+pub(crate) use digest::{QUANTILES, RestOf, quantiles, rest_of};
 pub(crate) use merge::{add_histogram, read};
 pub(crate) use rows::{CHECKS, CORES, COUNTERS, CUSTOMS, SLOTS, phase_key};
 pub(crate) use run_file::make_folder;
@@ -244,7 +244,16 @@ impl RunRecord {
     pub(crate) fn is_settled(&self) -> bool {
         self.state != State::Live && !self.figures.is_empty()
     }
+
+    /// Whether what the list has is what this version would write.
+    pub(crate) fn is_current(&self) -> bool {
+        self.is_settled() && self.figures.contains(FIGURES_MARK)
+    }
 }
+
+/// What figures have in them since they say how much ended in the time of load; those without were
+/// written by earlier versions and have another latency.
+pub(crate) const FIGURES_MARK: &str = "\"throughput\":";
 
 /// Whether a run goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use super::store;
 use crate::cli::{CompareArguments, ReportArguments};
 use crate::render::kept;
 use anyhow::anyhow;
+use server::query::Of;
 use server::store::{Filter, RunRecord, RunView, Sqlite, Store};
 use server::{compare, export, query};
 use std::path::Path;
@@ -25,8 +26,9 @@ pub fn execute(arguments: &ReportArguments) -> Result<Exit, Failure> {
         Stream::Out.print(&text);
         return Ok(Exit::Done);
     }
-    let detail = query::detail(&run, &*view).map_err(Failure::failed)?;
-    let names = query::names(&*view, 0, u64::MAX).map_err(Failure::failed)?;
+    let detail = query::detail(&run, &*view, Of::Ok).map_err(Failure::failed)?;
+    let from = detail["warmup_s"].as_u64().unwrap_or(0);
+    let names = query::names(&*view, from, u64::MAX, Of::Ok).map_err(Failure::failed)?;
     let style = Stream::Out.style(false);
     let width = Stream::Out.width();
     Stream::Out.print(&kept::report(&detail, &names, width, style));
@@ -43,7 +45,7 @@ pub fn compare(arguments: &CompareArguments) -> Result<Exit, Failure> {
     let mut blocks = Vec::new();
     for asked in &arguments.runs {
         let (run, view) = find(&store, asked)?;
-        blocks.push(compare::blocks(&*view).map_err(Failure::failed)?);
+        blocks.push(compare::blocks(&*view, Of::Ok).map_err(Failure::failed)?);
         cards.push(query::card(&run, Some(&*view)).map_err(Failure::failed)?);
     }
     let metrics = compare::compare(&blocks);

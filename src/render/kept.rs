@@ -20,15 +20,18 @@ const FIGURES: [(&str, &str); 8] = [
     ("max", "max_us"),
 ];
 /// The distributions of a run, in the order of its report.
-const PHASES: [&str; 8] = [
-    "latency",
-    "service_time",
-    "lag",
-    "first_byte",
-    "connect",
-    "tls",
-    "dns",
-    "latency_failed",
+const PHASES: [(&str, &str); 11] = [
+    ("latency", "latency"),
+    ("of failed", "latency_failed"),
+    ("service time", "service_time"),
+    ("lag", "lag"),
+    ("queue", "queue"),
+    ("dns", "dns"),
+    ("connect", "connect"),
+    ("tls", "tls"),
+    ("send", "send"),
+    ("first byte", "first_byte"),
+    ("receive", "receive"),
 ];
 /// Names that are shown one by one.
 const NAMES_SHOWN: usize = 50;
@@ -39,11 +42,14 @@ pub fn report(detail: &Value, names: &Value, width: usize, style: Style) -> Stri
     let mut text = head(card, style);
     let totals = &card["totals"];
     let count = |key: &str| format::count(totals[key].as_u64().unwrap_or(0));
+    let summary = &detail["summary"];
+    let per_s = |key: &str| summary["throughput"][key].as_f64().unwrap_or(0.0);
     let _ = writeln!(
         text,
         "arrivals     {} planned  {} started  {} dropped\n\
          requests     {} sent  {} ok  {} failed  {} unfinished\n\
-         bytes        {} in  {} out\n",
+         bytes        {} in  {} out\n\
+         throughput   {} requests/s  {}/s in  {}/s out\n",
         count("planned"),
         count("started"),
         count("dropped"),
@@ -53,11 +59,13 @@ pub fn report(detail: &Value, names: &Value, width: usize, style: Style) -> Stri
         count("unfinished"),
         format::bytes(totals["bytes_in"].as_f64().unwrap_or(0.0)),
         format::bytes(totals["bytes_out"].as_f64().unwrap_or(0.0)),
+        format::number(per_s("requests_per_s")),
+        format::bytes(per_s("bytes_in_per_s")),
+        format::bytes(per_s("bytes_out_per_s")),
     );
-    let summary = &detail["summary"];
     let rows = PHASES
         .iter()
-        .map(|phase| (phase.replace('_', " "), &summary[*phase]));
+        .map(|(label, phase)| ((*label).to_owned(), &summary[*phase]));
     push(&mut text, &times("", rows), width);
     counted(&mut text, "status", &summary["status"]);
     counted(&mut text, "failures", &summary["failures"]);
@@ -138,9 +146,11 @@ fn named(text: &mut String, names: &Value, width: usize) {
     let names = names["names"].as_array().map_or(&[][..], Vec::as_slice);
     for (kind, title) in [("request", "requests"), ("transaction", "transactions")] {
         let of_kind = names.iter().filter(|name| name["kind"] == kind);
-        let rows = of_kind.take(NAMES_SHOWN).map(|name| {
+        // the failed have a row of their own, which is left out where there are none
+        let rows = of_kind.take(NAMES_SHOWN).flat_map(|name| {
             let label = format::escape(name["name"].as_str().unwrap_or_default());
-            (label, &name["latency"])
+            let failed = format!("{label} (failed)");
+            [(label, &name["latency"]), (failed, &name["latency_failed"])]
         });
         let table = times(title, rows);
         if !table.rows.is_empty() && !text.ends_with("\n\n") {
@@ -264,19 +274,28 @@ mod tests {
             "card": {"name": "a\u{1b}[2J", "target": "http://h", "model": "open", "id": "1",
                      "state": "done", "duration_s": 2.0, "totals": {"sent": 1234, "ok": 1234}},
             "summary": {"latency": {"count": 1234, "mean_us": 99.5, "p50_us": 98, "max_us": 1500},
+                        "throughput": {"requests_per_s": 5.5}, "queue": {"count": 1, "p50_us": 2},
                         "status": {"200": 1234}, "checks": []},
             "thresholds": [{"text": "p99 < 5ms", "met": false}],
             "verdict": {"state": "clean", "reasons": []},
         });
-        let names = json!({"names": [{"kind": "request", "name": "GET /", "latency":
-            {"count": 7, "p50_us": 3}}]});
+        let names = json!({"names": [
+            {"kind": "request", "name": "GET /", "latency": {"count": 7, "p50_us": 3},
+             "latency_failed": {"count": 2, "p50_us": 9}},
+            {"kind": "request", "name": "GET /b", "latency": {"count": 7, "p50_us": 3},
+             "latency_failed": {"count": 0, "p50_us": null}},
+        ]});
         let text = report(&detail, &names, 100, Style::Plain);
         assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(!text.contains("GET /b (failed)"), "{text}");
         for part in [
             "1,234 sent",
             "1.50ms",
             "200 1,234",
             "GET /",
+            "GET / (failed)",
+            "\nqueue",
+            "5.5 requests/s",
             "missed  p99 < 5ms",
             "CLEAN",
         ] {

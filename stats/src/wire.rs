@@ -452,4 +452,7 @@ pub struct ThresholdRow {
     /// The second in which it was first missed, when that was before the end.
     #[prost(uint64, optional, tag = "5")]
     pub first_missed_s: Option<u64>,
+    /// What was found, in words and with its unit, as the report says it; empty: an earlier version.
+    #[prost(string, tag = "6")]
+    pub finding: String,
 }

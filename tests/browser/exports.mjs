@@ -7,14 +7,22 @@ import { join } from "node:path";
 /** What must be in the file of each format. */
 const CHECKS = {
   html: (text) => assert.match(text, /^<!doctype html>[\s\S]*saved-data/i),
-  json: (text, result) => assert.ok(text.includes(`"sent":${result.totals.sent}`) || text.includes(`"sent": ${result.totals.sent}`), "the requests of the run"),
+  json: (text, result) => {
+    const kept = JSON.parse(text);
+    assert.deepEqual(Object.keys(kept).sort(), Object.keys(result).sort(), "the keys of the result");
+    assert.equal(kept.totals.sent, result.totals.sent, "the requests of the run");
+    assert.deepEqual(kept.latency, result.latency, "the latency of the run");
+  },
   csv: (text, result) => {
     const rows = text.trim().split(/\r?\n/);
-    assert.match(rows[0], /^time_s,/);
+    assert.match(rows[0], /^time_s,seconds,users_min,/);
     assert.ok(rows.length - 1 >= result.series.length - 1, `${rows.length - 1} rows for ${result.series.length} seconds`);
   },
-  hlog: (text) => assert.match(text, /^#\[[\s\S]*\nHISTF|^#\[[\s\S]*StartTimestamp/),
-  junit: (text) => assert.match(text, /<testsuites?[\s\S]*<testcase/),
+  hlog: (text) => {
+    assert.match(text, /^#\[[\s\S]*StartTimestamp/);
+    assert.match(text, /\nTag=failed,/);
+  },
+  junit: (text) => assert.match(text, /<testsuites?[\s\S]*timestamp="20[\s\S]*<testcase/),
 };
 
 /** Takes each file by its link; gives the paths they were kept at, by format. */

@@ -8,6 +8,7 @@ import { Watched } from "./browser.mjs";
 import { shows } from "./figures.mjs";
 import { TABS, closeTables, drag, isShown, isZoomed, openTab, openTables, tableTimes, tiles, watchPlotsMove, watchTilesMove, windowOf } from "./runpage.mjs";
 import { exportsWork } from "./exports.mjs";
+import { choosesRequests } from "./of.mjs";
 import { startRun } from "./runs.mjs";
 
 const { BASE, DATA, OUT, WORK } = process.env;
@@ -176,6 +177,12 @@ async function everyTime() {
   }
 }
 
+/** Latencies are of the requests that are chosen. */
+async function everyKind() {
+  await choosesRequests(state.page, state.result);
+  await seen.shoot(state.page, "run-overview-chosen");
+}
+
 async function firstPaint() {
   const page = await seen.visitor();
   const session = await page.context().newCDPSession(page);
@@ -291,7 +298,7 @@ function access(step) {
 }
 
 const STEPS = [
-  emptyList, liveRun, theEndStays, totalsAreTheResults, zoomIsSharedAndExact, reloadKeepsTheView, keyboard, everyTab, everyTime, firstPaint, history,
+  emptyList, liveRun, theEndStays, totalsAreTheResults, zoomIsSharedAndExact, reloadKeepsTheView, keyboard, everyTab, everyTime, everyKind, firstPaint, history,
   compare, exported, savedFile, themeSwitch, deleteRun, ...[accountOfTheMachine, anAdmin, signIn, admin, manager, guest, sharedLink].map(access),
 ];
 /** Without what these leave behind, the steps after them have nothing to do. */

@@ -59,8 +59,19 @@ async function answer(response) {
 function fromSaved(path, query) {
   const what = path.split("/")[3] ?? "run";
   const isWhole = !query?.kind;
-  if (isWhole && saved[what] !== undefined && saved[what] !== null) return structuredClone(saved[what]);
+  if (isWhole && saved[what] !== undefined && saved[what] !== null) return ofSaved(what, query?.of);
   throw new Error("this saved page does not hold it");
+}
+
+/** What is saved of a part, with the latencies of failed or of all requests where those are asked for. */
+function ofSaved(what, of) {
+  const part = structuredClone(saved[what]);
+  if (!of) return part;
+  if (what === "names") {
+    part.of = of;
+    for (const row of part.names) row.latency = row[`latency_${of}`] ?? row.latency;
+  }
+  return { ...part, ...structuredClone(saved[of]?.[what] ?? {}) };
 }
 
 /** Events of a live run; returns a function that ends it. */

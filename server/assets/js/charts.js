@@ -27,6 +27,16 @@ function orNull(series) {
   return series.time_s.map(() => null);
 }
 
+/** Lines of latency: of the requests chosen, and of the failed where others are chosen. */
+function latencyLines(series) {
+  const lines = percentileLines(series.latency, series);
+  const failed = series.latency_failed;
+  if ((series.of ?? "ok") !== "ok" || !isAny(failed?.max)) return lines;
+  return [...lines,
+    { key: "failed_p50", label: "failed p50", colour: "c4", isHidden: true, values: failed.p50, dash: [2, 3] },
+    { key: "failed_p99", label: "failed p99", colour: "c4", values: failed.p99, dash: [5, 3] }];
+}
+
 /** Lines of percentiles of one kind of time. */
 export function percentileLines(times, series) {
   return PERCENTILES.map(([key, label, colour, isHidden]) => ({
@@ -119,8 +129,8 @@ export function overview(refresh) {
   const lag = ["p50", "p99", "max"];
   return [
     { id: "throughput", title: "Throughput", note: "per second", format: perSecond, tick: shortCount, isWide: true, lines: throughput },
-    { id: "latency", title: "Latency", note: "from due to done, log axis", format: us, isLog: true, isWide: true, height: 260, lines: (s) => percentileLines(s.latency, s) },
-    { id: "heatmap", isHeat: true, isWide: true },
+    { id: "latency", title: "Latency", note: "from due to done, log axis", isOfSome: true, format: us, isLog: true, isWide: true, height: 260, lines: latencyLines },
+    { id: "heatmap", isHeat: true, isOfSome: true, isWide: true },
     { id: "users", title: "Users and connections", note: "least and most of each step", format: count, tick: shortCount, right: shortCount, lines: users },
     { id: "status", title: "Status codes", note: "per second", format: perSecond, tick: shortCount, lines: statuses, empty: "no replies yet" },
     { id: "failures", title: "Failures", note: "per second, by kind", format: perSecond, tick: shortCount, lines: failures, empty: "no failures" },

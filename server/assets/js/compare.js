@@ -8,6 +8,7 @@ import { differences } from "./differences.js";
 import { diffView } from "./diff.js";
 import { spectrumPlot, spectrumPoints } from "./distribution.js";
 import { filesOf } from "./files.js";
+import { ofChooser, ofText, ofWord, readOf } from "./of.js";
 import { readPlace, writePlace } from "./place.js";
 import { Axis, Plot } from "./plot.js";
 import { badges } from "./runhead.js";
@@ -28,6 +29,7 @@ class ComparePage {
     this.ids = [...new Set((words.get("runs") ?? "").split(",").filter(Boolean))].slice(0, RUNS_MAX);
     this.axis = new Axis("compare", (chosen) => this.zoomed(chosen));
     this.axis.window = window;
+    this.of = readOf(words);
   }
 
   async start() {
@@ -62,7 +64,7 @@ class ComparePage {
     this.filesNode = el("div");
     this.whole = el("button", { class: "button small", type: "button", disabled: !this.axis.window, on: { click: () => this.axis.show(null) } }, "Whole runs");
     this.windowText = el("span", { class: "muted small" });
-    refill(this.root, el("div", { class: "row" }, el("h1", { class: "grow" }, "Compare"), this.windowText, this.whole), this.lineup(),
+    refill(this.root, el("div", { class: "row" }, el("h1", { class: "grow" }, "Compare"), this.windowText, this.whole, ofChooser(this.of, (kind) => this.chooseOf(kind))), this.lineup(),
       el("section", { class: "panel", "aria-labelledby": "table-title" }, el("div", { class: "head" }, el("h2", { id: "table-title" }, "Differences to A"), el("span", { class: "muted small" }, "of the whole runs; 95 % intervals by resampling their seconds")), this.tableNode),
       el("div", { class: "plots" }, Object.values(this.plots).map((plot) => plot.node), this.spectrum.node),
       el("section", { class: "panel", "aria-labelledby": "files-title" }, el("div", { class: "head" }, el("h2", { id: "files-title", class: "grow" }, "Profile and scripts"), this.fileChooser()), this.filesNode));
@@ -86,6 +88,14 @@ class ComparePage {
     return el("span", { class: "row nowrap" }, at ? link(first, `Make A: measure the others against ${card.name}`, "Make A") : null, others.length > 1 ? link(others, `Leave out ${card.name}`, icon("close")) : null);
   }
 
+  chooseOf(kind) {
+    this.of = kind;
+    writePlace({ of: ofWord(kind) });
+    this.drawTime();
+    this.drawTable();
+    this.drawSpectrum();
+  }
+
   zoomed(window) {
     writePlace({ from: window?.[0] ?? null, to: window?.[1] ?? null });
     this.whole.disabled = !window;
@@ -94,7 +104,7 @@ class ComparePage {
   }
 
   get query() {
-    return this.axis.window ? { from: this.axis.window[0], to: this.axis.window[1] } : {};
+    return { ...(this.axis.window ? { from: this.axis.window[0], to: this.axis.window[1] } : {}), of: ofWord(this.of) };
   }
 
   async drawTime() {
@@ -112,6 +122,7 @@ class ComparePage {
       const where = new Map(one.time_s.map((time, index) => [time, index]));
       return { key: letter(at), label: letter(at), colour: ring(at), title: this.runs[at].card.name, values: times.map((time) => (where.has(time) ? values[where.get(time)] ?? null : one.step_s > 1 || this.isMixed() ? undefined : null)) };
     });
+    this.plots.latency.remark(`of ${ofText(this.of)}`);
     this.plots.latency.update(times, lines((one) => one.latency?.[this.stat.value]));
     this.plots.done.update(times, lines((one) => one.done));
     this.plots.failed.update(times, lines((one) => one.failed));
@@ -126,7 +137,7 @@ class ComparePage {
 
   async drawTable() {
     try {
-      const answer = await get("/compare", { runs: this.ids.join(",") });
+      const answer = await get("/compare", { runs: this.ids.join(","), of: ofWord(this.of) });
       refill(this.tableNode, differences(answer, this.runs.map((_, at) => ({ name: letter(at), node: runLetter(at) }))));
     } catch (error) {
       refill(this.tableNode, el("p", { class: "error", role: "alert" }, error.message));

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { el, refill } from "./dom.js";
 import { clock, count, percent } from "./format.js";
+import { failureShare } from "./of.js";
 import { sortable } from "./table.js";
 
 export class Failures {
@@ -20,14 +21,20 @@ export class Failures {
   async refresh() {
     const { page } = this;
     const [answer, { names }] = await Promise.all([get(`${page.path}/failures`, page.query), get(`${page.path}/names`, page.query)]);
-    const kinds = Object.entries(answer.failures ?? {}).map(([kind, many]) => ({ kind, count: many }));
+    const kinds = counted(answer).map(([kind, many]) => ({ kind, count: many }));
     const total = kinds.reduce((sum, row) => sum + row.count, 0);
-    refill(this.kinds, kinds.length ? sortable("Kinds of failures", kindColumns(total), kinds, this.kindOrder) : el("p", { class: "empty" }, el("strong", null, "No failures"), "Every reply of this window was one that the script expected."));
-    const rows = names.flatMap((row) => Object.entries(row.failures ?? {}).map(([kind, many]) => ({ name: row.name, kind, count: many, done: row.ok + row.failed })));
+    refill(this.kinds, kinds.length ? sortable("Kinds of failures", kindColumns(total), kinds, this.kindOrder) : el("p", { class: "empty" }, el("strong", null, "No failures"), "Every request of this window got a reply that the script expected."));
+    const rows = names.flatMap((row) => counted(row).map(([kind, many]) => ({ name: row.name, kind, count: many, sent: row.sent })));
     refill(this.names, rows.length ? sortable("Failures by name", nameColumns(), rows, this.nameOrder) : el("p", { class: "muted" }, "none"));
     const messages = answer.messages ?? [];
     refill(this.samples, messages.length ? el("ul", { class: "stack" }, messages.map(sample)) : el("p", { class: "muted" }, "The run sent no messages."));
   }
+}
+
+/** Failures by kind, and what never ended. */
+function counted(row) {
+  const kinds = Object.entries(row.failures ?? {});
+  return row.unfinished > 0 ? [...kinds, ["unfinished", row.unfinished]] : kinds;
 }
 
 function kindColumns(total) {
@@ -39,11 +46,12 @@ function kindColumns(total) {
 }
 
 function nameColumns() {
+  const share = (row) => failureShare({ sent: row.sent, failed: row.count });
   return [
     { key: "name", label: "name", isName: true, text: (row) => row.name },
     { key: "kind", label: "kind", text: (row) => row.kind },
     { key: "count", label: "failures", isNumber: true, sort: (row) => row.count, text: (row) => count(row.count) },
-    { key: "share", label: "of its requests", isNumber: true, sort: (row) => row.count / (row.done || 1), text: (row) => percent(row.done ? row.count / row.done : null) },
+    { key: "share", label: "of its requests", isNumber: true, sort: share, text: (row) => percent(share(row)) },
   ];
 }
 

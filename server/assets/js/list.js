@@ -3,6 +3,7 @@
 import { get, may, segment, send } from "./api.js";
 import { byId, confirmed, el, icon, refill, toast } from "./dom.js";
 import { count, lasting, moment, percent, perSecond, us } from "./format.js";
+import { failureShare } from "./of.js";
 import { readPlace, writePlace } from "./place.js";
 import { projectPanel } from "./project.js";
 import { badges, editRemarks } from "./runhead.js";
@@ -129,12 +130,12 @@ class ListPage {
   }
 
   cells(run) {
-    const { totals, latency } = run;
-    const done = (totals.ok ?? 0) + (totals.failed ?? 0);
+    const { totals, latency, throughput } = run;
+    const failed = failureShare(totals);
     const figure = (label, value, kind) => el("span", { class: kind ? `figure ${kind}` : "figure" }, el("span", { class: "label muted" }, label), el("span", { class: "sr-only" }, `${label}: `), value);
     const box = el("input", { type: "checkbox", "aria-label": `Compare ${run.name} of ${moment(run.started_us)}`, on: { change: () => this.pick(run, box) } });
     box.checked = this.picked.has(run.id);
-    const rate = run.duration_s > 0 ? perSecond(done / run.duration_s) : "";
+    const rate = throughput?.load_s > 0 ? perSecond(throughput.requests_per_s) : "";
     return [
       box,
       el("div", { class: "what" }, el("a", { class: "name", href: `/report/${segment(run.id)}` }, run.name),
@@ -142,7 +143,7 @@ class ListPage {
         run.comment ? el("p", { class: "comment" }, run.comment) : null),
       el("div", { class: "state row" }, badges(run)),
       el("div", { class: "figures" }, el("div", { class: "spark-cell" }, sparkline(run.sparkline ?? [], rate)),
-        figure("requests", count(totals.sent)), figure("failed", done ? percent(totals.failed / done) : "–", totals.failed ? "worse" : ""),
+        figure("requests", count(totals.sent)), figure("failed", failed === null ? "–" : percent(failed), failed ? "worse" : ""),
         figure("p50", us(latency?.p50_us)), figure("p99", us(latency?.p99_us)), figure("lasted", lasting(run.duration_s))),
       this.acts(run),
     ];

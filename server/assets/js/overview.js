@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { overview } from "./charts.js";
 import { el } from "./dom.js";
 import { HeatMap } from "./heat.js";
+import { ofText } from "./of.js";
 import { Plot } from "./plot.js";
 
 const HEAT_COLUMNS = 200;
@@ -44,6 +45,7 @@ export class Overview {
     const { series } = this.page;
     if (!series) return;
     for (const spec of this.specs) {
+      if (spec.isOfSome) this.plots.get(spec.id).remark(`of ${ofText(this.page.of)}`);
       if (!spec.isHeat) this.plots.get(spec.id).update(series.time_s, spec.lines(series));
     }
   }

@@ -95,11 +95,16 @@ export class Plot {
     this.details = el("details", { on: { toggle: () => this.fillTable() } },
       el("summary", null, "Show as a table", el("span", { class: "sr-only" }, `: ${spec.title}`)), this.tableHolder);
     this.head = el("div", { class: "head" }, el("h3", { id: titleId }, spec.title),
-      el("span", { class: "note grow" }, spec.note ?? ""), this.chooser());
+      this.note = el("span", { class: "note grow" }, spec.note ?? ""), this.chooser());
     this.node = el("section", { class: `panel plot${spec.isWide ? " wide" : ""}`, "aria-labelledby": titleId, data: { plot: spec.id } },
       this.head, this.legend, this.canvas, this.details);
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.canvas);
+  }
+
+  /** Says more about what is shown, behind the note. */
+  remark(text) {
+    this.note.textContent = [this.spec.note, text].filter(Boolean).join("; ");
   }
 
   chooser() {

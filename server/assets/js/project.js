@@ -60,10 +60,9 @@ async function drawTrend(project, node) {
   const rate = new FreePlot({ id: "trend-rate", title: "Requests of each run", note: "done per second", height: 220, x: { label: "started", format: day, space: 76 }, y: { label: "requests per second", format: count } });
   refill(node, el("div", { class: "plots" }, latency.node, rate.node));
   latency.update(CHOICES.filter(([key]) => ["p50", "p99", "max"].includes(key)).map(([key, label], at) => ({ key, label, colour: ["c6", "c7", "c4"][at], isMarked: true, points: points((run) => run.latency?.[`${key}_us`] ?? run[`${key}_us`]) })));
-  const done = (run) => (run.totals ? run.totals.ok + run.totals.failed : null);
   rate.update([
-    { key: "rate", label: "done per second", colour: "c1", isMarked: true, points: points((run) => run.rate ?? (run.duration_s > 0 && done(run) !== null ? done(run) / run.duration_s : null)) },
+    { key: "rate", label: "done per second", colour: "c1", isMarked: true, points: points((run) => (run.throughput?.load_s > 0 ? run.throughput.requests_per_s : null)) },
   ]);
-  const failed = runs.filter((run) => (run.totals?.failed ?? 0) > 0).length;
+  const failed = runs.filter((run) => (run.totals?.failed ?? 0) + (run.totals?.unfinished ?? 0) > 0).length;
   node.append(el("p", { class: "muted small" }, failed ? `${count(failed)} of ${count(runs.length)} runs had failures (${percent(failed / runs.length)}).` : "None of these runs had failures."));
 }

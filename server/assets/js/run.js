@@ -5,6 +5,7 @@ import { byId, el, refill } from "./dom.js";
 import { learnNodes } from "./charts.js";
 import { joinSeries } from "./columns.js";
 import { clock, readClock } from "./format.js";
+import { ofChooser, ofWord, readOf } from "./of.js";
 import { Overview } from "./overview.js";
 import { readPlace, writePlace } from "./place.js";
 import { Axis } from "./plot.js";
@@ -34,6 +35,7 @@ class RunPage {
     this.place = readPlace();
     this.axis = new Axis("run", (window) => this.zoomed(window));
     this.axis.window = this.place.window;
+    this.of = readOf(this.place.words);
     this.run = null;
     this.series = null;
     this.busy = false;
@@ -44,9 +46,9 @@ class RunPage {
     return this.axis.window;
   }
 
-  /** The window as the words of a query. */
+  /** The window, and which requests latencies are of, as the words of a query. */
   get query() {
-    return this.window ? { from: this.window[0], to: this.window[1] } : {};
+    return { ...(this.window ? { from: this.window[0], to: this.window[1] } : {}), of: ofWord(this.of) };
   }
 
   get isLive() {
@@ -93,6 +95,7 @@ class RunPage {
     const form = el("form", { class: "row", "aria-label": "Window shown" }, el("label", { for: "from" }, "Window"), this.fromField,
       el("span", { class: "muted", "aria-hidden": "true" }, "–"), this.toField,
       el("button", { class: "button small", type: "submit" }, "Show"), this.whole, this.problem,
+      ofChooser(this.of, (kind) => this.chooseOf(kind)),
       el("span", { class: "grow" }), this.fresh);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -143,6 +146,12 @@ class RunPage {
     });
   }
 
+  chooseOf(kind) {
+    this.of = kind;
+    writePlace({ of: ofWord(kind) });
+    this.loadSeries();
+  }
+
   async zoomed(window) {
     writePlace({ from: window?.[0] ?? null, to: window?.[1] ?? null });
     this.drawBar();
@@ -164,6 +173,7 @@ class RunPage {
       this.problem.textContent = error.message;
     }
     this.root.setAttribute("aria-busy", "false");
+    this.root.dataset.of = this.of;
     this.root.dataset.window = this.window ? this.window.join("-") : "whole";
   }
 
@@ -181,8 +191,9 @@ class RunPage {
 
   async drawTiles() {
     const figures = this.window && !isSaved ? await get(`${this.path}/window`, this.query, this.loading.signal) : null;
-    refill(this.tilesNode, tilesOf(this.run, figures, this.window));
-    this.tabs.count("failures", this.run.summary.totals.failed ? "!" : "", true);
+    refill(this.tilesNode, tilesOf(this.run, figures, this.window, this.of));
+    const { failed, unfinished } = this.run.summary.totals;
+    this.tabs.count("failures", failed || unfinished ? "!" : "", true);
     const missed = (this.run.thresholds ?? []).filter((one) => one.met === false).length;
     this.tabs.count("checks", missed ? String(missed) : "", true);
   }
@@ -225,8 +236,9 @@ class RunPage {
     const { series } = this;
     const isFine = series && series.time_s.length && series.step_s <= 1 && series.time_s.length < POINTS_MAX;
     const from = isFine ? Math.max(0, series.time_s.at(-1) - OVERLAP_S) : null;
-    const fresh = await get(`${this.path}/series`, isFine ? { from, points: POINTS } : { points: POINTS });
-    if (this.window) return;
+    const fresh = await get(`${this.path}/series`, { from, points: POINTS, of: ofWord(this.of) });
+    // another window or kind of request was chosen meanwhile, and is being loaded
+    if (this.window || fresh.of !== this.of || (series && series.of !== this.of)) return;
     this.take(isFine ? joinSeries(series, fresh) : fresh);
     this.loading ??= new AbortController();
     await this.drawTiles();

@@ -1,24 +1,31 @@
 // The figures of a run, or of the window shown, as tiles.
 
 import { el } from "./dom.js";
+import { failureShare } from "./of.js";
 import { bytes, clock, count, isNumber, percent, perSecond, us } from "./format.js";
 
-/** Tiles of the run's summary; with `figures`, of the window they are of. */
-export function tilesOf(run, figures, window) {
-  const { totals, latency } = figures ?? run.summary;
-  const seconds = figures?.seconds ?? run.card.duration_s;
+/** Tiles of the run's summary; with `figures`, of the window they are of. Latencies are of the requests `of` names. */
+export function tilesOf(run, figures, window, of) {
+  const all = figures ?? run.summary;
   const title = figures ? `Figures of ${clock(window[0])} – ${clock(window[1])}` : "Figures of the whole run";
-  return el("section", { "aria-label": title }, el("dl", { class: "tiles", id: "tiles" }, list(run, totals, latency, seconds).map(tile)), chips(run));
+  return el("section", { "aria-label": title }, el("dl", { class: "tiles", id: "tiles" }, list(all, of).map(tile)), chips(run));
 }
 
-function list(run, totals, latency, seconds) {
-  const done = (totals.ok ?? 0) + (totals.failed ?? 0);
-  const rate = seconds > 0 ? done / seconds : null;
-  const failed = done ? totals.failed / done : null;
+/** The latency of some requests among the figures of a window. */
+function latencyOf(all, of) {
+  return (of === all.of ? null : all[`latency_${of}`]) ?? all.latency;
+}
+
+function list(all, of) {
+  const { totals, throughput } = all;
+  const latency = latencyOf(all, of);
+  const rate = throughput?.load_s > 0 ? throughput.requests_per_s : null;
+  const failed = failureShare(totals);
+  const what = { failed: "Failed: latency", all: "All: latency" }[of] ?? "Latency";
   const tiles = [
     ["sent", "Requests", count(totals.sent), `${perSecond(rate)} done`],
-    ["failed", "Failed", count(totals.failed), done ? percent(failed) : "none done", totals.failed > 0],
-    ["p50", "Latency p50", us(latency?.p50_us), `mean ${us(latency?.mean_us)}`],
+    ["failed", "Failed", count(totals.failed), failed === null ? "none sent" : failedNote(totals, failed), totals.failed + totals.unfinished > 0],
+    ["p50", `${what} p50`, us(latency?.p50_us), `mean ${us(latency?.mean_us)}`],
     ["p90", "p90", us(latency?.p90_us), `p95 ${us(latency?.p95_us)}`],
     ["p99", "p99", us(latency?.p99_us), `p99.9 ${us(latency?.p999_us)}`],
     ["max", "Slowest", us(latency?.max_us), `fastest ${us(latency?.min_us)}`],
@@ -28,8 +35,14 @@ function list(run, totals, latency, seconds) {
     tiles.push(["planned", "Arrivals", count(totals.planned), `${count(totals.dropped)} dropped`, totals.dropped > 0]);
   }
   tiles.push(["bytes_in", "Received", bytes(totals.bytes_in), `${bytes(totals.bytes_out)} sent`]);
-  if (totals.unfinished > 0) tiles.push(["unfinished", "Unfinished", count(totals.unfinished), "under way at the end"]);
+  if (totals.unfinished > 0) tiles.push(["unfinished", "Unfinished", count(totals.unfinished), "under way at the end", true]);
+  const ofFailed = all.latency_failed;
+  if (of === "ok" && ofFailed?.count > 0) tiles.push(["failed_p50", "Failed: latency p50", us(ofFailed.p50_us), `p99 ${us(ofFailed.p99_us)}`]);
   return tiles;
+}
+
+function failedNote(totals, share) {
+  return totals.unfinished > 0 ? `${percent(share)} with unfinished` : percent(share);
 }
 
 function tile([key, label, value, sub, isBad]) {

@@ -4,6 +4,7 @@ import { get, isSaved } from "./api.js";
 import { CHOICES, ring } from "./charts.js";
 import { el, refill } from "./dom.js";
 import { bytes, count, percent, perSecond, shortCount, us } from "./format.js";
+import { failureShare, ofText } from "./of.js";
 import { writePlace } from "./place.js";
 import { Plot } from "./plot.js";
 import { sortable } from "./table.js";
@@ -36,6 +37,7 @@ export class Transactions {
     const { page } = this;
     const answer = await get(`${page.path}/names`, page.query);
     this.rows = answer.names;
+    this.of = answer.of ?? "ok";
     this.drawTable();
     await this.overlay();
   }
@@ -43,25 +45,29 @@ export class Transactions {
   drawTable() {
     const words = this.filter.value.trim().toLowerCase();
     const rows = words ? this.rows.filter((row) => row.name.toLowerCase().includes(words)) : this.rows;
-    const [from, to] = this.page.axis.range();
-    this.hint.textContent = this.page.window && !isSaved ? "Percentiles of the window shown." : `Percentiles of the whole run. ${isSaved ? "" : `Tick up to ${PICKED_MAX} to see them over time.`}`;
+    const whose = ofText(this.of);
+    this.hint.textContent = this.page.window && !isSaved ? `Percentiles of the window shown, of ${whose}.` : `Percentiles of the whole run, of ${whose}. ${isSaved ? "" : `Tick up to ${PICKED_MAX} to see them over time.`}`;
     if (!rows.length) {
       refill(this.table, el("p", { class: "empty" }, words ? "no name holds this" : "nothing was requested here"));
       return;
     }
-    refill(this.table, sortable("Requests and transactions", this.columns(to - from), rows, this.order));
+    refill(this.table, sortable("Requests and transactions", this.columns(), rows, this.order));
   }
 
-  columns(seconds) {
+  columns() {
     const number = (key, label, value, show) => ({ key, label, isNumber: true, sort: value, text: (row) => show(value(row)) });
     const latency = (key, label) => number(key, label, (row) => row.latency?.[`${key}_us`] ?? null, us);
-    const share = (row) => (row.ok + row.failed ? row.failed / (row.ok + row.failed) : null);
+    const ofFailed = (key, label) => number(`failed_${key}`, label, (row) => row.latency_failed?.[`${key}_us`] ?? null, us);
+    const isAnyOf = (pick) => this.rows.some((row) => pick(row) > 0);
+    const failed = this.of === "ok" && isAnyOf((row) => row.failed) ? [ofFailed("p50", "failed p50"), ofFailed("p99", "failed p99")] : [];
+    const unfinished = isAnyOf((row) => row.unfinished) ? [{ ...number("unfinished", "unfinished", (row) => row.unfinished, count), node: (row) => el("span", { class: row.unfinished ? "worse" : "muted" }, count(row.unfinished)) }] : [];
     const columns = [
       { key: "name", label: "name", isName: true, text: (row) => row.name },
       { key: "kind", label: "kind", text: (row) => row.kind },
-      number("sent", "sent", (row) => row.sent, count), number("rate", "done", (row) => (seconds > 0 ? (row.ok + row.failed) / seconds : null), perSecond),
-      { ...number("failed", "failed", share, percent), node: (row) => el("span", { class: row.failed ? "worse" : "muted" }, row.failed ? percent(share(row)) : "0") },
-      latency("p50", "p50"), latency("p90", "p90"), latency("p95", "p95"), latency("p99", "p99"), latency("p999", "p99.9"), latency("max", "max"),
+      number("sent", "sent", (row) => row.sent, count), number("rate", "done", (row) => row.requests_per_s, perSecond),
+      { ...number("failed", "failed", failureShare, percent), node: (row) => el("span", { class: failureShare(row) ? "worse" : "muted" }, failureShare(row) ? percent(failureShare(row)) : "0") },
+      ...unfinished,
+      latency("p50", "p50"), latency("p90", "p90"), latency("p95", "p95"), latency("p99", "p99"), latency("p999", "p99.9"), latency("max", "max"), ...failed,
       number("bytes_in", "received", (row) => row.bytes_in, bytes),
     ];
     if (isSaved) return columns;

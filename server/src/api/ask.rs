@@ -1,9 +1,13 @@
 //! What may stand behind the question mark.
 
+use crate::query::Of;
 use crate::store::RunView;
 use crate::{Refusal, query};
 use serde::Deserialize;
 use stats::Phase;
+
+/// The answer to an `of` that there is not.
+pub(crate) const OF_UNKNOWN: &str = "of: expected ok, failed or all";
 
 /// Which runs to list.
 #[derive(Debug, Deserialize)]
@@ -26,6 +30,7 @@ pub(super) struct Ask {
     kind: Option<String>,
     name: Option<String>,
     phase: Option<String>,
+    of: Option<String>,
 }
 
 impl Ask {
@@ -47,6 +52,14 @@ impl Ask {
         let name = self.name.as_deref().filter(|name| !name.is_empty());
         let id = query::name_id(view, kind, name)?;
         id.ok_or_else(|| Refusal::absent("the run has no such name"))
+    }
+
+    /// Which requests a latency is asked of; those that ended ok when nothing is said.
+    pub(super) fn of(&self) -> Result<Of, Refusal> {
+        let Some(asked) = self.of.as_deref().filter(|of| !of.is_empty()) else {
+            return Ok(Of::default());
+        };
+        Of::named(asked).ok_or_else(|| Refusal::bad(OF_UNKNOWN))
     }
 
     /// The phase asked for; latency when none is.

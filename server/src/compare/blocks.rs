@@ -2,38 +2,58 @@
 
 use super::{Block, block_s};
 use crate::Error;
-use crate::store::{COUNTERS, RunView, Totals, Wanted, add_histogram, level_for, phase_key, read};
+use crate::query::{self, Of, Rest};
+use crate::store::{COUNTERS, RunView, Totals, Wanted, level_for, read};
 use stats::Phase;
 use std::collections::BTreeMap;
 
-/// A run without its warm-up, cut into blocks.
+/// What there is of a block while it is read.
+#[derive(Default)]
+struct Part {
+    is_warmup: bool,
+    block: Block,
+    latency: Rest,
+}
+
+/// A run without its warm-up, cut into blocks; latency is of the requests `of` names.
 ///
 /// # Errors
 /// When the store fails.
-pub fn of(view: &dyn RunView) -> Result<Vec<Block>, Error> {
+pub fn of(view: &dyn RunView, of: Of) -> Result<Vec<Block>, Error> {
     let length = view.length_s();
+    let load = query::load(view)?;
     let step = block_s(length);
-    let latency = phase_key(0, Phase::Latency);
-    let mut blocks: BTreeMap<u64, (bool, Block)> = BTreeMap::new();
-    let wanted = Wanted::Keys(vec![COUNTERS, latency]);
+    let keys = of.keys(0, Phase::Latency);
+    let mut parts: BTreeMap<u64, Part> = BTreeMap::new();
+    let mut wanted = Rest::wanted(keys);
+    wanted.push(COUNTERS);
+    let wanted = Wanted::Keys(wanted);
     view.read(0, length, level_for(step), &wanted, &mut |row| {
-        let (is_warmup, block) = blocks.entry(row.time_s / step).or_default();
-        if row.key == latency {
-            return add_histogram(&mut block.latency, row.content);
+        let part = parts.entry(row.time_s / step).or_default();
+        if row.key != COUNTERS {
+            return part.latency.add(row.key != keys.0, row.content);
         }
         let totals: Totals = read(row.content)?;
         let requests = totals.requests.unwrap_or_default();
-        block.done += requests.ok + requests.failed;
-        block.failed += requests.failed;
-        *is_warmup |= totals.warmup;
+        part.block.sent += requests.sent;
+        part.block.failed += requests.failed + requests.unfinished;
+        // what ends in the drain is in no rate
+        if row.time_s < load.end() {
+            part.block.done += requests.ok + requests.failed;
+        }
+        part.is_warmup |= totals.warmup;
         Ok(())
     })?;
-    let measured = blocks.into_iter().filter(|(_, (is_warmup, _))| !is_warmup);
+    let measured = parts.into_iter().filter(|(_, part)| !part.is_warmup);
     Ok(measured
-        .map(|(number, (_, mut block))| {
-            // the last one ends with the run
-            block.seconds = length.saturating_sub(number * step).clamp(1, step);
-            block
+        .map(|(number, part)| {
+            let from = number * step;
+            Block {
+                // the last one ends with the load
+                seconds: load.within(from, from + step),
+                latency: part.latency.finish().unwrap_or_default(),
+                ..part.block
+            }
         })
         .collect())
 }

@@ -13,7 +13,8 @@ fn run(seed: u64, count: usize, middle_us: u64, noise_us: usize) -> Vec<Block> {
             latency.record(middle_us + within + shift - noise_us as u64);
         }
         Block {
-            seconds: 1,
+            seconds: 1.0,
+            sent: 200,
             done: 200,
             failed: 0,
             latency,

@@ -1,67 +1,97 @@
-//! A run's series as CSV (RFC 4180), a row per step: whatever the series of the JSON API holds,
-//! flattened.
+//! A run's series as CSV (RFC 4180 with bare line feeds): a row per second, with the columns that
+//! `mistress run --csv` writes.
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 
-/// The columns of `series`, an object of arrays of one length; arrays within objects become
-/// columns named after the way to them, `latency_p99`.
-pub(super) fn of(series: &Value) -> String {
-    let times = series["time_s"].as_array().map_or(0, Vec::len);
-    let mut columns = Vec::new();
-    collect(&mut columns, "", series, times);
-    let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
-    let mut text = names.join(",") + "\r\n";
-    for row in 0..times {
-        let cells = columns.iter().map(|(_, values)| cell(&values[row]));
-        text += &(cells.collect::<Vec<String>>().join(",") + "\r\n");
+/// The columns before those of single cores, and where their values are in a row of the series.
+const COLUMNS: [(&str, &str); 37] = [
+    ("time_s", "/time_s"),
+    ("seconds", "/seconds"),
+    ("users_min", "/users/min"),
+    ("users_max", "/users/max"),
+    ("connections_min", "/connections/min"),
+    ("connections_max", "/connections/max"),
+    ("planned", "/planned"),
+    ("started", "/started"),
+    ("dropped", "/dropped"),
+    ("iterations_finished", "/iterations/finished"),
+    ("iterations_failed", "/iterations/failed"),
+    ("iterations_unfinished", "/iterations/unfinished"),
+    ("sent", "/sent"),
+    ("ok", "/ok"),
+    ("failed", "/failed"),
+    ("unfinished", "/unfinished"),
+    ("bytes_in", "/bytes_in"),
+    ("bytes_out", "/bytes_out"),
+    ("latency_p50_us", "/latency/p50_us"),
+    ("latency_p90_us", "/latency/p90_us"),
+    ("latency_p99_us", "/latency/p99_us"),
+    ("latency_p999_us", "/latency/p999_us"),
+    ("latency_max_us", "/latency/max_us"),
+    ("latency_failed_p50_us", "/latency_failed/p50_us"),
+    ("latency_failed_p90_us", "/latency_failed/p90_us"),
+    ("latency_failed_p99_us", "/latency_failed/p99_us"),
+    ("latency_failed_p999_us", "/latency_failed/p999_us"),
+    ("latency_failed_max_us", "/latency_failed/max_us"),
+    ("latency_all_p50_us", "/latency_all/p50_us"),
+    ("latency_all_p90_us", "/latency_all/p90_us"),
+    ("latency_all_p99_us", "/latency_all/p99_us"),
+    ("latency_all_p999_us", "/latency_all/p999_us"),
+    ("latency_all_max_us", "/latency_all/max_us"),
+    ("lag_p99_us", "/lag/p99_us"),
+    ("lag_max_us", "/lag/max_us"),
+    ("turn_max_us", ""),
+    ("generator_limited", "/generator_limited"),
+];
+
+/// A core: its node where there are several, and its number there.
+type CoreName = (Option<u64>, u64);
+
+/// The rows of a series as `super::rows` gives them. After the fixed columns comes `busy_core_N`,
+/// 0 to 1, for each core (`busy_core_NODE_N` where there are several nodes); empty when that core
+/// delivered nothing for the row.
+pub(super) fn of(rows: &[Value]) -> String {
+    let cores: BTreeSet<CoreName> = rows
+        .iter()
+        .flat_map(cores_of)
+        .map(|(name, _)| name)
+        .collect();
+    let mut heads: Vec<String> = COLUMNS.iter().map(|(head, _)| (*head).to_owned()).collect();
+    heads.extend(cores.iter().map(|core| match core {
+        (None, core) => format!("busy_core_{core}"),
+        (Some(node), core) => format!("busy_core_{node}_{core}"),
+    }));
+    let mut text = heads.join(",") + "\n";
+    for row in rows {
+        let mut cells: Vec<String> = COLUMNS.iter().map(|column| cell(row, *column)).collect();
+        for core in &cores {
+            let own = cores_of(row).find(|(name, _)| name == core);
+            let busy = own.and_then(|(_, own)| own["busy_share"].as_f64());
+            cells.push(busy.map_or(String::new(), |busy| format!("{busy:.3}")));
+        }
+        text += &(cells.join(",") + "\n");
     }
     text
 }
 
-fn collect<'a>(to: &mut Vec<(String, &'a [Value])>, prefix: &str, value: &'a Value, rows: usize) {
-    let under = |key: &str| match prefix {
-        "" => key.to_owned(),
-        prefix => format!("{prefix}_{key}"),
-    };
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                collect(to, &under(key), value, rows);
-            }
-        }
-        // of cores: each says which it is
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            for item in items {
-                let place = |key: &str| item[key].as_u64().unwrap_or(0);
-                let name = under(&format!("{}_{}", place("node"), place("core")));
-                collect(to, &name, item, rows);
-            }
-        }
-        Value::Array(items) if items.len() == rows => to.push((prefix.to_owned(), items)),
-        _ => {}
-    }
+fn cores_of(row: &Value) -> impl Iterator<Item = (CoreName, &Value)> {
+    let cores = row["cores"].as_array().into_iter().flatten();
+    cores.map(|core| {
+        let name = (core["node"].as_u64(), core["core"].as_u64().unwrap_or(0));
+        (name, core)
+    })
 }
 
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => quoted(text),
-        other => other.to_string(),
+fn cell(row: &Value, (head, place): (&str, &str)) -> String {
+    if head == "turn_max_us" {
+        let turns = cores_of(row).filter_map(|(_, core)| core["turn_max_us"].as_u64());
+        return turns.max().unwrap_or(0).to_string();
     }
-}
-
-/// A text as one field. What a spreadsheet would take for a formula gets a quote before it.
-fn quoted(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
+    match row.pointer(place) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::Bool(is)) => u8::from(*is).to_string(),
+        Some(other) => other.to_string(),
     }
 }
 
@@ -71,26 +101,42 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn columns_are_named_after_their_place() {
-        let series = json!({
-            "time_s": [0, 1], "step_s": 1, "done": [5, 7.5],
-            "latency": {"p50": [100, null], "p99": [200, 210]},
-            "failures": {},
-            "cores": [{"node": 0, "core": 1, "busy": [0.5, 0.25]}],
-        });
-        assert_eq!(
-            of(&series),
-            "time_s,done,latency_p50,latency_p99,cores_0_1_busy\r\n\
-             0,5,100,200,0.5\r\n1,7.5,,210,0.25\r\n"
-        );
-    }
-
-    #[test]
-    fn hostile_names_stay_in_their_field() {
-        let series = json!({"time_s": [0], "checks": {"a,\"b\"\n": [1], "x": ["=1+1"]}});
-        assert_eq!(
-            of(&series),
-            "time_s,\"checks_a,\"\"b\"\"\n\",checks_x\r\n0,1,'=1+1\r\n"
-        );
+    fn cells_stand_under_their_heads_and_are_empty_where_nothing_was_measured() {
+        let core = |core: u32, busy: f64, turn: u64| json!({"core": core, "busy_share": busy, "turn_max_us": turn});
+        let rows = [
+            json!({
+                "time_s": 7, "seconds": 1, "users": {"min": 1, "max": 2}, "failed": 3,
+                "latency": {"count": 2, "p50_us": 100, "max_us": 250}, "lag": {"p99_us": 9},
+                "latency_failed": {"count": 0, "p50_us": null}, "generator_limited": true,
+                "cores": [core(0, 0.5, 11), core(1, 0.25, 12)],
+            }),
+            json!({"time_s": 8, "seconds": 1, "generator_limited": false, "cores": [core(1, 1.0, 3)]}),
+        ];
+        let text = of(&rows);
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let heads = lines.next().expect("a head");
+        let lines: Vec<Vec<&str>> = lines.collect();
+        let expected = [
+            ("time_s", "7", "8"),
+            ("users_max", "2", ""),
+            ("failed", "3", ""),
+            ("latency_p50_us", "100", ""),
+            ("latency_max_us", "250", ""),
+            ("latency_failed_p50_us", "", ""),
+            ("lag_p99_us", "9", ""),
+            ("turn_max_us", "12", "3"),
+            ("generator_limited", "1", "0"),
+            ("busy_core_0", "0.500", ""),
+            ("busy_core_1", "0.250", "1.000"),
+        ];
+        for (head, first, second) in expected {
+            let place = heads.iter().position(|one| *one == head).expect(head);
+            assert_eq!(
+                (lines[0][place], lines[1][place]),
+                (first, second),
+                "{head}"
+            );
+        }
+        assert!(lines.iter().all(|line| line.len() == heads.len()));
     }
 }

@@ -1,8 +1,9 @@
 //! A run's latencies as an HdrHistogram interval log, version 1.3: what HistogramLogProcessor,
-//! HistogramLogAnalyzer and their like read. Values are microseconds.
+//! HistogramLogAnalyzer and their like read. Values are microseconds. Lines without a tag are of
+//! requests that ended ok; both kinds added up are all that ended.
 
+use crate::query::Of;
 use stats::Histogram;
-use std::fmt::Write as _;
 
 /// The head of a log whose times count from the start of the run.
 pub(super) fn head(run: &str, started_us: u64) -> String {
@@ -19,11 +20,14 @@ pub(super) fn head(run: &str, started_us: u64) -> String {
 }
 
 /// One interval: where it begins and how long it is, in seconds of the run.
-pub(super) fn line(log: &mut String, time_s: u64, span_s: u64, histogram: &Histogram) {
+pub(super) fn line(of: Of, time_s: u64, span_s: u64, histogram: &Histogram) -> String {
     let max_ms = histogram.max_us() as f64 / 1e3;
     let payload = histogram.to_base64();
-    // writing to a String does not fail
-    let _ = writeln!(log, "{time_s}.000,{span_s}.000,{max_ms:.3},{payload}");
+    let tag = match of {
+        Of::Ok => String::new(),
+        other => format!("Tag={},", other.as_str()),
+    };
+    format!("{tag}{time_s}.000,{span_s}.000,{max_ms:.3},{payload}\n")
 }
 
 #[cfg(test)]
@@ -40,7 +44,10 @@ mod tests {
             "{log}"
         );
         assert!(log.contains("#[StartTime: 1790000000.123 (seconds since epoch)]"));
-        line(&mut log, 7, 1, &histogram);
+        log += &line(Of::Failed, 7, 1, &histogram);
+        let tagged = log.lines().last().unwrap_or_default();
+        assert!(tagged.starts_with("Tag=failed,7.000,1.000,1.234,HIST"));
+        log += &line(Of::Ok, 7, 1, &histogram);
         let last = log.lines().last().unwrap_or_default();
         let fields: Vec<&str> = last.split(',').collect();
         assert_eq!(fields[..3], ["7.000", "1.000", "1.234"]);

@@ -11,8 +11,8 @@ struct Case {
     failure: Option<String>,
 }
 
-/// The document of a run: its description in the JSON API, and its checks.
-pub(super) fn of(run: &Value, checks: &[Value]) -> String {
+/// The document of a run: its description in the JSON API, its checks, and when it began (UTC).
+pub(super) fn of(run: &Value, checks: &[Value], start: &str) -> String {
     let thresholds = run["thresholds"].as_array().map_or(&[][..], Vec::as_slice);
     let suites = [
         (
@@ -35,7 +35,7 @@ pub(super) fn of(run: &Value, checks: &[Value]) -> String {
         let _ = writeln!(
             text,
             "  <testsuite name=\"{suite}\" tests=\"{}\" failures=\"{}\" errors=\"0\" \
-             skipped=\"0\" time=\"{time:.3}\">",
+             skipped=\"0\" timestamp=\"{start}\" time=\"{time:.3}\">",
             cases.len(),
             failed(cases)
         );
@@ -56,12 +56,14 @@ pub(super) fn of(run: &Value, checks: &[Value]) -> String {
 }
 
 fn threshold(outcome: &Value) -> Case {
-    let found = match outcome["value"].as_f64() {
-        Some(value) => format!("found {value}, the limit is {}", outcome["limit"]),
-        None => "nothing was measured".to_owned(),
+    let text = outcome["text"].as_str().unwrap_or_default();
+    let found = match (outcome["finding"].as_str(), outcome["value"].as_f64()) {
+        (Some(finding), _) => finding.to_owned(),
+        (None, Some(value)) => figure(text, value),
+        (None, None) => "nothing was measured".to_owned(),
     };
     Case {
-        title: outcome["text"].as_str().unwrap_or_default().to_owned(),
+        title: text.to_owned(),
         // of a run that goes on nothing is missed yet
         failure: (outcome["met"] == Value::Bool(false)).then_some(found),
     }
@@ -72,8 +74,42 @@ fn check(check: &Value) -> Case {
     let (passed, failed) = (count("passed"), count("failed"));
     Case {
         title: check["name"].as_str().unwrap_or_default().to_owned(),
-        failure: (failed > 0).then(|| format!("failed {failed} of {} times", passed + failed)),
+        failure: (failed > 0).then(|| {
+            format!(
+                "failed {} of {} times",
+                grouped(failed),
+                grouped(passed + failed)
+            )
+        }),
     }
+}
+
+/// A figure of a threshold whose node did not tell it in words: in the unit of its limit.
+fn figure(rule: &str, value: f64) -> String {
+    let limit = rule.rsplit(' ').next().unwrap_or_default();
+    if limit.ends_with('%') {
+        return format!("{:.3} %", value * 100.0);
+    }
+    if limit.ends_with("/s") {
+        return format!("{value:.3}/s");
+    }
+    if limit.ends_with('s') {
+        return format!("{:.3}ms", value / 1e3);
+    }
+    format!("{value}")
+}
+
+/// A count with its thousands apart.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn escaped(text: &str) -> String {
@@ -107,15 +143,23 @@ mod tests {
             "thresholds": [
                 {"text": "p99 < 5ms", "met": true, "value": 1.0, "limit": 5000.0},
                 {"text": "p99 < 1ms", "met": false, "value": 2000.0, "limit": 1000.0},
+                {"text": "p50 < 1ms", "met": false, "value": 2000.0, "finding": "2.00ms"},
             ],
         });
-        let checks = [json!({"name": "x\u{1}\"", "passed": 3, "failed": 1})];
-        let text = of(&run, &checks);
-        assert!(text.contains("<testsuites name=\"a&lt;b&gt;\" tests=\"3\" failures=\"2\""));
+        let checks = [json!({"name": "x\u{1}\"", "passed": 1234, "failed": 1})];
+        let text = of(&run, &checks, "2026-11-22T22:45:06Z");
+        assert!(text.contains("<testsuites name=\"a&lt;b&gt;\" tests=\"4\" failures=\"3\""));
         assert!(text.contains("name=\"p99 &lt; 5ms\"/>"));
-        assert!(text.contains("<failure message=\"found 2000, the limit is 1000.0\"/>"));
+        assert!(text.contains("<failure message=\"2.000ms\"/>"));
+        assert!(text.contains("<failure message=\"2.00ms\"/>"));
+        assert_eq!(
+            text.matches("timestamp=\"2026-11-22T22:45:06Z\"").count(),
+            2
+        );
         assert!(
-            text.contains("name=\"x\u{fffd}&quot;\"><failure message=\"failed 1 of 4 times\"/>")
+            text.contains(
+                "name=\"x\u{fffd}&quot;\"><failure message=\"failed 1 of 1,235 times\"/>"
+            )
         );
     }
 }

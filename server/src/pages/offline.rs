@@ -24,6 +24,10 @@ pub struct Saved {
     pub distribution: Value,
     /// `/runs/{id}/heatmap`
     pub heatmap: Value,
+    /// What of these is of failed requests: `series.latency`, `distribution`, `heatmap`.
+    pub failed: Value,
+    /// The same of all requests.
+    pub all: Value,
     /// `/runs/{id}/failures`
     pub failures: Value,
     /// `/runs/{id}/checks`

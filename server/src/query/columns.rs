@@ -1,10 +1,11 @@
 //! A run as columns over time.
 
 use super::figures::add_totals;
+use super::of::{Of, Rest};
 use crate::Error;
 use crate::store::{
-    CHECKS, CORES, COUNTERS, Checks, Cores, Digest, Figures, NameCounts, QUANTILES, RunView, SLOTS,
-    Totals, Wanted, add_histogram, level_for, phase_key, read,
+    CHECKS, CORES, COUNTERS, Checks, Cores, Digest, Figures, NameCounts, QUANTILES, RestOf,
+    RunView, SLOTS, Totals, Wanted, add_histogram, level_for, read, rest_of,
 };
 use serde_json::{Map, Value, json};
 use stats::{Histogram, Phase};
@@ -127,14 +128,16 @@ fn rates(values: &[f64], axis: Axis) -> Value {
     Value::Array(shown.collect())
 }
 
-/// Everything the plots of a run show, of all requests (`name` 0) or of one name.
+/// Everything the plots of a run show, of all requests (`name` 0) or of one name. Its `latency` is
+/// of the requests `of` names; `latency_failed` stands beside it.
 ///
 /// # Errors
 /// When the store fails.
-pub fn series(view: &dyn RunView, axis: Axis, name: u32) -> Result<Value, Error> {
+pub fn series(view: &dyn RunView, axis: Axis, name: u32, of: Of) -> Result<Value, Error> {
     let mut map = Map::new();
     map.insert("time_s".to_owned(), json!(axis.times()));
     map.insert("step_s".to_owned(), axis.step_s.into());
+    map.insert("of".to_owned(), of.as_str().into());
     let (rows, checks, cores) = counts_of_all(view, axis)?;
     put_load(&mut map, axis, &rows);
     let counts: BTreeMap<u64, (u64, NameCounts)> = if name == 0 {
@@ -145,7 +148,7 @@ pub fn series(view: &dyn RunView, axis: Axis, name: u32) -> Result<Value, Error>
         counts_of(view, axis, name)?
     };
     put_requests(&mut map, axis, &counts);
-    put_phases(&mut map, view, axis, name)?;
+    put_phases(&mut map, view, axis, (name, of))?;
     let [passed, failed] = ["passed", "failed"].map(|name| checks.rates(name, axis));
     map.insert(
         "checks".to_owned(),
@@ -153,6 +156,16 @@ pub fn series(view: &dyn RunView, axis: Axis, name: u32) -> Result<Value, Error>
     );
     put_cores(&mut map, axis, &cores);
     Ok(Value::Object(map))
+}
+
+/// The latency of requests `of` names by column, as [`series`] has it.
+///
+/// # Errors
+/// When the store fails.
+pub fn latency_columns(view: &dyn RunView, axis: Axis, of: Of) -> Result<Value, Error> {
+    let digests = view.digests(axis.from, axis.end(), axis.step_s)?;
+    let columns = figures_of(view, axis, of.keys(0, Phase::Latency), &digests)?;
+    Ok(percentile_columns(&columns))
 }
 
 /// What counters of all requests say: the load by second, checks and cores by column.
@@ -302,31 +315,21 @@ fn put_phases(
     map: &mut Map<String, Value>,
     view: &dyn RunView,
     axis: Axis,
-    name: u32,
+    (name, of): (u32, Of),
 ) -> Result<(), Error> {
     let digests = match name {
         0 => view.digests(axis.from, axis.end(), axis.step_s)?,
         _ => BTreeMap::new(),
     };
-    let gaps = gaps(axis, &digests);
     let mut phases = Map::new();
     for phase in Phase::ALL {
-        let key = phase_key(name, *phase);
-        let mut columns: Vec<Option<Figures>> = vec![None; axis.len()];
-        for (time_s, digest) in &digests {
-            if let Some(column) = axis.column(*time_s) {
-                columns[column] = digest.get(&key).copied();
-            }
-        }
-        for gap in &gaps {
-            put_figures(view, axis, key, gap.clone(), &mut columns)?;
-        }
+        let keys = of.keys(name, *phase);
+        let columns = figures_of(view, axis, keys, &digests)?;
         let shown = percentile_columns(&columns);
         match phase {
-            Phase::Latency | Phase::ServiceTime | Phase::Lag => {
+            Phase::Latency | Phase::LatencyFailed | Phase::ServiceTime | Phase::Lag => {
                 map.insert(phase.as_str().to_owned(), shown);
             }
-            Phase::LatencyFailed => {}
             _ => {
                 phases.insert(phase.as_str().to_owned(), shown);
             }
@@ -336,13 +339,42 @@ fn put_phases(
     Ok(())
 }
 
-/// The columns without a digest, as runs of neighbours.
-fn gaps(axis: Axis, digests: &BTreeMap<u64, Digest>) -> Vec<Range<usize>> {
-    let mut gaps: Vec<Range<usize>> = Vec::new();
-    for (column, time_s) in axis.times().iter().enumerate() {
-        if digests.contains_key(time_s) {
+/// The figures of every column: from digests where they tell them, else from histograms.
+fn figures_of(
+    view: &dyn RunView,
+    axis: Axis,
+    keys: (u32, Option<u32>),
+    digests: &BTreeMap<u64, Digest>,
+) -> Result<Vec<Option<Figures>>, Error> {
+    let mut columns: Vec<Option<Figures>> = vec![None; axis.len()];
+    let mut is_known = vec![false; axis.len()];
+    for (time_s, digest) in digests {
+        let Some(column) = axis.column(*time_s) else {
             continue;
+        };
+        let told = match keys.1 {
+            None => Some(digest.get(&keys.0).copied()),
+            Some(_) => match rest_of(digest) {
+                RestOf::Figures(figures) => Some(Some(figures)),
+                RestOf::Nothing => Some(None),
+                RestOf::Unknown => None,
+            },
+        };
+        if let Some(figures) = told {
+            columns[column] = figures;
+            is_known[column] = true;
         }
+    }
+    for gap in gaps(&is_known) {
+        put_figures(view, axis, keys, gap, &mut columns)?;
+    }
+    Ok(columns)
+}
+
+/// The columns that are not known, as runs of neighbours.
+fn gaps(is_known: &[bool]) -> Vec<Range<usize>> {
+    let mut gaps: Vec<Range<usize>> = Vec::new();
+    for (column, _) in is_known.iter().enumerate().filter(|(_, known)| !**known) {
         match gaps.last_mut().filter(|gap| gap.end == column) {
             Some(gap) => gap.end += 1,
             None => gaps.push(column..column + 1),
@@ -351,33 +383,54 @@ fn gaps(axis: Axis, digests: &BTreeMap<u64, Digest>) -> Vec<Range<usize>> {
     gaps
 }
 
-/// Fills neighbouring columns with figures of a key, from its histograms.
+/// Fills neighbouring columns with figures from the histograms under a key, without those under
+/// the other.
 fn put_figures(
     view: &dyn RunView,
     axis: Axis,
-    key: u32,
+    keys: (u32, Option<u32>),
     gap: Range<usize>,
     columns: &mut [Option<Figures>],
 ) -> Result<(), Error> {
-    let mut sums: Vec<Option<Box<Histogram>>> = Vec::new();
-    sums.resize_with(gap.len(), || None);
+    let mut sums: Vec<Rest> = Vec::new();
+    sums.resize_with(gap.len(), Rest::default);
+    // what is to be taken out of several columns together, by the first of them
+    let mut joint: BTreeMap<usize, (usize, Histogram)> = BTreeMap::new();
     let time_of = |column: usize| axis.from + column as u64 * axis.step_s;
     let (from, to) = (time_of(gap.start), time_of(gap.end));
-    let wanted = Wanted::Keys(vec![key]);
+    let wanted = Wanted::Keys(Rest::wanted(keys));
     view.read(from, to, axis.level(), &wanted, &mut |row| {
-        // tens of seconds where only they were kept: each second shows its ten
-        for (column, _) in covered(axis, row.time_s, row.span_s) {
-            let sum = column.checked_sub(gap.start).and_then(|c| sums.get_mut(c));
-            if let Some(sum) = sum {
-                add_histogram(sum.get_or_insert_default(), row.content)?;
-            }
+        let is_part = row.key != keys.0;
+        let places = covered(axis, row.time_s, row.span_s).map(|(column, _)| column);
+        let places = places.filter_map(|column| column.checked_sub(gap.start));
+        let places: Vec<usize> = places.filter(|place| *place < sums.len()).collect();
+        if let (true, [first, .., last]) = (is_part, &places[..]) {
+            let (end, part) = joint.entry(*first).or_default();
+            *end = (*end).max(last + 1);
+            return add_histogram(part, row.content);
         }
-        Ok(())
+        // tens of seconds where only they were kept: each second shows its ten
+        places
+            .iter()
+            .try_for_each(|place| sums[*place].add(is_part, row.content))
     })?;
-    for (column, sum) in columns[gap].iter_mut().zip(&sums) {
-        *column = sum.as_deref().map(Figures::of);
+    for (first, (end, part)) in joint {
+        join(&mut sums[first..end], &part);
+    }
+    for (column, sum) in columns[gap].iter_mut().zip(sums) {
+        *column = sum.finish().as_ref().map(Figures::of);
     }
     Ok(())
+}
+
+/// Makes columns all show what they have together without a part.
+fn join(columns: &mut [Rest], part: &Histogram) {
+    let mut all = Rest::default();
+    for column in columns.iter_mut() {
+        all.absorb(std::mem::take(column));
+    }
+    let rest = all.without(part);
+    columns.fill_with(|| rest.clone());
 }
 
 fn percentile_columns(columns: &[Option<Figures>]) -> Value {

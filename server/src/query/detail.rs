@@ -1,10 +1,12 @@
 //! A run as a whole: its card in a list, and everything but its series.
 
-use super::columns::{Axis, series};
-use super::figures::{percentiles, phases, totals_json};
+use super::columns::Axis;
+use super::figures::{percentiles, phase, totals_json};
+use super::load::throughput;
+use super::of::Of;
 use super::window::{measured, summary, warmup_s};
 use crate::Error;
-use crate::store::{COARSEST_S, Node, RunRecord, RunView, State};
+use crate::store::{Node, RunRecord, RunView, State};
 use serde_json::{Value, json};
 use stats::Phase;
 use stats::wire::ReasonRow;
@@ -19,8 +21,7 @@ const SPARK_POINTS: u64 = 60;
 pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
     let totals = measured(view)?;
     let window = (warmup_s(view)?, u64::MAX);
-    let latency = phases(view, 0, window, COARSEST_S, &[Phase::Latency])?;
-    let latency = latency.into_iter().next().unwrap_or_default();
+    let latency = phase(view, 0, window, (Phase::Latency, Of::Ok))?;
     let axis = Axis::new(view, 0, u64::MAX, SPARK_POINTS);
     let rows = super::figures::totals_by_time(view, axis.from, axis.end(), axis.level())?;
     let mut spark = vec![0_u64; axis.len()];
@@ -32,7 +33,8 @@ pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
     }
     spark.iter_mut().for_each(|n| *n /= axis.step_s);
     Ok(json!({
-        "totals": totals_json(&totals), "latency": percentiles(&latency), "sparkline": spark,
+        "totals": totals_json(&totals), "throughput": throughput(view)?,
+        "latency": percentiles(&latency), "sparkline": spark,
     }))
 }
 
@@ -56,16 +58,17 @@ pub fn card(record: &RunRecord, view: Option<&dyn RunView>) -> Result<Value, Err
         "state": record.state.as_str(), "verdict": verdict, "model": record.model,
         "target": record.target, "tags": record.tags, "comment": record.comment,
         "pinned": record.pinned, "baseline": record.baseline,
-        "totals": data["totals"], "latency": data["latency"],
+        "totals": data["totals"], "throughput": data["throughput"], "latency": data["latency"],
         "sparkline": data["sparkline"],
     }))
 }
 
-/// Everything about a run but its series.
+/// Everything about a run but its series; the `latency` of its summary is of the requests `of`
+/// names, that of its card of those that ended ok.
 ///
 /// # Errors
 /// When the store fails.
-pub fn detail(record: &RunRecord, view: &dyn RunView) -> Result<Value, Error> {
+pub fn detail(record: &RunRecord, view: &dyn RunView, of: Of) -> Result<Value, Error> {
     let nodes = view.nodes()?;
     let start = nodes.iter().find_map(|node| node.start.as_ref());
     let markers = start.map(|start| &start.markers[..]).unwrap_or_default();
@@ -77,7 +80,7 @@ pub fn detail(record: &RunRecord, view: &dyn RunView) -> Result<Value, Error> {
         .iter()
         .map(|f| json!({ "name": f.name, "text": f.text }));
     Ok(json!({
-        "card": card(record, (!record.is_settled()).then_some(view))?,
+        "card": card(record, (!record.is_current()).then_some(view))?,
         "length_s": view.length_s(),
         "warmup_s": warmup_s(view)?,
         "planned_s": start.map(|start| start.planned_s),
@@ -89,7 +92,7 @@ pub fn detail(record: &RunRecord, view: &dyn RunView) -> Result<Value, Error> {
         "nodes": nodes.iter().map(node).collect::<Vec<Value>>(),
         "files": files.collect::<Vec<Value>>(),
         "profile": start.map(|start| &start.profile),
-        "summary": summary(view)?,
+        "summary": summary(view, of)?,
     }))
 }
 
@@ -101,6 +104,7 @@ fn thresholds(nodes: &[Node]) -> Vec<Value> {
         rows.push(json!({
             "text": row.text, "met": row.met, "value": row.value, "limit": row.limit,
             "first_missed_s": row.first_missed_s,
+            "finding": Some(&row.finding).filter(|finding| !finding.is_empty()),
         }));
     }
     if rows.is_empty() {
@@ -158,17 +162,4 @@ pub fn events(view: &dyn RunView) -> Result<Value, Error> {
         json!({ "time_us": event.time_us, "node": node, "kind": event.kind, "text": event.text })
     });
     Ok(json!({ "events": rows.collect::<Vec<Value>>() }))
-}
-
-/// All columns of a run, for those who export it.
-///
-/// # Errors
-/// When the store fails.
-pub fn all_seconds(view: &dyn RunView) -> Result<Value, Error> {
-    let axis = Axis {
-        from: 0,
-        to: view.length_s(),
-        step_s: 1,
-    };
-    series(view, axis, 0)
 }

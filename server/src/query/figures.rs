@@ -1,9 +1,10 @@
 //! Rows summed over a window, and numbers put into JSON.
 
+use super::of::{Of, Rest};
 use crate::Error;
 use crate::store::{
-    COUNTERS, NameCounts, QUANTILES, RunView, Totals, Wanted, add_histogram, phase_key, quantiles,
-    read,
+    COARSEST_S, COUNTERS, NameCounts, QUANTILES, RunView, Totals, Wanted, add_histogram, phase_key,
+    quantiles, read,
 };
 use serde_json::{Map, Value, json};
 use stats::wire::Count;
@@ -65,25 +66,85 @@ pub(super) fn totals(view: &dyn RunView, from: u64, to: u64, level: u64) -> Resu
     Ok(sum.unwrap_or_default())
 }
 
-/// The phases of a name in a window; 0 for all requests.
-pub(super) fn phases(
+/// A phase of a name in a window; 0 for all requests. A latency is of the requests `of` names.
+pub(super) fn phase(
     view: &dyn RunView,
     name: u32,
     window: (u64, u64),
-    level: u64,
-    of: &[Phase],
-) -> Result<Vec<Histogram>, Error> {
-    let keys: Vec<u32> = of.iter().map(|phase| phase_key(name, *phase)).collect();
-    let mut sums: Vec<Histogram> = of.iter().map(|_| Histogram::new()).collect();
-    let wanted = Wanted::Keys(keys.clone());
-    view.read(window.0, window.1, level, &wanted, &mut |row| match keys
-        .iter()
-        .position(|key| *key == row.key)
-    {
-        Some(place) => add_histogram(&mut sums[place], row.content),
-        None => Ok(()),
+    of: (Phase, Of),
+) -> Result<Histogram, Error> {
+    let keys = of.1.keys(name, of.0);
+    let mut rest = Rest::default();
+    let wanted = Wanted::Keys(Rest::wanted(keys));
+    view.read(window.0, window.1, COARSEST_S, &wanted, &mut |row| {
+        rest.add(row.key != keys.0, row.content)
     })?;
-    Ok(sums)
+    Ok(rest.finish().unwrap_or_default())
+}
+
+/// Puts all phases of all requests in a window: `latency` is of the requests `of` names, and
+/// `latency_failed` and `latency_all` stand beside it.
+pub(super) fn put_phases(
+    map: &mut Map<String, Value>,
+    view: &dyn RunView,
+    window: (u64, u64),
+    of: Of,
+) -> Result<(), Error> {
+    let mut sums: BTreeMap<u32, Histogram> = BTreeMap::new();
+    let keys = Phase::ALL.iter().map(|phase| phase_key(0, *phase));
+    let wanted = Wanted::Keys(keys.collect());
+    view.read(window.0, window.1, COARSEST_S, &wanted, &mut |row| {
+        add_histogram(sums.entry(row.key).or_default(), row.content)
+    })?;
+    let mut sum = |phase| sums.remove(&phase_key(0, phase)).unwrap_or_default();
+    let (all, failed) = (sum(Phase::Latency), sum(Phase::LatencyFailed));
+    put_latencies(map, &all, &failed, of);
+    for phase in Phase::ALL {
+        if !matches!(phase, Phase::Latency | Phase::LatencyFailed) {
+            map.insert(phase.as_str().to_owned(), percentiles(&sum(*phase)));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the phases of a name but its latencies, of the whole run from a second on.
+pub(crate) fn put_other_phases(
+    map: &mut Map<String, Value>,
+    view: &dyn RunView,
+    name: u32,
+    from: u64,
+) -> Result<(), Error> {
+    for phase in Phase::ALL {
+        if !matches!(phase, Phase::Latency | Phase::LatencyFailed) {
+            let sum = self::phase(view, name, (from, u64::MAX), (*phase, Of::All))?;
+            map.insert(phase.as_str().to_owned(), percentiles(&sum));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the latency of the requests `of` names, and those of the failed and of all beside it.
+pub(super) fn put_latencies(
+    map: &mut Map<String, Value>,
+    all: &Histogram,
+    failed: &Histogram,
+    of: Of,
+) {
+    let [of_all, of_failed] = [percentiles(all), percentiles(failed)];
+    let chosen = match of {
+        Of::All => of_all.clone(),
+        Of::Failed => of_failed.clone(),
+        Of::Ok if failed.count() == 0 => of_all.clone(),
+        Of::Ok => {
+            let mut ok = all.clone();
+            ok.subtract(failed);
+            percentiles(&ok)
+        }
+    };
+    map.insert("of".to_owned(), of.as_str().into());
+    map.insert("latency".to_owned(), chosen);
+    map.insert("latency_failed".to_owned(), of_failed);
+    map.insert("latency_all".to_owned(), of_all);
 }
 
 /// Counters of requests as members of a map.

@@ -1,9 +1,10 @@
 //! Where values lie: over time as a heat map, and in a window as a spectrum.
 
 use super::columns::Axis;
-use super::figures::phases;
+use super::figures::phase;
+use super::of::{Of, Rest};
 use crate::Error;
-use crate::store::{COARSEST_S, RunView, Wanted, add_histogram, phase_key};
+use crate::store::{RunView, Wanted};
 use serde_json::{Value, json};
 use stats::{Histogram, Phase};
 
@@ -12,24 +13,26 @@ const ROWS_PER_OCTAVE: f64 = 4.0;
 /// The most buckets a distribution shows; neighbours are joined beyond it.
 const BUCKETS_MAX: usize = 400;
 
-/// Latency of all requests over time: how many values in each cell.
+/// Latency over time of the requests `of` names: how many values in each cell.
 ///
 /// # Errors
 /// When the store fails.
-pub fn heatmap(view: &dyn RunView, axis: Axis, name: u32) -> Result<Value, Error> {
-    let wanted = Wanted::Keys(vec![phase_key(name, Phase::Latency)]);
-    let mut columns: Vec<Option<Box<Histogram>>> = Vec::new();
-    columns.resize_with(axis.len(), || None);
+pub fn heatmap(view: &dyn RunView, axis: Axis, name: u32, of: Of) -> Result<Value, Error> {
+    let keys = of.keys(name, Phase::Latency);
+    let wanted = Wanted::Keys(Rest::wanted(keys));
+    let mut columns: Vec<Rest> = Vec::new();
+    columns.resize_with(axis.len(), Rest::default);
     view.read(
         axis.from,
         axis.end(),
         axis.level(),
         &wanted,
         &mut |row| match axis.column(row.time_s) {
-            Some(column) => add_histogram(columns[column].get_or_insert_default(), row.content),
+            Some(column) => columns[column].add(row.key != keys.0, row.content),
             None => Ok(()),
         },
     )?;
+    let columns: Vec<Option<Histogram>> = columns.into_iter().map(Rest::finish).collect();
     let filled = || columns.iter().flatten();
     let low = filled().map(|h| h.min_us()).min().unwrap_or(1);
     let high = filled().map(|h| h.max_us()).max().unwrap_or(1);
@@ -47,7 +50,8 @@ pub fn heatmap(view: &dyn RunView, axis: Axis, name: u32) -> Result<Value, Error
     });
     let counts: Vec<Vec<u64>> = counts.collect();
     Ok(json!({
-        "time_s": axis.times(), "step_s": axis.step_s, "edges_us": edges, "counts": counts,
+        "of": of.as_str(), "time_s": axis.times(), "step_s": axis.step_s, "edges_us": edges,
+        "counts": counts,
     }))
 }
 
@@ -66,7 +70,8 @@ fn edges(low: u64, high: u64) -> Vec<u64> {
     edges
 }
 
-/// The values of one phase in a window: its percentile spectrum, and its histogram.
+/// The values of one phase in a window: its percentile spectrum, and its histogram. A latency is
+/// of the requests that are named.
 ///
 /// # Errors
 /// When the store fails.
@@ -75,10 +80,9 @@ pub fn distribution(
     from: u64,
     to: u64,
     name: u32,
-    phase: Phase,
+    of: (Phase, Of),
 ) -> Result<Value, Error> {
-    let sums = phases(view, name, (from, to), COARSEST_S, &[phase])?;
-    let sum = sums.into_iter().next().unwrap_or_default();
+    let sum = phase(view, name, (from, to), of)?;
     let buckets: Vec<(u64, u64, u64)> = sum.buckets().collect();
     let joined = buckets.len().div_ceil(BUCKETS_MAX).max(1);
     let shown = buckets.chunks(joined).map(|group| {
@@ -89,7 +93,7 @@ pub fn distribution(
     });
     let shown: Vec<Value> = shown.collect();
     Ok(json!({
-        "phase": phase.as_str(), "count": sum.count(),
+        "phase": of.0.as_str(), "of": of.1.as_str(), "count": sum.count(),
         "figures": super::figures::percentiles(&sum),
         "spectrum": spectrum(&sum), "buckets": shown,
         "histogram": sum.to_base64(),

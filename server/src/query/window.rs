@@ -1,6 +1,10 @@
 //! What a window of a run holds: names, failures, and all of it in a summary.
 
-use super::figures::{counted, percentiles, phases, put_counts, statuses, totals, totals_json};
+use super::figures::{
+    counted, percentiles, put_counts, put_latencies, put_phases, statuses, totals, totals_json,
+};
+use super::load::{load, per_s, throughput};
+use super::of::Of;
 use super::{columns, name_of};
 use crate::Error;
 use crate::store::{
@@ -11,32 +15,36 @@ use serde_json::{Map, Value, json};
 use stats::{Histogram, Phase};
 use std::collections::BTreeMap;
 
-/// Every request and transaction with something in the window.
+/// Every request and transaction with something in the window; `latency` is of the requests `of`
+/// names.
 ///
 /// # Errors
 /// When the store fails.
-pub fn names(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
+pub fn names(view: &dyn RunView, from: u64, to: u64, of: Of) -> Result<Value, Error> {
     let latency = phase_key(0, Phase::Latency);
+    let failed = phase_key(0, Phase::LatencyFailed);
     let service = phase_key(0, Phase::ServiceTime);
     // histograms of many names are most of the work: two threads share it where they may
     let (sums, services) = match view.fork()? {
         Some(other) => std::thread::scope(|scope| {
             let services = scope.spawn(move || sums_of(&*other, (from, to), &[service]));
-            let sums = sums_of(view, (from, to), &[0, latency])?;
+            let sums = sums_of(view, (from, to), &[0, latency, failed])?;
             let services = services
                 .join()
                 .map_err(|_| Error::Format("the server met a bug".to_owned()))??;
             Ok::<_, Error>((sums, services))
         })?,
         None => (
-            sums_of(view, (from, to), &[0, latency])?,
+            sums_of(view, (from, to), &[0, latency, failed])?,
             sums_of(view, (from, to), &[service])?,
         ),
     };
     let none = Histogram::new();
+    let rates = rates(view, (from, to))?;
     let mut rows: Vec<((i32, &str), Value)> = Vec::new();
-    for (id, (counts, latencies)) in &sums {
-        let services = services.get(id).map_or(&none, |(_, services)| services);
+    for (id, sum) in &sums {
+        let counts = &sum.counts;
+        let services = services.get(id).map_or(&none, |services| &services.times);
         let Some((kind, name)) = view.names().get(id) else {
             continue;
         };
@@ -44,7 +52,8 @@ pub fn names(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
         map.insert("kind".to_owned(), kind_name(*kind).into());
         map.insert("name".to_owned(), name.as_str().into());
         put_counts(&mut map, counts);
-        map.insert("latency".to_owned(), percentiles(latencies));
+        map.insert("requests_per_s".to_owned(), json!(rates.get(id)));
+        put_latencies(&mut map, &sum.times, &sum.failed, of);
         map.insert("service_time".to_owned(), percentiles(services));
         map.insert("status".to_owned(), statuses(counts));
         map.insert("failures".to_owned(), counted(&counts.failures));
@@ -52,26 +61,59 @@ pub fn names(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
     }
     rows.sort_by_key(|(place, _)| *place);
     let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
-    Ok(json!({ "from": from, "to": to, "names": rows }))
+    Ok(json!({ "from": from, "to": to, "of": of.as_str(), "names": rows }))
 }
 
-/// Counters of every name in a window, and its histograms under one of the slots.
+/// What a name has in a window.
+#[derive(Default)]
+struct NameSum {
+    counts: NameCounts,
+    /// The latency of the failed.
+    failed: Histogram,
+    /// The other phase asked for.
+    times: Histogram,
+}
+
+/// Every name in a window with what is under the slots: counters, the latency of the failed, and
+/// one other phase.
 fn sums_of(
     view: &dyn RunView,
     (from, to): (u64, u64),
     slots: &[u32],
-) -> Result<BTreeMap<u32, (NameCounts, Histogram)>, Error> {
-    let mut sums: BTreeMap<u32, (NameCounts, Histogram)> = BTreeMap::new();
+) -> Result<BTreeMap<u32, NameSum>, Error> {
+    let failed = phase_key(0, Phase::LatencyFailed);
+    let mut sums: BTreeMap<u32, NameSum> = BTreeMap::new();
     let wanted = Wanted::Slots(slots.to_vec());
     view.read(from, to, COARSEST_S, &wanted, &mut |row| {
-        let (counts, histogram) = sums.entry(name_of(row.key)).or_default();
+        let sum = sums.entry(name_of(row.key)).or_default();
         match row.key % SLOTS {
-            0 => counts.add(&read(row.content)?),
-            _ => add_histogram(histogram, row.content)?,
+            0 => sum.counts.add(&read(row.content)?),
+            slot if slot == failed => add_histogram(&mut sum.failed, row.content)?,
+            _ => add_histogram(&mut sum.times, row.content)?,
         }
         Ok(())
     })?;
     Ok(sums)
+}
+
+/// What of each name ended per second of the load in a window; of the whole run without its
+/// warm-up. Empty when nothing of the load is in the window.
+fn rates(view: &dyn RunView, (from, to): (u64, u64)) -> Result<BTreeMap<u32, f64>, Error> {
+    let load = load(view)?;
+    let is_whole = from <= load.from_s && to >= view.length_s();
+    let from = if is_whole { load.from_s } else { from };
+    let to = to.min(load.end()).max(from);
+    let seconds = load.within(from, to);
+    let mut ended: BTreeMap<u32, u64> = BTreeMap::new();
+    view.read(from, to, COARSEST_S, &Wanted::Slots(vec![0]), &mut |row| {
+        let counts: NameCounts = read(row.content)?;
+        *ended.entry(name_of(row.key)).or_default() += counts.ok.saturating_add(counts.failed);
+        Ok(())
+    })?;
+    let rates = ended.into_iter().filter(|_| seconds > 0.0);
+    Ok(rates
+        .map(|(id, n)| (id, per_s(n as f64, seconds)))
+        .collect())
 }
 
 fn kind_name(kind: i32) -> &'static str {
@@ -86,7 +128,7 @@ pub fn failures(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> 
     let mut sums: BTreeMap<u32, NameCounts> = BTreeMap::new();
     view.read(from, to, COARSEST_S, &Wanted::Slots(vec![0]), &mut |row| {
         let counts: NameCounts = read(row.content)?;
-        if counts.failed > 0 {
+        if counts.failed + counts.unfinished > 0 {
             sums.entry(name_of(row.key)).or_default().add(&counts);
         }
         Ok(())
@@ -99,13 +141,14 @@ pub fn failures(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> 
         let failures = counted(&counts.failures);
         Some(json!({
             "kind": kind_name(*kind), "name": name, "failed": counts.failed,
+            "unfinished": counts.unfinished,
             "failures": failures, "status": statuses(counts),
         }))
     });
     let names: Vec<Value> = names.collect();
     let messages: Vec<Value> = messages(view, from, to)?;
     Ok(json!({
-        "failed": all.failed, "failures": counted(&all.failures), "status": statuses(&all),
+        "failed": all.failed, "unfinished": all.unfinished, "failures": counted(&all.failures), "status": statuses(&all),
         "names": names, "messages": messages,
     }))
 }
@@ -133,19 +176,18 @@ fn messages(view: &dyn RunView, from: u64, to: u64) -> Result<Vec<Value>, Error>
         .collect())
 }
 
-/// The whole run without its warm-up, in the words of the JSON result.
+/// The whole run without its warm-up, in the words of the JSON result; `latency` is of the
+/// requests `of` names.
 ///
 /// # Errors
 /// When the store fails.
-pub fn summary(view: &dyn RunView) -> Result<Value, Error> {
+pub fn summary(view: &dyn RunView, of: Of) -> Result<Value, Error> {
     let warmup_s = warmup_s(view)?;
     let totals = measured(view)?;
     let mut map = Map::new();
     map.insert("totals".to_owned(), totals_json(&totals));
-    let sums = phases(view, 0, (warmup_s, u64::MAX), COARSEST_S, Phase::ALL)?;
-    for (phase, sum) in Phase::ALL.iter().zip(&sums) {
-        map.insert(phase.as_str().to_owned(), percentiles(sum));
-    }
+    map.insert("throughput".to_owned(), throughput(view)?);
+    put_phases(&mut map, view, (warmup_s, u64::MAX), of)?;
     let requests = totals.requests.unwrap_or_default();
     map.insert("status".to_owned(), statuses(&requests));
     map.insert("failures".to_owned(), counted(&requests.failures));

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Phases of names other than latency keep single seconds while a minute of them is no larger
+/// Phases of names other than latencies keep single seconds while a minute of them is no larger
 /// than this; beyond it they keep tens of seconds.
 const DETAIL_MAX: usize = 512 << 10;
 
@@ -159,8 +159,9 @@ fn row_of(time_s: u64, level: u64) -> u64 {
 
 /// Whether rows of the key may be kept by tens of seconds only.
 fn is_detail(key: Key) -> bool {
-    let is_latency = key % SLOTS == phase_key(0, Phase::Latency);
-    key >= SLOTS && is_histogram(key) && !is_latency
+    // latencies of all and of the failed are needed together: one is taken out of the other
+    let latencies = [Phase::Latency, Phase::LatencyFailed].map(|phase| phase_key(0, phase));
+    key >= SLOTS && is_histogram(key) && !latencies.contains(&(key % SLOTS))
 }
 
 /// The chunk of one block of a rolled level, with how many parts of the finer level went into it.

@@ -1,8 +1,8 @@
 //! Chunks: rows of many keys in one blob, each key's compressed on its own, behind a directory.
 //!
 //! The directory is a list of LEB128 numbers per key, by key: distance to the key before, bytes
-//! stored, bytes when uncompressed (the same number: stored as it is; 0: what tells histograms
-//! apart whose sum is elsewhere, see [`super::split`]). A key's bytes are rows:
+//! stored, bytes when uncompressed (the same number: stored as it is; 0 of a key of histograms: what
+//! tells them apart whose sum is elsewhere, see [`super::split`]). A key's bytes are rows:
 //! number of the row within the block, length, content.
 
 use super::Content;
@@ -34,9 +34,10 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// Whether sums are needed to read it.
+    /// Whether sums are needed to read it. Of other keys, digests among them, no bytes are just
+    /// no rows.
     pub(crate) fn is_split(&self) -> bool {
-        self.raw_len == 0
+        self.raw_len == 0 && is_histogram(self.key)
     }
 }
 
@@ -328,4 +329,32 @@ pub(super) fn take_number(bytes: &mut &[u8]) -> Result<u64, Error> {
         }
     }
     Err(Error::Format("a chunk: a number is cut off".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::rows::{CHECKS, CUSTOMS, DIGEST};
+
+    /// So are digests of minutes without a value in files of earlier versions.
+    #[test]
+    fn a_key_without_bytes_is_a_key_without_rows() {
+        let mut builder = Builder::new().expect("a builder");
+        for key in [DIGEST, CUSTOMS, CHECKS] {
+            builder.put(key, &[]).expect("it is written");
+        }
+        let chunk = builder.take();
+        let sections = sections(&chunk.directory, Key::MAX).expect("a directory");
+        assert_eq!(sections.len(), 3);
+        let mut unpacker = Unpacker::new().expect("an unpacker");
+        for section in &sections {
+            let mut rows = 0;
+            let visited = unpacker.each(section, &[], |_, _| {
+                rows += 1;
+                Ok(())
+            });
+            assert!(visited.is_ok(), "{}: {visited:?}", section.key);
+            assert_eq!(rows, 0);
+        }
+    }
 }

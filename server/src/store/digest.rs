@@ -4,15 +4,22 @@
 //! A digest is a row under a key of its own, in the chunk of the level named by [`WIDTHS`]: its
 //! number is the place of the width times 64 plus that of the column in the block. LEB128 numbers,
 //! for each phase that has values: slot, the lowest percentile, what each further one and the
-//! maximum add, mean.
+//! maximum add, mean. Where a column has failed requests, the latency of those that ended ok stands
+//! under [`LATENCY_OK`], or there is [`NONE_OK`] when there were none; earlier versions wrote
+//! neither.
 
 use super::chunk::{put_number, put_row, take_number};
 use super::levels::MINUTE_S;
 use super::merge::add_histogram;
-use super::rows::{Key, SLOTS};
+use super::rows::{Key, SLOTS, phase_key};
 use crate::Error;
-use stats::Histogram;
+use stats::{Histogram, Phase};
 use std::collections::BTreeMap;
+
+/// Where a digest has the latency of the requests that ended ok; no slot of a chunk.
+const LATENCY_OK: u32 = SLOTS;
+/// What a digest has instead where all requests failed; its figures are 0.
+const NONE_OK: u32 = SLOTS + 1;
 
 /// The percentiles that are shown; what is kept of a run has these.
 pub(crate) const QUANTILES: [(&str, f64); 6] = [
@@ -94,6 +101,32 @@ pub(crate) type PhaseRows<'a> = (Key, &'a [(u64, &'a [u8])]);
 /// The phases of all requests in one column, by their keys.
 pub type Digest = BTreeMap<u32, Figures>;
 
+/// What a digest says of the latency of requests that ended ok.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RestOf {
+    /// Its figures.
+    Figures(Figures),
+    /// No request ended ok.
+    Nothing,
+    /// Some failed, and it was written by a version that did not tell.
+    Unknown,
+}
+
+/// What a digest says of the latency of requests that ended ok.
+pub(crate) fn rest_of(digest: &Digest) -> RestOf {
+    let [all, failed] = [Phase::Latency, Phase::LatencyFailed].map(|phase| phase_key(0, phase));
+    if digest.contains_key(&NONE_OK) {
+        return RestOf::Nothing;
+    }
+    let is_all = !digest.contains_key(&failed);
+    match (digest.get(&LATENCY_OK), digest.get(&all)) {
+        (Some(figures), _) => RestOf::Figures(*figures),
+        (None, Some(figures)) if is_all => RestOf::Figures(*figures),
+        (None, None) if is_all => RestOf::Nothing,
+        _ => RestOf::Unknown,
+    }
+}
+
 /// Where digests of columns of a width are: the level of their chunks, and which one it is there.
 pub(crate) fn place_of(width_s: u64) -> Option<(u64, u64)> {
     WIDTHS.iter().find_map(|(level, widths)| {
@@ -133,11 +166,53 @@ pub(crate) fn section(
                 }
             }
         }
+        put_ok(&mut columns, phases, |time_s| {
+            time_s.saturating_sub(start_s) / width_s
+        })?;
         for (column, content) in columns {
             put_row(&mut section, place as u64 * COLUMNS_MAX + column, &content);
         }
     }
+    if section.is_empty() {
+        // a column without values says that there are none in all of the block; no bytes at all
+        // would say so too, but earlier versions take them for histograms
+        put_row(&mut section, 0, &[]);
+    }
     Ok(section)
+}
+
+/// Appends to columns with failed requests what is left of all without them.
+fn put_ok(
+    columns: &mut BTreeMap<u64, Vec<u8>>,
+    phases: &[PhaseRows<'_>],
+    column: impl Fn(u64) -> u64,
+) -> Result<(), Error> {
+    let rows_of = |phase| {
+        let key = phase_key(0, phase);
+        let own = phases.iter().find(|(k, _)| *k == key);
+        own.map_or(&[][..], |(_, rows)| rows)
+    };
+    let all = rows_of(Phase::Latency);
+    let by_column = |a: &(u64, &[u8]), b: &(u64, &[u8])| column(a.0) == column(b.0);
+    for group in rows_of(Phase::LatencyFailed).chunk_by(by_column) {
+        let number = column(group[0].0);
+        let (mut ok, mut failed) = (Histogram::new(), Histogram::new());
+        for (_, bytes) in group {
+            add_histogram(&mut failed, *bytes)?;
+        }
+        for (_, bytes) in all.iter().filter(|(time_s, _)| column(*time_s) == number) {
+            add_histogram(&mut ok, *bytes)?;
+        }
+        if failed.count() == 0 {
+            continue;
+        }
+        ok.subtract(&failed);
+        let out = columns.entry(number).or_default();
+        let slot = if ok.count() > 0 { LATENCY_OK } else { NONE_OK };
+        put_number(out, u64::from(slot));
+        Figures::of(&ok).put(out);
+    }
+    Ok(())
 }
 
 /// Reads the content of a row of [`section`].
@@ -159,11 +234,19 @@ mod tests {
     proptest! {
         #[test]
         fn columns_have_the_figures_of_their_values(
-            values in proptest::collection::vec((0_u64..60, 1_u32..=3, 0_u64..1 << 30), 1..200),
+            // keys 1 to 3 are latency, service time and lag; failed requests are among the first
+            values in proptest::collection::vec((0_u64..60, 1_u32..=3, 0_u64..1 << 30, any::<bool>()), 1..200),
         ) {
             let mut rows: BTreeMap<(Key, u64), Histogram> = BTreeMap::new();
-            for (time_s, key, value) in &values {
+            let failed = phase_key(0, Phase::LatencyFailed);
+            let mut ok: BTreeMap<u64, Histogram> = BTreeMap::new();
+            for (time_s, key, value, has_failed) in &values {
                 rows.entry((*key, 120 + time_s)).or_default().record(*value);
+                match (*key, *has_failed) {
+                    (1, true) => rows.entry((failed, 120 + time_s)).or_default().record(*value),
+                    (1, false) => ok.entry(120 + time_s).or_default().record(*value),
+                    _ => {}
+                }
             }
             let packed: Vec<_> = rows.iter().map(|((key, time_s), h)| {
                 let mut bytes = Vec::new();
@@ -174,7 +257,7 @@ mod tests {
                 let own = packed.iter().filter(|(k, ..)| *k == key);
                 own.map(|(_, t, bytes)| (*t, bytes.as_slice())).collect()
             };
-            let lists = [1, 2, 3].map(|key| (key, of_key(key)));
+            let lists = [1, 2, 3, failed].map(|key| (key, of_key(key)));
             let phases: Vec<PhaseRows<'_>> =
                 lists.iter().map(|(key, rows)| (*key, rows.as_slice())).collect();
             for (level, widths) in &WIDTHS[..3] {
@@ -191,6 +274,26 @@ mod tests {
                     let width = widths[place as usize];
                     prop_assert_eq!(place_of(width), Some((*level, place)));
                     let from = 120 + column * width;
+                    let mut own = Histogram::new();
+                    ok.range(from..from + width).for_each(|(_, h)| own.add(h));
+                    match rest_of(&digest) {
+                        RestOf::Figures(figures) => {
+                            prop_assert_eq!(figures.mean_us, Figures::of(&own).mean_us);
+                            // the largest is exact unless a failed one is as large
+                            let close = |a: u64, b: u64| a.abs_diff(b) * 1_000 <= b;
+                            let expected = Figures::of(&own);
+                            prop_assert!(close(figures.max_us, expected.max_us));
+                            let pairs = figures.quantiles.iter().zip(&expected.quantiles);
+                            for (shown, expected) in pairs {
+                                prop_assert!(close(*shown, *expected));
+                            }
+                        }
+                        told => {
+                            prop_assert_eq!(told, RestOf::Nothing);
+                            prop_assert_eq!(own.count(), 0);
+                        }
+                    }
+                    let digest = digest.into_iter().filter(|(key, _)| *key < SLOTS);
                     for (key, figures) in digest {
                         let mut sum = Histogram::new();
                         for ((k, time_s), h) in &rows {
@@ -203,7 +306,8 @@ mod tests {
                         prop_assert_eq!(figures, Figures::of(&sum));
                     }
                 }
-                prop_assert_eq!(seen, (values.len() * widths.len()) as u64);
+                let entries: u64 = rows.values().map(Histogram::count).sum();
+                prop_assert_eq!(seen, entries * widths.len() as u64);
             }
         }
 
@@ -211,6 +315,36 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = read(&bytes);
         }
+    }
+
+    #[test]
+    fn digests_of_earlier_versions_tell_of_ok_only_where_nothing_failed() {
+        let figures = Figures {
+            quantiles: [7; QUANTILES.len()],
+            max_us: 9,
+            mean_us: 8,
+        };
+        let [all, failed] = [Phase::Latency, Phase::LatencyFailed].map(|phase| phase_key(0, phase));
+        let rows = [
+            (vec![], RestOf::Nothing),
+            (vec![all], RestOf::Figures(figures)),
+            (vec![all, failed], RestOf::Unknown),
+            (vec![all, failed, LATENCY_OK], RestOf::Figures(figures)),
+            (vec![all, failed, NONE_OK], RestOf::Nothing),
+        ];
+        for (keys, expected) in rows {
+            let digest: Digest = keys.iter().map(|key| (*key, figures)).collect();
+            assert_eq!(rest_of(&digest), expected, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_without_values_is_a_row_without_figures() {
+        for (level, _) in WIDTHS {
+            let section = section(level, 120, &[(1, &[])]).expect("it is written");
+            assert_eq!(section, [0, 0], "{level}");
+        }
+        assert_eq!(read(&[]).expect("a digest"), Digest::new());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `meta.sqlite`: the list of runs and projects, and what people say about them.
 
 use super::migrate::migrate;
-use super::{Edit, Filter, Project, RunRecord, State};
+use super::{Edit, FIGURES_MARK, Filter, Project, RunRecord, State};
 use crate::Error;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::path::Path;
@@ -123,6 +123,23 @@ impl Meta {
                    WHERE id = ?1";
         let values = params![id, state.as_str(), verdict, duration_s, figures];
         self.db().execute(sql, values)?;
+        Ok(())
+    }
+
+    /// Runs that are over whose figures an earlier version wrote, the newest first, at most so many.
+    pub(crate) fn outdated(&self, limit: u32) -> Result<Vec<String>, Error> {
+        let sql = "SELECT id FROM run WHERE state <> 'live' AND figures <> '' \
+                   AND instr(figures, ?1) = 0 ORDER BY started_us DESC LIMIT ?2";
+        let db = self.db();
+        let mut query = db.prepare_cached(sql)?;
+        let ids = query.query_map(params![FIGURES_MARK, limit], |row| row.get(0))?;
+        Ok(ids.collect::<Result<_, _>>()?)
+    }
+
+    /// Writes the figures of a run that is over and has some.
+    pub(crate) fn put_figures(&self, id: &str, figures: &str) -> Result<(), Error> {
+        let sql = "UPDATE run SET figures = ?2 WHERE id = ?1 AND state <> 'live' AND figures <> ''";
+        self.db().execute(sql, [id, figures])?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ mod worker;
 use self::run::Run;
 use self::worker::{Made, Worker, guarded};
 use super::meta::Meta;
-use super::sqlite::Memory;
+use super::sqlite::{Memory, view};
 use super::{Delivery, Filter, State, Watch, run_file};
 use crate::Error;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,6 +23,8 @@ const TICK: Duration = Duration::from_millis(500);
 const LOST_AFTER: Duration = Duration::from_secs(60);
 /// How often runs are deleted by age and number.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// Figures of earlier versions that are made anew in one tick.
+const RENEWED_MAX: u32 = 8;
 /// Runs that nodes may deliver to at the same time.
 const LIVE_MAX: usize = 256;
 
@@ -49,6 +51,8 @@ pub(crate) struct Writer {
     openings: u64,
     worker: Worker,
     retained: Option<Instant>,
+    /// Whether all figures in the list are of this version, as far as their files can be read.
+    is_renewed: bool,
     stops: bool,
 }
 
@@ -69,6 +73,7 @@ impl Writer {
             openings: 0,
             worker: Worker::start(data_dir, jobs)?,
             retained: None,
+            is_renewed: false,
             stops: false,
         };
         writer.take_up()?;
@@ -275,6 +280,10 @@ impl Writer {
             }
             self.look_after(&id);
         }
+        if !self.is_renewed {
+            // those that are left are read from their files whenever they are listed
+            self.is_renewed = guarded(|| self.renew()).is_ok_and(|done| done.unwrap_or(true));
+        }
         if self
             .retained
             .is_none_or(|at| at.elapsed() >= RETENTION_EVERY)
@@ -290,6 +299,22 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Makes some figures of earlier versions anew. Returns whether there is nothing more to do:
+    /// also when none of them could be read.
+    fn renew(&self) -> Result<bool, Error> {
+        let mut is_any = false;
+        for id in self.meta.outdated(RENEWED_MAX)? {
+            let Ok(Some(view)) = view(&self.data_dir, &self.memory, &id) else {
+                continue;
+            };
+            if let Ok(figures) = crate::query::figures(&view) {
+                self.meta.put_figures(&id, &figures.to_string())?;
+                is_any = true;
+            }
+        }
+        Ok(!is_any)
     }
 
     /// Notes the end of a run and forgets it; it is opened again when another batch comes.

@@ -4,6 +4,8 @@ mod access;
 mod client;
 mod crash;
 mod faults;
+mod idle;
 mod ingest;
 mod nodes;
+mod of;
 mod serve;

@@ -6,7 +6,7 @@ use crate::command::exit::Failure;
 use crate::command::prepare::{Cpus, Loaded};
 use crate::command::store;
 use crate::render::facts::RunFacts;
-use crate::render::{format, json};
+use crate::render::{format, json, thresholds};
 use crate::reporter::Observer;
 use crate::reporter::send::{Delivery, Errand, Hello, Limits, NICE, Origin, Poster, Sending};
 use anyhow::anyhow;
@@ -267,6 +267,7 @@ pub fn end(run: &RunFacts, summary: &Summary) -> RunEnd {
                 value: outcome.value,
                 limit: outcome.limit,
                 first_missed_s: outcome.first_missed_s,
+                finding: thresholds::finding(outcome),
             })
             .collect(),
         summary_json: json::without_series(run, summary).unwrap_or_default(),
