@@ -36,10 +36,10 @@ pub enum Event {
         /// For how long so far.
         since: Duration,
     },
-    /// What only words can say about a server, such as why a handshake failed or that one of
-    /// several addresses is dead; each distinct matter is told once per core.
+    /// What only words can say: how a data file was read, why a handshake failed, that one of
+    /// several addresses is dead. Each distinct matter is told once per core.
     Notice {
-        /// The text, beginning with the server.
+        /// The text, beginning with the file or the server.
         text: String,
     },
     /// A request and its reply, when the run is traced.
