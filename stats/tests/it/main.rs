@@ -2,6 +2,7 @@
 
 mod allocation;
 mod series;
+mod short;
 mod summary;
 mod threshold;
 mod verdict;
