@@ -1,6 +1,7 @@
 //! Mistress: the command line. The only code that prints, reads arguments and environment, or
 //! exits.
 
+mod cgroup;
 mod cli;
 mod command;
 mod render;

@@ -1,7 +1,9 @@
 //! The few words that pass between a run and the rest of the process while it goes on.
 
 use config::Change;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -95,6 +97,10 @@ pub(crate) struct Pulse {
     turns: AtomicU64,
     scenario: AtomicU32,
     user: AtomicU64,
+    /// Lua is on the core's stack.
+    in_script: AtomicBool,
+    /// The kernel's number of the core's thread; 0 until it runs.
+    thread: AtomicI32,
     /// The core has ended.
     done: AtomicBool,
 }
@@ -111,6 +117,28 @@ impl Pulse {
     pub(crate) fn enter(&self, scenario: u32, user: u64) {
         self.scenario.store(scenario, Ordering::Relaxed);
         self.user.store(user, Ordering::Relaxed);
+        self.in_script.store(true, Ordering::Relaxed);
+    }
+
+    /// The core is back from the script.
+    pub(crate) fn leave(&self) {
+        self.in_script.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the core is in a script.
+    pub(crate) fn is_in_script(&self) -> bool {
+        self.in_script.load(Ordering::Relaxed)
+    }
+
+    /// Called on the core's thread when it begins.
+    pub(crate) fn set_thread(&self) {
+        let thread = rustix::thread::gettid().as_raw_nonzero().get();
+        self.thread.store(thread, Ordering::Relaxed);
+    }
+
+    /// The kernel's number of the core's thread, once it runs.
+    pub(crate) fn thread(&self) -> Option<i32> {
+        Some(self.thread.load(Ordering::Relaxed)).filter(|thread| *thread != 0)
     }
 
     pub(crate) fn end(&self) {

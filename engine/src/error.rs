@@ -1,5 +1,6 @@
 //! Why a run cannot start or go on.
 
+use crate::event::Stall;
 use std::fmt;
 use std::io;
 
@@ -63,14 +64,12 @@ pub enum Error {
         /// The core's place in the run, from 0.
         core: u32,
     },
-    /// A core's script does not give up the processor; it cannot be interrupted.
-    Stuck {
-        /// The core's place in the run, from 0.
+    /// A core does not turn any more; its thread cannot be interrupted.
+    Stalled {
+        /// The core's index in the run, from 0.
         core: u32,
-        /// The scenario or hook that runs.
-        scenario: String,
-        /// The user, by its number in its load.
-        user: u64,
+        /// What keeps it; never [`Stall::Processor`], which only makes it late.
+        stall: Stall,
     },
     /// A core failed while it ran.
     Core {
@@ -102,15 +101,13 @@ impl fmt::Display for Error {
             ),
             Error::Stopped => f.write_str("stopped before the load began"),
             Error::Panicked { core } => write!(f, "core {core} panicked; the run is incomplete"),
-            Error::Stuck {
-                core,
-                scenario,
-                user,
-            } => write!(
-                f,
-                "core {core} is stuck in scenario {scenario:?}, user {user}: the script does not \
-                 give up the processor (an endless loop without a request or a sleep?)"
-            ),
+            Error::Stalled { core, stall } => {
+                write!(f, "core {core} is stuck {stall}")?;
+                f.write_str(match stall {
+                    Stall::Script { .. } => " (an endless loop without a request or a sleep?)",
+                    _ => "; this is a fault of this tool, not of the script",
+                })
+            }
             Error::Core { core, message } => write!(f, "core {core}: {message}"),
         }
     }

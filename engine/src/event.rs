@@ -1,5 +1,6 @@
 //! What the engine tells the outside while it runs, apart from numbers.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Bytes kept of a reply that could not be read.
@@ -25,14 +26,12 @@ pub enum Event {
         /// Message and traceback.
         text: String,
     },
-    /// A core has not turned for a while: its script does not give up the processor.
-    Stuck {
-        /// The core's place in the run, from 0.
+    /// A core has not turned for a while.
+    Stalled {
+        /// The core's index in the run, from 0.
         core: u32,
-        /// The scenario or hook that runs.
-        scenario: String,
-        /// The user, by its number in its load.
-        user: u64,
+        /// What keeps it.
+        stall: Stall,
         /// For how long so far.
         since: Duration,
     },
@@ -44,6 +43,41 @@ pub enum Event {
     },
     /// A request and its reply, when the run is traced.
     Exchange(Box<Exchange>),
+}
+
+/// Why a core does not turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// A script computes on it and does not wait for anything.
+    Script {
+        /// The scenario or hook.
+        scenario: String,
+        /// The user, by its number in its load.
+        user: u64,
+    },
+    /// It computes outside of any script.
+    Engine,
+    /// Its thread could run and is not let: other programs or a CPU quota have the processor. It
+    /// is late, and goes on when it is let.
+    Processor,
+    /// Its thread sleeps and nothing wakes it.
+    Asleep,
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stall::Script { scenario, user } => write!(
+                f,
+                "in scenario {scenario:?}, user {user}: the script is blocking the core"
+            ),
+            Stall::Engine => f.write_str("in its own work, outside of any script"),
+            Stall::Processor => {
+                f.write_str("waiting for its processor, which other programs or a CPU quota take")
+            }
+            Stall::Asleep => f.write_str("asleep, and nothing wakes it"),
+        }
+    }
 }
 
 /// A request and its reply as they were on the wire.

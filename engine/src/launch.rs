@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::clock::Clock;
 use crate::control::{Control, Pulse};
-use crate::driver::{Begin, Budget, Driver, Line, Only, Parts, Report};
+use crate::driver::{Begin, Budget, Driver, Line, Only, Parts, Report, arrivals_due};
 use crate::event::Event;
 use crate::feeder::Sources;
 use crate::pacing::{Segment, Share};
@@ -27,6 +27,10 @@ const LEAD: Duration = Duration::from_millis(50);
 /// being set and the executor's first look for tasks: the executor would then sleep with the
 /// core's task in its queue, and nothing would wake it.
 const PREEMPT_TIMER: Duration = Duration::from_secs(3600);
+/// How often the end of a run is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long the other cores have to hand over their last windows when one is stalled.
+const OTHERS_END_WITHIN: Duration = Duration::from_secs(5);
 /// Memory that Glommio registers for files; this engine reads none through it.
 const GLOMMIO_IO_BYTES: usize = 256 << 10;
 /// Submission entries of one of Glommio's own rings.
@@ -62,17 +66,33 @@ pub struct Running {
     reports: Receiver<Report>,
     threads: Vec<JoinHandle<()>>,
     pulses: Vec<Arc<Pulse>>,
-    stuck: Receiver<Error>,
+    stalled: Receiver<Error>,
+    plan: Arc<Plan>,
+    segment: Segment,
+    control: Control,
 }
 
 /// How a run ended.
 pub struct Outcome {
     /// The last window of each core that carried its load to the end, with the core's place.
     pub windows: Vec<(u32, Window)>,
+    /// The cores that did not, and so did not hand over their last window.
+    pub lost: Vec<LostCore>,
     /// When the last core had carried its load: the end of the drain, before `teardown`.
     pub end: Instant,
     /// What ended the run before its time.
     pub error: Option<Error>,
+}
+
+/// A core that stopped before its load was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostCore {
+    /// Its index in the run, from 0.
+    pub core: u32,
+    /// Arrivals that the plan had for it up to the end of the load.
+    pub planned: u64,
+    /// Those of them that come after the warm-up.
+    pub planned_measured: u64,
 }
 
 /// Starts a run: makes the cores, runs `setup`, and fixes the moment of the start. Returns when
@@ -82,6 +102,8 @@ pub struct Outcome {
 ///
 /// Whatever keeps the run from beginning; no load was sent then (`setup` may have).
 pub fn start(job: Job) -> Result<Running, Error> {
+    // An executor that cannot have its rings panics.
+    probe::try_ring()?;
     let sources = Arc::new(Sources::open(&job.plan, job.segment)?);
     for notice in sources.notices() {
         // Nobody may be listening any more.
@@ -99,15 +121,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
     let loaded = Arc::new(AtomicUsize::new(cores));
     let budget = Arc::new(Budget::of(&job.plan, job.segment));
     let (to_launcher, reports) = channel();
-    let mut running = Running {
-        clock,
-        start: Instant::now(),
-        cores,
-        reports,
-        threads: Vec::new(),
-        pulses: Vec::new(),
-        stuck: channel().1,
-    };
+    let mut running = Running::new(&job, clock, reports);
     let mut begins: Vec<Sender<Begin>> = Vec::new();
     for (core, (cpu, recorder)) in job.cpus.iter().zip(job.recorders).enumerate() {
         let pulse = Arc::new(Pulse::default());
@@ -142,11 +156,26 @@ pub fn start(job: Job) -> Result<Running, Error> {
     drop(to_launcher);
     let (scenarios, data) = running.await_ready()?;
     running.begin(&begins, data);
-    running.stuck = watchdog::watch(&running.pulses, scenarios, job.events, job.control);
+    running.stalled = watchdog::watch(&running.pulses, scenarios, job.events, job.control);
     Ok(running)
 }
 
 impl Running {
+    fn new(job: &Job, clock: Clock, reports: Receiver<Report>) -> Running {
+        Running {
+            clock,
+            start: Instant::now(),
+            cores: job.cpus.len(),
+            reports,
+            threads: Vec::new(),
+            pulses: Vec::new(),
+            stalled: channel().1,
+            plan: Arc::clone(&job.plan),
+            segment: job.segment,
+            control: job.control.clone(),
+        }
+    }
+
     /// The moment the load starts; may lie a little ahead.
     pub fn start(&self) -> Instant {
         self.start
@@ -162,15 +191,25 @@ impl Running {
     pub fn wait(self) -> Outcome {
         let mut outcome = Outcome {
             windows: Vec::new(),
+            lost: Vec::new(),
             end: self.start,
             error: None,
         };
+        let mut load_end: Option<Duration> = None;
         let mut open = self.cores;
+        // Once a core is stalled: until when the others have time to end.
+        let mut limit: Option<Instant> = None;
         while open > 0 {
-            match self.reports.recv_timeout(Duration::from_millis(100)) {
-                Ok(Report::Carried { core, window, at }) => {
+            match self.reports.recv_timeout(LOOK_EVERY) {
+                Ok(Report::Carried {
+                    core,
+                    window,
+                    at,
+                    load_end: end,
+                }) => {
                     outcome.windows.push((core, *window));
                     outcome.end = outcome.end.max(self.clock.instant(at));
+                    load_end = load_end.max(Some(end));
                 }
                 Ok(Report::Ended) => open -= 1,
                 Ok(Report::Failed(error)) => {
@@ -178,24 +217,47 @@ impl Running {
                     open -= 1;
                 }
                 Ok(Report::Ready { .. }) => {}
-                Err(_) => {
-                    if let Ok(error) = self.stuck.try_recv() {
-                        // The thread cannot be ended; it goes down with the process.
-                        outcome.error.get_or_insert(error);
-                        outcome.end = Instant::now();
-                        return outcome;
-                    }
-                    if self.threads.iter().all(JoinHandle::is_finished) {
-                        break;
-                    }
-                }
+                Err(_) if self.threads.iter().all(JoinHandle::is_finished) => break,
+                Err(_) => {}
+            }
+            if let Ok(error) = self.stalled.try_recv() {
+                outcome.error.get_or_insert(error);
+                limit = Some(Instant::now() + OTHERS_END_WITHIN);
+            }
+            let all_but_stalled = outcome.windows.len() + 1 >= self.cores;
+            if limit.is_some_and(|limit| all_but_stalled || Instant::now() > limit) {
+                // The thread cannot be ended; it goes down with the process.
+                outcome.end = Instant::now();
+                outcome.lost = self.lost(&outcome, load_end);
+                return outcome;
             }
         }
+        outcome.lost = self.lost(&outcome, load_end);
         for thread in self.threads {
             // A panic was reported by the guard of the core's thread.
             let _ = thread.join();
         }
         outcome
+    }
+
+    /// The cores without a last window. The load ended at `load_end` on the others, or now.
+    fn lost(&self, outcome: &Outcome, load_end: Option<Duration>) -> Vec<LostCore> {
+        let carried = |core: u32| outcome.windows.iter().any(|(other, _)| *other == core);
+        let until = load_end.unwrap_or_else(|| self.start.elapsed());
+        let until = until.min(self.start.elapsed());
+        let changes = self.control.changes_after(0);
+        let lost = (0..self.cores as u32).filter(|core| !carried(*core));
+        lost.map(|core| {
+            let share = Share::new(self.segment, core, self.cores as u32);
+            let span = (self.plan.warmup, until);
+            let (planned, planned_measured) = arrivals_due(&self.plan, share, &changes, span);
+            LostCore {
+                core,
+                planned,
+                planned_measured,
+            }
+        })
+        .collect()
     }
 
     /// Waits until every core is ready; the scenarios and what `setup` returned.
@@ -239,6 +301,7 @@ fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> 
         .name(format!("core-{core}"))
         .spawn(move || {
             let pulse = Arc::clone(&parts.pulse);
+            pulse.set_thread();
             let guard = Guard {
                 core,
                 pulse,

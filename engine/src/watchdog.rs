@@ -1,25 +1,138 @@
-//! Notices a core that stopped turning. A compiled Lua loop cannot be interrupted from outside
-//! (no debug hook fires in it), so the watchdog names scenario and user, and ends the run.
+//! Notices a core that stopped turning, and why. A compiled Lua loop cannot be interrupted from
+//! outside (no debug hook fires in it), so the watchdog names scenario and user, and ends the run.
+//!
+//! Only a script that computes is blamed on the script, and only by the time for which its thread
+//! had the processor. A thread that waits for the processor is late, however long it takes.
+
+#[cfg(test)]
+mod tests;
+mod thread_state;
 
 use crate::Error;
 use crate::control::{Control, HOOK, Pulse};
-use crate::event::Event;
+use crate::event::{Event, Stall};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::time::{Duration, Instant};
+use thread_state::{State, ThreadState};
 
 /// How often the watchdog looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A core that has not turned for this long is told of.
 const WARN_AFTER: Duration = Duration::from_secs(1);
-/// A core that has not turned for this long ends the run.
+/// A core that has computed or slept for this long without a turn ends the run.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
-/// One core as the watchdog saw it last.
-struct Seen {
+/// What the watchdog sees of a core at one look.
+#[derive(Clone, Copy, Debug)]
+struct Look {
     turns: u64,
-    at: Instant,
-    warned: bool,
+    in_script: bool,
+    /// None where the kernel does not say.
+    thread: Option<ThreadState>,
+}
+
+/// One core since it turned last.
+#[derive(Clone, Copy, Debug)]
+struct Watched {
+    turns: u64,
+    /// How long it was watched without a turn.
+    since: Duration,
+    /// How long of that it was found asleep at each look, up to the last.
+    asleep: Duration,
+    /// Processor time of its thread when it had turned last, and at the last look.
+    ran_before: Duration,
+    ran: Duration,
+    /// What it was told of for: each cause once.
+    told: Option<Cause>,
+}
+
+/// Why a core does not turn, without the names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Script,
+    Engine,
+    Processor,
+    Asleep,
+}
+
+/// What to do about a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finding {
+    Nothing,
+    Tell(Cause),
+    GiveUp(Cause),
+}
+
+impl Watched {
+    fn new(look: &Look) -> Watched {
+        let ran = look.thread.map_or(Duration::ZERO, |thread| thread.ran);
+        Watched {
+            turns: look.turns,
+            since: Duration::ZERO,
+            asleep: Duration::ZERO,
+            ran_before: ran,
+            ran,
+            told: None,
+        }
+    }
+
+    /// Takes in one look, `gap` after the last.
+    fn look(&mut self, look: &Look, gap: Duration) -> Finding {
+        if look.turns != self.turns {
+            *self = Watched::new(look);
+            return Finding::Nothing;
+        }
+        // The watchdog itself may be late, stopped together with all the rest.
+        let gap = gap.min(2 * LOOK_EVERY);
+        self.since += gap;
+        let cause = self.cause(look, gap);
+        let lasted = match cause {
+            Cause::Asleep => self.asleep,
+            Cause::Script | Cause::Engine => self.computed(look),
+            Cause::Processor => Duration::ZERO,
+        };
+        if lasted > GIVE_UP_AFTER {
+            return Finding::GiveUp(cause);
+        }
+        if self.since > WARN_AFTER && self.told != Some(cause) {
+            self.told = Some(cause);
+            return Finding::Tell(cause);
+        }
+        Finding::Nothing
+    }
+
+    /// How long it has computed since its last turn; where the kernel does not say, all the time.
+    fn computed(&self, look: &Look) -> Duration {
+        match look.thread {
+            Some(_) => self.ran.saturating_sub(self.ran_before).min(self.since),
+            None => self.since,
+        }
+    }
+
+    fn cause(&mut self, look: &Look, gap: Duration) -> Cause {
+        let computing = if look.in_script {
+            Cause::Script
+        } else {
+            Cause::Engine
+        };
+        let Some(thread) = look.thread else {
+            return computing;
+        };
+        let has_run = thread.ran > self.ran;
+        self.ran = thread.ran;
+        if thread.state == State::Sleeping && !has_run {
+            self.asleep += gap;
+            return Cause::Asleep;
+        }
+        self.asleep = Duration::ZERO;
+        let computed = self.computed(look);
+        // Most of the time it could have run it was not let.
+        if 2 * computed < self.since && computed <= GIVE_UP_AFTER {
+            return Cause::Processor;
+        }
+        computing
+    }
 }
 
 /// Watches the cores on a thread of its own until they end; a message is the end of the run.
@@ -29,9 +142,9 @@ pub(crate) fn watch(
     events: SyncSender<Event>,
     control: Control,
 ) -> Receiver<Error> {
-    let (stuck, receiver) = channel();
+    let (stalled, receiver) = channel();
     let pulses = pulses.to_vec();
-    let watch = move || look(&pulses, &scenarios, &events, &control, &stuck);
+    let watch = move || look(&pulses, &scenarios, &events, &control, &stalled);
     // Without the thread the run still works, it is only not watched.
     let _ = std::thread::Builder::new()
         .name("watchdog".to_owned())
@@ -44,53 +157,64 @@ fn look(
     scenarios: &[String],
     events: &SyncSender<Event>,
     control: &Control,
-    stuck: &Sender<Error>,
+    stalled: &Sender<Error>,
 ) {
-    let fresh = |pulse: &Arc<Pulse>| Seen {
-        turns: pulse.turns(),
-        at: Instant::now(),
-        warned: false,
-    };
-    let mut seen: Vec<Seen> = pulses.iter().map(fresh).collect();
+    let mut watched: Vec<Watched> = pulses
+        .iter()
+        .map(|pulse| Watched::new(&seen(pulse)))
+        .collect();
+    let mut looked = Instant::now();
     while pulses.iter().any(|pulse| !pulse.is_done()) {
         std::thread::sleep(LOOK_EVERY);
-        for (core, (pulse, last)) in pulses.iter().zip(&mut seen).enumerate() {
-            if pulse.is_done() || pulse.turns() != last.turns {
-                *last = fresh(pulse);
+        let gap = looked.elapsed();
+        looked += gap;
+        for (core, (pulse, watched)) in (0..).zip(pulses.iter().zip(&mut watched)) {
+            if pulse.is_done() {
                 continue;
             }
-            let since = last.at.elapsed();
-            let (scenario, user) = named(pulse, scenarios);
-            let core = core as u32;
-            if since > WARN_AFTER && !last.warned {
-                last.warned = true;
-                let _ = events.try_send(Event::Stuck {
-                    core,
-                    scenario: scenario.clone(),
-                    user,
-                    since,
-                });
-            }
-            if since > GIVE_UP_AFTER {
-                control.stop();
-                let _ = stuck.send(Error::Stuck {
-                    core,
-                    scenario,
-                    user,
-                });
-                return;
+            match watched.look(&seen(pulse), gap) {
+                Finding::Nothing => {}
+                Finding::Tell(cause) => {
+                    let _ = events.try_send(Event::Stalled {
+                        core,
+                        stall: stall(cause, pulse, scenarios),
+                        since: watched.since,
+                    });
+                }
+                Finding::GiveUp(cause) => {
+                    control.stop();
+                    let stall = stall(cause, pulse, scenarios);
+                    let _ = stalled.send(Error::Stalled { core, stall });
+                    return;
+                }
             }
         }
     }
 }
 
-fn named(pulse: &Pulse, scenarios: &[String]) -> (String, u64) {
-    let (scenario, user) = pulse.last_entered();
-    let name = scenarios.get(scenario as usize);
-    let hook = if scenario == HOOK {
-        "a hook"
-    } else {
-        "unknown"
-    };
-    (name.map_or_else(|| hook.to_owned(), Clone::clone), user)
+fn seen(pulse: &Pulse) -> Look {
+    Look {
+        turns: pulse.turns(),
+        in_script: pulse.is_in_script(),
+        thread: pulse.thread().and_then(ThreadState::of),
+    }
+}
+
+fn stall(cause: Cause, pulse: &Pulse, scenarios: &[String]) -> Stall {
+    match cause {
+        Cause::Script => {
+            let (scenario, user) = pulse.last_entered();
+            let hook = if scenario == HOOK {
+                "a hook"
+            } else {
+                "unknown"
+            };
+            let name = scenarios.get(scenario as usize);
+            let scenario = name.map_or_else(|| hook.to_owned(), Clone::clone);
+            Stall::Script { scenario, user }
+        }
+        Cause::Engine => Stall::Engine,
+        Cause::Processor => Stall::Processor,
+        Cause::Asleep => Stall::Asleep,
+    }
 }

@@ -34,7 +34,7 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
         None => each_scenario(&plan, arguments.scenario.as_deref())?,
     };
     let allowed = engine::allowed_cpus();
-    let cpus = Cpus::choose(&Cores::Count(1), &plan.target, &allowed)?;
+    let cpus = Cpus::choose(&Cores::Count(1), &plan.target, &allowed, None)?;
     engine::raise_open_files();
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let loaded = Loaded::start(&plan, &cpus)?;

@@ -36,20 +36,30 @@ pub struct Cpus {
 impl Cpus {
     /// Shares out the processors that this process may use.
     ///
-    /// By default all but one generate load, and both of two. The built-in target needs one for
+    /// By default all but one generate load, and both of two, but not more than a CPU quota pays
+    /// for: `quota` is in processors' worth of time. The built-in target needs one for
     /// itself, if there is a second. The free one is the first, where the system's own work tends
     /// to be.
     ///
     /// # Errors
     /// More processors are asked for than are allowed, or others.
-    pub fn choose(wanted: &Cores, target: &Target, allowed: &[usize]) -> Result<Cpus, Failure> {
+    pub fn choose(
+        wanted: &Cores,
+        target: &Target,
+        allowed: &[usize],
+        quota: Option<f64>,
+    ) -> Result<Cpus, Failure> {
         let spare = match (target, allowed.len()) {
             (_, 0 | 1) => 0,
             (Target::Http(_), 2) => 0,
             _ => 1,
         };
         let load = match wanted {
-            Cores::Auto => allowed[spare..].to_vec(),
+            Cores::Auto => {
+                let paid = quota.map_or(usize::MAX, |quota| (quota as usize).max(1));
+                let count = paid.min(allowed.len() - spare);
+                allowed[allowed.len() - count..].to_vec()
+            }
             Cores::Count(count) if *count <= allowed.len() => {
                 allowed[allowed.len() - count..].to_vec()
             }
@@ -161,7 +171,7 @@ mod tests {
         expected: Result<(&[usize], &[usize]), &str>,
     ) {
         let target = Target::parse(target).unwrap();
-        let chosen = Cpus::choose(&wanted, &target, allowed);
+        let chosen = Cpus::choose(&wanted, &target, allowed, None);
         match (chosen, expected) {
             (Ok(cpus), Ok((load, free))) => {
                 assert_eq!((&cpus.load[..], &cpus.free[..]), (load, free));
@@ -185,6 +195,28 @@ mod tests {
             &[0, 1, 5, 6],
             Ok((&[1, 5, 6], &[0])),
         );
+    }
+
+    #[test]
+    fn cores_by_default_under_a_quota() {
+        let allowed = [0, 1, 2, 3];
+        let rows: [(f64, &[usize]); 6] = [
+            (0.2, &[3]),
+            (1.0, &[3]),
+            (1.99, &[3]),
+            (2.5, &[2, 3]),
+            (3.0, &[1, 2, 3]),
+            (64.0, &[1, 2, 3]),
+        ];
+        let target = Target::parse("http://h").unwrap();
+        for (quota, load) in rows {
+            let cpus = Cpus::choose(&Cores::Auto, &target, &allowed, Some(quota)).unwrap();
+            assert_eq!(cpus.load, load, "{quota}");
+            assert_eq!(cpus.load.len() + cpus.free.len(), 4, "{quota}");
+        }
+        // who asks for a number gets it
+        let cpus = Cpus::choose(&Cores::Count(3), &target, &allowed, Some(0.5)).unwrap();
+        assert_eq!(cpus.load, [1, 2, 3]);
     }
 
     #[test]

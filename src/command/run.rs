@@ -15,6 +15,7 @@ mod steer;
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
 use super::prepare::{self, Cpus, Loaded};
+use crate::cgroup::Groups;
 use crate::cli::RunArguments;
 use crate::render::facts::{Ended, RunFacts};
 use crate::render::outline::Outline;
@@ -49,7 +50,8 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         .transpose()?;
     let sink = publish::sink(arguments, &plan)?;
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
-    let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus())?;
+    let quota = Groups::of_this_process().quota();
+    let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
     engine::raise_open_files();
     cpus.step_aside();
     let loaded = Loaded::start(&plan, &cpus)?;

@@ -11,6 +11,8 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+use crate::cgroup::{Groups, ThrottleMeter};
+use engine::LostCore;
 use steal::StealMeter;
 pub use terminal::{LinePrinter, LiveView, Terminal};
 
@@ -82,6 +84,7 @@ enum Command {
     Begin(Instant),
     Stage(Stage),
     Message(String),
+    Lost(LostCore),
     Finish(Vec<Window>, Option<Duration>),
 }
 
@@ -118,7 +121,9 @@ impl Reporter {
         let work = Work {
             aborts: Arc::clone(&aborts),
             steal: StealMeter::new(cpus),
-            steal_s: 0,
+            throttle: ThrottleMeter::new(Groups::of_this_process()),
+            looked_s: 0,
+            lost: Vec::new(),
             sources,
             aggregator,
             observers,
@@ -156,6 +161,11 @@ impl Reporter {
     pub fn take_aborts(&self) -> Vec<String> {
         // a list of texts is whole whenever its lock was given up
         std::mem::take(&mut *self.aborts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A core will not deliver its last window; told before [`Reporter::finish`].
+    pub fn lose(&self, core: LostCore) {
+        let _ = self.commands.send(Command::Lost(core));
     }
 
     /// Adds the cores' last windows and ends the thread. `took` is the length of the run, when
@@ -196,8 +206,11 @@ struct Work {
     began: Option<Instant>,
     aborts: Aborts,
     steal: StealMeter,
-    /// The last whole second of the run that `steal` was asked about.
-    steal_s: u64,
+    throttle: ThrottleMeter,
+    /// The whole seconds of the run that both meters were asked about.
+    looked_s: u64,
+    /// Cores that will not deliver their last window.
+    lost: Vec<LostCore>,
 }
 
 impl Work {
@@ -208,10 +221,14 @@ impl Work {
                 Ok(Command::Begin(t0)) => {
                     self.began = Some(t0);
                     self.stage = Stage::Running;
+                    // what was before is not of the run
+                    self.steal.look();
+                    self.throttle.look();
                     self.tell(|observer| observer.begin(t0));
                 }
                 Ok(Command::Stage(stage)) => self.stage = stage,
                 Ok(Command::Message(text)) => self.tell(|observer| observer.message(&text)),
+                Ok(Command::Lost(core)) => self.lost.push(core),
                 Ok(Command::Finish(last, took)) => return self.finish(&last, took),
                 Err(RecvTimeoutError::Timeout) => {
                     due = Instant::now() + POLL;
@@ -225,7 +242,7 @@ impl Work {
     fn poll(&mut self) {
         self.drain();
         let elapsed = self.began.map(|t0| t0.elapsed()).unwrap_or_default();
-        self.look_for_steal(elapsed.as_secs());
+        self.look_for_taken_time(elapsed.as_secs());
         let late = elapsed.as_secs().saturating_sub(LATE_S);
         while let Some(second) = self.aggregator.take_late(late) {
             self.show(&second);
@@ -238,15 +255,19 @@ impl Work {
         self.tell(|observer| observer.tick(stage, elapsed));
     }
 
-    /// Once a second of the run: what the hypervisor took in the one before.
-    fn look_for_steal(&mut self, second: u64) {
-        if second <= self.steal_s {
+    /// Once a second of the run: what the hypervisor and a CPU quota took in the one before.
+    fn look_for_taken_time(&mut self, second: u64) {
+        if second <= self.looked_s {
             return;
         }
         for (core, part) in (0..).zip(self.steal.look()) {
             self.aggregator.stolen(core, second - 1, part);
         }
-        self.steal_s = second;
+        if let Some(periods) = self.throttle.look() {
+            let (throttled, all) = (periods.throttled, periods.all);
+            self.aggregator.throttled(second - 1, throttled, all);
+        }
+        self.looked_s = second;
     }
 
     fn drain(&mut self) {
@@ -259,12 +280,21 @@ impl Work {
     }
 
     fn finish(mut self, last: &[Window], took: Option<Duration>) -> Summary {
+        self.look_for_taken_time(took.map_or(0, |took| took.as_secs()));
         self.drain();
         if let Some(took) = took {
             self.aggregator.set_length(took.as_secs_f64());
         }
         for window in last {
             self.aggregator.add(window);
+        }
+        for core in std::mem::take(&mut self.lost) {
+            let LostCore {
+                core,
+                planned,
+                planned_measured,
+            } = core;
+            self.aggregator.lose(core, planned, planned_measured);
         }
         while let Some(second) = self.aggregator.take_rest() {
             self.show(&second);

@@ -35,7 +35,7 @@ impl StealMeter {
         let now: Vec<Ticks> = self.cpus.iter().map(|cpu| ticks(&text, *cpu)).collect();
         let part = |(now, before): (&Ticks, &Ticks)| {
             let all = now.all.saturating_sub(before.all).max(1);
-            now.stolen.saturating_sub(before.stolen) as f64 / all as f64
+            now.stolen.saturating_sub(before.stolen).min(all) as f64 / all as f64
         };
         let parts = now.iter().zip(&self.before).map(part).collect();
         self.before = now;

@@ -14,7 +14,7 @@ use crate::summary::{
 };
 use crate::threshold::{Closing, Judges, Rule};
 use crate::verdict::{Evidence, RunFigures};
-use crate::window::{Body, CheckCounts, LoadTime, NameCounts, Window, add_counts};
+use crate::window::{Body, CheckCounts, Gauge, LoadTime, NameCounts, Window, add_counts};
 
 /// Merges windows; percentiles are only ever taken from merged histograms, never averaged.
 ///
@@ -58,6 +58,12 @@ struct Core {
     idle_ns: u64,
     turn_max_ns: u64,
     overflows: u64,
+    /// Arrivals it met, those of the warm-up included.
+    planned: u64,
+    /// The second after the last one it delivered.
+    delivered_to: u64,
+    /// Users it had at the end of its last window.
+    users: Gauge,
 }
 
 impl Aggregator {
@@ -137,6 +143,10 @@ impl Aggregator {
         if let LoadTime::Until(at_ns) = body.load {
             self.load_end_ns = self.load_end_ns.max(Some(at_ns));
         }
+        let core = &mut self.cores[body.core as usize];
+        core.planned += body.counts.planned;
+        core.delivered_to = body.next;
+        core.users = body.counts.users;
         let mut core_window = CoreWindow::of(body);
         if body.first < self.warmup_s {
             self.carry_over(body);
@@ -151,6 +161,34 @@ impl Aggregator {
             core_window.detail = Some(Box::new(self.detail(body)));
         }
         self.pending.push(core_window);
+    }
+
+    /// A core stopped before its load was over, and its last window is lost: `planned` arrivals were
+    /// to be its own by the end of the load, `planned_measured` of them after the warm-up. Comes
+    /// after the last window of every other core.
+    ///
+    /// Those that it had not met count as planned and dropped. Requests that were under way in its
+    /// last window, and its users, count as unfinished: what it did afterwards nobody knows.
+    pub fn lose(&mut self, core: u32, planned: u64, planned_measured: u64) {
+        let Some(lost) = self.cores.get(core as usize) else {
+            return;
+        };
+        let missing = planned.saturating_sub(lost.planned).min(planned_measured);
+        let mut body = Body::new(core);
+        body.first = lost.delivered_to.max(self.warmup_s);
+        body.next = body.first + 1;
+        body.sliver = body.first > 0;
+        body.counts.planned = missing;
+        body.counts.dropped = missing;
+        body.counts.iterations_unfinished = u64::from(lost.users.now);
+        for id in &lost.names {
+            let known = &self.by_name[*id as usize];
+            let mut name = NameCounts::new(known.kind, known.name.clone());
+            let ended = known.ok + known.failed + known.unfinished;
+            name.unfinished = known.sent.wrapping_sub(ended);
+            body.names.push(name);
+        }
+        self.add(&Window(Box::new(body)));
     }
 
     /// All of a window, under the numbers and names of the run.
@@ -186,6 +224,14 @@ impl Aggregator {
     pub fn stolen(&mut self, core: u32, second: u64, part: f64) {
         if second >= self.warmup_s {
             self.evidence.stolen(core, second, part);
+        }
+    }
+
+    /// In second `second` of the run a CPU quota stopped this process in `throttled` of `periods`
+    /// periods of the quota.
+    pub fn throttled(&mut self, second: u64, throttled: u64, periods: u64) {
+        if second >= self.warmup_s {
+            self.evidence.throttled(second, throttled, periods);
         }
     }
 

@@ -26,6 +26,10 @@ pub(crate) struct CoreWindow {
     pub(crate) waited_ns: u64,
     pub(crate) turn_max_ns: u64,
     pub(crate) overflows: u64,
+    /// The load was over at its end: a sliver may follow, which belongs to the same row.
+    pub(crate) ending: bool,
+    /// A piece of a second: its counts and times of requests matter, its shares of time do not.
+    pub(crate) sliver: bool,
     /// Whether the generator shaped what was measured in it; set by the verdict's rules.
     pub(crate) limited: bool,
     /// All of it by name, where somebody wants that.
@@ -49,9 +53,16 @@ impl CoreWindow {
             waited_ns: body.counts.waited_ns,
             turn_max_ns: body.counts.turn_max_ns,
             overflows: body.counts.overflows,
+            ending: body.ending,
+            sliver: body.sliver,
             limited: false,
             detail: None,
         };
+        if window.sliver {
+            // in the second that it is a rest of
+            window.next = window.first.max(1);
+            window.first = window.next - 1;
+        }
         window.counts.set_core_counts(&body.counts);
         for name in body.names.iter().filter(|n| n.kind == NameKind::Request) {
             let counts = &mut window.counts;
@@ -82,6 +93,8 @@ struct Lane {
     windows: VecDeque<CoreWindow>,
     /// The core has delivered everything before this second.
     delivered_to: u64,
+    /// Rows before this second can have no more from this core, not even a sliver.
+    complete_to: u64,
     users: Gauge,
     connections: Gauge,
 }
@@ -108,20 +121,31 @@ impl Pending {
         }
     }
 
-    pub(crate) fn push(&mut self, window: CoreWindow) {
+    pub(crate) fn push(&mut self, mut window: CoreWindow) {
+        if window.sliver && window.first < self.closed_to {
+            // the row that it belongs to was closed without it
+            window.first = self.closed_to;
+            window.next = self.closed_to + 1;
+        }
         let core = window.core as usize;
         if core >= self.lanes.len() {
             self.lanes.resize_with(core + 1, Lane::default);
         }
         let lane = &mut self.lanes[core];
         lane.delivered_to = lane.delivered_to.max(window.next);
+        let complete_to = if window.ending {
+            window.first
+        } else {
+            window.next
+        };
+        lane.complete_to = lane.complete_to.max(complete_to);
         lane.windows.push_back(window);
     }
 
     /// The next row for which every core has delivered.
     pub(crate) fn take_ready(&mut self) -> Option<Second> {
         let next = self.extend(self.closed_to + 1);
-        let ready = self.lanes.iter().all(|lane| lane.delivered_to >= next);
+        let ready = self.lanes.iter().all(|lane| lane.complete_to >= next);
         if ready && !self.lanes.is_empty() {
             self.close(next, true)
         } else {

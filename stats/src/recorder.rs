@@ -5,6 +5,10 @@ use crate::kinds::{FailureKind, NameKind, Phase, Tally};
 use crate::link::Exchange;
 use crate::names::Names;
 use crate::window::{Body, CheckCounts, LoadTime, NameCounts, Window};
+use std::time::Duration;
+
+/// A last window of less than this is a sliver.
+const SLIVER_NS: u64 = 100_000_000;
 
 /// A request or transaction name of one recorder; means nothing to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -307,14 +311,19 @@ impl Recorder {
     }
 
     /// Of the last `wall_ns` the core's thread used the processor for `busy_ns`, user and system.
+    /// Both are of the same interval; what clocks that are read one after the other say beyond it
+    /// is left out.
     pub fn processor(&mut self, busy_ns: u64, wall_ns: u64) {
+        let busy_ns = busy_ns.min(wall_ns);
         self.window.counts.busy_ns += busy_ns;
         self.window.counts.idle_ns += wall_ns.saturating_sub(busy_ns);
     }
 
-    /// For `waited_ns` of the time the core's thread could have run, but others had its processor.
+    /// For `waited_ns` of the time told to [`Recorder::processor`] the core's thread could have run,
+    /// but others had its processor. At most the time in which it did not run.
     pub fn waited(&mut self, waited_ns: u64) {
-        self.window.counts.waited_ns += waited_ns;
+        let counts = &mut self.window.counts;
+        counts.waited_ns = (counts.waited_ns + waited_ns).min(counts.idle_ns);
     }
 
     /// The text behind an id.
@@ -332,6 +341,21 @@ impl Recorder {
             return;
         }
         self.window.next = next;
+        self.window.ending = false;
+        self.hand_over(next);
+    }
+
+    /// As [`Recorder::roll`], when the load is over: a rest of less than a second may follow.
+    pub fn roll_ending(&mut self, next: u64) {
+        if next <= self.window.first {
+            return;
+        }
+        self.window.next = next;
+        self.window.ending = true;
+        self.hand_over(next);
+    }
+
+    fn hand_over(&mut self, next: u64) {
         match self.exchange.swap(&mut self.window) {
             Ok(()) => {
                 self.window.first = next;
@@ -350,6 +374,17 @@ impl Recorder {
 
     /// The last window, by value; the others have gone through the ring.
     pub fn finish(self) -> Window {
+        Window(self.window)
+    }
+
+    /// The last window of a load that ended `load_end` after its start. When the window began after
+    /// that, or holds less than a tenth of a second, it becomes part of the window before it: rates
+    /// and shares of such a sliver say nothing.
+    pub fn finish_after(mut self, load_end: Duration) -> Window {
+        let window = &mut *self.window;
+        let length_ns = window.counts.busy_ns + window.counts.idle_ns;
+        let is_after = Duration::from_secs(window.first) >= load_end;
+        window.sliver = window.first > 0 && (is_after || length_ns < SLIVER_NS);
         Window(self.window)
     }
 }

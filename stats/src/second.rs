@@ -32,7 +32,7 @@ pub struct Second {
     pub latency_all: Snapshot,
     /// Lag of both.
     pub lag: Snapshot,
-    /// One entry per core that delivered, by core number.
+    /// One entry per core that delivered a window of its own, by core number.
     pub cores: Vec<CoreSecond>,
     /// Whether the generator, not the target, shaped this second.
     pub generator_limited: bool,
@@ -287,11 +287,14 @@ impl Row {
             self.latency.add(&window.latency);
             self.latency_failed.add(&window.latency_failed);
             self.lag.add(&window.lag);
+            entry.generator_limited |= window.limited;
+            if window.sliver {
+                continue;
+            }
             busy_ns += window.busy_ns;
             total_ns += window.busy_ns + window.idle_ns;
             waited_ns += window.waited_ns;
             entry.turn_max_us = entry.turn_max_us.max(window.turn_max_ns / 1_000);
-            entry.generator_limited |= window.limited;
         }
         // four decimals: a share is shown, not calculated with
         let shown = |ns| ((share(ns, total_ns) * 1e4).round() / 1e4) as f32;
@@ -301,7 +304,10 @@ impl Row {
         if windows.iter().any(|w| w.first < self.second.time_s) {
             self.second.late.push(core);
         }
-        self.second.cores.push(entry);
+        // shares of a sliver alone say nothing
+        if windows.iter().any(|window| !window.sliver) {
+            self.second.cores.push(entry);
+        }
     }
 
     pub(crate) fn finish(mut self) -> Second {

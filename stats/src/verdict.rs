@@ -26,13 +26,16 @@ pub const LAG_BLOCKED_MS: u64 = 50;
 pub const LAG_REPEATED_MS: u64 = 10;
 /// [`LAG_REPEATED_MS`] counts when it is found in more than this share of a run's windows ...
 pub const REPEATED_SHARE: f64 = 0.1;
-/// ... and in at least this many.
+/// ... and in at least this many, or in all of a run that has fewer.
 pub const REPEATED_WINDOWS_MIN: u64 = 3;
 /// A median lag over the run that counts when it makes up [`LAG_MAIN_SHARE`] of the median latency.
 pub const LAG_TYPICAL_US: u64 = 1_000;
 /// A lag at the 99th percentile of the run that counts when it makes up [`LAG_TAIL_SHARE`] of the
-/// latency there, in [`REPEATED_WINDOWS_MIN`] windows as well.
+/// latency there. In runs of [`LAG_TAIL_LONG_RUN`] windows or more it has to be found in
+/// [`REPEATED_WINDOWS_MIN`] of them, too. What is less is a note.
 pub const LAG_TAIL_US: u64 = 2_000;
+/// From this many core windows on a single hiccup is not taken for the tail of the run.
+pub const LAG_TAIL_LONG_RUN: u64 = 20;
 /// The share of a percentile that is no longer a detail: a reader would plan by the difference.
 pub const LAG_TAIL_SHARE: f64 = 0.1;
 /// The share of the latency from which lag is the main part of it.
@@ -51,10 +54,13 @@ pub const LAG_BUSY_SHARE: f64 = 0.25;
 pub const WAITED_SHARE: f64 = 0.1;
 /// The same for time that the hypervisor gave to other machines.
 pub const STOLEN_SHARE: f64 = 0.05;
-/// Both count when they are found in at least this share of the windows, and in
-/// [`REPEATED_WINDOWS_MIN`].
+/// A CPU quota that stops the generator in at least this share of the quota's periods in a second
+/// (most often 100 ms each) delays what was due in them.
+pub const THROTTLED_SHARE: f64 = 0.05;
+/// All three count when they are found in at least this share of the windows, and in
+/// [`REPEATED_WINDOWS_MIN`] or all of a run that has fewer.
 pub const TAKEN_WINDOWS_SHARE: f64 = 0.05;
-/// A closed run gets the note that its cores were full when this share of the windows was.
+/// A run gets the note that its cores were full when they were in this share of the time.
 pub const BUSY_NOTE_SHARE: f64 = 0.5;
 
 /// What to think of the run as a measurement.
@@ -123,6 +129,8 @@ pub enum ReasonKind {
     CoreBusy,
     /// Other programs had the cores' processors.
     CoreShared,
+    /// A CPU quota stopped the generator.
+    CpuQuota,
     /// The hypervisor gave the cores' processors to other machines.
     TimeStolen,
     /// Windows were handed over late, so rows of the series are coarse.
@@ -222,6 +230,13 @@ pub(crate) struct Evidence {
     lag_tail: Found,
     busy_late: Found,
     busy: Found,
+    /// Time of all core windows, and of those with a full core, in nanoseconds.
+    time_ns: u64,
+    full_ns: u64,
+    /// Whole seconds in which the CPU quota was looked at.
+    seconds_quota: u64,
+    /// In thousandths of the periods of a second.
+    throttled: Found,
     /// In thousandths of the time.
     waited: Found,
     /// In thousandths of the time.
@@ -251,6 +266,10 @@ impl Evidence {
             lag_tail: Found::default(),
             busy_late: Found::default(),
             busy: Found::default(),
+            time_ns: 0,
+            full_ns: 0,
+            seconds_quota: 0,
+            throttled: Found::default(),
             waited: Found::default(),
             stolen: Found::default(),
             overflow: Found::default(),
@@ -282,7 +301,8 @@ impl Evidence {
         if blocked {
             self.blocked.at(window, window.turn_max_ns / 1_000_000);
         }
-        let shared = self.judge_waiting(window);
+        // a piece of a second has no share that means anything
+        let shared = !window.sliver && self.judge_time(window);
         let late = self.judge_lag(window);
         blocked || shared || late
     }
@@ -295,8 +315,27 @@ impl Evidence {
         }
     }
 
-    fn judge_waiting(&mut self, window: &CoreWindow) -> bool {
-        let part = share(window.waited_ns, window.busy_ns + window.idle_ns);
+    /// In second `second` the CPU quota stopped this process in `throttled` of `periods` periods.
+    pub(crate) fn throttled(&mut self, second: u64, throttled: u64, periods: u64) {
+        self.seconds_quota += 1;
+        let part = share(throttled.min(periods), periods);
+        if part >= THROTTLED_SHARE {
+            self.throttled.windows += 1;
+            self.throttled.seconds.insert(second);
+            self.throttled.worst = self.throttled.worst.max((part * 1e3) as u64);
+        }
+    }
+
+    /// How a core's thread spent the time of a window; true when others had its processor.
+    fn judge_time(&mut self, window: &CoreWindow) -> bool {
+        let time_ns = window.busy_ns + window.idle_ns;
+        self.windows_timed += u64::from(time_ns > 0);
+        self.time_ns += time_ns;
+        if is_full(window) {
+            self.full_ns += time_ns;
+            self.busy.at(window, 0);
+        }
+        let part = share(window.waited_ns, time_ns);
         let shared = part >= WAITED_SHARE;
         if shared {
             self.waited.at(window, (part * 1e3) as u64);
@@ -305,15 +344,11 @@ impl Evidence {
     }
 
     fn judge_lag(&mut self, window: &CoreWindow) -> bool {
-        let busy = share(window.busy_ns, window.busy_ns + window.idle_ns) >= BUSY_FULL_SHARE;
-        self.windows_timed += u64::from(window.busy_ns + window.idle_ns > 0);
-        if busy {
-            self.busy.at(window, 0);
-        }
         if window.latency.count() == 0 {
             return false;
         }
-        self.windows_with_requests += 1;
+        self.windows_with_requests += u64::from(!window.sliver);
+        let busy = is_full(window);
         let lag = window.lag.value_at(0.99);
         let part = share(lag, window.latency.value_at(0.99));
         if lag >= LAG_REPEATED_MS * 1_000 && part >= LAG_MAIN_SHARE {
@@ -357,7 +392,7 @@ impl Evidence {
         Verdict {
             state,
             reasons,
-            notes: self.notes(),
+            notes: self.notes(run),
         }
     }
 
@@ -387,22 +422,32 @@ impl Evidence {
         push(&self.overflow, ReasonKind::RingOverflow, text);
     }
 
-    /// Lag in the slowest requests, where nothing else was found that explains it.
-    fn tail_reason(&self, run: &RunFigures<'_>) -> Option<Reason> {
+    /// Lag in the slowest requests: whether it is a reason or only worth a note.
+    fn tail(&self, run: &RunFigures<'_>) -> Option<(bool, Reason)> {
         let (latency, lag) = (run.latency?.value_at(0.99), run.lag?.value_at(0.99));
         let part = share(lag, latency);
-        let found = lag >= LAG_TAIL_US && part >= LAG_TAIL_SHARE;
-        (found && self.lag_tail.windows >= REPEATED_WINDOWS_MIN).then(|| {
-            let text = format!(
-                "one in a hundred requests went out {:.1} ms late or more, {:.0} % of the latency there (p99)",
-                lag as f64 / 1e3,
-                part * 100.0
-            );
-            self.lag_tail.reason(ReasonKind::LagTail, text)
-        })
+        if lag == 0 || part < LAG_TAIL_SHARE {
+            return None;
+        }
+        let is_long = self.windows_with_requests >= LAG_TAIL_LONG_RUN;
+        let often = !is_long || self.lag_tail.windows >= REPEATED_WINDOWS_MIN;
+        let text = format!(
+            "one in a hundred requests went out {} late or more, {:.0} % of the latency there (p99)",
+            time_text(lag),
+            part.min(1.0) * 100.0
+        );
+        let reason = self.lag_tail.reason(ReasonKind::LagTail, text);
+        Some((lag >= LAG_TAIL_US && often, reason))
+    }
+
+    /// The reason that lag in the tail is, where no other kind of lag was found that explains it.
+    fn tail_reason(&self, run: &RunFigures<'_>) -> Option<Reason> {
+        let (is_reason, reason) = self.tail(run)?;
+        is_reason.then_some(reason)
     }
 
     fn lag_reasons(&self, run: &RunFigures<'_>, reasons: &mut Vec<Reason>) {
+        let before = reasons.len();
         let mut push = |found: &Found, kind, text: String| {
             reasons.push(found.reason(kind, text));
         };
@@ -419,7 +464,7 @@ impl Evidence {
         }
         let repeated = &self.lag_repeated;
         let often = share(repeated.windows, self.windows_with_requests) > REPEATED_SHARE;
-        if often && repeated.windows >= REPEATED_WINDOWS_MIN {
+        if often && repeated.windows >= repeated_min(self.windows_with_requests) {
             let text = format!(
                 "in {} of {} core windows requests went out {LAG_REPEATED_MS} ms late or more (p99)",
                 repeated.windows, self.windows_with_requests
@@ -443,16 +488,26 @@ impl Evidence {
                 push(&Found::default(), ReasonKind::LagTypical, text);
             }
         }
-        if reasons.is_empty() {
+        if reasons.len() == before {
             reasons.extend(self.tail_reason(run));
         }
     }
 
     /// Processor time that others had.
     fn taken_reasons(&self, reasons: &mut Vec<Reason>) {
+        let (stopped, seconds) = (self.throttled.windows, self.seconds_quota);
+        let often = share(stopped, seconds) >= TAKEN_WINDOWS_SHARE;
+        if stopped > 0 && often && stopped >= repeated_min(seconds) {
+            let text = format!(
+                "the CPU quota stopped this program in {stopped} of {seconds} seconds, in {} of \
+                 the quota's periods at most",
+                percent(self.throttled.worst, 1_000)
+            );
+            reasons.push(self.throttled.reason(ReasonKind::CpuQuota, text));
+        }
         let mut push = |found: &Found, kind, who: &str| {
             let often = share(found.windows, self.windows_timed) >= TAKEN_WINDOWS_SHARE;
-            if often && found.windows >= REPEATED_WINDOWS_MIN {
+            if often && found.windows >= repeated_min(self.windows_timed) {
                 let (windows, timed) = (found.windows, self.windows_timed);
                 let worst = percent(found.worst, 1_000);
                 let text = format!(
@@ -470,16 +525,38 @@ impl Evidence {
         );
     }
 
-    fn notes(&self) -> Vec<Reason> {
-        if share(self.busy.windows, self.windows_timed) < BUSY_NOTE_SHARE {
-            return Vec::new();
+    fn notes(&self, run: &RunFigures<'_>) -> Vec<Reason> {
+        let mut notes = Vec::new();
+        if let Some((false, tail)) = self.tail(run) {
+            notes.push(tail);
         }
-        let text = format!(
-            "the generator's cores were fully busy in {} of the time; more load needs more cores",
-            percent(self.busy.windows, self.windows_timed)
-        );
-        vec![self.busy.reason(ReasonKind::CoresFull, text)]
+        if share(self.full_ns, self.time_ns) >= BUSY_NOTE_SHARE {
+            let text = format!(
+                "the generator's cores were fully busy in {} of the time; more load needs more cores",
+                percent(self.full_ns, self.time_ns)
+            );
+            notes.push(self.busy.reason(ReasonKind::CoresFull, text));
+        }
+        notes
     }
+}
+
+/// In how many of `windows` something must be found to be found again and again.
+fn repeated_min(windows: u64) -> u64 {
+    REPEATED_WINDOWS_MIN.min(windows).max(1)
+}
+
+/// A time in microseconds, in the larger unit from a millisecond on.
+fn time_text(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} us"),
+        _ => format!("{:.1} ms", us as f64 / 1e3),
+    }
+}
+
+fn is_full(window: &CoreWindow) -> bool {
+    let part = share(window.busy_ns, window.busy_ns + window.idle_ns);
+    !window.sliver && part >= BUSY_FULL_SHARE
 }
 
 fn percent(part: u64, whole: u64) -> String {

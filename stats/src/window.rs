@@ -36,6 +36,10 @@ pub(crate) struct Body {
     pub(crate) first: u64,
     /// The second after the last one covered.
     pub(crate) next: u64,
+    /// The load was over when this window ended: the next one may be a sliver.
+    pub(crate) ending: bool,
+    /// A piece of a second after the load: part of the window before, no window of its own.
+    pub(crate) sliver: bool,
     pub(crate) names: Vec<NameCounts>,
     pub(crate) checks: Vec<CheckCounts>,
     pub(crate) customs: Vec<CustomCounts>,
@@ -57,6 +61,8 @@ impl Body {
             core,
             first: 0,
             next: 1,
+            ending: false,
+            sliver: false,
             names: Vec::new(),
             checks: Vec::new(),
             customs: Vec::new(),
@@ -80,6 +86,7 @@ impl Body {
         for custom in &mut self.customs {
             custom.clear();
         }
+        self.ending = false;
         self.counts = CoreCounts::default();
         self.load = LoadTime::All;
         self.turns.clear();

@@ -44,6 +44,8 @@ pub(crate) enum Report {
         core: u32,
         window: Box<Window>,
         at: Moment,
+        /// When it ceased to start anything, from the start of the load.
+        load_end: Duration,
     },
     /// The core has ended.
     Ended,
@@ -91,11 +93,13 @@ impl Driver {
         line.loaded.fetch_sub(1, Ordering::AcqRel);
         self.shared.recording.set(false);
         let spare = stats::link(line.core, 1).0;
-        let last = self.shared.recorder.replace(spare).finish();
+        let load_end = self.load_end;
+        let last = self.shared.recorder.replace(spare).finish_after(load_end);
         let carried = Report::Carried {
             core: line.core,
             window: Box::new(last),
             at: self.now,
+            load_end,
         };
         // The launcher may have given up; then nobody needs the window.
         let _ = line.to_launcher.send(carried);
@@ -153,8 +157,6 @@ impl Driver {
         self.schedule.begin(start);
         self.window = 0;
         self.window_end = start.after(WINDOW);
-        self.cpu_ns = thread_cpu_ns();
-        let _ = self.queue.waited_ns();
         self.script.tend();
     }
 
@@ -165,6 +167,10 @@ impl Driver {
             self.turn(WAIT_MAX)?;
         }
         self.shared.recording.set(true);
+        self.spun_ns = 0;
+        self.cpu_ns = thread_cpu_ns();
+        let _ = self.queue.waited_ns();
+        self.accounted = self.clock.now();
         let mut end = start.after(self.schedule.end());
         let mut limit = end.after(self.plan.drain);
         loop {
@@ -173,7 +179,7 @@ impl Driver {
                 end = start.after(self.schedule.end());
                 limit = end.after(self.plan.drain);
             }
-            self.roll_windows();
+            self.roll_windows(end);
             self.start_due();
             let alone = self.is_single && self.schedule.is_over() && !self.is_populated();
             let over =
@@ -182,6 +188,7 @@ impl Driver {
                 let load_ns = self.now.min(end).since(start);
                 self.shared.record(|recorder| recorder.load_ended(load_ns));
                 self.drain();
+                self.load_end = Duration::from_nanos(end.min(self.now).since(start));
                 limit = limit.min(self.now.after(self.plan.drain));
             }
             let drained = self.shared.draining.get() && !self.is_populated();
@@ -191,8 +198,7 @@ impl Driver {
         }
         self.schedule.cancel();
         self.abandon_users();
-        let begun = self.window_end.0 - WINDOW.as_nanos() as u64;
-        self.account_processor(self.now.since(Moment(begun)));
+        self.account_processor();
         Ok(())
     }
 
@@ -232,32 +238,42 @@ impl Driver {
         true
     }
 
-    /// Hands over the window when its second is over.
-    fn roll_windows(&mut self) {
+    /// Hands over the window when its second is over. The load ends at `end`: what comes after it
+    /// in less than a second is no window of its own.
+    fn roll_windows(&mut self, end: Moment) {
         if self.now < self.window_end {
             return;
         }
         let since = self.now.since(self.shared.start.get());
         let next = since / WINDOW.as_nanos() as u64;
-        self.account_processor((next - self.window) * WINDOW.as_nanos() as u64);
-        self.shared.record(|recorder| recorder.roll(next));
+        self.account_processor();
+        let is_last = self.now >= end || self.shared.draining.get();
+        self.shared.record(|recorder| match is_last {
+            true => recorder.roll_ending(next),
+            false => recorder.roll(next),
+        });
         self.script.tend();
         self.leftovers.look(self.users.present());
         self.window = next;
         self.window_end = self.shared.start.get().after(WINDOW * (next as u32 + 1));
     }
 
-    /// Records how much of the last `wall_ns` this core's thread worked.
-    fn account_processor(&mut self, wall_ns: u64) {
+    /// Records how much of the time since it was last called this core's thread worked, and for
+    /// how long it was kept from its processor.
+    fn account_processor(&mut self) {
         let cpu_ns = thread_cpu_ns();
+        let waited = self.queue.waited_ns();
+        // Read last, so that what was measured lies within the time it is divided by.
+        let now = self.clock.now();
+        let wall_ns = now.since(self.accounted);
+        self.accounted = now;
         let spun = std::mem::take(&mut self.spun_ns);
         let used = (cpu_ns - self.cpu_ns).saturating_sub(spun);
         self.cpu_ns = cpu_ns;
-        self.shared
-            .record(|recorder| recorder.processor(used, wall_ns));
-        if let Some(waited) = self.queue.waited_ns() {
-            self.shared.record(|recorder| recorder.waited(waited));
-        }
+        self.shared.record(|recorder| {
+            recorder.processor(used, wall_ns);
+            recorder.waited(waited.unwrap_or(0));
+        });
     }
 
     /// Lets the last connections close.

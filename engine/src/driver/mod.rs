@@ -51,6 +51,7 @@ use origins::{Addresses, Endpoint, Kept, Origins};
 use run_queue::RunQueue;
 pub use schedule::Only;
 use schedule::Schedule;
+pub(crate) use schedule::arrivals_due;
 use scripting::Script;
 use socket2::SockAddr;
 use stats::Recorder;
@@ -111,6 +112,10 @@ pub(crate) struct Driver {
     window_end: Moment,
     window: u64,
     cpu_ns: u64,
+    /// When the thread's times were last read: `cpu_ns` and what `queue` says are of then.
+    accounted: Moment,
+    /// When the load ended on this core, from its start.
+    load_end: Duration,
     queue: RunQueue,
     /// Time spent awake for the next deadline since `cpu_ns` was taken: not work.
     spun_ns: u64,
@@ -196,6 +201,8 @@ impl Driver {
             window_end: Moment::NEVER,
             window: 0,
             cpu_ns: 0,
+            accounted: Moment(0),
+            load_end: Duration::MAX,
             queue: RunQueue::of_this_thread(),
             spun_ns: 0,
             connections: Connections::new(parts.sizes.sockets),
@@ -230,6 +237,7 @@ impl Driver {
     /// What the ring says; the core cannot go on.
     pub(crate) fn turn(&mut self, limit: Duration) -> io::Result<()> {
         let begun = self.now;
+        self.pulse.leave();
         self.stamp();
         let took_ns = self.now.since(begun);
         self.shared.record(|recorder| recorder.turn(took_ns));

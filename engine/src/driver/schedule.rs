@@ -34,6 +34,43 @@ pub(super) struct Start {
     pub(super) passes: u32,
 }
 
+/// How many arrivals the plan has for a core before `until`, and how many of them from `from` on,
+/// both from the start of the run: what a core that ended early was to start. Users of closed
+/// loads are arrivals, too, and count when they come.
+pub(crate) fn arrivals_due(
+    plan: &Plan,
+    share: Share,
+    changes: &[(Duration, Change)],
+    (from, until): (Duration, Duration),
+) -> (u64, u64) {
+    let loads = plan.loads.iter().enumerate().map(|(place, load)| {
+        let mut load = Load::new(load, place, Vec::new(), plan.seed, share);
+        load.end = plan.limits.time.unwrap_or(Duration::MAX);
+        load
+    });
+    let mut schedule = Schedule {
+        loads: loads.collect(),
+        start: Moment(0),
+        seed: plan.seed,
+    };
+    let (mut all, mut late) = (0, 0);
+    let mut present: Vec<(usize, u64)> = Vec::new();
+    let changes = changes.iter().map(|(at, change)| (*at, Some(*change)));
+    for (at, change) in changes.chain([(until, None)]) {
+        while let Some(start) = schedule.pop_due(Moment(0).after(at.min(until))) {
+            all += u64::from(start.due < until);
+            late += u64::from(start.due < until && start.due >= from);
+            if start.until.is_some() {
+                present.push((start.load, start.number));
+            }
+        }
+        if let Some(change) = change.filter(|_| at < until) {
+            schedule.change(at, change, &present);
+        }
+    }
+    (all, late)
+}
+
 /// The loads of the plan, each with what is still to come of it on this core.
 pub(super) struct Schedule {
     loads: Vec<Load>,

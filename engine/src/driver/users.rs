@@ -340,6 +340,7 @@ impl Driver {
     fn follow(&mut self, slot: u32, first: Step) {
         let mut next = Some(first);
         while let Some(step) = next.take() {
+            self.pulse.leave();
             next = match step {
                 Step::Template(id) => self.send_template(slot, id),
                 Step::Request(spec) => self.send_once(slot, spec),

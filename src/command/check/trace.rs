@@ -17,11 +17,8 @@ pub fn event(event: &Event, style: Style) -> String {
             let text = format!("script error in {scenario}: {text}");
             indented(&text, |line| style.apply(Paint::Bad, line))
         }
-        Event::Stuck {
-            scenario, since, ..
-        } => {
-            let seconds = since.as_secs();
-            let text = format!("stuck for {seconds} s in {scenario}: it computes without waiting");
+        Event::Stalled { stall, since, .. } => {
+            let text = format!("stuck for {} s {stall}", since.as_secs());
             indented(&text, |line| style.apply(Paint::Warn, line))
         }
         Event::Notice { text } => indented(&format!("notice: {text}"), |line| {

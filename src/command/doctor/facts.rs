@@ -1,10 +1,10 @@
 //! What the machine says of itself.
 
 use super::parse::{self, Ticks};
+use crate::cgroup::Groups;
 use rustix::process::{Resource, getrlimit};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 /// How long the load of the cores is watched.
@@ -81,7 +81,7 @@ impl Facts {
             somaxconn: number("/proc/sys/net/core/somaxconn"),
             online: after.len(),
             ticks: after.iter().filter_map(since).collect(),
-            quota: quota(),
+            quota: Groups::of_this_process().quota(),
             governors: governors.collect(),
             clock: read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
                 .map(|text| text.trim().to_owned()),
@@ -96,18 +96,4 @@ fn read(path: &str) -> Option<String> {
 
 fn number(path: &str) -> Option<u64> {
     parse::number(&read(path)?)
-}
-
-/// The tightest bound of this process's control group and those around it.
-fn quota() -> Option<f64> {
-    let text = read("/proc/self/cgroup")?;
-    let group = parse::control_group(&text)?;
-    let root = Path::new("/sys/fs/cgroup");
-    let folder = root.join(group);
-    let groups = folder
-        .ancestors()
-        .take_while(|folder| folder.starts_with(root));
-    groups
-        .filter_map(|folder| parse::quota(&fs::read_to_string(folder.join("cpu.max")).ok()?))
-        .min_by(f64::total_cmp)
 }

@@ -214,8 +214,12 @@ fn cores(facts: &Facts) -> Finding {
         Some(quota) if quota < all as f64 => Finding::bad(
             Grade::Warn,
             subject,
-            format!("{found}, but the control group stops them after {quota:.1} cores' time"),
-            "lift the quota (cpu.max; docker run --cpus): a stopped core sends late",
+            format!(
+                "{found}, but a CPU quota stops them after {quota:.2} cores' time; cores = \"auto\" \
+                 takes {} at most",
+                (quota as usize).max(1)
+            ),
+            "lift the quota (cpu.max or cpu.cfs_quota_us; docker run --cpus): a stopped core sends late",
         ),
         _ if all == 1 => Finding::bad(
             Grade::Warn,

@@ -70,21 +70,6 @@ fn ticks_line(line: &str) -> Option<(usize, Ticks)> {
     ))
 }
 
-/// Processors that a control group may use at most, from its `cpu.max`: `200000 100000` is 2.
-/// None when it is not bounded.
-pub fn quota(text: &str) -> Option<f64> {
-    let mut parts = text.split_whitespace();
-    let quota: f64 = parts.next()?.parse().ok()?;
-    let period: f64 = parts.next()?.parse().ok()?;
-    (period > 0.0).then(|| quota / period)
-}
-
-/// The path of this process in the unified hierarchy of control groups, from
-/// `/proc/self/cgroup`.
-pub fn control_group(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix("0::/"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,19 +156,5 @@ mod tests {
                 steal: 0
             }
         );
-    }
-
-    #[test]
-    fn quotas_and_groups() {
-        assert_eq!(quota("max 100000\n"), None);
-        assert_eq!(quota("150000 100000\n"), Some(1.5));
-        assert_eq!(quota("100 0"), None);
-        assert_eq!(quota(""), None);
-        assert_eq!(
-            control_group("4:memory:/x\n0::/user.slice/a\n"),
-            Some("user.slice/a")
-        );
-        assert_eq!(control_group("0::/\n"), Some(""));
-        assert_eq!(control_group("4:memory:/x\n"), None);
     }
 }

@@ -98,6 +98,9 @@ pub fn carry(
         .into_iter()
         .map(|(_, window)| window)
         .collect();
+    for core in outcome.lost {
+        reporter.lose(core);
+    }
     let mut summary = reporter
         .finish(last, Some(times.took))
         .map_err(Failure::failed)?;

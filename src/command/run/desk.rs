@@ -358,14 +358,8 @@ impl<'a> Desk<'a> {
             } => {
                 self.tell_error(format!("{scenario}, user {user}"), text);
             }
-            Event::Stuck {
-                core,
-                scenario,
-                user,
-                since,
-            } => self.say(format!(
-                "core {core} has been stuck for {} in {scenario}, user {user}: the script computes \
-                 without waiting",
+            Event::Stalled { core, stall, since } => self.say(format!(
+                "core {core} has not turned for {}: {stall}",
                 format::length(Duration::from_millis(since.as_millis() as u64)),
             )),
             Event::Notice { text } => self.tell_notice(text),

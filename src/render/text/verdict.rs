@@ -127,6 +127,10 @@ fn advice(kind: ReasonKind) -> &'static str {
             "keep other programs, the target too, off the processors that generate load (cores in \
              the profile says which), or use another machine"
         }
+        ReasonKind::CpuQuota => {
+            "raise or lift the quota (cpu.max or cpu.cfs_quota_us, docker run --cpus, limits.cpu), or \
+             use fewer cores: a stopped core sends late"
+        }
         ReasonKind::TimeStolen => {
             "this virtual machine does not have its processors to itself: use a dedicated one"
         }

@@ -3,6 +3,7 @@
 mod allocation;
 mod meaning;
 mod series;
+mod short;
 mod summary;
 mod threshold;
 mod verdict;

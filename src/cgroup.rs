@@ -1,0 +1,183 @@
+//! CPU quotas of control groups, version 1 and 2: what binds this process, and how often it was
+//! stopped. Both kinds can be mounted at once; every group around this process counts.
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The groups that can bind this process: its own and those around it, as far as they are visible.
+#[derive(Clone, Debug, Default)]
+pub struct Groups(Vec<Group>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Group {
+    folder: PathBuf,
+    version: Version,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    V1,
+    V2,
+}
+
+/// How often a quota was looked at and was used up, since the group was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Periods {
+    /// Periods of the quota in which the group wanted to run.
+    pub all: u64,
+    /// Those in which it was stopped until the next one.
+    pub throttled: u64,
+}
+
+/// Watches how often the groups' quotas stop this process.
+pub struct ThrottleMeter {
+    groups: Groups,
+    before: Vec<Periods>,
+}
+
+impl Groups {
+    /// Those of this process.
+    pub fn of_this_process() -> Groups {
+        Groups::under(Path::new("/"))
+    }
+
+    /// Those that the files below `root` tell of: `/` or a recorded tree.
+    fn under(root: &Path) -> Groups {
+        let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+        let (own, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
+        let mut groups = Vec::new();
+        for (version, path) in own.lines().filter_map(own_group) {
+            let mount = mounts
+                .lines()
+                .filter_map(mount)
+                .find(|m| m.version == version);
+            let Some(mount) = mount else { continue };
+            // In a container the path can lie outside of what is mounted: then the mount is all
+            // that is known of it.
+            let inside = Path::new(path).strip_prefix(&mount.root).ok();
+            let inside = inside.filter(|inside| !path.contains("..") && inside.is_relative());
+            let top = root.join(mount.point.trim_start_matches('/'));
+            let folder = top.join(inside.unwrap_or(Path::new("")));
+            let around = folder
+                .ancestors()
+                .take_while(|folder| folder.starts_with(&top));
+            groups.extend(around.map(|folder| Group {
+                folder: folder.to_owned(),
+                version,
+            }));
+        }
+        Groups(groups)
+    }
+
+    /// The tightest quota, in processors' worth of time; `None` when there is none.
+    pub fn quota(&self) -> Option<f64> {
+        let quotas = self.0.iter().filter_map(Group::quota);
+        quotas.min_by(f64::total_cmp)
+    }
+}
+
+impl Group {
+    fn read(&self, file: &str) -> Option<String> {
+        fs::read_to_string(self.folder.join(file)).ok()
+    }
+
+    fn quota(&self) -> Option<f64> {
+        let (quota, period): (f64, f64) = match self.version {
+            Version::V1 => {
+                let number = |file| self.read(file)?.trim().parse().ok();
+                (number("cpu.cfs_quota_us")?, number("cpu.cfs_period_us")?)
+            }
+            Version::V2 => {
+                let text = self.read("cpu.max")?;
+                let mut numbers = text.split_whitespace().map(str::parse);
+                (numbers.next()?.ok()?, numbers.next()?.ok()?)
+            }
+        };
+        // no quota is -1 in version 1, and a word in version 2
+        (quota > 0.0 && period > 0.0).then(|| quota / period)
+    }
+
+    fn periods(&self) -> Periods {
+        let stat = self.read("cpu.stat").unwrap_or_default();
+        let field = |name: &str| {
+            let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
+            let value = lines.find(|(key, _)| *key == name);
+            value.and_then(|(_, n)| n.trim().parse().ok()).unwrap_or(0)
+        };
+        Periods {
+            all: field("nr_periods"),
+            throttled: field("nr_throttled"),
+        }
+    }
+}
+
+impl ThrottleMeter {
+    /// From now on.
+    pub fn new(groups: Groups) -> ThrottleMeter {
+        let before = groups.0.iter().map(Group::periods).collect();
+        ThrottleMeter { groups, before }
+    }
+
+    /// The periods since the last look, of the group that was stopped most; `None` when no quota
+    /// was looked at.
+    pub fn look(&mut self) -> Option<Periods> {
+        let now: Vec<Periods> = self.groups.0.iter().map(Group::periods).collect();
+        let since = |(now, before): (&Periods, &Periods)| Periods {
+            all: now.all.saturating_sub(before.all),
+            throttled: now.throttled.saturating_sub(before.throttled),
+        };
+        let most = now.iter().zip(&self.before).map(since);
+        let most = most.filter(|periods| periods.all > 0);
+        let most = most.max_by(|a, b| {
+            let part = |p: &Periods| p.throttled as f64 / p.all as f64;
+            part(a).total_cmp(&part(b))
+        });
+        self.before = now;
+        most
+    }
+}
+
+/// A line of `/proc/self/cgroup`, if the group can have a CPU quota.
+fn own_group(line: &str) -> Option<(Version, &str)> {
+    let mut parts = line.splitn(3, ':');
+    let (number, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+    match (number, controllers) {
+        ("0", "") => Some((Version::V2, path)),
+        _ if controllers.split(',').any(|one| one == "cpu") => Some((Version::V1, path)),
+        _ => None,
+    }
+}
+
+/// Where a hierarchy is mounted.
+struct Mount {
+    version: Version,
+    /// The group that the mount shows as its top.
+    root: String,
+    point: String,
+}
+
+/// A line of `/proc/self/mountinfo`, see proc(5), if a hierarchy with quotas is mounted there.
+fn mount(line: &str) -> Option<Mount> {
+    let (place, kind) = line.split_once(" - ")?;
+    let mut place = place.split(' ').skip(3);
+    let (root, point) = (unescaped(place.next()?), unescaped(place.next()?));
+    let mut kind = kind.split(' ');
+    let version = match kind.next()? {
+        "cgroup2" => Version::V2,
+        "cgroup" if kind.nth(1)?.split(',').any(|option| option == "cpu") => Version::V1,
+        _ => return None,
+    };
+    Some(Mount {
+        version,
+        root,
+        point,
+    })
+}
+
+/// The kernel writes a blank in a path as `\040`.
+fn unescaped(path: &str) -> String {
+    path.replace("\\040", " ").replace("\\134", "\\")
+}
