@@ -6,6 +6,7 @@ use crate::control::{Control, Pulse};
 use crate::driver::{Begin, Driver, Line, Only, Parts, Report};
 use crate::event::Event;
 use crate::feeder::Sources;
+use crate::local_ports::LocalPorts;
 use crate::pacing::{Segment, Share};
 use crate::probe;
 use crate::tls::Setup;
@@ -101,6 +102,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
         pulses: Vec::new(),
         stuck: channel().1,
     };
+    let ports = LocalPorts::of_system(job.plan.connections.ports);
     let mut begins: Vec<Sender<Begin>> = Vec::new();
     for (core, (cpu, recorder)) in job.cpus.iter().zip(job.recorders).enumerate() {
         let pulse = Arc::new(Pulse::default());
@@ -112,6 +114,8 @@ pub fn start(job: Job) -> Result<Running, Error> {
             sources: Arc::clone(&sources),
             tls: Arc::clone(&tls),
             share: Share::new(job.segment, core as u32, cores as u32),
+            ports: ports.clone(),
+            place: (core as u32, cores as u32),
             sizes,
             clock,
             recorder,
@@ -283,8 +287,13 @@ impl Drop for Guard {
     }
 }
 
-/// The addresses of the target, in the order of the system's resolver.
-fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
+/// The addresses of the target, in the order of the system's resolver; none where it is a socket in
+/// the file system.
+///
+/// # Errors
+///
+/// The name has none.
+pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
     if origin.socket.is_some() {
         return Ok(Vec::new());
     }

@@ -1,6 +1,7 @@
 //! The long forms of what the tests show in seconds: each area a table of expected and measured.
 
 mod network;
+mod runs;
 mod table;
 
 use crate::Failure;
