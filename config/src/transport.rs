@@ -23,6 +23,10 @@ pub struct Connections {
     pub resolve: Option<Duration>,
     /// Local addresses that connections are made from, in turn; none: the system's choice.
     pub source: Vec<IpAddr>,
+    /// How a connection is closed that is no longer needed.
+    pub close: Close,
+    /// The local ports that connections are made from.
+    pub ports: Ports,
     /// Limits of parts of a request.
     pub limits: PartLimits,
     /// Addresses of names that are not asked for, in the order of the file.
@@ -40,6 +44,8 @@ impl Default for Connections {
             addresses: Pick::First,
             resolve: None,
             source: Vec::new(),
+            close: Close::Graceful,
+            ports: Ports::System,
             limits: PartLimits::default(),
             hosts: Vec::new(),
         }
@@ -59,6 +65,26 @@ pub enum Renew {
     Iteration,
     /// For each request; the server is not told.
     Request,
+}
+
+/// How a connection is closed that is no longer needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Close {
+    /// With a FIN. The side that closes first keeps the port in TIME-WAIT for a minute.
+    #[default]
+    Graceful,
+    /// With a RST once the reply is whole: no TIME-WAIT, and to the server an error.
+    Reset,
+}
+
+/// The local ports that connections are made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ports {
+    /// Those that the system gives to connections (`net.ipv4.ip_local_port_range`).
+    #[default]
+    System,
+    /// From the first to the last, which is not below it; both 1024 or above.
+    Range(u16, u16),
 }
 
 /// Which of a name's addresses a connection is made to.

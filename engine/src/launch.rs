@@ -6,6 +6,7 @@ use crate::control::{Control, Pulse};
 use crate::driver::{Begin, Budget, Driver, Line, Only, Parts, Report, arrivals_due};
 use crate::event::Event;
 use crate::feeder::Sources;
+use crate::local_ports::LocalPorts;
 use crate::pacing::{Segment, Share};
 use crate::probe;
 use crate::tls::Setup;
@@ -122,6 +123,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
     let budget = Arc::new(Budget::of(&job.plan, job.segment));
     let (to_launcher, reports) = channel();
     let mut running = Running::new(&job, clock, reports);
+    let ports = LocalPorts::of_system(job.plan.connections.ports);
     let mut begins: Vec<Sender<Begin>> = Vec::new();
     for (core, (cpu, recorder)) in job.cpus.iter().zip(job.recorders).enumerate() {
         let pulse = Arc::new(Pulse::default());
@@ -134,6 +136,8 @@ pub fn start(job: Job) -> Result<Running, Error> {
             tls: Arc::clone(&tls),
             share: Share::new(job.segment, core as u32, cores as u32),
             budget: Arc::clone(&budget),
+            ports: ports.clone(),
+            place: (core as u32, cores as u32),
             sizes,
             clock,
             recorder,
@@ -354,8 +358,13 @@ impl Drop for Guard {
     }
 }
 
-/// The addresses of the target, in the order of the system's resolver.
-fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
+/// The addresses of the target, in the order of the system's resolver; none where it is a socket in
+/// the file system.
+///
+/// # Errors
+///
+/// The name has none.
+pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
     if origin.socket.is_some() {
         return Ok(Vec::new());
     }

@@ -3,6 +3,7 @@
 mod carry;
 mod desk;
 mod files;
+mod foreseen;
 mod identity;
 mod keys;
 mod opening;
@@ -64,6 +65,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     };
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
+    foresee(&plan, &loaded.origin, part);
     let made = || identity::run_id(SystemTime::now());
     let id = arguments.run_id.clone().unwrap_or_else(made);
     let occasion = Occasion {
@@ -104,6 +106,15 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     written?;
     Ok(verdict(ran, arguments.strict))
+}
+
+/// Says what the plan will lack. A name without addresses is met again, and told, at the start.
+fn foresee(plan: &Plan, target: &config::Origin, part: engine::Segment) {
+    let system = engine::LocalPorts::of_system(plan.connections.ports);
+    let servers = engine::resolve(target, plan).unwrap_or_default();
+    if let Some(text) = foreseen::want_of_ports(plan, part.part(), &system, &servers) {
+        Stream::Err.print(&format!("{text}\n"));
+    }
 }
 
 /// Begins to tell a stats server of the run, and the user of the page.

@@ -416,7 +416,7 @@ impl Evidence {
         let text = format!("{n} requests failed for want of a file descriptor");
         push(&self.descriptors, ReasonKind::Descriptors, text);
         let n = counts.failures_of(FailureKind::PortsExhausted);
-        let text = format!("{n} requests failed for want of a local port");
+        let text = format!("{n} requests failed for want of a local port (ports_exhausted)");
         push(&self.ports, ReasonKind::PortsExhausted, text);
         let text = format!("{} windows were handed over late", self.overflow.windows);
         push(&self.overflow, ReasonKind::RingOverflow, text);

@@ -16,6 +16,7 @@ mod faults;
 mod harness;
 mod honesty;
 mod meaning;
+mod network;
 mod nginx;
 mod profiles;
 mod reporting;

@@ -8,9 +8,9 @@ use toml::de::DeValue;
 
 use super::fields::{self, Table, choose, wrong};
 use crate::document::{Report, Value};
-use crate::transport::{Connections, PartLimits, Pick, Renew};
+use crate::transport::{Close, Connections, PartLimits, Pick, Ports, Renew};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "keep_alive",
     "requests_max",
     "age_max",
@@ -19,11 +19,17 @@ const KEYS: [&str; 9] = [
     "addresses",
     "resolve",
     "source",
+    "close",
+    "ports",
     "timeouts",
 ];
 const PARTS: [&str; 3] = ["connect", "tls", "first_byte"];
 const REQUESTS_MAX: u64 = u32::MAX as u64;
 const PER_ORIGIN_MAX: u64 = 1_000;
+/// Ports below are the system's.
+const PORT_MIN: u16 = 1_024;
+/// Each core of a run needs some.
+const PORTS_MIN: u16 = 16;
 const HOSTS_MAX: usize = 1_000;
 const ADDRESSES_MAX: usize = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -87,6 +93,17 @@ fn read_connections(root: &Table<'_, '_>, report: &mut Report) -> Option<Connect
         Some(value) => read_addresses(value, "connections.source", report),
         None => Some(Vec::new()),
     };
+    let close = match table.get("close") {
+        Some(value) => {
+            let words = [("graceful", Close::Graceful), ("reset", Close::Reset)];
+            choose(value, "connections.close", &words, report)
+        }
+        None => Some(standard.close),
+    };
+    let ports = match table.get("ports") {
+        Some(value) => read_ports(value, report),
+        None => Some(standard.ports),
+    };
     let limits = read_limits(table, report);
     Some(Connections {
         keep_alive: keep_alive?,
@@ -97,9 +114,29 @@ fn read_connections(root: &Table<'_, '_>, report: &mut Report) -> Option<Connect
         addresses: addresses?,
         resolve: resolve?,
         source: source?,
+        close: close?,
+        ports: ports?,
         limits: limits?,
         hosts: Vec::new(),
     })
+}
+
+/// `"system"`, or the first and the last port: `"10000-60999"`.
+fn read_ports(value: &Value<'_>, report: &mut Report) -> Option<Ports> {
+    const ALLOWED: &str =
+        "\"system\" or a range of at least 16 ports from 1024 on, such as \"10000-60999\"";
+    let range = |text: &str| {
+        let (first, last) = text.split_once('-')?;
+        let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        let is_wide = last.checked_sub(first)? >= PORTS_MIN - 1;
+        (first >= PORT_MIN && is_wide).then_some(Ports::Range(first, last))
+    };
+    let read = match value.get_ref() {
+        DeValue::String(text) if text.as_ref() == "system" => Some(Ports::System),
+        DeValue::String(text) => range(text),
+        _ => None,
+    };
+    read.or_else(|| wrong(report, value, "connections.ports", ALLOWED))
 }
 
 fn read_limits(table: &Table<'_, '_>, report: &mut Report) -> Option<PartLimits> {

@@ -6,6 +6,7 @@ mod accepted;
 mod broken;
 mod fuzz;
 mod limits;
+mod ports;
 mod shapes;
 mod thresholds;
 mod web;

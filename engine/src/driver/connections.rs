@@ -2,6 +2,7 @@
 
 use super::exchange::Exchange;
 use super::origins::OriginId;
+use super::ports::Port;
 use super::traffic::End;
 use crate::clock::Moment;
 use crate::http::response::ResponseReader;
@@ -24,7 +25,7 @@ pub(super) enum State {
     Idle,
     /// An exchange is under way.
     Busy,
-    /// No use any more; closes when the kernel has let go of it.
+    /// No use any more; free when the kernel has let go of it.
     Closing,
 }
 
@@ -42,7 +43,13 @@ pub(super) struct Connection {
     pub(super) tried: u16,
     /// The address in use, by its number in the ring.
     pub(super) address: usize,
-    /// Entries in the kernel whose completion must come before the close.
+    /// The local port it was given; none to sockets in the file system.
+    pub(super) port: Option<Port>,
+    /// Ports that the kernel did not let it have.
+    pub(super) ports_refused: u8,
+    /// The other side closed or reset it before we did.
+    pub(super) ended_by_peer: bool,
+    /// Entries in the kernel whose completion must come before the slot is used again.
     pub(super) pending: u8,
     /// The multishot receive is armed.
     pub(super) receiving: bool,
@@ -82,6 +89,9 @@ impl Connection {
             origin: 0,
             tried: 0,
             address: 0,
+            port: None,
+            ports_refused: 0,
+            ended_by_peer: false,
             pending: 0,
             receiving: false,
             send_failed: false,
@@ -145,7 +155,7 @@ impl Connections {
         Some(slot)
     }
 
-    /// Frees a slot whose close has completed (or that never held a socket).
+    /// Frees a slot of which the kernel holds nothing any more (or that never held a socket).
     pub(super) fn release(&mut self, slot: Slot) {
         let connection = &mut self.table[slot as usize];
         let generation = connection.generation.wrapping_add(1) & GENERATION_MASK;

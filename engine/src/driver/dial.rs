@@ -2,6 +2,7 @@
 
 use super::connections::State;
 use super::exchange::{Exchange, Payload};
+use super::habits::is_about_ports;
 use super::origins::{Addresses, Endpoint, Kept, OriginId};
 use super::resolver::Resolver;
 use super::{Driver, users};
@@ -161,8 +162,17 @@ impl Driver {
         let Some(slot) = self.connections.take() else {
             return self.refuse(user, &exchange, FailureKind::Descriptors);
         };
-        let address = list[self.habits.address(list.len())];
-        if let Err(e) = self.install(slot, address.to) {
+        let first = self.habits.address(list.len());
+        let mut tried = 1;
+        let mut address = list[first];
+        let mut installed = self.install(slot, address);
+        // Ports are had by address of the server: the next may have some left.
+        while installed.as_ref().is_err_and(is_about_ports) && tried < list.len() {
+            address = list[(first + tried) % list.len()];
+            tried += 1;
+            installed = self.install(slot, address);
+        }
+        if let Err(e) = installed {
             self.connections.release(slot);
             return self.refuse(user, &exchange, connect_failure(&e));
         }
@@ -172,7 +182,7 @@ impl Driver {
         connection.owner = root;
         connection.next = head;
         connection.origin = origin;
-        connection.tried = 1;
+        connection.tried = tried as u16;
         self.users.get_mut(root).connection = slot;
         self.occupy(slot, exchange);
         self.connect(slot, address.kept);
@@ -196,7 +206,7 @@ impl Driver {
         let connection = self.connections.get_mut(slot);
         connection.pending -= 1;
         if connection.state == State::Closing {
-            return self.close_when_idle(slot);
+            return self.settle(slot);
         }
         if result < 0 {
             return self.connect_failed(slot, &io::Error::from_raw_os_error(-result));
@@ -233,26 +243,32 @@ impl Driver {
         let connection = self.connections.get_mut(slot);
         let (origin, failed) = (connection.origin, connection.address);
         let tried = usize::from(connection.tried);
+        let of_ports = is_about_ports(error);
         let mut origins = self.shared.origins.borrow_mut();
-        if self.habits.prefers_living() {
+        if self.habits.prefers_living() && !of_ports {
             origins.prefer_next(origin, failed);
         }
-        let next = match &origins.get(origin).addresses {
-            Addresses::Known(list) if tried < list.len() => {
-                let place = list.iter().position(|one| one.kept == failed);
-                Some(list[place.map_or(0, |place| (place + 1) % list.len())])
-            }
-            _ => None,
-        };
+        let (mut same, mut next) = (None, None);
+        if let Addresses::Known(list) = &origins.get(origin).addresses {
+            let place = list.iter().position(|one| one.kept == failed);
+            same = place.map(|place| list[place]);
+            let after = place.map_or(0, |place| (place + 1) % list.len());
+            next = (tried < list.len()).then(|| list[after]);
+        }
         drop(origins);
+        if let Some(exchange) = &mut self.connections.get_mut(slot).exchange {
+            exchange.ready = self.now;
+        }
+        if let Some(same) = same.filter(|_| of_ports)
+            && self.change_port(slot, same)
+        {
+            return self.connect(slot, failed);
+        }
+        self.leave_port(slot);
         if let Some(next) = next {
             self.notice_dead(origin, failed, connect_failure(error));
-            let connection = self.connections.get_mut(slot);
-            connection.tried += 1;
-            if let Some(exchange) = &mut connection.exchange {
-                exchange.ready = self.now;
-            }
-            if self.install(slot, next.to).is_ok() {
+            self.connections.get_mut(slot).tried += 1;
+            if self.install(slot, next).is_ok() {
                 return self.connect(slot, next.kept);
             }
         }

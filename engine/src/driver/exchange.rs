@@ -28,6 +28,16 @@ pub(super) enum Payload {
     Upload,
 }
 
+/// A request up to this length fits into any send buffer that is empty.
+const SHORT_BYTES: usize = 4 << 10;
+
+impl Payload {
+    /// Whether it was sent at once, when it was.
+    pub(super) fn is_short(&self) -> bool {
+        !matches!(self, Payload::Static(bytes) if bytes.len() > SHORT_BYTES)
+    }
+}
+
 /// How much of a reply is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keep {

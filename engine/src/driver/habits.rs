@@ -2,19 +2,27 @@
 
 use super::Driver;
 use super::connections::NONE;
-use super::origins::Endpoint;
+use super::origins::{Endpoint, Kept};
+use super::ports::{Left, Port, Ports, TRIES_MAX};
 use crate::clock::Moment;
-use crate::ring::{Slot, bind_late};
+use crate::local_ports::LocalPorts;
+use crate::ring::{Slot, bind_late, only_port};
 use crate::timers::Owner;
-use config::{Pick, Plan, Renew, random};
+use config::{Close, Pick, Plan, Renew, random};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The stream of random addresses; no user's.
 const ADDRESS_STREAM: u64 = u64::MAX - 1;
 /// No limit, in nanoseconds.
 const UNLIMITED: u64 = u64::MAX;
+/// The place of the local address that the system chooses.
+const ANY_SOURCE: u32 = u32::MAX;
+/// Kernels before keep a socket that left the ring's table until every older operation of the ring
+/// has ended, also those on other sockets.
+const KERNEL_LETS_GO: (u32, u32) = (6, 13);
 
 /// The plan's wishes about connections, and where this core stands with them.
 pub(super) struct Habits {
@@ -27,7 +35,15 @@ pub(super) struct Habits {
     age_max_ns: u64,
     pick: Pick,
     seed: u64,
-    source: Vec<IpAddr>,
+    /// Local addresses by family, IPv4 first.
+    sources: [Vec<IpAddr>; 2],
+    pub(super) ports: Ports,
+    /// The kernel takes a port without a bind.
+    pub(super) is_port_late: bool,
+    /// Connections end with a RST.
+    pub(super) resets: bool,
+    /// The FIN has to be asked for, since the kernel would be late with it.
+    pub(super) shuts_down: bool,
     /// Connections begun.
     made: u64,
     pub(super) connect_ns: u64,
@@ -38,16 +54,23 @@ pub(super) struct Habits {
 }
 
 impl Habits {
-    pub(super) fn of(plan: &Plan) -> Habits {
+    pub(super) fn of(plan: &Plan, system: LocalPorts, place: (u32, u32)) -> Habits {
         let wishes = &plan.connections;
-        let ns = |limit: Option<std::time::Duration>| {
-            limit.map_or(UNLIMITED, |limit| Moment(0).after(limit).0)
-        };
+        let ns =
+            |limit: Option<Duration>| limit.map_or(UNLIMITED, |limit| Moment(0).after(limit).0);
         let limits = wishes.limits;
         let is_bounded = wishes.requests_max.is_some()
             || wishes.age_max.is_some()
             || wishes.renew == Renew::Request;
+        let (v4, v6) = wishes.source.iter().partition(|address| address.is_ipv4());
+        let ports = Ports::of(system, place, chance());
+        let resets = wishes.close == Close::Reset;
         Habits {
+            is_port_late: ports.are_systems() && takes_late_ports(),
+            ports,
+            sources: [v4, v6],
+            resets,
+            shuts_down: !resets && kernel() < KERNEL_LETS_GO,
             renew: wishes.renew,
             per_origin: wishes.per_origin,
             resolve_ns: wishes.resolve.map(|every| ns(Some(every))),
@@ -55,7 +78,6 @@ impl Habits {
             age_max_ns: ns(wishes.age_max),
             pick: wishes.addresses,
             seed: plan.seed,
-            source: wishes.source.clone(),
             made: 0,
             connect_ns: ns(limits.connect),
             tls_ns: ns(limits.tls),
@@ -90,33 +112,144 @@ impl Habits {
         (drawn % count as u64) as usize
     }
 
-    /// The next local address of the same family, if the plan names any.
-    fn source_for(&self, to: SocketAddr) -> Option<IpAddr> {
-        let same = |address: &&IpAddr| address.is_ipv4() == to.is_ipv4();
-        let count = self.source.iter().filter(same).count();
-        let place = self.made.checked_rem(count as u64)?;
-        self.source.iter().filter(same).nth(place as usize).copied()
+    /// The local address and port of the next connection to an address: the next address of the
+    /// same family whose ports are not all taken, if the plan names any.
+    fn local_for(
+        &mut self,
+        to: SocketAddr,
+        kept: usize,
+        now: Moment,
+    ) -> Option<(Option<IpAddr>, Port)> {
+        let sources = &self.sources[usize::from(to.is_ipv6())];
+        let count = sources.len().max(1);
+        let first = (self.made % count as u64) as usize;
+        let ports = &mut self.ports;
+        let path_from = |place: usize| {
+            let source = sources.get(place).copied();
+            let key = source.map_or(ANY_SOURCE, |_| place as u32);
+            (source, key)
+        };
+        for place in (first..count).chain(0..first) {
+            let (source, key) = path_from(place);
+            let path = ports.path(key, kept, to.ip());
+            if let Some(port) = ports.take(path, now) {
+                return Some((source, port));
+            }
+        }
+        // A bound port would be let out of its rest, whatever the system has in `tcp_tw_reuse`.
+        if !self.is_port_late {
+            return None;
+        }
+        let (source, key) = path_from(first);
+        let path = ports.path(key, kept, to.ip());
+        ports.guess(path).map(|port| (source, port))
     }
 
-    fn socket(&self, to: Endpoint) -> io::Result<Socket> {
+    /// A socket for a connection to an address from a local one.
+    fn socket(&self, to: SocketAddr, source: Option<IpAddr>, port: u16) -> io::Result<Socket> {
         let kind = Type::STREAM.nonblocking().cloexec();
-        let Endpoint::Internet(address) = to else {
-            return Socket::new(Domain::UNIX, kind, None);
-        };
-        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
-        if let Some(source) = self.source_for(address) {
-            bind_late(&socket, source)?;
+        if self.resets {
+            socket.set_linger(Some(Duration::ZERO))?;
         }
+        if self.is_port_late {
+            if let Some(source) = source {
+                bind_late(&socket, source)?;
+            }
+            only_port(&socket, port)?;
+            return Ok(socket);
+        }
+        socket.set_reuse_address(true)?;
+        let any = || match to {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let local = SocketAddr::new(source.unwrap_or_else(any), port);
+        socket.bind(&local.into())?;
         Ok(socket)
     }
 }
 
+/// Whether an error says that a port, and not a server, cannot be had.
+pub(super) fn is_about_ports(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE)
+    )
+}
+
+/// Whether the kernel lets a connect choose from a range of one port (Linux 6.3).
+fn takes_late_ports() -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP));
+    socket.is_ok_and(|socket| only_port(&socket, 40_000).is_ok())
+}
+
+/// Another number for each process.
+fn chance() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = since.map_or(0, |since| since.as_nanos() as u64);
+    random::bits(now, u64::from(std::process::id()), 0)
+}
+
+/// Major and minor of the running kernel; (0, 0) when it does not say.
+fn kernel() -> (u32, u32) {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut parts = release.split(['.', '-']).map(|part| part.parse().ok());
+    let mut next = || parts.next().flatten();
+    next().zip(next()).unwrap_or((0, 0))
+}
+
 impl Driver {
-    /// Puts a fresh socket into the ring's table.
-    pub(super) fn install(&mut self, slot: Slot, to: Endpoint) -> io::Result<()> {
-        let socket = self.habits.socket(to)?;
-        self.ring.install(slot, socket.into())
+    /// Puts a fresh socket for a connection to an address into the ring's table.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says; `EADDRNOTAVAIL` when no local port is left.
+    pub(super) fn install(&mut self, slot: Slot, to: Kept) -> io::Result<()> {
+        let Endpoint::Internet(address) = to.to else {
+            let kind = Type::STREAM.nonblocking().cloexec();
+            let socket = Socket::new(Domain::UNIX, kind, None)?;
+            return self.ring.install(slot, socket.into());
+        };
+        loop {
+            let local = self.habits.local_for(address, to.kept, self.now);
+            let none_left = || io::Error::from_raw_os_error(libc::EADDRNOTAVAIL);
+            let (source, port) = local.ok_or_else(none_left)?;
+            let made = self.habits.socket(address, source, port.number);
+            match made.and_then(|socket| self.ring.install(slot, socket.into())) {
+                Ok(()) => {
+                    self.connections.get_mut(slot).port = Some(port);
+                    return Ok(());
+                }
+                Err(e) if is_about_ports(&e) => {
+                    self.habits.ports.give_back(port, Left::Refused, self.now);
+                    let connection = self.connections.get_mut(slot);
+                    connection.ports_refused += 1;
+                    if connection.ports_refused >= TRIES_MAX || port.guess.is_some() {
+                        return Err(e);
+                    }
+                }
+                Err(e) => {
+                    self.habits.ports.give_back(port, Left::Free, self.now);
+                    return Err(e);
+                }
+            }
+        }
+    }
+
+    /// The kernel did not let a connection have its port: makes a socket with another; false when
+    /// there is none.
+    pub(super) fn change_port(&mut self, slot: Slot, to: Kept) -> bool {
+        let connection = self.connections.get_mut(slot);
+        let Some(port) = connection.port.take() else {
+            return false;
+        };
+        connection.ports_refused += 1;
+        let is_enough = connection.ports_refused >= TRIES_MAX || port.guess.is_some();
+        self.habits.ports.give_back(port, Left::Refused, self.now);
+        !is_enough && self.install(slot, to).is_ok()
     }
 
     /// A part of a request begins that has a limit of its own; that of the request goes on.

@@ -3,6 +3,7 @@
 
 mod afterwards;
 mod budget;
+mod closing;
 mod connections;
 mod dial;
 mod exchange;
@@ -15,6 +16,7 @@ mod links;
 mod origins;
 #[cfg(test)]
 mod plan_tests;
+mod ports;
 mod prepare;
 mod queue;
 mod resolver;
@@ -35,6 +37,7 @@ use crate::control::{Control, Pulse, Wish};
 use crate::event::Event;
 use crate::feeder::{Feeder, Sources};
 use crate::http::response::HeadMemo;
+use crate::local_ports::LocalPorts;
 use crate::pacing::Share;
 use crate::ring::{Buffers, Completion, Ring, Sizes, Slot, WAIT_MAX};
 use crate::timers::{Owner, Timers};
@@ -88,6 +91,9 @@ pub(crate) struct Parts {
     pub(crate) tls: Arc<tls::Setup>,
     pub(crate) share: Share,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) ports: LocalPorts,
+    /// The core's number, and how many there are in this process.
+    pub(crate) place: (u32, u32),
     pub(crate) sizes: Sizes,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
@@ -206,7 +212,7 @@ impl Driver {
             queue: RunQueue::of_this_thread(),
             spun_ns: 0,
             connections: Connections::new(parts.sizes.sockets),
-            habits: Habits::of(&parts.plan),
+            habits: Habits::of(&parts.plan, parts.ports, parts.place),
             relieved: Vec::new(),
             acting: Vec::new(),
             users: Users::default(),

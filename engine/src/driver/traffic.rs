@@ -2,7 +2,7 @@
 
 use super::Driver;
 use super::afterwards::After;
-use super::connections::{NONE, State};
+use super::connections::State;
 use super::exchange::{Exchange, Keep, Payload, failure_of};
 use super::users::Answer;
 use crate::clock::Moment;
@@ -36,7 +36,6 @@ impl Driver {
             Kind::Receive => return self.received(completion),
             Kind::SendOwned => return self.sent_owned(&completion),
             Kind::Read => return self.piece_read(&completion),
-            Kind::Close => return self.closed(slot),
             _ => {}
         }
         if self.connections.get(slot).generation != generation {
@@ -45,16 +44,11 @@ impl Driver {
         match kind {
             Kind::Connect => self.connected(slot, completion.result),
             Kind::SendStatic => self.connections.get_mut(slot).send_failed = true,
-            Kind::Shutdown | Kind::Cancel => {
+            Kind::Shutdown | Kind::Cancel | Kind::Close => {
                 self.connections.get_mut(slot).pending -= 1;
-                self.close_when_idle(slot);
+                self.settle(slot);
             }
-            Kind::Accept
-            | Kind::Receive
-            | Kind::SendOwned
-            | Kind::Read
-            | Kind::Close
-            | Kind::Tick => {}
+            Kind::Accept | Kind::Receive | Kind::SendOwned | Kind::Read | Kind::Tick => {}
         }
     }
 
@@ -94,7 +88,7 @@ impl Driver {
         {
             return self.piece_sent(slot, bytes);
         }
-        self.close_when_idle(slot);
+        self.settle(slot);
     }
 
     fn received(&mut self, completion: Completion) {
@@ -131,9 +125,12 @@ impl Driver {
             return;
         }
         match end {
-            Some(end) => self.ended(slot, end),
+            Some(end) => {
+                self.connections.get_mut(slot).ended_by_peer = true;
+                self.ended(slot, end);
+            }
             None if more => {}
-            None if connection.state == State::Closing => self.close_when_idle(slot),
+            None if connection.state == State::Closing => self.settle(slot),
             None => self.receive(slot),
         }
     }
@@ -235,6 +232,8 @@ impl Driver {
             exchange.reply.whole_body_failure()
         };
         let user = exchange.user;
+        // The reply may have come before all of a long request was sent.
+        let is_sent = reusable || exchange.payload.is_short();
         let answer = self.conclude(slot, failure);
         if reusable {
             let connection = self.connections.get_mut(slot);
@@ -246,6 +245,9 @@ impl Driver {
             if surplus {
                 self.shared
                     .record(|recorder| recorder.count(Tally::UnsolicitedData, 1));
+            }
+            if is_sent {
+                self.connections.get_mut(slot).state = State::Idle;
             }
             self.hang_up(slot);
         }
@@ -265,7 +267,7 @@ impl Driver {
             }
             State::Busy => self.ended_busy(slot, end),
             State::Handshaking => self.fail(slot, end_in_handshake(end)),
-            State::Closing => self.close_when_idle(slot),
+            State::Closing => self.settle(slot),
             State::Free | State::Connecting => {}
         }
     }
@@ -462,71 +464,6 @@ impl Driver {
             self.notice_dead(origin, address, kind);
         }
         self.fail(slot, kind);
-    }
-
-    /// Gives a connection up. Its slot is free once the kernel has let go of it.
-    pub(super) fn hang_up(&mut self, slot: Slot) {
-        self.unlink(slot);
-        let connection = self.connections.get_mut(slot);
-        let generation = connection.generation;
-        match connection.state {
-            State::Free | State::Closing => return,
-            State::Connecting => {
-                if connection.pending > 0 {
-                    connection.pending += 1;
-                    self.ring
-                        .cancel(Token::new(Kind::Connect, slot, generation));
-                }
-            }
-            State::Handshaking | State::Idle | State::Busy => {
-                self.say_goodbye(slot);
-                self.shared
-                    .record(|recorder| recorder.count(Tally::ConnectionClosed, 1));
-                let connection = self.connections.get_mut(slot);
-                if connection.receiving || connection.sending {
-                    connection.pending += 1;
-                    self.ring.shutdown(slot, generation);
-                }
-            }
-        }
-        self.connections.get_mut(slot).state = State::Closing;
-        self.close_when_idle(slot);
-    }
-
-    /// Closes a connection that is given up and that the kernel holds no more entries of.
-    pub(super) fn close_when_idle(&mut self, slot: Slot) {
-        let connection = self.connections.get_mut(slot);
-        if connection.state == State::Closing && connection.pending == 0 {
-            connection.pending = 1;
-            self.ring.close(slot, connection.generation);
-        }
-    }
-
-    fn closed(&mut self, slot: Slot) {
-        self.connections.release(slot);
-        self.count_connections();
-    }
-
-    /// Takes a connection out of its user's list.
-    fn unlink(&mut self, slot: Slot) {
-        let Some(owner) = self.connections.get_mut(slot).disown() else {
-            return;
-        };
-        self.relieve(owner);
-        let next = self.connections.get(slot).next;
-        let mut place = self.users.get(owner).connection;
-        if place == slot {
-            self.users.get_mut(owner).connection = next;
-            return;
-        }
-        while place != NONE {
-            let connection = self.connections.get_mut(place);
-            if connection.next == slot {
-                connection.next = next;
-                return;
-            }
-            place = connection.next;
-        }
     }
 }
 

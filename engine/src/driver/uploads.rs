@@ -71,7 +71,7 @@ impl Driver {
             return self.ended(slot, end);
         }
         if connection.state != State::Busy || connection.exchange.is_none() {
-            return self.close_when_idle(slot);
+            return self.settle(slot);
         }
         // A file that has become shorter cannot fill the length that was announced.
         if usize::try_from(completion.result) != Ok(range.len()) {

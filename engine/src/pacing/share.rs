@@ -16,6 +16,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Its part of the whole, 0 to 1.
+    pub fn part(&self) -> f64 {
+        (self.end - self.first) as f64 / SHARDS as f64
+    }
+
     /// The whole run.
     pub const WHOLE: Segment = Segment {
         first: 0,

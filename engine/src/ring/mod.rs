@@ -8,7 +8,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use sys::{Buffers, Ring, bind_late};
+pub(crate) use sys::{Buffers, Ring, bind_late, only_port};
 
 use std::time::Duration;
 

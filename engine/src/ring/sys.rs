@@ -231,7 +231,8 @@ impl Ring {
         self.push_counted(entry, Token::new(Kind::Shutdown, slot, generation));
     }
 
-    /// Queues a close; the slot is free when its completion was seen.
+    /// Queues a close: the slot's place in the table is empty when it completed, and the socket
+    /// itself is closed as soon as no operation holds it any more.
     pub(crate) fn close(&mut self, slot: Slot, generation: u32) {
         let entry = opcode::Close::new(Fixed(slot)).build();
         self.push_counted(entry, Token::new(Kind::Close, slot, generation));
@@ -376,21 +377,41 @@ fn send_entry(slot: Slot, bytes: &[u8]) -> squeue::Entry {
 ///
 /// What the kernel says: the address is none of this machine, for example.
 pub(crate) fn bind_late(socket: &Socket, address: IpAddr) -> io::Result<()> {
-    let on: libc::c_int = 1;
+    set_number(socket, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+    socket.bind(&SocketAddr::new(address, 0).into())
+}
+
+/// Leaves one local port to the connect, which shares it with connections to other servers. Ports
+/// outside of the system's range are ignored by the kernel.
+///
+/// # Errors
+///
+/// `ENOPROTOOPT` before Linux 6.3.
+pub(crate) fn only_port(socket: &Socket, port: u16) -> io::Result<()> {
+    let range = u32::from(port) << 16 | u32::from(port);
+    set_number(socket, IP_LOCAL_PORT_RANGE, range.cast_signed())
+}
+
+/// `IP_LOCAL_PORT_RANGE` of `linux/in.h`, for both families.
+const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
+
+/// Sets an option of the level IP that is one number.
+fn set_number(socket: &Socket, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the kernel copies one int, which lives until the call returns.
     let set = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const on).cast(),
+            option,
+            (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
-    if set != 0 {
-        return Err(io::Error::last_os_error());
+    if set == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
     }
-    socket.bind(&SocketAddr::new(address, 0).into())
 }
 
 fn is_no_error(error: &io::Error) -> bool {

@@ -2,6 +2,7 @@
 
 use super::parse::{self, Ticks};
 use crate::cgroup::Groups;
+use engine::LocalPorts;
 use rustix::process::{Resource, getrlimit};
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,7 @@ use std::time::Duration;
 const SAMPLE: Duration = Duration::from_millis(500);
 
 /// Everything that is judged; what cannot be found out is `None`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     /// Release of the kernel.
     pub release: String,
@@ -27,10 +28,8 @@ pub struct Facts {
     pub files_soft: Option<u64>,
     /// Open files, hard limit; `None` is no limit.
     pub files_hard: Option<u64>,
-    /// First and last local port.
-    pub ports: Option<(u64, u64)>,
-    /// The sysctl `net.ipv4.tcp_tw_reuse`.
-    pub tw_reuse: Option<u64>,
+    /// Local ports, and what the system says about using them again.
+    pub ports: LocalPorts,
     /// The sysctl `net.core.somaxconn`.
     pub somaxconn: Option<u64>,
     /// Processors that this process may use.
@@ -75,9 +74,7 @@ impl Facts {
             is_root: rustix::process::geteuid().is_root(),
             files_soft: files.current,
             files_hard: files.maximum,
-            ports: read("/proc/sys/net/ipv4/ip_local_port_range")
-                .and_then(|text| parse::range(&text)),
-            tw_reuse: number("/proc/sys/net/ipv4/tcp_tw_reuse"),
+            ports: LocalPorts::of_system(config::Ports::System),
             somaxconn: number("/proc/sys/net/core/somaxconn"),
             online: after.len(),
             ticks: after.iter().filter_map(since).collect(),

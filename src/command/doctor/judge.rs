@@ -4,6 +4,8 @@ use super::facts::Facts;
 use super::parse;
 use crate::command::prepare;
 use crate::render::format::{bytes, count, percent};
+use engine::TIME_WAIT;
+use std::net::IpAddr;
 
 /// The first kernel whose io_uring has all that the engine uses.
 const KERNEL_MIN: (u32, u32) = (6, 1);
@@ -15,8 +17,6 @@ const LOCKED_PER_CORE: u64 = 1 << 20;
 const FILES_MIN: u64 = 256;
 /// Open files that are enough for most plans.
 const FILES_GOOD: u64 = 20_000;
-/// Seconds that a closed connection keeps its port: TIME-WAIT of Linux.
-const TIME_WAIT_S: u64 = 60;
 /// Connections waiting to be accepted by the built-in target.
 const BACKLOG_GOOD: u64 = 1_024;
 /// Another program's use of a core that disturbs measurements.
@@ -157,27 +157,26 @@ fn open_files(facts: &Facts) -> Finding {
 }
 
 /// A port serves one connection per address and port of the target, and rests in TIME-WAIT after
-/// it: 60 s, or 1 s when the kernel may take it again (`tcp_tw_reuse`).
+/// it: 60 s, or about 1 s when the kernel may take it again (`tcp_tw_reuse` and timestamps).
 fn ports(facts: &Facts) -> Finding {
     let subject = "ports";
-    let (Some((first, last)), Some(reuse)) = (facts.ports, facts.tw_reuse) else {
-        let found = "the range of local ports cannot be read".into();
-        return Finding {
-            advice: None,
-            ..Finding::bad(Grade::Warn, subject, found, "")
-        };
-    };
-    let all = last - first + 1;
-    let rate = if reuse == 1 { all } else { all / TIME_WAIT_S };
+    let ports = &facts.ports;
+    let (first, last) = ports.range;
+    // an address that is never this machine's own (RFC 5737)
+    let rest = ports.rest(IpAddr::from([192, 0, 2, 1]));
+    let rate = ports.count() as f64 / rest.as_secs_f64().max(1e-3);
+    let stamps = if ports.has_timestamps { "on" } else { "off" };
     let found = format!(
-        "{first}-{last}, tcp_tw_reuse {reuse}: {} connections at once and about {} new ones/s to \
-         one address of a target",
-        count(all),
-        count(rate)
+        "{first}-{last}, tcp_tw_reuse {}, tcp_timestamps {stamps}: {} connections at once and about \
+         {} new ones/s to one address of a target",
+        ports.tw_reuse,
+        count(ports.count()),
+        count(rate as u64)
     );
     let advice = "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\" net.ipv4.tcp_tw_reuse=1 \
-                  (connections that are kept alive need no new port)";
-    if reuse == 1 && all >= FILES_GOOD {
+                  net.ipv4.tcp_timestamps=1; or pool = \"shared\", close = \"reset\" or more addresses \
+                  in source ([connections] of a profile)";
+    if rest < TIME_WAIT && ports.count() >= FILES_GOOD {
         Finding::ok(subject, found)
     } else {
         Finding::bad(Grade::Warn, subject, found, advice)

@@ -15,13 +15,6 @@ pub fn number(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// First and last of `ip_local_port_range`.
-pub fn range(text: &str) -> Option<(u64, u64)> {
-    let mut numbers = text.split_whitespace().map(str::parse);
-    let (first, last) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-    (numbers.next().is_none() && first <= last).then_some((first, last))
-}
-
 /// What a processor spent its time with since the machine was started, in ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticks {
@@ -92,13 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_ranges() {
+    fn numbers() {
         assert_eq!(number("4096\n"), Some(4096));
         assert_eq!(number("-1\n"), None);
-        assert_eq!(range("32768\t60999\n"), Some((32768, 60999)));
-        for broken in ["", "1", "2 1", "a b", "1 2 3"] {
-            assert_eq!(range(broken), None, "{broken:?}");
-        }
     }
 
     const STAT: &str = "cpu  30 0 10 60 0 0 0 0 0 0\n\

@@ -139,7 +139,8 @@ fn advice(kind: ReasonKind) -> &'static str {
         }
         ReasonKind::Descriptors => "raise the limit on open files (ulimit -n), or use fewer users",
         ReasonKind::PortsExhausted => {
-            "widen net.ipv4.ip_local_port_range, or keep connections alive"
+            "use pool = \"shared\", close = \"reset\", more addresses in source or a wider range in \
+             ports ([connections]), or sysctl -w net.ipv4.tcp_tw_reuse=1"
         }
         ReasonKind::CoresFull => "use more cores",
         ReasonKind::RunFailed => {

@@ -62,6 +62,8 @@ const WORDS: &[&str] = &[
     "[http]\n",
     "[hosts]\n",
     "source = ",
+    "ports = ",
+    "1024-65535",
     "unix:/x",
     "timeouts = ",
     "connect = ",

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::command::doctor::parse::Ticks;
+use engine::LocalPorts;
+use std::time::Duration;
 
 /// A machine with nothing wrong.
 fn sound() -> Facts {
@@ -18,8 +20,14 @@ fn sound() -> Facts {
         is_root: false,
         files_soft: Some(1_024),
         files_hard: Some(1_048_576),
-        ports: Some((1_024, 65_535)),
-        tw_reuse: Some(1),
+        ports: LocalPorts {
+            range: (1_024, 65_535),
+            reserved: Vec::new(),
+            is_systems: true,
+            tw_reuse: 1,
+            has_timestamps: true,
+            reuse_after: Duration::from_secs(1),
+        },
         somaxconn: Some(4_096),
         allowed: vec![0, 1],
         online: 2,
@@ -146,7 +154,7 @@ fn ports_and_the_connections_they_allow() {
     let found = "64,512 connections at once and about 64,512 new ones/s";
     check(|_| (), "ports", Grade::Ok, found);
     // the default range, which rests for a minute: 28232 / 60
-    let default = |f: &mut Facts| (f.ports, f.tw_reuse) = (Some((32_768, 60_999)), Some(2));
+    let default = |f: &mut Facts| (f.ports.range, f.ports.tw_reuse) = ((32_768, 60_999), 2);
     check(
         default,
         "ports",
@@ -154,12 +162,16 @@ fn ports_and_the_connections_they_allow() {
         "28,232 connections at once and about 470 new ones/s",
     );
     check(
-        |f| f.ports = Some((60_000, 61_000)),
+        |f| f.ports.range = (60_000, 61_000),
         "ports",
         Grade::Warn,
         "1,001 connections",
     );
-    check(|f| f.ports = None, "ports", Grade::Warn, "cannot be read");
+    let stampless = |f: &mut Facts| f.ports.has_timestamps = false;
+    let found = "tcp_tw_reuse 1, tcp_timestamps off: 64,512 connections at once and about 1,075";
+    check(stampless, "ports", Grade::Warn, found);
+    let reserved = |f: &mut Facts| f.ports.reserved = vec![2_000, 2_001];
+    check(reserved, "ports", Grade::Ok, "64,510 connections at once");
     check(
         |f| f.somaxconn = Some(128),
         "somaxconn",
