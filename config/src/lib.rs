@@ -28,5 +28,7 @@ pub use plan::{
 pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
 pub use profile::{RateFunctions, load, load_with, parse};
 pub use steering::{Change, FACTOR_MAX, Steered};
-pub use transport::{Connections, PartLimits, Pick, Renew, Resume, Tls, TlsIdentity, TlsVersions};
+pub use transport::{
+    Connections, PartLimits, Pick, Pool, Renew, Resume, Tls, TlsIdentity, TlsVersions,
+};
 pub use web::Web;

@@ -118,6 +118,8 @@ impl Driver {
             self.turn(WAIT_MAX).map_err(|e| core_error(0, &e))?;
             glommio::yield_if_needed().await;
         }
+        // The hook's connections go with it, whoever they belong to.
+        self.close_pool();
         match self.hook_end.take() {
             Some(Err(error)) => Err(crate::Error::Hook {
                 name: hook_name(entry),

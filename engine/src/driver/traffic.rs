@@ -2,7 +2,7 @@
 
 use super::Driver;
 use super::afterwards::After;
-use super::connections::{NONE, State};
+use super::connections::{NONE, SHARED, State};
 use super::exchange::{Exchange, Keep, Payload, failure_of};
 use super::users::Answer;
 use crate::clock::Moment;
@@ -234,11 +234,7 @@ impl Driver {
         let user = exchange.user;
         let answer = self.conclude(slot, failure);
         if reusable {
-            let connection = self.connections.get_mut(slot);
-            connection.state = State::Idle;
-            connection.deadline = Moment::NEVER;
-            let owner = connection.owner;
-            self.relieve(owner);
+            self.rest(slot);
         } else {
             if surplus {
                 self.shared
@@ -383,8 +379,9 @@ impl Driver {
         let connection = self.connections.get(slot);
         if let Some(exchange) = &connection.exchange {
             self.account(exchange.user, exchange, failure);
+            let root = self.users.get(exchange.user).root;
+            self.users.get_mut(root).refusals = 0;
         }
-        self.users.get_mut(connection.owner).refusals = 0;
         let connection = self.connections.get_mut(slot);
         let exchange = connection.exchange.as_mut();
         let answer = exchange.map(|exchange| Answer {
@@ -495,11 +492,14 @@ impl Driver {
         self.count_connections();
     }
 
-    /// Takes a connection out of its user's list.
+    /// Takes a connection out of its user's list, or out of the pool.
     fn unlink(&mut self, slot: Slot) {
         let Some(owner) = self.connections.get_mut(slot).disown() else {
             return;
         };
+        if owner == SHARED {
+            return self.leave_pool(slot);
+        }
         self.relieve(owner);
         let next = self.connections.get(slot).next;
         let mut place = self.users.get(owner).connection;
