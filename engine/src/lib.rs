@@ -25,5 +25,5 @@ pub use error::Error;
 pub use event::{Event, Exchange};
 pub use launch::{Job, Outcome, Running, start};
 pub use pacing::Segment;
-pub use probe::{allowed_cpus, raise_open_files, try_ring};
+pub use probe::{allowed_cpus, open_files_notice, raise_open_files, try_ring};
 pub use target::{Target, TargetOptions};

@@ -51,6 +51,9 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus())?;
     engine::raise_open_files();
+    if let Some(notice) = engine::open_files_notice(&plan, cpus.load.len()) {
+        Stream::Err.print(&format!("notice: {notice}\n"));
+    }
     cpus.step_aside();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);

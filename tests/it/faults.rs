@@ -436,17 +436,27 @@ fn limited(files: u32, scratch: &Scratch) -> crate::binary::Done {
 }
 
 #[test]
-fn a_plan_that_needs_more_descriptors_is_refused_with_the_number() {
+fn more_users_than_descriptors_are_told_before_traffic_and_need_not_fail() {
     if !can_run() {
         return;
     }
+    let origin = testkit::origin::Origin::start(testkit::origin::Behaviour::fixed(Duration::ZERO));
     let load = "[[load]]\nmodel = \"closed\"\nscenarios = \"main\"\n\
-                phases = [{ users = 5000, for = \"1s\" }]\n";
-    let profile = run_table("http://127.0.0.1:9") + load;
-    let scratch = Scratch::of(&profile, crate::harness::ONE_REQUEST);
-    limited(1000, &scratch)
-        .expect(3)
-        .complains(&["5000", "1000", "ulimit"]);
+                phases = [{ users = 5000, for = \"400ms\" }]\n";
+    let script = "return { main = function(user)\n\
+        if user.id < 50 then user:get('/') end user:sleep(1)\nend }";
+    let scratch = Scratch::of(&(run_table(&origin.url()) + load), script);
+    limited(1000, &scratch).expect(0).complains(&[
+        "may have 5000 users",
+        "limit of 1000",
+        "936",
+        "ulimit",
+        "shared",
+    ]);
+    let result = scratch.result();
+    conserved(&result);
+    assert_eq!(count(&result, "/totals/ok"), 50);
+    assert_eq!(count(&result, "/totals/sent"), 50);
 }
 
 #[test]
