@@ -15,6 +15,7 @@ mod faults;
 mod harness;
 mod honesty;
 mod nginx;
+mod pool;
 mod profiles;
 mod reporting;
 mod scripts_faults;
