@@ -1,7 +1,7 @@
 //! A real Apache httpd for tests: short keep-alive, digest, brotli, bodies in chunks, TLS.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
@@ -92,7 +92,7 @@ pub fn start(identity: &Identity) -> Option<Apache> {
 }
 
 fn try_start(program: &Path, identity: &Identity) -> Result<Apache, String> {
-    let addrs = free_addrs(2)?;
+    let addrs = free_addrs(Ipv4Addr::LOCALHOST.into(), 2)?;
     let (plain, tls) = (addrs[0], addrs[1]);
     let folder = scratch("apache")?;
     let (certificate, key) = identity.write(&folder, "server");

@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod client;
 pub mod faults;
 pub mod fuzz;
+pub mod namespaces;
 pub mod need;
 pub mod nginx;
 pub mod origin;

@@ -1,7 +1,7 @@
 //! A real nginx for tests, with its own folder and ports, plain and with TLS.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::need;
 use crate::service::{Service, free_addrs, retried, scratch};
 
-/// A running nginx on 127.0.0.1; stopped, and its folder removed, when it is dropped.
+/// A running nginx, on 127.0.0.1 unless told otherwise; stopped, and its folder removed, when it is dropped.
 pub struct Nginx {
     addr: SocketAddr,
     tls: Vec<SocketAddr>,
@@ -63,6 +63,14 @@ pub fn start(server: &str) -> Option<Nginx> {
 /// # Panics
 /// As [`start`].
 pub fn start_with(server: &str, tls: &[TlsPort<'_>]) -> Option<Nginx> {
+    start_at(Ipv4Addr::LOCALHOST.into(), server, tls)
+}
+
+/// The same on another address of this host.
+///
+/// # Panics
+/// As [`start`].
+pub fn start_at(ip: IpAddr, server: &str, tls: &[TlsPort<'_>]) -> Option<Nginx> {
     let program = need::program("nginx");
     if !need::need(
         "nginx (Debian: apt-get install nginx-light)",
@@ -71,7 +79,7 @@ pub fn start_with(server: &str, tls: &[TlsPort<'_>]) -> Option<Nginx> {
         return None;
     }
     let program = program?;
-    Some(retried("nginx", || try_start(&program, server, tls)))
+    Some(retried("nginx", || try_start(&program, ip, server, tls)))
 }
 
 impl Nginx {
@@ -80,7 +88,7 @@ impl Nginx {
         self.addr
     }
 
-    /// `http://127.0.0.1:port`, without a trailing slash.
+    /// Such as `http://127.0.0.1:port`, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -113,8 +121,13 @@ impl Nginx {
     }
 }
 
-fn try_start(program: &Path, server: &str, tls: &[TlsPort<'_>]) -> Result<Nginx, String> {
-    let mut addrs = free_addrs(1 + tls.len())?;
+fn try_start(
+    program: &Path,
+    ip: IpAddr,
+    server: &str,
+    tls: &[TlsPort<'_>],
+) -> Result<Nginx, String> {
+    let mut addrs = free_addrs(ip, 1 + tls.len())?;
     let addr = addrs.remove(0);
     let folder = scratch("nginx")?;
     let conf = folder.join("nginx.conf");

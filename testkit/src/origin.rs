@@ -13,7 +13,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
@@ -30,7 +30,7 @@ use event_loop::{Command, EventLoop};
 /// Connections the kernel may hold for us between two accepts.
 const BACKLOG: i32 = 4096;
 
-/// A running origin on 127.0.0.1; it stops, and its thread is joined, when it is dropped.
+/// A running origin, on 127.0.0.1 unless told otherwise; it stops, and its thread is joined, when it is dropped.
 pub struct Origin {
     addr: SocketAddr,
     /// Orders to the loop; each is followed by a write to `wake`.
@@ -49,8 +49,16 @@ impl Origin {
     /// # Panics
     /// When there is no socket, no thread or not enough descriptors to be had.
     pub fn start(behaviour: Behaviour) -> Origin {
+        Origin::start_at(Ipv4Addr::LOCALHOST.into(), behaviour)
+    }
+
+    /// The same on a free port of another address of this host.
+    ///
+    /// # Panics
+    /// As [`Origin::start`].
+    pub fn start_at(ip: IpAddr, behaviour: Behaviour) -> Origin {
         raise_descriptors(behaviour.connections_max as u64 + 256);
-        let listener = listen();
+        let listener = listen(ip);
         let addr = listener
             .local_addr()
             .expect("a bound socket has an address");
@@ -78,7 +86,7 @@ impl Origin {
         self.addr
     }
 
-    /// `http://127.0.0.1:port`, without a trailing slash.
+    /// Such as `http://127.0.0.1:port`, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -132,15 +140,16 @@ impl Drop for Origin {
     }
 }
 
-fn listen() -> std::net::TcpListener {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+fn listen(ip: IpAddr) -> std::net::TcpListener {
+    let any = SocketAddr::from((ip, 0));
+    let domain = socket2::Domain::for_address(any);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)
         .unwrap_or_else(|e| panic!("no socket for the origin: {e}"));
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     socket
         .bind(&any.into())
         .and_then(|()| socket.listen(BACKLOG))
         .and_then(|()| socket.set_nonblocking(true))
-        .unwrap_or_else(|e| panic!("cannot listen on 127.0.0.1: {e}"));
+        .unwrap_or_else(|e| panic!("cannot listen on {ip}: {e}"));
     socket.into()
 }
 

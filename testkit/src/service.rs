@@ -1,7 +1,7 @@
 //! A server program that a test starts: its folder, its end, and the wait until it answers.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,9 +101,9 @@ pub(crate) fn scratch(name: &str) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Ports of 127.0.0.1 that are free now, all different.
-pub(crate) fn free_addrs(count: usize) -> Result<Vec<SocketAddr>, String> {
-    let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+/// Ports of an address that are free now, all different.
+pub(crate) fn free_addrs(ip: IpAddr, count: usize) -> Result<Vec<SocketAddr>, String> {
+    let listen = |_| TcpListener::bind((ip, 0));
     let held: Vec<TcpListener> = (0..count)
         .map(listen)
         .collect::<Result<_, _>>()

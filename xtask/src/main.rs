@@ -3,6 +3,7 @@
 //! Plain programs in plain Rust; nothing here is part of the product, and nothing here knows more
 //! of the product than its command line and its JSON result.
 
+mod acceptance;
 mod bench;
 mod fuzz;
 mod lint;
@@ -27,6 +28,7 @@ cargo xtask COMMAND
   lint            formatting and clippy, warnings denied
   smoke           the quickstart, `check` and `target` of a release build, as a user runs them
   truth           the known answers about latency in full, about 20 minutes; --versus, --packets
+  acceptance AREA what tests show in seconds, in its long form: expected beside measured; network
   fuzz            hostile bytes for every reader, 10 minutes; --minutes N
   bench versus    requests per CPU-second against wrk and a bare io_uring loop
   bench https     the same over TLS against wrk; full handshakes; a body in gzip nobody wants
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["lint"] => lint::lint().map(|failed| failed == 0),
         ["smoke"] => smoke::smoke().map(|()| true),
         ["truth", options @ ..] => truth::truth(options),
+        ["acceptance", options @ ..] => acceptance::acceptance(options),
         ["fuzz", options @ ..] => fuzz::fuzz(options),
         ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
         ["bench", "https", options @ ..] => bench::https(options).map(|()| true),

@@ -22,6 +22,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("ip", "iproute2"),
 ];
 
 /// True when the environment says that this is a continuous integration run.

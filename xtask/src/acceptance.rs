@@ -1,0 +1,54 @@
+//! The long forms of what the tests show in seconds: each area a table of expected and measured.
+
+mod network;
+mod table;
+
+use crate::Failure;
+use crate::bench::machine;
+use crate::project::cargo;
+use crate::run::{self, Limit};
+use table::Table;
+
+pub const USAGE: &str = "\
+cargo xtask acceptance AREA [ROW ...]
+
+  network   new connections between two hosts and on loopback: ports, closing, latency beside
+            oha's; about 20 minutes, as root
+
+Each row is expected beside measured. ROW: only rows whose name begins so. Ends with an error when
+a row does not hold.";
+
+/// An area: its name, and what measures its rows.
+type Area = (&'static str, fn(&mut Table) -> Result<(), Failure>);
+
+const AREAS: [Area; 1] = [("network", network::measure)];
+
+/// Carries an area out; false when a row does not hold.
+pub fn acceptance(options: &[&str]) -> Result<bool, Failure> {
+    let Some((name, rows)) = options.split_first() else {
+        println!("{USAGE}");
+        return Ok(true);
+    };
+    if matches!(*name, "--help" | "-h") {
+        println!("{USAGE}");
+        return Ok(true);
+    }
+    let area = AREAS.iter().find(|(known, _)| known == name);
+    let (_, measure) = area.ok_or_else(|| format!("unknown: {name}\n\n{USAGE}"))?;
+    build()?;
+    println!("{}", machine());
+    let mut table = Table::only(rows);
+    measure(&mut table)?;
+    Ok(table.close())
+}
+
+fn build() -> Result<(), Failure> {
+    crate::setup::raise_limits();
+    let args = ["build", "--release", "--package", "mistress"];
+    let end = run::lines(cargo(&args), Limit::None, |_, line| eprintln!("{line}"))?;
+    if end.is_success() {
+        Ok(())
+    } else {
+        Err("the release build failed".into())
+    }
+}
