@@ -67,7 +67,9 @@ pub fn start_at(ip: IpAddr, identity: Option<&Identity>) -> Option<Shop> {
     }
     let command = || {
         let mut command = Command::new(&program);
-        command.arg("--bind").arg(SocketAddr::new(ip, 0).to_string());
+        command
+            .arg("--bind")
+            .arg(SocketAddr::new(ip, 0).to_string());
         command.args(["--threads", "16"]);
         command.args(["--keep-alive", "30", "--graceful-timeout", "2"]);
         command.args(["--no-control-socket", "--chdir"]);

@@ -41,7 +41,10 @@ fn two_thousand_users_a_second_need_few_connections() {
     few_connections_do(done, &result);
     let report = origin.stop();
     assert_eq!(report.received, 2_000);
-    assert_eq!(report.connections_opened, event(&result, "connection_opened"));
+    assert_eq!(
+        report.connections_opened,
+        event(&result, "connection_opened")
+    );
 }
 
 /// The end of the drain cuts off requests that are under way and requests that wait: none is

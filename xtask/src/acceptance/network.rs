@@ -33,18 +33,19 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
         let median_ms = result["latency"]["p50_us"].as_f64().unwrap_or(f64::NAN) / 1e3;
         table.at_most("reachable: p50", 1.0, median_ms, "ms");
     }
-    Ok(())
+    super::pool::measure(table, &network)?;
+    super::truths::measure(table, &network)
 }
 
 /// A built-in target on a host.
-struct Target {
+pub(super) struct Target {
     /// Such as `http://10.99.0.2:4711`.
-    url: String,
+    pub(super) url: String,
     _process: Background,
 }
 
 /// Starts `mistress target` on a host, on the first processor.
-fn target(host: &Host, listen: &str) -> Result<Target, Failure> {
+pub(super) fn target(host: &Host, listen: &str) -> Result<Target, Failure> {
     let mut command = host.command(release_binary("mistress"));
     command.args(["target", "--listen", listen, "--cpu", "0"]);
     let process = Background::start(command)?;
@@ -57,7 +58,7 @@ fn target(host: &Host, listen: &str) -> Result<Target, Failure> {
 }
 
 /// An open, even load of users with one request each; `more` are further lines of the profile.
-fn profile(target: &str, per_s: u32, seconds: u32, more: &str) -> String {
+pub(super) fn profile(target: &str, per_s: u32, seconds: u32, more: &str) -> String {
     format!(
         "[run]\nscript = \"p.lua\"\ntarget = \"{target}\"\nstats = false\n{more}\n\
          [[load]]\nmodel = \"open\"\narrivals = \"even\"\nscenarios = \"main\"\n\
@@ -66,7 +67,7 @@ fn profile(target: &str, per_s: u32, seconds: u32, more: &str) -> String {
 }
 
 /// Runs a profile on a host, on the last processor; its result, whatever its verdict.
-fn mistress(host: &Host, profile: &str) -> Result<Value, Failure> {
+pub(super) fn mistress(host: &Host, profile: &str) -> Result<Value, Failure> {
     let scratch = Scratch::new("acceptance")?;
     std::fs::write(scratch.file("p.toml"), profile)?;
     std::fs::write(scratch.file("p.lua"), ONE_REQUEST)?;
