@@ -29,6 +29,6 @@ pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
 pub use profile::{RateFunctions, load, load_with, parse};
 pub use steering::{Change, FACTOR_MAX, Steered};
 pub use transport::{
-    Close, Connections, PartLimits, Pick, Ports, Renew, Resume, Tls, TlsIdentity, TlsVersions,
+    Close, Connections, PartLimits, Pick, Pool, Ports, Renew, Resume, Tls, TlsIdentity, TlsVersions,
 };
 pub use web::Web;

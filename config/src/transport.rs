@@ -13,10 +13,13 @@ pub struct Connections {
     pub requests_max: Option<u32>,
     /// No request begins on a connection older than this, above zero.
     pub age_max: Option<Duration>,
-    /// When a user begins with a new connection, besides.
+    /// When a user begins with a new connection, besides; [`Renew::Never`] with a shared pool.
     pub renew: Renew,
-    /// Connections of one user to one origin at once, 1 to 1000.
-    pub per_origin: u32,
+    /// Who may use an idle connection.
+    pub pool: Pool,
+    /// Connections to one origin at once, at least 1: of one user, or of one core with a shared
+    /// pool; none: no limit.
+    pub per_origin: Option<u32>,
     /// Which of a name's addresses a connection is made to.
     pub addresses: Pick,
     /// How often a name is resolved again, at least a second.
@@ -40,7 +43,8 @@ impl Default for Connections {
             requests_max: None,
             age_max: None,
             renew: Renew::Never,
-            per_origin: PER_ORIGIN_DEFAULT,
+            pool: Pool::User,
+            per_origin: Pool::User.per_origin_default(),
             addresses: Pick::First,
             resolve: None,
             source: Vec::new(),
@@ -52,8 +56,26 @@ impl Default for Connections {
     }
 }
 
-/// As browsers do.
-const PER_ORIGIN_DEFAULT: u32 = 6;
+/// Who may use an idle connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pool {
+    /// The user that made it; it closes when the user ends.
+    #[default]
+    User,
+    /// The next user of the core that wants one to the same origin; it outlives its users.
+    Shared,
+}
+
+impl Pool {
+    /// Connections to one origin at once where the profile names no number: of a user as many as
+    /// browsers have, of a shared pool any.
+    pub(crate) fn per_origin_default(self) -> Option<u32> {
+        match self {
+            Pool::User => Some(6),
+            Pool::Shared => None,
+        }
+    }
+}
 
 /// When a user begins with a new connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

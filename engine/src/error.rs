@@ -50,13 +50,6 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The plan needs more descriptors than the limit allows.
-    Descriptors {
-        /// Sockets that the plan needs on this machine.
-        needed: u64,
-        /// The hard limit of open files.
-        limit: u64,
-    },
     /// The run was stopped before its load began.
     Stopped,
     /// A core ended in a panic; the run is over.
@@ -94,11 +87,6 @@ impl fmt::Display for Error {
             }
             Error::Listen { address, source } => write!(f, "listen: {address}: {source}"),
             Error::Ring { hint, source } => write!(f, "io_uring: {source}; {hint}"),
-            Error::Descriptors { needed, limit } => write!(
-                f,
-                "open files: the plan needs {needed} sockets and the hard limit is {limit}; \
-                 raise it (ulimit -Hn, or LimitNOFILE of the service)"
-            ),
             Error::Stopped => f.write_str("stopped before the load began"),
             Error::Panicked { core } => write!(f, "core {core} panicked; the run is incomplete"),
             Error::Stalled { core, stall } => {

@@ -27,5 +27,5 @@ pub use event::{Event, Exchange, Stall};
 pub use launch::{Job, LostCore, Outcome, Running, resolve, start};
 pub use local_ports::{LocalPorts, TIME_WAIT};
 pub use pacing::Segment;
-pub use probe::{allowed_cpus, raise_open_files, try_ring};
+pub use probe::{allowed_cpus, open_files_notice, raise_open_files, try_ring};
 pub use target::{Target, TargetOptions};

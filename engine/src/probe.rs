@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::ring::{Ring, Sizes, WAIT_MAX};
-use config::{Model, Plan};
+use config::{Model, Plan, Pool};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 
@@ -46,31 +46,56 @@ pub fn allowed_cpus() -> Vec<usize> {
     cpus
 }
 
-/// How large each core's ring has to be for a plan.
-///
-/// # Errors
-///
-/// The plan needs more sockets than the limit of open files allows.
-pub(crate) fn sizes(plan: &Plan, cores: usize) -> Result<Sizes, Error> {
-    let limit = raise_open_files();
-    let usable = limit.saturating_sub(OTHER_DESCRIPTORS);
-    let needed = users_max(plan);
-    let cores = cores as u64;
-    if needed.is_some_and(|users| users > usable) {
-        return Err(Error::Descriptors {
-            needed: needed.unwrap_or(0),
-            limit,
-        });
-    }
-    let wanted = needed.map_or(SOCKETS_DEFAULT, |users| users * SOCKETS_PER_USER / cores);
-    let sockets = (wanted + SOCKETS_MIN).min(usable).min(SOCKETS_MAX) as u32;
-    Ok(Sizes {
+/// How large each core's ring has to be for a plan. It has as many sockets as the limit of open
+/// files lets it: a plan may need fewer than its users could have, and what it cannot have at run
+/// time is a failure of the kind `descriptors`.
+pub(crate) fn sizes(plan: &Plan, cores: usize) -> Sizes {
+    let wanted =
+        users_per_core(plan, cores).map_or(SOCKETS_DEFAULT, |users| users * SOCKETS_PER_USER);
+    let sockets = (wanted + SOCKETS_MIN)
+        .min(sockets_max(raise_open_files()))
+        .min(SOCKETS_MAX) as u32;
+    Sizes {
         entries: ENTRIES,
         sockets,
         buffers: BUFFERS,
         buffer_bytes: BUFFER_BYTES,
         tick: WAIT_MAX,
-    })
+    }
+}
+
+/// What to tell before a run whose users may want more connections at once than the limit of open
+/// files lets a core have. It is no error: users that sleep, or share connections, need fewer.
+pub fn open_files_notice(plan: &Plan, cores: usize) -> Option<String> {
+    let limit = raise_open_files();
+    notice(users_per_core(plan, cores)?, plan.connections.pool, limit)
+}
+
+fn notice(users: u64, pool: Pool, limit: u64) -> Option<String> {
+    let most = sockets_max(limit).max(1);
+    if users <= most {
+        return None;
+    }
+    let advice = match pool {
+        Pool::User => ", or let users share connections (`pool = \"shared\"` in [connections])",
+        Pool::Shared => ", or let requests wait (`per_origin` in [connections])",
+    };
+    Some(format!(
+        "open files: a core may have {users} users, but the limit of {limit} lets it have {most} \
+         connections at once; requests beyond them fail as `descriptors`; raise the limit \
+         (ulimit -Hn, or LimitNOFILE of the service){advice}"
+    ))
+}
+
+/// The sockets of one core. The kernel holds each core's table against the limit by itself, since
+/// a socket in it has no descriptor of the process.
+fn sockets_max(limit: u64) -> u64 {
+    limit.saturating_sub(OTHER_DESCRIPTORS)
+}
+
+/// The users that a core may have at once, if that is bounded, without users of the other cores.
+fn users_per_core(plan: &Plan, cores: usize) -> Option<u64> {
+    users_max(plan).map(|users| users.div_ceil(cores.max(1) as u64))
 }
 
 /// The users that the plan may have at once, if that is bounded.
@@ -127,4 +152,36 @@ pub fn try_ring() -> Result<(), Error> {
         tick: WAIT_MAX,
     };
     Ring::new(sizes).map(drop).map_err(ring_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_users_than_open_files_are_told_with_the_numbers() {
+        let rows = [
+            (936, Pool::User, 1_000, None),
+            (937, Pool::User, 1_000, Some("may have 937 users")),
+            (
+                937,
+                Pool::User,
+                1_000,
+                Some("limit of 1000 lets it have 936"),
+            ),
+            (937, Pool::User, 1_000, Some("pool = \"shared\"")),
+            (5_000, Pool::Shared, 1_000, Some("per_origin")),
+            (5_000, Pool::Shared, u64::MAX, None),
+        ];
+        for (users, pool, limit, expected) in rows {
+            let told = notice(users, pool, limit);
+            match expected {
+                None => assert_eq!(told, None, "{users}"),
+                Some(part) => {
+                    let told = told.unwrap_or_default();
+                    assert!(told.contains(part), "{part}: {told}");
+                }
+            }
+        }
+    }
 }

@@ -54,6 +54,9 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let quota = Groups::of_this_process().quota();
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
     engine::raise_open_files();
+    if let Some(notice) = engine::open_files_notice(&plan, cpus.load.len()) {
+        Stream::Err.print(&format!("notice: {notice}\n"));
+    }
     cpus.step_aside();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);

@@ -2,7 +2,7 @@
 //!
 //! Its packages lie in a virtual environment below `target/`, where `cargo xtask test` puts them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -18,7 +18,7 @@ pub const ENVIRONMENT: &str = "target/shop-environment";
 /// The folder of the application and its requirements, below the root of the workspace.
 pub const FOLDER: &str = "testkit/app";
 
-/// The running application on 127.0.0.1; stopped when it is dropped.
+/// The running application; stopped when it is dropped.
 pub struct Shop {
     addr: SocketAddr,
     scheme: &'static str,
@@ -42,13 +42,21 @@ impl Shop {
     }
 }
 
-/// Starts it, with TLS if there is a certificate for it.
+/// Starts it on 127.0.0.1, with TLS if there is a certificate for it.
 ///
 /// `None`, said loudly, when its environment is not there.
 ///
 /// # Panics
 /// When it is missing and `CI` is set, or when it does not start; the message has its log.
 pub fn start(identity: Option<&Identity>) -> Option<Shop> {
+    start_at(Ipv4Addr::LOCALHOST.into(), identity)
+}
+
+/// As [`start`], at another address.
+///
+/// # Panics
+/// As [`start`].
+pub fn start_at(ip: IpAddr, identity: Option<&Identity>) -> Option<Shop> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let program = root.join(ENVIRONMENT).join("bin/gunicorn");
     if !need::need(
@@ -59,7 +67,10 @@ pub fn start(identity: Option<&Identity>) -> Option<Shop> {
     }
     let command = || {
         let mut command = Command::new(&program);
-        command.args(["--bind", "127.0.0.1:0", "--threads", "16"]);
+        command
+            .arg("--bind")
+            .arg(SocketAddr::new(ip, 0).to_string());
+        command.args(["--threads", "16"]);
         command.args(["--keep-alive", "30", "--graceful-timeout", "2"]);
         command.args(["--no-control-socket", "--chdir"]);
         command.arg(root.join(FOLDER));

@@ -4,7 +4,7 @@
 //! and a server of its own; the others have a run each, since tallies are kept per run.
 
 use crate::binary::{Program, Scratch, can_run, conserved, count, mistress};
-use crate::harness::{event, failures, measuring, name, number, one_arrival, run_table};
+use crate::harness::{Place, event, failures, measuring, name, number, one_arrival, run_table};
 use serde_json::Value;
 use std::fmt::Write;
 use std::time::Duration;
@@ -40,9 +40,10 @@ struct Group {
 }
 
 impl Group {
-    fn of(rows: Vec<Row>) -> Group {
+    fn of(place: &Place, rows: Vec<Row>) -> Group {
         let start = |row: Row| {
-            let origin = FaultOrigin::start(row.script.clone());
+            let script = row.script.clone();
+            let origin = place.serve(|ip| FaultOrigin::start_at(ip, script));
             (row, origin)
         };
         Group {
@@ -171,7 +172,7 @@ fn counted(name: &Value) -> (u16, Option<String>) {
 }
 
 /// Carries out groups, a few runs at a time.
-fn carry_out(groups: Vec<Group>) {
+fn carry_out(place: &Place, groups: Vec<Group>) {
     let mut waiting = groups.into_iter();
     let mut wrong = String::new();
     loop {
@@ -182,7 +183,8 @@ fn carry_out(groups: Vec<Group>) {
         }
         let start = |group: Group| {
             let scratch = group.scratch();
-            let program = Program::start(scratch.run_command(&["--quiet", "--cores", "1"]));
+            let command = scratch.run_command(&["--quiet", "--cores", "1"]);
+            let program = Program::start(place.command(command));
             (group, program, scratch)
         };
         let running: Vec<_> = some.into_iter().map(start).collect();
@@ -193,12 +195,15 @@ fn carry_out(groups: Vec<Group>) {
 }
 
 /// Those with tallies alone, the others together.
-fn grouped(rows: Vec<Row>) -> Vec<Group> {
+fn grouped(place: &Place, rows: Vec<Row>) -> Vec<Group> {
     let (alone, together): (Vec<Row>, Vec<Row>) =
         rows.into_iter().partition(|row| !row.tallies.is_empty());
-    let mut groups: Vec<Group> = alone.into_iter().map(|row| Group::of(vec![row])).collect();
+    let mut groups: Vec<Group> = alone
+        .into_iter()
+        .map(|row| Group::of(place, vec![row]))
+        .collect();
     if !together.is_empty() {
-        groups.push(Group::of(together));
+        groups.push(Group::of(place, together));
     }
     groups
 }
@@ -206,14 +211,23 @@ fn grouped(rows: Vec<Row>) -> Vec<Group> {
 #[test]
 fn framing_faults_are_told_by_their_kind() {
     if can_run() {
-        carry_out(grouped(framing()));
+        carry_out(&Place::Here, grouped(&Place::Here, framing()));
     }
 }
 
 #[test]
 fn connections_that_die_between_requests_are_told_apart() {
     if can_run() {
-        carry_out(grouped(keep_alive()));
+        carry_out(&Place::Here, grouped(&Place::Here, keep_alive()));
+    }
+}
+
+#[test]
+fn connections_between_hosts_die_the_same_way() {
+    if can_run()
+        && let Some(place) = Place::apart()
+    {
+        carry_out(&place, grouped(&place, keep_alive()));
     }
 }
 
@@ -223,12 +237,9 @@ const BIG: u64 = 1 << 30;
 #[test]
 fn bodies_in_both_directions() {
     let Some(_alone) = measuring() else { return };
-    carry_out(
-        faults::bodies(BIG)
-            .into_iter()
-            .map(|row| Group::of(vec![row]))
-            .collect(),
-    );
+    let here = &Place::Here;
+    let bodies = faults::bodies(BIG).into_iter();
+    carry_out(here, bodies.map(|row| Group::of(here, vec![row])).collect());
 }
 
 /// The memory of a run before and after a body is streamed to it: bodies are dropped as they come,
@@ -436,17 +447,27 @@ fn limited(files: u32, scratch: &Scratch) -> crate::binary::Done {
 }
 
 #[test]
-fn a_plan_that_needs_more_descriptors_is_refused_with_the_number() {
+fn more_users_than_descriptors_are_told_before_traffic_and_need_not_fail() {
     if !can_run() {
         return;
     }
+    let origin = testkit::origin::Origin::start(testkit::origin::Behaviour::fixed(Duration::ZERO));
     let load = "[[load]]\nmodel = \"closed\"\nscenarios = \"main\"\n\
-                phases = [{ users = 5000, for = \"1s\" }]\n";
-    let profile = run_table("http://127.0.0.1:9") + load;
-    let scratch = Scratch::of(&profile, crate::harness::ONE_REQUEST);
-    limited(1000, &scratch)
-        .expect(3)
-        .complains(&["5000", "1000", "ulimit"]);
+                phases = [{ users = 5000, for = \"400ms\" }]\n";
+    let script = "return { main = function(user)\n\
+        if user.id < 50 then user:get('/') end user:sleep(1)\nend }";
+    let scratch = Scratch::of(&(run_table(&origin.url()) + load), script);
+    limited(1000, &scratch).expect(0).complains(&[
+        "may have 5000 users",
+        "limit of 1000",
+        "936",
+        "ulimit",
+        "shared",
+    ]);
+    let result = scratch.result();
+    conserved(&result);
+    assert_eq!(count(&result, "/totals/ok"), 50);
+    assert_eq!(count(&result, "/totals/sent"), 50);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use crate::binary::{Done, Scratch, can_run, count};
 use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use testkit::namespaces::{self, Network};
 use testkit::truth::{Figure, Truth};
 
 /// The script of a user that makes one request.
@@ -22,6 +25,50 @@ pub fn measuring() -> Option<MutexGuard<'static, ()>> {
 pub fn server_cpu() -> Option<usize> {
     let allowed = engine::allowed_cpus();
     (allowed.len() > 1).then(|| allowed[0])
+}
+
+/// Where the server and the run of a test are.
+pub enum Place {
+    /// On this machine, over loopback.
+    Here,
+    /// On hosts of their own, joined by a wire of MTU 1500: the run on the first, the server on
+    /// the second.
+    Apart(Network),
+}
+
+impl Place {
+    /// Hosts of their own; `None`, said loudly, where there can be none.
+    pub fn apart() -> Option<Place> {
+        namespaces::pair().map(Place::Apart)
+    }
+
+    /// Starts a server, which is told the address to listen on.
+    pub fn serve<T: Send>(&self, start: impl FnOnce(IpAddr) -> T + Send) -> T {
+        match self {
+            Place::Here => start(Ipv4Addr::LOCALHOST.into()),
+            Place::Apart(hosts) => {
+                let host = hosts.host(1);
+                let ip = host.address();
+                host.within(|| start(ip))
+            }
+        }
+    }
+
+    /// The command, where runs are.
+    pub fn command(&self, command: Command) -> Command {
+        let Place::Apart(hosts) = self else {
+            return command;
+        };
+        let mut there = hosts.host(0).command(command.get_program());
+        there.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => there.env(name, value),
+                None => there.env_remove(name),
+            };
+        }
+        there
+    }
 }
 
 /// How many processors this process may use.

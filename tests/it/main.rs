@@ -18,6 +18,7 @@ mod honesty;
 mod meaning;
 mod network;
 mod nginx;
+mod pool;
 mod profiles;
 mod reporting;
 mod scripts_faults;

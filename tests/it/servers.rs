@@ -3,7 +3,7 @@
 
 use crate::binary::{Done, Program, Scratch, can_run, conserved, count};
 use crate::faults::memory_kib;
-use crate::harness::{event, measuring, name, one_arrival, run_table};
+use crate::harness::{Place, event, measuring, name, one_arrival, run_table};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -442,12 +442,24 @@ fn what_is_uploaded_arrives_byte_for_byte() {
     drive.run(sizes.len() as u64 * (3 + 4 + 1) + 2);
 }
 
-/// 200 MB in both directions: as a part of a form, in chunks, and down.
 #[test]
 fn large_bodies_take_no_memory_in_either_direction() {
-    const BYTES: usize = 200_000_000;
     let Some(_alone) = measuring() else { return };
-    let Some(shop) = shop::start(None) else {
+    large_bodies(&Place::Here);
+}
+
+#[test]
+fn large_bodies_between_hosts_take_no_memory_either() {
+    let Some(_alone) = measuring() else { return };
+    if let Some(place) = Place::apart() {
+        large_bodies(&place);
+    }
+}
+
+/// 200 MB in both directions: as a part of a form, in chunks, and down.
+fn large_bodies(place: &Place) {
+    const BYTES: usize = 200_000_000;
+    let Some(shop) = place.serve(|ip| shop::start_at(ip, None)) else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder for the test");
@@ -472,7 +484,8 @@ fn large_bodies_take_no_memory_in_either_direction() {
         body: &body,
     };
     let scratch = drive.scratch();
-    let mut program = Program::start(scratch.run_command(&["--quiet", "--cores", "1"]));
+    let command = scratch.run_command(&["--quiet", "--cores", "1"]);
+    let mut program = Program::start(place.command(command));
     program.until("before");
     let before = memory_kib(program.id(), "VmRSS");
     program.until("after");

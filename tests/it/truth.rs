@@ -6,8 +6,8 @@
 
 use crate::binary::{Program, Scratch, count};
 use crate::harness::{
-    ONE_REQUEST, cpus, event, failures, figure, measuring, name, number, run_table, scratch_of,
-    server_cpu, settled,
+    ONE_REQUEST, Place, cpus, event, failures, figure, measuring, name, number, run_table,
+    scratch_of, server_cpu, settled,
 };
 use crate::witness::Witness;
 use serde_json::Value;
@@ -31,11 +31,12 @@ fn millis(n: u64) -> Duration {
 }
 
 /// Starts the server on a processor of its own.
-fn serve(behaviour: Behaviour) -> Origin {
-    Origin::start(Behaviour {
+fn serve(place: &Place, behaviour: Behaviour) -> Origin {
+    let behaviour = Behaviour {
         cpu: server_cpu(),
         ..behaviour
-    })
+    };
+    place.serve(|ip| Origin::start_at(ip, behaviour))
 }
 
 /// A truth as it came out.
@@ -56,11 +57,16 @@ struct Measured {
 /// and not more than [`ATTEMPTS`] may be.
 fn hold(truth: &Truth) -> Option<(Value, Report)> {
     let _alone = measuring()?;
+    Some(hold_at(&Place::Here, truth))
+}
+
+/// The same with server and generator where that is said.
+fn hold_at(place: &Place, truth: &Truth) -> (Value, Report) {
     for attempt in 1.. {
-        let measured = measure(truth);
+        let measured = measure(place, truth);
         println!("{}", measured.text);
         if measured.holds {
-            return Some((measured.result, measured.report));
+            return (measured.result, measured.report);
         }
         let void = measured.disturbed && attempt < ATTEMPTS;
         assert!(void, "attempt {attempt}\n{}", measured.text);
@@ -68,10 +74,11 @@ fn hold(truth: &Truth) -> Option<(Value, Report)> {
     unreachable!("the last attempt returns or fails");
 }
 
-fn measure(truth: &Truth) -> Measured {
-    let origin = serve(truth.server.clone());
+fn measure(place: &Place, truth: &Truth) -> Measured {
+    let origin = serve(place, truth.server.clone());
     let scratch = scratch_of(truth, &origin.url());
-    let program = Program::start(scratch.run_command(&["--quiet", "--cores", "1"]));
+    let command = scratch.run_command(&["--quiet", "--cores", "1"]);
+    let program = Program::start(place.command(command));
     let core = Witness::of(program.id(), "core-");
     let server = Witness::of(std::process::id(), "origin");
     let done = program.finish();
@@ -138,7 +145,7 @@ fn l1_a_fixed_service_time() {
 
 #[test]
 fn l2_a_freeze_is_seen_in_full() {
-    hold(&truth::l2_ci());
+    hold(&truth::l2_ci(secs(10)));
 }
 
 #[test]
@@ -181,7 +188,7 @@ fn l11_poisson_arrivals_are_a_poisson_process() {
 #[test]
 fn an_open_load_sends_what_it_was_asked_for() {
     let Some(_alone) = measuring() else { return };
-    let origin = serve(Behaviour::fixed(Duration::ZERO));
+    let origin = serve(&Place::Here, Behaviour::fixed(Duration::ZERO));
     let load = "[[load]]\nmodel = \"open\"\nscenarios = \"main\"\narrivals = \"even\"\n\
                 phases = [{ rate = \"2k/s\", for = \"20s\" }]\n";
     let scratch = Scratch::of(&(run_table(&origin.url()) + load), ONE_REQUEST);
@@ -248,6 +255,20 @@ fn l12_a_busy_script_is_seen_in_latency_lag_and_window() {
     );
 }
 
+/// L16: what holds on loopback holds between hosts.
+#[test]
+fn l16_answers_are_the_same_between_hosts() {
+    let Some(_alone) = measuring() else { return };
+    let Some(place) = Place::apart() else { return };
+    for truth in [
+        truth::l1(secs(3)),
+        truth::l2_ci(secs(3)),
+        truth::l11_even(secs(3)),
+    ] {
+        hold_at(&place, &truth);
+    }
+}
+
 #[test]
 fn l13_timeouts_are_on_time() {
     let Some((result, report)) = hold(&truth::l13()) else {
@@ -281,7 +302,7 @@ fn l18_fast_refusals_are_no_part_of_the_latency() {
 #[test]
 fn l13_late_replies_never_answer_another_request() {
     let Some(_alone) = measuring() else { return };
-    let origin = serve(Behaviour::exponential(millis(60), 7));
+    let origin = serve(&Place::Here, Behaviour::exponential(millis(60), 7));
     let script = "return { main = function(user)\n\
           for i = 1, 5 do\n\
             local id = user.id .. '-' .. i\n\

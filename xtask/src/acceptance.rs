@@ -1,8 +1,10 @@
 //! The long forms of what the tests show in seconds: each area a table of expected and measured.
 
 mod network;
+mod pool;
 mod runs;
 mod table;
+mod truths;
 
 use crate::Failure;
 use crate::bench::machine;
@@ -13,8 +15,8 @@ use table::Table;
 pub const USAGE: &str = "\
 cargo xtask acceptance AREA [ROW ...]
 
-  network   new connections between two hosts and on loopback: ports, closing, latency beside
-            oha's; about 20 minutes, as root
+  network   new connections between two hosts and on loopback: ports, closing, a shared pool,
+            the known answers about latency, latency beside oha's; about 30 minutes, as root
 
 Each row is expected beside measured. ROW: only rows whose name begins so. Ends with an error when
 a row does not hold.";

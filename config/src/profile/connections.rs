@@ -8,13 +8,14 @@ use toml::de::DeValue;
 
 use super::fields::{self, Table, choose, wrong};
 use crate::document::{Report, Value};
-use crate::transport::{Close, Connections, PartLimits, Pick, Ports, Renew};
+use crate::transport::{Close, Connections, PartLimits, Pick, Pool, Ports, Renew};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "keep_alive",
     "requests_max",
     "age_max",
     "renew",
+    "pool",
     "per_origin",
     "addresses",
     "resolve",
@@ -25,11 +26,14 @@ const KEYS: [&str; 11] = [
 ];
 const PARTS: [&str; 3] = ["connect", "tls", "first_byte"];
 const REQUESTS_MAX: u64 = u32::MAX as u64;
+/// Connections of one user to one origin.
 const PER_ORIGIN_MAX: u64 = 1_000;
 /// Ports below are the system's.
 const PORT_MIN: u16 = 1_024;
 /// Each core of a run needs some.
 const PORTS_MIN: u16 = 16;
+/// Connections of one core to one origin with a shared pool: about as many as a core can have.
+const PER_ORIGIN_SHARED_MAX: u64 = 1_000_000;
 const HOSTS_MAX: usize = 1_000;
 const ADDRESSES_MAX: usize = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -58,7 +62,7 @@ fn read_connections(root: &Table<'_, '_>, report: &mut Report) -> Option<Connect
         None => Some(true),
     };
     let requests_max = count(table, "requests_max", 1..=REQUESTS_MAX, report);
-    let per_origin = count(table, "per_origin", 1..=PER_ORIGIN_MAX, report);
+    let pooling = read_pool(table, report);
     let second = Duration::from_secs(1);
     let age_max = length(
         table,
@@ -67,17 +71,6 @@ fn read_connections(root: &Table<'_, '_>, report: &mut Report) -> Option<Connect
         report,
     );
     let resolve = length(table, "resolve", (second..=DAY, "\"1s\" to \"1d\""), report);
-    let renew = match table.get("renew") {
-        Some(value) => {
-            let words = [
-                ("never", Renew::Never),
-                ("iteration", Renew::Iteration),
-                ("request", Renew::Request),
-            ];
-            choose(value, "connections.renew", &words, report)
-        }
-        None => Some(standard.renew),
-    };
     let addresses = match table.get("addresses") {
         Some(value) => {
             let words = [
@@ -105,12 +98,14 @@ fn read_connections(root: &Table<'_, '_>, report: &mut Report) -> Option<Connect
         None => Some(standard.ports),
     };
     let limits = read_limits(table, report);
+    let (pool, per_origin, renew) = pooling?;
     Some(Connections {
         keep_alive: keep_alive?,
         requests_max: requests_max?,
         age_max: age_max?,
-        renew: renew?,
-        per_origin: per_origin?.unwrap_or(standard.per_origin),
+        renew,
+        pool,
+        per_origin,
         addresses: addresses?,
         resolve: resolve?,
         source: source?,
@@ -137,6 +132,44 @@ fn read_ports(value: &Value<'_>, report: &mut Report) -> Option<Ports> {
         _ => None,
     };
     read.or_else(|| wrong(report, value, "connections.ports", ALLOWED))
+}
+
+/// The keys that depend on who may use a connection: `pool`, `per_origin` and `renew`.
+fn read_pool(table: &Table<'_, '_>, report: &mut Report) -> Option<(Pool, Option<u32>, Renew)> {
+    let pool = match table.get("pool") {
+        Some(value) => {
+            let words = [("user", Pool::User), ("shared", Pool::Shared)];
+            choose(value, "connections.pool", &words, report)
+        }
+        None => Some(Pool::User),
+    };
+    let renew = match table.get("renew") {
+        Some(value) => {
+            let words = [
+                ("never", Renew::Never),
+                ("iteration", Renew::Iteration),
+                ("request", Renew::Request),
+            ];
+            choose(value, "connections.renew", &words, report)
+        }
+        None => Some(Renew::Never),
+    };
+    let per_origin_max = match pool {
+        Some(Pool::User) => PER_ORIGIN_MAX,
+        _ => PER_ORIGIN_SHARED_MAX,
+    };
+    let per_origin = count(table, "per_origin", 1..=per_origin_max, report);
+    let (pool, renew, per_origin) = (pool?, renew?, per_origin?);
+    if let (Pool::Shared, Some(value)) = (pool, table.get("renew"))
+        && renew != Renew::Never
+    {
+        let message = "`renew` cannot be used with `pool = \"shared\"`: no user has connections \
+                       of its own; use `pool = \"user\"`, or bound connections with \
+                       `requests_max` or `age_max` (`connections.renew`)";
+        report.found(value.span(), message);
+        return None;
+    }
+    Some((pool, per_origin.or(pool.per_origin_default()), renew))
 }
 
 fn read_limits(table: &Table<'_, '_>, report: &mut Report) -> Option<PartLimits> {

@@ -6,7 +6,7 @@
 //! worker thread of the kernel, two switches for each connection.
 
 use super::Driver;
-use super::connections::{NONE, State};
+use super::connections::{NONE, SHARED, State};
 use super::ports::Left;
 use crate::clock::Moment;
 use crate::ring::{Kind, Slot, Token};
@@ -92,11 +92,14 @@ impl Driver {
         }
     }
 
-    /// Takes a connection out of its user's list.
+    /// Takes a connection out of its user's list, or out of the pool.
     fn unlink(&mut self, slot: Slot) {
         let Some(owner) = self.connections.get_mut(slot).disown() else {
             return;
         };
+        if owner == SHARED {
+            return self.leave_pool(slot);
+        }
         self.relieve(owner);
         let next = self.connections.get(slot).next;
         let mut place = self.users.get(owner).connection;

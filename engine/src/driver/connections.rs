@@ -11,6 +11,8 @@ use crate::tls::Session;
 
 /// No user, no connection.
 pub(super) const NONE: u32 = u32::MAX;
+/// The owner of connections that belong to the pool of the core.
+pub(super) const SHARED: u32 = u32::MAX - 1;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +36,12 @@ pub(super) struct Connection {
     pub(super) state: State,
     /// The use of this slot; carried by tokens.
     pub(super) generation: u32,
-    /// The user it belongs to, or [`NONE`].
+    /// The user it belongs to, [`SHARED`] or [`NONE`].
     pub(super) owner: u32,
-    /// The next connection of the same user, or [`NONE`].
+    /// The next connection of the same user, or the next idle one of the pool, or [`NONE`].
     pub(super) next: Slot,
+    /// The one before it in the list of idle ones of the pool, or [`NONE`].
+    pub(super) previous: Slot,
     pub(super) origin: OriginId,
     /// Addresses tried so far for this connect.
     pub(super) tried: u16,
@@ -86,6 +90,7 @@ impl Connection {
             generation: 0,
             owner: NONE,
             next: NONE,
+            previous: NONE,
             origin: 0,
             tried: 0,
             address: 0,
@@ -114,7 +119,7 @@ impl Connection {
         self.state == State::Idle
     }
 
-    /// Takes the connection from its user, who is returned.
+    /// Takes the connection from its user or the pool, whichever is returned.
     pub(super) fn disown(&mut self) -> Option<u32> {
         let owner = std::mem::replace(&mut self.owner, NONE);
         (owner != NONE).then_some(owner)
@@ -169,6 +174,11 @@ impl Connections {
 
     pub(super) fn open(&self) -> u32 {
         self.open
+    }
+
+    /// All slots that were ever used.
+    pub(super) fn slots(&self) -> std::ops::Range<Slot> {
+        0..self.table.len() as Slot
     }
 
     #[inline]

@@ -176,17 +176,24 @@ impl Driver {
             self.connections.release(slot);
             return self.refuse(user, &exchange, connect_failure(&e));
         }
-        let root = self.users.get(user).root;
-        let head = self.users.get(root).connection;
         let connection = self.connections.get_mut(slot);
-        connection.owner = root;
-        connection.next = head;
         connection.origin = origin;
         connection.tried = tried as u16;
-        self.users.get_mut(root).connection = slot;
+        self.take_in(slot, user);
         self.occupy(slot, exchange);
         self.connect(slot, address.kept);
         self.count_connections();
+    }
+
+    /// A connection that is being made belongs to its user, or to the pool.
+    fn take_in(&mut self, slot: Slot, user: u32) {
+        if self.pool.is_some() {
+            return self.adopt(slot, self.connections.get(slot).origin);
+        }
+        let root = self.users.get(user).root;
+        let head = std::mem::replace(&mut self.users.get_mut(root).connection, slot);
+        let connection = self.connections.get_mut(slot);
+        (connection.owner, connection.next) = (root, head);
     }
 
     fn connect(&mut self, slot: Slot, address: usize) {

@@ -27,7 +27,7 @@ const KERNEL_LETS_GO: (u32, u32) = (6, 13);
 /// The plan's wishes about connections, and where this core stands with them.
 pub(super) struct Habits {
     pub(super) renew: Renew,
-    /// Connections of one user to one origin at once.
+    /// Connections to one origin at once: of one user, or of the core's pool.
     pub(super) per_origin: u32,
     /// How often names are resolved again.
     pub(super) resolve_ns: Option<u64>,
@@ -72,7 +72,7 @@ impl Habits {
             resets,
             shuts_down: !resets && kernel() < KERNEL_LETS_GO,
             renew: wishes.renew,
-            per_origin: wishes.per_origin,
+            per_origin: wishes.per_origin.unwrap_or(u32::MAX),
             resolve_ns: wishes.resolve.map(|every| ns(Some(every))),
             requests_max: wishes.requests_max.unwrap_or(u32::MAX),
             age_max_ns: ns(wishes.age_max),

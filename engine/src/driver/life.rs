@@ -121,6 +121,8 @@ impl Driver {
             }
             self.turn(WAIT_MAX).map_err(|e| core_error(0, &e))?;
         }
+        // The hook's connections go with it, whoever they belong to.
+        self.close_pool();
         match self.hook_end.take() {
             Some(Err(error)) => Err(crate::Error::Hook {
                 name: hook_name(entry),

@@ -16,6 +16,7 @@ mod links;
 mod origins;
 #[cfg(test)]
 mod plan_tests;
+mod pool;
 mod ports;
 mod prepare;
 mod queue;
@@ -51,6 +52,7 @@ use host::Shared;
 use leftovers::Leftovers;
 pub(crate) use life::{Begin, Line, Report};
 use origins::{Addresses, Endpoint, Kept, Origins};
+use pool::SharedPool;
 use run_queue::RunQueue;
 pub use schedule::Only;
 use schedule::Schedule;
@@ -126,8 +128,10 @@ pub(crate) struct Driver {
     /// Time spent awake for the next deadline since `cpu_ns` was taken: not work.
     spun_ns: u64,
     connections: Connections,
-    /// How many one user may have to one origin.
+    /// How connections are made and how long they are kept.
     habits: Habits,
+    /// Where connections are the core's and no user's.
+    pool: Option<SharedPool>,
     /// Users whose waiting requests may find a connection now.
     relieved: Vec<u32>,
     /// Connections with an entry queued in this turn, whose moment of acting is not yet stamped.
@@ -213,6 +217,7 @@ impl Driver {
             spun_ns: 0,
             connections: Connections::new(parts.sizes.sockets),
             habits: Habits::of(&parts.plan, parts.ports, parts.place),
+            pool: SharedPool::of(&parts.plan),
             relieved: Vec::new(),
             acting: Vec::new(),
             users: Users::default(),

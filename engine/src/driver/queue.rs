@@ -1,7 +1,8 @@
 //! Requests that wait for a connection: a user has only so many to one origin, as browsers do.
+//! Where connections are shared, the pool of the core has them (`pool.rs`).
 
 use super::Driver;
-use super::connections::NONE;
+use super::connections::{NONE, SHARED, State};
 use super::exchange::Exchange;
 use super::origins::OriginId;
 use super::users::Doing;
@@ -16,14 +17,14 @@ pub(super) type Queue = Option<Box<VecDeque<Queued>>>;
 /// A request that waits.
 #[derive(Debug)]
 pub(super) struct Queued {
-    origin: OriginId,
-    exchange: Exchange,
+    pub(super) origin: OriginId,
+    pub(super) exchange: Exchange,
     /// Since when.
-    since: Moment,
+    pub(super) since: Moment,
 }
 
 /// Which connection a request can have.
-enum Place {
+pub(super) enum Place {
     Idle(Slot),
     New,
     /// None yet.
@@ -33,6 +34,9 @@ enum Place {
 impl Driver {
     /// Finds the connection for a request of a user or branch, now or later.
     pub(super) fn place(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+        if self.pool.is_some() {
+            return self.place_in_pool(user, origin, exchange);
+        }
         let root = self.users.get(user).root;
         self.retire(root);
         match self.place_for(root, origin) {
@@ -45,7 +49,7 @@ impl Driver {
         }
     }
 
-    fn reuse(&mut self, slot: Slot, exchange: Exchange) {
+    pub(super) fn reuse(&mut self, slot: Slot, exchange: Exchange) {
         self.shared
             .record(|recorder| recorder.count(Tally::ConnectionReused, 1));
         self.occupy(slot, exchange);
@@ -92,6 +96,18 @@ impl Driver {
         queue.push_back(queued);
     }
 
+    /// A connection has served a request and may serve another.
+    #[inline]
+    pub(super) fn rest(&mut self, slot: Slot) {
+        let connection = self.connections.get_mut(slot);
+        connection.state = State::Idle;
+        connection.deadline = Moment::NEVER;
+        match connection.owner {
+            SHARED => self.list(slot),
+            owner => self.relieve(owner),
+        }
+    }
+
     /// A connection of a user has become free or is gone: what waits for one is looked at soon.
     #[inline]
     pub(super) fn relieve(&mut self, root: u32) {
@@ -102,6 +118,7 @@ impl Driver {
 
     /// Gives the connections that became free to the requests that wait for them.
     pub(super) fn serve_queues(&mut self) {
+        self.serve_pool();
         while let Some(root) = self.relieved.pop() {
             let Some(queue) = self.users.get_mut(root).queue.take() else {
                 continue;
@@ -128,6 +145,12 @@ impl Driver {
         if matches!(place, Place::Later) {
             return Some(queued);
         }
+        self.send_queued(queued, place);
+        None
+    }
+
+    /// Sends a request that has waited: that time is its own, and not the generator's lateness.
+    pub(super) fn send_queued(&mut self, queued: Queued, place: Place) {
         let Queued {
             origin,
             mut exchange,
@@ -144,7 +167,6 @@ impl Driver {
             Place::Idle(slot) => self.reuse(slot, exchange),
             Place::New | Place::Later => self.open(user, origin, exchange),
         }
-        None
     }
 
     /// The time of a request is over before it had a connection.

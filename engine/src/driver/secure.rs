@@ -1,6 +1,6 @@
 //! Connections over TLS: the handshake, and what is encrypted and decrypted on the way.
 
-use super::connections::{NONE, State};
+use super::connections::{NONE, SHARED, State};
 use super::exchange::{Payload, failure_of};
 use super::traffic::End;
 use super::{Connection, Driver};
@@ -31,13 +31,17 @@ impl Driver {
         let Some(server) = self.shared.origins.borrow().get(origin).server_name.clone() else {
             return false;
         };
-        let bit = 1 << (origin % u64::BITS);
-        let greeted = match user {
-            NONE => &mut 0,
-            user => &mut self.users.get_mut(user).greeted,
+        let first = match user {
+            NONE => true,
+            SHARED => self.is_first_handshake(origin),
+            user => {
+                let bit = 1 << (origin % u64::BITS);
+                let greeted = &mut self.users.get_mut(user).greeted;
+                let first = *greeted & bit == 0;
+                *greeted |= bit;
+                first
+            }
         };
-        let first = *greeted & bit == 0;
-        *greeted |= bit;
         let mut out = self.tls.buffer();
         let begun = self.tls.session(server, first).and_then(|mut session| {
             session.hello(&mut out)?;

@@ -236,11 +236,7 @@ impl Driver {
         let is_sent = reusable || exchange.payload.is_short();
         let answer = self.conclude(slot, failure);
         if reusable {
-            let connection = self.connections.get_mut(slot);
-            connection.state = State::Idle;
-            connection.deadline = Moment::NEVER;
-            let owner = connection.owner;
-            self.relieve(owner);
+            self.rest(slot);
         } else {
             if surplus {
                 self.shared
@@ -392,8 +388,9 @@ impl Driver {
         let connection = self.connections.get(slot);
         if let Some(exchange) = &connection.exchange {
             self.account(exchange.user, exchange, failure);
+            let root = self.users.get(exchange.user).root;
+            self.users.get_mut(root).refusals = 0;
         }
-        self.users.get_mut(connection.owner).refusals = 0;
         let connection = self.connections.get_mut(slot);
         let exchange = connection.exchange.as_mut();
         let answer = exchange.map(|exchange| Answer {

@@ -8,6 +8,7 @@ use super::Driver;
 use super::connections::NONE;
 use super::exchange::Kept;
 use super::host::Actor;
+use super::origins::OriginId;
 use super::queue::Queue;
 use super::schedule::Start;
 use crate::clock::Moment;
@@ -40,8 +41,10 @@ pub(super) enum Doing {
     Pass,
     /// Its request waits for an address.
     Lookup,
-    /// Its request waits for a connection.
+    /// Its request waits for a connection of its user.
     Queued,
+    /// Its request waits for a connection of the core's pool.
+    Waiting { origin: OriginId, ticket: u64 },
     /// Its branches run.
     Branches,
     /// It wants a request when the run has made as many as it may, and goes no further.
@@ -378,6 +381,9 @@ impl Driver {
                 return;
             }
             Doing::Queued => return self.give_up_queued(slot),
+            Doing::Waiting { origin, ticket } => {
+                return self.give_up_waiting(slot, origin, ticket);
+            }
             Doing::Lookup => return self.give_up_lookup(slot, generation),
             Doing::Sleep => Some(self.script.wake(slot, self.shared.stopping(slot))),
             Doing::Pass if self.may_loop(slot) => self.begin_pass(slot),

@@ -4,6 +4,7 @@
 mod allocation;
 mod connections;
 mod messages;
+mod pool;
 mod runs;
 mod tls;
 mod web;

@@ -1,7 +1,7 @@
 //! The misbehaving server: blocking, a thread for each connection, ended by shutting them down.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -90,7 +90,15 @@ impl FaultOrigin {
     /// # Panics
     /// When there is no socket or thread to be had.
     pub fn start(script: Script) -> FaultOrigin {
-        FaultOrigin::start_as(script, None)
+        FaultOrigin::start_at(Ipv4Addr::LOCALHOST.into(), script)
+    }
+
+    /// As [`FaultOrigin::start`], on a free port of this address.
+    ///
+    /// # Panics
+    /// As [`FaultOrigin::start`].
+    pub fn start_at(ip: IpAddr, script: Script) -> FaultOrigin {
+        FaultOrigin::start_as(ip, script, None)
     }
 
     /// The same over TLS: the handshake comes with the first step that reads or writes, and a
@@ -99,12 +107,12 @@ impl FaultOrigin {
     /// # Panics
     /// As [`FaultOrigin::start`].
     pub fn start_tls(script: Script, tls: TlsSide) -> FaultOrigin {
-        FaultOrigin::start_as(script, Some(tls))
+        FaultOrigin::start_as(Ipv4Addr::LOCALHOST.into(), script, Some(tls))
     }
 
-    fn start_as(script: Script, tls: Option<TlsSide>) -> FaultOrigin {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap_or_else(|e| panic!("cannot listen on 127.0.0.1: {e}"));
+    fn start_as(ip: IpAddr, script: Script, tls: Option<TlsSide>) -> FaultOrigin {
+        let listener =
+            TcpListener::bind((ip, 0)).unwrap_or_else(|e| panic!("cannot listen on {ip}: {e}"));
         listener
             .set_nonblocking(true)
             .expect("a listening socket takes the flag");
@@ -139,7 +147,7 @@ impl FaultOrigin {
         self.addr
     }
 
-    /// `http://127.0.0.1:port`, or with https, without a trailing slash.
+    /// Such as `http://127.0.0.1:port`, or with https, without a trailing slash.
     pub fn url(&self) -> String {
         let scheme = if self.shared.tls.is_some() {
             "https"

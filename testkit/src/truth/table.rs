@@ -18,7 +18,7 @@ const SEED: u64 = 20_240_117;
 pub fn ci() -> Vec<Truth> {
     vec![
         l1(secs(10)),
-        l2_ci(),
+        l2_ci(secs(10)),
         l4(secs(10)),
         l11_even(secs(10)),
         l11_poisson(secs(10)),
@@ -33,7 +33,7 @@ pub fn full() -> Vec<Truth> {
     vec![
         l1(minute),
         l2(),
-        l2_ci(),
+        l2_ci(secs(10)),
         l3(),
         l4(minute),
         l5(),
@@ -76,11 +76,11 @@ pub fn l2() -> Truth {
     frozen("L2", server, f, secs(60), &[0.5, 0.75, 0.95, 0.99, 0.999])
 }
 
-/// Frozen 100 ms of each 1 s.
-pub fn l2_ci() -> Truth {
+/// Frozen 100 ms of each 1 s, for a whole number of seconds.
+pub fn l2_ci(length: Duration) -> Truth {
     let server = Behaviour::fixed(millis(1)).freeze(Freeze::each(millis(100), secs(1)));
     let f = freezing(1.0, 100.0, 1000.0, f64::INFINITY);
-    frozen("L2ci", server, f, secs(10), &[0.75, 0.95, 0.99])
+    frozen("L2ci", server, f, length, &[0.75, 0.95, 0.99])
 }
 
 /// As L2, with 10 slots, which drain at 10 / 5 ms.

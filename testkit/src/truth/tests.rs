@@ -198,7 +198,7 @@ fn the_model_has_the_published_values() {
         ],
     );
     check(
-        l2_ci(),
+        l2_ci(Duration::from_secs(10)),
         &[
             (p(0.75), 1.0),
             (p(0.95), 52.0),

@@ -57,7 +57,8 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
         let server = target(Some(network.host(1)), v4)?;
         tail(table, "tail veth", Some(network.host(0)), &server.url)?;
     }
-    Ok(())
+    super::pool::measure(table, &network)?;
+    super::truths::measure(table, &network)
 }
 
 /// What one address of each side allows, and what a reset allows.
@@ -198,7 +199,7 @@ impl Ran {
     }
 
     /// A count; 0 when it is not there.
-    fn count(&self, pointer: &str) -> u64 {
+    pub(super) fn count(&self, pointer: &str) -> u64 {
         self.result
             .pointer(pointer)
             .and_then(Value::as_u64)

@@ -53,18 +53,8 @@ pub fn run(truths: &[Truth], ids: &[&str]) -> Result<bool, Failure> {
     }
     for (id, package, name) in TESTS.iter().filter(|(id, ..)| wanted(id)) {
         println!("\n{id}  test {name}");
-        let args = ["test", "--quiet", "--package", package, name];
-        let mut ran = 0;
-        let end = run::lines(cargo(&args), Limit::None, |_, line| {
-            if let Some(rest) = line.strip_prefix("test result: ") {
-                let count = rest
-                    .split_whitespace()
-                    .nth(1)
-                    .and_then(|n| n.parse::<u32>().ok());
-                ran += count.unwrap_or(0);
-            }
-        })?;
-        let holds = end.is_success() && ran > 0;
+        let ran = tests_passed(package, name)?;
+        let holds = ran > 0;
         println!("  {ran} passed  {}", if holds { "ok" } else { "WRONG" });
         if !holds {
             wrong.push((*id).to_owned());
@@ -77,6 +67,22 @@ pub fn run(truths: &[Truth], ids: &[&str]) -> Result<bool, Failure> {
     };
     println!("\n{figures} figures and the tests: {sum}");
     Ok(wrong.is_empty())
+}
+
+/// Runs the tests of a package whose names have this part; how many passed, 0 when one did not.
+pub fn tests_passed(package: &str, name: &str) -> Result<u32, Failure> {
+    let args = ["test", "--quiet", "--package", package, name];
+    let mut ran = 0;
+    let end = run::lines(cargo(&args), Limit::None, |_, line| {
+        if let Some(rest) = line.strip_prefix("test result: ") {
+            let count = rest
+                .split_whitespace()
+                .nth(1)
+                .and_then(|n| n.parse::<u32>().ok());
+            ran += count.unwrap_or(0);
+        }
+    })?;
+    Ok(if end.is_success() { ran } else { 0 })
 }
 
 /// One row; how many of its figures are wrong.
@@ -140,7 +146,8 @@ pub fn with_script(
     Ok((result, captured.stdout))
 }
 
-fn measured(result: &Value, report: &Report, truth: &Truth, figure: Figure) -> f64 {
+/// A figure as it came out, from the result or from what the server knows.
+pub fn measured(result: &Value, report: &Report, truth: &Truth, figure: Figure) -> f64 {
     if let Figure::OverServer(q) = figure {
         let own = testkit::sample::sorted(report.own_ms());
         return result_figure(result, Figure::Latency(q)) - testkit::sample::quantile(&own, q);

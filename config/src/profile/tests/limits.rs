@@ -518,6 +518,18 @@ fn connections_are_checked() {
         "5:14: found the number 1001, allowed is a whole number from 1 to 1000",
     );
     check_line(
+        "pool = \"shared\"\nper_origin = 1000001",
+        "6:14: found the number 1000001, allowed is a whole number from 1 to 1000000",
+    );
+    check_line(
+        "pool = \"core\"",
+        "5:8: found \"core\", allowed is one of \"user\", \"shared\" (`connections.pool`)",
+    );
+    check_line(
+        "renew = \"iteration\"\npool = \"shared\"",
+        "5:9: `renew` cannot be used with `pool = \"shared\"`: no user has connections of its own",
+    );
+    check_line(
         "age_max = \"2d\"",
         "5:11: found \"2d\", allowed is above zero, at most \"1d\"",
     );

@@ -67,6 +67,7 @@ impl Driver {
     /// Ends all users where they stand: what they have not finished is counted as unfinished.
     pub(in crate::driver) fn abandon_users(&mut self) {
         self.forget_lookups();
+        self.close_pool();
         for slot in self.users.slots() {
             let user = self.users.get(slot);
             if !user.present {

@@ -1,0 +1,240 @@
+//! Connections of a core that outlive its users (`pool = "shared"`): an idle one serves whichever
+//! user comes next to its origin. No step takes longer because there are more of them.
+
+use super::Driver;
+use super::connections::{NONE, SHARED, State};
+use super::exchange::Exchange;
+use super::origins::OriginId;
+use super::queue::{Place, Queued};
+use super::users::Doing;
+use crate::clock::Moment;
+use crate::ring::Slot;
+use stats::FailureKind;
+use std::collections::BTreeMap;
+
+/// The connections of a core and the requests that wait for one.
+#[derive(Default)]
+pub(super) struct SharedPool {
+    /// By the number of the origin.
+    origins: Vec<OriginPool>,
+    /// Origins whose waiting requests may find a connection now.
+    relieved: Vec<OriginId>,
+    /// Tickets given out so far.
+    tickets: u64,
+}
+
+/// What there is for one origin.
+struct OriginPool {
+    /// The idle connection that was used last, or [`NONE`]; the others follow by their `next`. The
+    /// last one is used first, so that few are kept busy and the server sees the rest idle.
+    idle: Slot,
+    /// Connections made or being made, without those that are being closed.
+    open: u32,
+    /// Requests that wait, by ticket: the first to come is the first to go.
+    waiting: BTreeMap<u64, Queued>,
+    /// A TLS handshake was begun.
+    greeted: bool,
+}
+
+impl OriginPool {
+    fn new() -> OriginPool {
+        OriginPool {
+            idle: NONE,
+            open: 0,
+            waiting: BTreeMap::new(),
+            greeted: false,
+        }
+    }
+}
+
+impl SharedPool {
+    /// The pool of a plan, if its connections are shared.
+    pub(super) fn of(plan: &config::Plan) -> Option<SharedPool> {
+        (plan.connections.pool == config::Pool::Shared).then(SharedPool::default)
+    }
+
+    fn at(&mut self, origin: OriginId) -> &mut OriginPool {
+        let index = origin as usize;
+        if index >= self.origins.len() {
+            self.origins.resize_with(index + 1, OriginPool::new);
+        }
+        &mut self.origins[index]
+    }
+
+    /// A connection has become free or is gone: the requests that wait are looked at soon.
+    fn relieve(&mut self, origin: OriginId) {
+        if !self.at(origin).waiting.is_empty() {
+            self.relieved.push(origin);
+        }
+    }
+}
+
+impl Driver {
+    /// Finds the connection for a request in the core's pool, now or later.
+    pub(super) fn place_in_pool(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+        let others_wait = self
+            .pool
+            .as_mut()
+            .is_some_and(|pool| !pool.at(origin).waiting.is_empty());
+        if others_wait {
+            return self.wait_in_pool(user, origin, exchange);
+        }
+        match self.claim(origin) {
+            Place::Idle(slot) => self.reuse(slot, exchange),
+            Place::New => self.open(user, origin, exchange),
+            Place::Later => self.wait_in_pool(user, origin, exchange),
+        }
+    }
+
+    /// Takes an idle connection out of the pool, or says what to do without one. Idle ones that
+    /// are too old for another request are closed on the way, each once.
+    fn claim(&mut self, origin: OriginId) -> Place {
+        let per_origin = self.habits.per_origin;
+        while let Some(pool) = &mut self.pool {
+            let of_origin = pool.at(origin);
+            let slot = of_origin.idle;
+            if slot == NONE {
+                return if of_origin.open < per_origin {
+                    Place::New
+                } else {
+                    Place::Later
+                };
+            }
+            let connection = self.connections.get(slot);
+            let age_ns = self.now.since(connection.born);
+            if self.habits.goes_on(connection.served, age_ns) {
+                self.unlist(slot);
+                self.connections.get_mut(slot).state = State::Busy;
+                return Place::Idle(slot);
+            }
+            self.hang_up(slot);
+        }
+        Place::New
+    }
+
+    /// A connection that is being made belongs to the pool from now on.
+    pub(super) fn adopt(&mut self, slot: Slot, origin: OriginId) {
+        if let Some(pool) = &mut self.pool {
+            pool.at(origin).open += 1;
+            self.connections.get_mut(slot).owner = SHARED;
+        }
+    }
+
+    /// A connection of the pool has become idle.
+    pub(super) fn list(&mut self, slot: Slot) {
+        let origin = self.connections.get(slot).origin;
+        let Some(pool) = &mut self.pool else { return };
+        let next = std::mem::replace(&mut pool.at(origin).idle, slot);
+        pool.relieve(origin);
+        let connection = self.connections.get_mut(slot);
+        (connection.previous, connection.next) = (NONE, next);
+        if next != NONE {
+            self.connections.get_mut(next).previous = slot;
+        }
+    }
+
+    /// Takes a connection out of the list of idle ones.
+    fn unlist(&mut self, slot: Slot) {
+        let connection = self.connections.get_mut(slot);
+        let origin = connection.origin;
+        let next = std::mem::replace(&mut connection.next, NONE);
+        let previous = std::mem::replace(&mut connection.previous, NONE);
+        if next != NONE {
+            self.connections.get_mut(next).previous = previous;
+        }
+        if previous != NONE {
+            self.connections.get_mut(previous).next = next;
+        } else if let Some(pool) = &mut self.pool {
+            pool.at(origin).idle = next;
+        }
+    }
+
+    /// A connection of the pool is given up.
+    pub(super) fn leave_pool(&mut self, slot: Slot) {
+        if self.connections.get(slot).is_idle() {
+            self.unlist(slot);
+        }
+        let origin = self.connections.get(slot).origin;
+        if let Some(pool) = &mut self.pool {
+            pool.at(origin).open -= 1;
+            pool.relieve(origin);
+        }
+    }
+
+    /// Whether this is the pool's first TLS handshake with an origin; the next one is not.
+    pub(super) fn is_first_handshake(&mut self, origin: OriginId) -> bool {
+        let pool = self.pool.as_mut();
+        pool.is_none_or(|pool| !std::mem::replace(&mut pool.at(origin).greeted, true))
+    }
+
+    /// The request waits behind those that came before, as long as its time limit lets it.
+    fn wait_in_pool(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+        let Some(pool) = &mut self.pool else { return };
+        let ticket = pool.tickets;
+        pool.tickets += 1;
+        let limit = Moment(self.now.0.saturating_add(exchange.timeout_ns));
+        let queued = Queued {
+            origin,
+            exchange,
+            since: self.now,
+        };
+        pool.at(origin).waiting.insert(ticket, queued);
+        self.wait_until(user, limit, Doing::Waiting { origin, ticket });
+    }
+
+    /// Gives the connections that became free to the requests that wait for them.
+    pub(super) fn serve_pool(&mut self) {
+        while let Some(origin) = self.pool.as_mut().and_then(|pool| pool.relieved.pop()) {
+            while self.serve_first(origin) {}
+        }
+    }
+
+    /// Sends the request that has waited longest; false when none waits or there is no connection.
+    fn serve_first(&mut self, origin: OriginId) -> bool {
+        let Some(pool) = &mut self.pool else {
+            return false;
+        };
+        if pool.at(origin).waiting.is_empty() {
+            return false;
+        }
+        let place = self.claim(origin);
+        if matches!(place, Place::Later) {
+            return false;
+        }
+        let pool = self.pool.as_mut();
+        if let Some((_, queued)) = pool.and_then(|pool| pool.at(origin).waiting.pop_first()) {
+            self.send_queued(queued, place);
+        }
+        true
+    }
+
+    /// The time of a request is over before it had a connection.
+    pub(super) fn give_up_waiting(&mut self, user: u32, origin: OriginId, ticket: u64) {
+        let pool = self.pool.as_mut();
+        if let Some(queued) = pool.and_then(|pool| pool.at(origin).waiting.remove(&ticket)) {
+            self.refuse(user, &queued.exchange, FailureKind::Timeout);
+        }
+    }
+
+    /// Closes the pool: what is under way or waits ends unfinished.
+    pub(super) fn close_pool(&mut self) {
+        let Some(pool) = &mut self.pool else { return };
+        for of_origin in &mut pool.origins {
+            for queued in std::mem::take(&mut of_origin.waiting).into_values() {
+                self.shared
+                    .record(|recorder| recorder.request_unfinished(queued.exchange.name));
+            }
+        }
+        for slot in self.connections.slots() {
+            let connection = self.connections.get_mut(slot);
+            if connection.owner != SHARED {
+                continue;
+            }
+            if let Some(exchange) = connection.exchange.take() {
+                self.shared
+                    .record(|recorder| recorder.request_unfinished(exchange.name));
+            }
+            self.hang_up(slot);
+        }
+    }
+}
