@@ -23,7 +23,7 @@ pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
 pub use origin::{Origin, Scheme};
 pub use plan::{
-    Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Metric, Model, Op, Order, Plan,
+    Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Metric, Model, Of, Op, Order, Plan,
 };
 pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
 pub use profile::{RateFunctions, load, load_with, parse};

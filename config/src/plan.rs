@@ -220,6 +220,18 @@ pub enum Arrivals {
     Jittered,
 }
 
+/// Which requests a threshold is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Of {
+    /// Those that ended ok.
+    #[default]
+    Ok,
+    /// Those that failed.
+    Failed,
+    /// Both.
+    All,
+}
+
 /// What must hold for the run to pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
@@ -227,6 +239,8 @@ pub struct Threshold {
     pub metric: Metric,
     /// Of which request, transaction or check; none: of all.
     pub name: Option<String>,
+    /// Of those that ended how; only latency and rate tell them apart.
+    pub of: Of,
     /// Which figure of it.
     pub stat: Stat,
     /// How the figure must stand to the limit.

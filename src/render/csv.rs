@@ -8,10 +8,15 @@ const COLUMNS: &str = "time_s,seconds,users_min,users_max,connections_min,connec
     planned,started,dropped,iterations_finished,iterations_failed,iterations_unfinished,\
     sent,ok,failed,unfinished,bytes_in,bytes_out,\
     latency_p50_us,latency_p90_us,latency_p99_us,latency_p999_us,latency_max_us,\
+    latency_failed_p50_us,latency_failed_p90_us,latency_failed_p99_us,latency_failed_p999_us,\
+    latency_failed_max_us,\
+    latency_all_p50_us,latency_all_p90_us,latency_all_p99_us,latency_all_p999_us,\
+    latency_all_max_us,\
     lag_p99_us,lag_max_us,turn_max_us,generator_limited";
 
-/// All seconds of a run. After the fixed columns comes `busy_core_N`, 0 to 1, for each core; empty
-/// when that core delivered nothing for the row.
+/// All seconds of a run. What was not measured in a second is empty: times without requests, and
+/// of cores that delivered nothing for the row. After the fixed columns comes `busy_core_N`, 0 to
+/// 1, for each core.
 pub fn render(summary: &Summary) -> String {
     let mut text = COLUMNS.to_string();
     let cores: Vec<u32> = summary.generator.cores.iter().map(|c| c.core).collect();
@@ -27,9 +32,37 @@ pub fn render(summary: &Summary) -> String {
 }
 
 fn row(text: &mut String, second: &Second, cores: &[u32]) {
+    let mut cells: Vec<String> = counters(second).iter().map(u64::to_string).collect();
+    for latency in [&second.latency, &second.latency_failed, &second.latency_all] {
+        let times = [
+            latency.p50_us,
+            latency.p90_us,
+            latency.p99_us,
+            latency.p999_us,
+            latency.max_us,
+        ];
+        cells.extend(times.map(|us| cell(latency.known(us))));
+    }
+    let lag = &second.lag;
+    cells.extend([lag.p99_us, lag.max_us].map(|us| cell(lag.known(us))));
+    cells.push(cell(second.cores.iter().map(|c| c.turn_max_us).max()));
+    cells.push(u64::from(second.generator_limited).to_string());
+    for core in cores {
+        let core = second.cores.iter().find(|c| c.core == *core);
+        cells.push(core.map_or(String::new(), |core| format!("{:.3}", core.busy_share)));
+    }
+    text.push_str(&cells.join(","));
+    text.push('\n');
+}
+
+/// A figure, or nothing where there is none.
+fn cell(figure: Option<u64>) -> String {
+    figure.map_or(String::new(), |figure| figure.to_string())
+}
+
+fn counters(second: &Second) -> [u64; 18] {
     let counts = &second.counts;
-    let (latency, lag) = (&second.latency, &second.lag);
-    let figures = [
+    [
         second.time_s,
         second.seconds,
         second.users.min,
@@ -48,28 +81,5 @@ fn row(text: &mut String, second: &Second, cores: &[u32]) {
         counts.unfinished,
         counts.bytes_in,
         counts.bytes_out,
-        latency.p50_us,
-        latency.p90_us,
-        latency.p99_us,
-        latency.p999_us,
-        latency.max_us,
-        lag.p99_us,
-        lag.max_us,
-        second
-            .cores
-            .iter()
-            .map(|c| c.turn_max_us)
-            .max()
-            .unwrap_or(0),
-        u64::from(second.generator_limited),
-    ];
-    let figures: Vec<String> = figures.iter().map(u64::to_string).collect();
-    text.push_str(&figures.join(","));
-    for core in cores {
-        text.push(',');
-        if let Some(core) = second.cores.iter().find(|c| c.core == *core) {
-            let _ = write!(text, "{:.3}", core.busy_share);
-        }
-    }
-    text.push('\n');
+    ]
 }

@@ -22,6 +22,11 @@ pub fn time_us(us: u64) -> String {
     }
 }
 
+/// As [`time_us`]; `-` where nothing was measured.
+pub fn time_known(us: Option<u64>) -> String {
+    us.map_or("-".to_owned(), time_us)
+}
+
 fn three_digits(value: f64) -> String {
     if value < 9.995 {
         format!("{value:.2}")

@@ -5,7 +5,7 @@ use serde::Serialize;
 use stats::Summary;
 
 /// Raised when a field changes its meaning or goes; new fields do not raise it.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {

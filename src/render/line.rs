@@ -1,6 +1,6 @@
 //! One plain line per second, for logs and pipes.
 
-use crate::render::format::{count, per_second, percent, time_us};
+use crate::render::format::{count, per_second, percent, time_known};
 use stats::Second;
 
 /// A second on one line, without the line feed. Words are always the same, so that it can be cut
@@ -14,10 +14,10 @@ pub fn render(second: &Second) -> String {
         second.time_s + second.seconds,
         per_second(counts.ok + counts.failed, seconds),
         count(second.users.max),
-        time_us(latency.p50_us),
-        time_us(latency.p90_us),
-        time_us(latency.p99_us),
-        time_us(latency.max_us),
+        time_known(latency.known(latency.p50_us)),
+        time_known(latency.known(latency.p90_us)),
+        time_known(latency.known(latency.p99_us)),
+        time_known(latency.known(latency.max_us)),
         count(counts.failed),
     );
     let busy = second
@@ -27,7 +27,7 @@ pub fn render(second: &Second) -> String {
         .fold(0.0, f64::max);
     line += &format!(
         "  lag p99 {}  busy {}",
-        time_us(second.lag.p99_us),
+        time_known(second.lag.known(second.lag.p99_us)),
         percent(busy)
     );
     if counts.dropped > 0 {

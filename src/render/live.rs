@@ -1,7 +1,7 @@
 //! The live view: a few lines that are painted again in place on a terminal.
 
 use crate::render::flow::{LABEL, Paint, Piece, Style};
-use crate::render::format::{self, clock, count, per_second, percent, time_us};
+use crate::render::format::{self, clock, count, per_second, percent, time_known};
 use crate::render::outline::{Outline, model_label};
 use stats::second::{CoreSecond, Counts};
 use stats::{FailureKind, Second};
@@ -188,12 +188,12 @@ fn figures(view: &View<'_>, second: &Second, width: usize, style: Style, lines: 
     ];
     row(
         "latency",
-        &times.map(|(name, us)| Piece::new(format!("{name} {:<7}", time_us(us)))),
+        &times.map(|(name, us)| Piece::new(format!("{name} {:<7}", time_known(latency.known(us))))),
     );
     let lag = &second.lag;
     let lag = [("p99", lag.p99_us), ("max", lag.max_us)];
     let mut lag = lag
-        .map(|(name, us)| Piece::new(format!("{name} {:<7}", time_us(us))))
+        .map(|(name, us)| Piece::new(format!("{name} {:<7}", time_known(second.lag.known(us)))))
         .to_vec();
     if second.generator_limited {
         lag.push(Piece::new("the generator was the limit").paint(Paint::Warn));

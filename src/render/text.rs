@@ -133,7 +133,6 @@ impl Report<'_> {
     fn totals(&mut self) {
         let totals = &self.summary.totals;
         let counts = &totals.counts;
-        let seconds = (self.run.duration_s - self.run.warmup_s as f64).max(0.0);
         let ended = counts.iterations;
         let warn = |figure: Figure| figure.paint_if(Paint::Warn);
         let bad = |figure: Figure| figure.paint_if(Paint::Bad);
@@ -166,22 +165,19 @@ impl Report<'_> {
         }
         self.gap();
         self.figures(&rows);
-        let rate = format!(
-            "{} requests/s",
-            per_second(counts.ok + counts.failed, seconds)
-        );
-        let traffic = |n: u64| {
-            bytes(if seconds > 0.0 {
-                n as f64 / seconds
-            } else {
-                0.0
-            })
-        };
-        let pieces = [
-            Piece::new(rate).paint(Paint::Strong),
-            Piece::new(format!("{}/s in", traffic(counts.bytes_in))),
-            Piece::new(format!("{}/s out", traffic(counts.bytes_out))),
+        let load = &self.summary.throughput;
+        let per_second = |n: u64| per_second(n, load.load_s);
+        let mut pieces = vec![
+            Piece::new(format!("{} requests/s", per_second(load.ok + load.failed)))
+                .paint(Paint::Strong),
         ];
+        if load.failed > 0 {
+            pieces.push(Piece::new(format!("{} ok/s", per_second(load.ok))));
+        }
+        pieces.extend([
+            Piece::new(format!("{}/s in", bytes(load.bytes_in_per_s))),
+            Piece::new(format!("{}/s out", bytes(load.bytes_out_per_s))),
+        ]);
         self.flow("throughput", &pieces);
         let pieces = [
             Piece::new(format!("{} users at most", count(totals.users_max))),
@@ -223,6 +219,7 @@ impl Report<'_> {
         let rows = [
             ("latency", &phases.latency, true),
             ("of failed", &phases.latency_failed, false),
+            ("of all", &phases.latency_all, false),
             ("service time", &phases.service_time, true),
             ("lag", &phases.lag, true),
             ("queue", &phases.queue, false),
@@ -233,8 +230,10 @@ impl Report<'_> {
             ("first byte", &phases.first_byte, false),
             ("receive", &phases.receive, false),
         ];
+        let some_failed = phases.latency_failed.count > 0;
         for (name, times, always) in rows {
-            if always || times.count > 0 {
+            let shown = times.count > 0 && (name != "of all" || some_failed);
+            if always || shown {
                 table.rows.push(time_row(name, times));
             }
         }
@@ -252,13 +251,15 @@ impl Report<'_> {
         if names.is_empty() {
             return;
         }
-        let mut table = Table::new(&[
-            label, "count", "failed", "p50", "p90", "p99", "p99.9", "max",
-        ]);
+        let some_unfinished = names.iter().any(|name| name.unfinished > 0);
+        let mut head = vec![label, "ok", "failed"];
+        head.extend(some_unfinished.then_some("unfinished"));
+        head.extend(["p50", "p90", "p99", "p99.9", "max"]);
+        let mut table = Table::new(&head);
         for name in names {
             let times = &name.phases.latency;
-            let mut row = vec![escape(&name.name), count(name.ok + name.failed)];
-            row.push(count(name.failed));
+            let mut row = vec![escape(&name.name), count(name.ok), count(name.failed)];
+            row.extend(some_unfinished.then(|| count(name.unfinished)));
             let shown = [
                 times.p50_us,
                 times.p90_us,
@@ -284,9 +285,12 @@ impl Report<'_> {
                 .collect();
             self.flow("statuses", &pieces);
         }
-        let total = summary.totals.counts.ok + summary.totals.counts.failed;
-        let failures = summary.failures.0.iter().map(|(kind, n)| {
-            let text = format!("{kind}: {} ({})", count(*n), percent_of(*n, total));
+        let counts = &summary.totals.counts;
+        let unfinished = ("unfinished", counts.unfinished);
+        let unfinished = (counts.unfinished > 0).then_some(&unfinished);
+        let failures = summary.failures.0.iter().chain(unfinished);
+        let failures = failures.map(|(kind, n)| {
+            let text = format!("{kind}: {} ({})", count(*n), percent_of(*n, counts.sent));
             Piece::new(text).paint(Paint::Bad)
         });
         let failures: Vec<Piece> = failures.collect();

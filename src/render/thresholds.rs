@@ -16,7 +16,22 @@ pub fn finding(outcome: &Outcome) -> String {
     } else {
         ""
     };
-    format!("{}{since}{end}", figure(outcome, value))
+    format!(
+        "{}{}{since}{end}",
+        figure(outcome, value),
+        unfinished(outcome, value)
+    )
+}
+
+/// What requests that were never answered would make of it, where that is worse.
+fn unfinished(outcome: &Outcome, value: f64) -> String {
+    match outcome.with_unfinished {
+        Some(with) if with > value => {
+            let with = figure(outcome, with);
+            format!(" ({with} or more with the unfinished requests)")
+        }
+        _ => String::new(),
+    }
 }
 
 fn figure(outcome: &Outcome, value: f64) -> String {
@@ -41,8 +56,10 @@ mod tests {
             text: String::new(),
             metric,
             name: None,
+            of: None,
             limit: 0.0,
             value,
+            with_unfinished: None,
             met: false,
             first_missed_s: None,
             aborted: false,
@@ -68,6 +85,14 @@ mod tests {
             finding(&missed),
             "50 %, first missed in second 7, ended the run"
         );
+        let mut hung = outcome(Metric::Latency, Statistic::Max, Some(2_000.0));
+        hung.with_unfinished = Some(1_950_000.0);
+        assert_eq!(
+            finding(&hung),
+            "2.00ms (1.95s or more with the unfinished requests)"
+        );
+        hung.with_unfinished = Some(2_000.0);
+        assert_eq!(finding(&hung), "2.00ms");
         let nothing = outcome(Metric::Lag, Statistic::Max, None);
         assert_eq!(finding(&nothing), "nothing was measured");
     }

@@ -260,6 +260,9 @@ impl Work {
 
     fn finish(mut self, last: &[Window], took: Option<Duration>) -> Summary {
         self.drain();
+        if let Some(took) = took {
+            self.aggregator.set_length(took.as_secs_f64());
+        }
         for window in last {
             self.aggregator.add(window);
         }
@@ -267,9 +270,6 @@ impl Work {
             self.show(&second);
         }
         self.tell(|observer| observer.end());
-        if let Some(took) = took {
-            self.aggregator.set_length(took.as_secs_f64());
-        }
         self.aggregator.summary()
     }
 

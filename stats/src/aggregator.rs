@@ -9,11 +9,12 @@ use crate::names::Names;
 use crate::pending::{CoreWindow, Pending};
 use crate::second::{Counts, Second, share};
 use crate::summary::{
-    Check, Counted, Generator, GeneratorCore, NameSummary, Percentiles, Phases, Summary, Totals,
+    Check, Counted, Generator, GeneratorCore, NameSummary, Percentiles, Phases, Summary,
+    Throughput, Totals,
 };
-use crate::threshold::{Judges, Rule};
+use crate::threshold::{Closing, Judges, Rule};
 use crate::verdict::{Evidence, RunFigures};
-use crate::window::{Body, CheckCounts, NameCounts, Window, add_counts};
+use crate::window::{Body, CheckCounts, LoadTime, NameCounts, Window, add_counts};
 
 /// Merges windows; percentiles are only ever taken from merged histograms, never averaged.
 ///
@@ -38,6 +39,10 @@ pub struct Aggregator {
     warmup_s: u64,
     /// How long the run was, as far as it is known.
     length_s: f64,
+    /// The length of a run that has ended.
+    ended_s: Option<f64>,
+    /// When the last core had carried its load, as far as cores have; from the start of the run.
+    load_end_ns: Option<u64>,
     names_folded: bool,
 }
 
@@ -75,6 +80,8 @@ impl Aggregator {
             judges: Judges::default(),
             warmup_s: 0,
             length_s: 0.0,
+            ended_s: None,
+            load_end_ns: None,
             names_folded: false,
         }
     }
@@ -116,15 +123,20 @@ impl Aggregator {
         self.judges.take_abort()
     }
 
-    /// How long the run was in all, for rates over the whole of it.
+    /// How long the run was in all, drain included. Told before the last seconds are taken, the
+    /// piece of a second at its end is known as one.
     pub fn set_length(&mut self, length_s: f64) {
         self.length_s = length_s;
+        self.ended_s = Some(length_s);
     }
 
     /// Adds one window. Those of one core must come in the order the core filled them.
     pub fn add(&mut self, window: &Window) {
         let body = &*window.0;
         self.learn_names(body);
+        if let LoadTime::Until(at_ns) = body.load {
+            self.load_end_ns = self.load_end_ns.max(Some(at_ns));
+        }
         let mut core_window = CoreWindow::of(body);
         if body.first < self.warmup_s {
             self.carry_over(body);
@@ -218,7 +230,9 @@ impl Aggregator {
             .zip(&core.names)
             .filter(|(n, _)| !n.is_empty())
         {
-            self.by_name[*id as usize].add(counts);
+            let name = &mut self.by_name[*id as usize];
+            name.add(counts);
+            name.in_load.add(counts.ended_in(body.load));
         }
         for (counts, id) in body.checks.iter().zip(&core.checks) {
             let check = &mut self.checks[*id as usize];
@@ -226,7 +240,9 @@ impl Aggregator {
             check.failed += counts.failed;
         }
         for (counts, id) in body.customs.iter().zip(&core.customs) {
-            self.customs[*id as usize].figures.add(&counts.figures);
+            let custom = &mut self.customs[*id as usize];
+            custom.figures.add(&counts.figures);
+            custom.in_load.add(counts.added_in(body.load));
         }
     }
 
@@ -280,8 +296,12 @@ impl Aggregator {
         if let Some(second) = &mut second {
             second.warmup = second.time_s < self.warmup_s;
             let end = second.time_s + second.seconds;
-            self.length_s = self.length_s.max(end as f64);
-            self.judges.close(end);
+            self.length_s = self.ended_s.unwrap_or(self.length_s.max(end as f64));
+            self.judges.close(&Closing {
+                end,
+                is_piece: self.ended_s.is_some_and(|ended_s| ended_s < end as f64),
+                load_end_s: self.load_end_s(),
+            });
             self.series.push(second.clone());
         }
         second
@@ -305,14 +325,16 @@ impl Aggregator {
             model: self.model,
             verdict: self.evidence.verdict(&figures),
             totals,
+            throughput: Throughput::of(merged.in_load, self.load_s()),
             phases: Phases::of(&merged),
             status: merged.statuses.0.iter().copied().collect(),
             failures: Counted::of(FailureKind::ALL, FailureKind::as_str, &merged.failures),
             events: Counted::of(Tally::ALL, Tally::as_str, &self.tallies),
-            histogram: encoding::encode_phase(&merged, Phase::Latency),
+            histogram: merged.latency_ok().to_base64(),
+            histogram_failed: encoding::encode_phase(&merged, Phase::LatencyFailed),
             checks: self.check_summaries(),
             metrics: self.custom_summaries(),
-            thresholds: self.judges.outcomes(self.measured_s()),
+            thresholds: self.judges.outcomes(self.load_s()),
             names: self.name_summaries(),
             names_folded: self.names_folded,
             generator: self.generator(),
@@ -320,9 +342,15 @@ impl Aggregator {
         }
     }
 
-    /// How long the run was without its warm-up.
-    fn measured_s(&self) -> f64 {
-        (self.length_s - self.warmup_s as f64).max(0.0)
+    /// When the load ended, in seconds from the start of the run, as far as cores have told.
+    fn load_end_s(&self) -> Option<f64> {
+        self.load_end_ns.map(|at_ns| at_ns as f64 / 1e9)
+    }
+
+    /// How long the load lasted, without its warm-up: so far, while no core has ended it.
+    fn load_s(&self) -> f64 {
+        let end_s = self.load_end_s().unwrap_or(self.length_s);
+        (end_s - self.warmup_s as f64).max(0.0)
     }
 
     /// All request names in one.
@@ -330,6 +358,7 @@ impl Aggregator {
         let mut merged = NameCounts::new(NameKind::Request, "".into());
         for name in self.by_name.iter().filter(|n| n.kind == NameKind::Request) {
             merged.add(name);
+            merged.in_load.add(name.in_load);
         }
         merged
     }
@@ -362,7 +391,7 @@ impl Aggregator {
 
     fn custom_summaries(&self) -> Vec<Custom> {
         let used = self.customs.iter().filter(|one| one.figures.count > 0);
-        let mut customs: Vec<Custom> = used.map(|one| Custom::of(one, self.measured_s())).collect();
+        let mut customs: Vec<Custom> = used.map(|one| Custom::of(one, self.load_s())).collect();
         customs.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         customs
     }

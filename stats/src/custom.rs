@@ -1,6 +1,7 @@
 //! Metrics that scripts make themselves: counters, gauges, rates and trends.
 
 use crate::histogram::{Histogram, Spare};
+use crate::window::LoadTime;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -27,6 +28,23 @@ pub(crate) struct CustomCounts {
     pub(crate) kind: CustomKind,
     pub(crate) name: Arc<str>,
     pub(crate) figures: Figures,
+    /// What came within the time of load: of a window set only when the load ended in it, see
+    /// [`CustomCounts::added_in`].
+    pub(crate) in_load: Added,
+}
+
+/// What adds up of the values within the time of load.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Added {
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+}
+
+impl Added {
+    pub(crate) fn add(&mut self, other: Added) {
+        self.count += other.count;
+        self.sum += other.sum;
+    }
 }
 
 /// Sums and extremes of values; all zero where there are none.
@@ -48,6 +66,24 @@ impl CustomCounts {
             kind,
             name,
             figures: Figures::default(),
+            in_load: Added::default(),
+        }
+    }
+
+    /// What was counted so far, as added.
+    pub(crate) fn added(&self) -> Added {
+        Added {
+            count: self.figures.count,
+            sum: self.figures.sum,
+        }
+    }
+
+    /// What of a window's values came within the time of load.
+    pub(crate) fn added_in(&self, load: LoadTime) -> Added {
+        match load {
+            LoadTime::All => self.added(),
+            LoadTime::Until(_) => self.in_load,
+            LoadTime::Over => Added::default(),
         }
     }
 
@@ -62,6 +98,7 @@ impl CustomCounts {
     pub(crate) fn clear(&mut self) {
         let values = self.figures.values.take();
         self.figures = Figures::default();
+        self.in_load = Added::default();
         self.figures.values = values.map(|mut values| {
             values.clear();
             values
@@ -123,7 +160,7 @@ pub struct Custom {
     /// Counters: the sum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sum: Option<f64>,
-    /// Counters: the sum per second of the run.
+    /// Counters: what was added within the time of load, per second of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_s: Option<f64>,
     /// Rates: the share that was so, 0 to 1.
@@ -165,7 +202,7 @@ pub struct CustomPercentiles {
 }
 
 impl Custom {
-    pub(crate) fn of(counts: &CustomCounts, length_s: f64) -> Self {
+    pub(crate) fn of(counts: &CustomCounts, load_s: f64) -> Self {
         let figures = &counts.figures;
         let is = |kind| counts.kind == kind;
         let spread = Spread {
@@ -187,7 +224,7 @@ impl Custom {
             kind: counts.kind,
             count: figures.count,
             sum: is(CustomKind::Counter).then_some(figures.sum),
-            per_s: (is(CustomKind::Counter) && length_s > 0.0).then(|| figures.sum / length_s),
+            per_s: (is(CustomKind::Counter) && load_s > 0.0).then(|| counts.in_load.sum / load_s),
             share: is(CustomKind::Rate).then(|| figures.mean()),
             last: is(CustomKind::Gauge).then_some(figures.last),
             spread: (is(CustomKind::Gauge) || is(CustomKind::Trend)).then_some(spread),

@@ -14,7 +14,10 @@ pub(crate) struct CoreWindow {
     pub(crate) first: u64,
     pub(crate) next: u64,
     pub(crate) counts: Counts,
+    /// Of all requests that ended.
     pub(crate) latency: Histogram,
+    /// The part of `latency` that failed.
+    pub(crate) latency_failed: Histogram,
     pub(crate) lag: Histogram,
     pub(crate) users: Gauge,
     pub(crate) connections: Gauge,
@@ -37,6 +40,7 @@ impl CoreWindow {
             next: body.next,
             counts: Counts::default(),
             latency: Histogram::new(),
+            latency_failed: Histogram::new(),
             lag: Histogram::new(),
             users: body.counts.users,
             connections: body.counts.connections,
@@ -60,6 +64,9 @@ impl CoreWindow {
             add_counts(&mut counts.failures, &name.failures);
             if let Some(latency) = name.phase(Phase::Latency) {
                 window.latency.add(latency);
+            }
+            if let Some(failed) = name.phase(Phase::LatencyFailed) {
+                window.latency_failed.add(failed);
             }
             if let Some(lag) = name.phase(Phase::Lag) {
                 window.lag.add(lag);

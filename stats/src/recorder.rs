@@ -4,7 +4,7 @@ use crate::custom::{CustomCounts, CustomKind};
 use crate::kinds::{FailureKind, NameKind, Phase, Tally};
 use crate::link::Exchange;
 use crate::names::Names;
-use crate::window::{Body, CheckCounts, NameCounts, Window};
+use crate::window::{Body, CheckCounts, LoadTime, NameCounts, Window};
 
 /// A request or transaction name of one recorder; means nothing to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +54,8 @@ pub struct Recorder {
     checks: Names<()>,
     customs: Names<CustomKind>,
     exchange: Exchange,
+    /// The time of load is over: windows to come hold nothing of it.
+    is_load_over: bool,
 }
 
 impl Recorder {
@@ -64,6 +66,7 @@ impl Recorder {
             checks: Names::new(),
             customs: Names::new(),
             exchange,
+            is_load_over: false,
         }
     }
 
@@ -162,9 +165,32 @@ impl Recorder {
         }
     }
 
-    /// A request was still under way when the run ended.
-    pub fn request_unfinished(&mut self, id: NameId) {
-        self.window.names[id.0 as usize].unfinished += 1;
+    /// A request was still under way when the run ended, `age_ns` after it was due.
+    pub fn request_unfinished(&mut self, id: NameId, age_ns: u64) {
+        let Body { names, spare, .. } = &mut *self.window;
+        let name = &mut names[id.0 as usize];
+        name.unfinished += 1;
+        let ages = name.ages.get_or_insert_default();
+        ages.record_spared(age_ns / 1_000, spare);
+    }
+
+    /// What the plan asks for is over on this core, `at_ns` after the start of the run: what ends
+    /// from here on belongs to the drain and to no rate. Only the first call counts.
+    pub fn load_ended(&mut self, at_ns: u64) {
+        if std::mem::replace(&mut self.is_load_over, true) {
+            return;
+        }
+        let Body {
+            names,
+            customs,
+            load,
+            ..
+        } = &mut *self.window;
+        *load = LoadTime::Until(at_ns);
+        names
+            .iter_mut()
+            .for_each(|name| name.in_load = name.ended());
+        customs.iter_mut().for_each(|one| one.in_load = one.added());
     }
 
     /// A transaction ended, after `latency_ns` since it began. Counts as sent, too.
@@ -310,6 +336,9 @@ impl Recorder {
             Ok(()) => {
                 self.window.first = next;
                 self.window.next = next + 1;
+                if self.is_load_over {
+                    self.window.load = LoadTime::Over;
+                }
                 self.align();
             }
             Err(()) => {

@@ -4,7 +4,8 @@ use crate::histogram::Histogram;
 use crate::kinds::FailureKind;
 use crate::pending::CoreWindow;
 use crate::window::{CoreCounts, Gauge, add_counts};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 /// What all cores did between two whole seconds of the run.
 ///
@@ -23,9 +24,13 @@ pub struct Second {
     /// What was counted.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Latency of the requests that ended in it.
+    /// Latency of the requests that ended ok in it.
     pub latency: Snapshot,
-    /// Lag of the same requests.
+    /// Latency of those that failed in it.
+    pub latency_failed: Snapshot,
+    /// Latency of both.
+    pub latency_all: Snapshot,
+    /// Lag of both.
     pub lag: Snapshot,
     /// One entry per core that delivered, by core number.
     pub cores: Vec<CoreSecond>,
@@ -154,8 +159,8 @@ pub struct Iterations {
     pub unfinished: u64,
 }
 
-/// The percentiles a second keeps of a histogram, in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// The percentiles a second keeps of a histogram, in microseconds; in JSON null when `count` is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// How many values.
     pub count: u64,
@@ -173,14 +178,37 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn of(histogram: &Histogram) -> Self {
+        let [p50_us, p90_us, p99_us, p999_us] = histogram.values_at([0.5, 0.9, 0.99, 0.999]);
         Snapshot {
             count: histogram.count(),
-            p50_us: histogram.value_at(0.5),
-            p90_us: histogram.value_at(0.9),
-            p99_us: histogram.value_at(0.99),
-            p999_us: histogram.value_at(0.999),
+            p50_us,
+            p90_us,
+            p99_us,
+            p999_us,
             max_us: histogram.max_us(),
         }
+    }
+
+    /// A figure of it; `None` where nothing was measured.
+    pub fn known(&self, us: u64) -> Option<u64> {
+        (self.count > 0).then_some(us)
+    }
+}
+
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("count", &self.count)?;
+        for (name, us) in [
+            ("p50_us", self.p50_us),
+            ("p90_us", self.p90_us),
+            ("p99_us", self.p99_us),
+            ("p999_us", self.p999_us),
+            ("max_us", self.max_us),
+        ] {
+            map.serialize_entry(name, &self.known(us))?;
+        }
+        map.end()
     }
 }
 
@@ -203,6 +231,7 @@ pub struct CoreSecond {
 pub(crate) struct Row {
     second: Second,
     latency: Histogram,
+    latency_failed: Histogram,
     lag: Histogram,
 }
 
@@ -216,6 +245,8 @@ impl Row {
                 connections: Extent::default(),
                 counts: Counts::default(),
                 latency: Snapshot::default(),
+                latency_failed: Snapshot::default(),
+                latency_all: Snapshot::default(),
                 lag: Snapshot::default(),
                 cores: Vec::new(),
                 generator_limited: false,
@@ -224,6 +255,7 @@ impl Row {
                 late: Vec::new(),
             },
             latency: Histogram::new(),
+            latency_failed: Histogram::new(),
             lag: Histogram::new(),
         }
     }
@@ -253,6 +285,7 @@ impl Row {
         for window in windows {
             self.second.counts.add(&window.counts);
             self.latency.add(&window.latency);
+            self.latency_failed.add(&window.latency_failed);
             self.lag.add(&window.lag);
             busy_ns += window.busy_ns;
             total_ns += window.busy_ns + window.idle_ns;
@@ -272,6 +305,9 @@ impl Row {
     }
 
     pub(crate) fn finish(mut self) -> Second {
+        self.second.latency_all = Snapshot::of(&self.latency);
+        self.second.latency_failed = Snapshot::of(&self.latency_failed);
+        self.latency.subtract(&self.latency_failed);
         self.second.latency = Snapshot::of(&self.latency);
         self.second.lag = Snapshot::of(&self.lag);
         self.second

@@ -7,7 +7,7 @@ use crate::kinds::{FailureKind, Model, NameKind, Phase};
 use crate::second::{Counts, Second};
 use crate::threshold::Outcome;
 use crate::verdict::Verdict;
-use crate::window::NameCounts;
+use crate::window::{Ended, NameCounts};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub struct Summary {
     pub verdict: Verdict,
     /// Counters of the run.
     pub totals: Totals,
+    /// What was done in the time of load.
+    pub throughput: Throughput,
     /// Times of all requests; transactions are not in them.
     #[serde(flatten)]
     pub phases: Phases,
@@ -31,8 +33,10 @@ pub struct Summary {
     pub failures: Counted,
     /// Other things worth counting by [`crate::Tally`], those that happened.
     pub events: Counted,
-    /// Latency of all requests in the encoding of [`Histogram::to_base64`].
+    /// Latency of the requests that ended ok in the encoding of [`Histogram::to_base64`].
     pub histogram: String,
+    /// Latency of those that failed in the same encoding.
+    pub histogram_failed: String,
     /// Checks by name.
     pub checks: Vec<Check>,
     /// Metrics of the scripts' own, by kind and name.
@@ -103,11 +107,55 @@ pub struct Totals {
     pub connections_max: u64,
 }
 
-/// One entry per [`Phase`], in its order.
+/// What ended within the time of load: from the end of the warm-up to the end of what the plan
+/// asks for, without the drain. Rates are per second of that time, 0 when it has no length.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Throughput {
+    /// How long the time of load is, in seconds.
+    pub load_s: f64,
+    /// Requests that ended ok in it.
+    pub ok: u64,
+    /// Requests that failed in it.
+    pub failed: u64,
+    /// Both per second.
+    pub requests_per_s: f64,
+    /// Those that ended ok per second.
+    pub ok_per_s: f64,
+    /// Bytes received per second, of requests that ended in it.
+    pub bytes_in_per_s: f64,
+    /// Bytes sent per second, of the same requests.
+    pub bytes_out_per_s: f64,
+}
+
+impl Throughput {
+    pub(crate) fn of(ended: Ended, load_s: f64) -> Self {
+        // three decimals: a rate is shown, not calculated with
+        let per_s = |n: u64| match load_s > 0.0 {
+            true => (n as f64 / load_s * 1e3).round() / 1e3,
+            false => 0.0,
+        };
+        Throughput {
+            load_s,
+            ok: ended.ok,
+            failed: ended.failed,
+            requests_per_s: per_s(ended.ok + ended.failed),
+            ok_per_s: per_s(ended.ok),
+            bytes_in_per_s: per_s(ended.bytes_in),
+            bytes_out_per_s: per_s(ended.bytes_out),
+        }
+    }
+}
+
+/// Latency of those that ended ok, of those that failed, and of both; then one entry per other
+/// [`Phase`], each of all requests.
 #[derive(Debug, Clone, Serialize)]
 pub struct Phases {
-    /// Done minus intended, of all that ended.
+    /// Done minus intended, of those that ended ok.
     pub latency: Percentiles,
+    /// The same of those that failed.
+    pub latency_failed: Percentiles,
+    /// The same of all that ended.
+    pub latency_all: Percentiles,
     /// Done minus sent.
     pub service_time: Percentiles,
     /// Sent minus intended.
@@ -126,15 +174,15 @@ pub struct Phases {
     pub send: Percentiles,
     /// From the first byte of the reply to the last.
     pub receive: Percentiles,
-    /// The part of `latency` that failed.
-    pub latency_failed: Percentiles,
 }
 
 impl Phases {
     pub(crate) fn of(name: &NameCounts) -> Self {
         let of = |phase| name.phase(phase).map(Percentiles::of).unwrap_or_default();
         Phases {
-            latency: of(Phase::Latency),
+            latency: Percentiles::of(&name.latency_ok()),
+            latency_failed: of(Phase::LatencyFailed),
+            latency_all: of(Phase::Latency),
             service_time: of(Phase::ServiceTime),
             lag: of(Phase::Lag),
             first_byte: of(Phase::FirstByte),
@@ -144,13 +192,12 @@ impl Phases {
             dns: of(Phase::Dns),
             send: of(Phase::Send),
             receive: of(Phase::Receive),
-            latency_failed: of(Phase::LatencyFailed),
         }
     }
 }
 
-/// A histogram in ten numbers, times in microseconds; all 0 when `count` is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+/// A histogram in ten numbers, times in microseconds; all 0 when `count` is, and then null in JSON.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Percentiles {
     /// How many values.
     pub count: u64,
@@ -177,18 +224,42 @@ pub struct Percentiles {
 impl Percentiles {
     /// The figures of a histogram.
     pub fn of(histogram: &Histogram) -> Self {
+        let quantiles = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
+        let [p50_us, p75_us, p90_us, p95_us, p99_us, p999_us] = histogram.values_at(quantiles);
         Percentiles {
             count: histogram.count(),
             min_us: histogram.min_us(),
             mean_us: (histogram.mean_us() * 1_000.0).round() / 1_000.0,
-            p50_us: histogram.value_at(0.5),
-            p75_us: histogram.value_at(0.75),
-            p90_us: histogram.value_at(0.9),
-            p95_us: histogram.value_at(0.95),
-            p99_us: histogram.value_at(0.99),
-            p999_us: histogram.value_at(0.999),
+            p50_us,
+            p75_us,
+            p90_us,
+            p95_us,
+            p99_us,
+            p999_us,
             max_us: histogram.max_us(),
         }
+    }
+}
+
+impl Serialize for Percentiles {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(10))?;
+        map.serialize_entry("count", &self.count)?;
+        let known = self.count > 0;
+        map.serialize_entry("min_us", &known.then_some(self.min_us))?;
+        map.serialize_entry("mean_us", &known.then_some(self.mean_us))?;
+        for (name, us) in [
+            ("p50_us", self.p50_us),
+            ("p75_us", self.p75_us),
+            ("p90_us", self.p90_us),
+            ("p95_us", self.p95_us),
+            ("p99_us", self.p99_us),
+            ("p999_us", self.p999_us),
+            ("max_us", self.max_us),
+        ] {
+            map.serialize_entry(name, &known.then_some(us))?;
+        }
+        map.end()
     }
 }
 
@@ -258,8 +329,10 @@ pub struct NameSummary {
     pub status: BTreeMap<u16, u64>,
     /// Failures that happened, by kind.
     pub failures: Counted,
-    /// Latency in the encoding of [`Histogram::to_base64`].
+    /// Latency of those that ended ok in the encoding of [`Histogram::to_base64`].
     pub histogram: String,
+    /// Latency of those that failed in the same encoding.
+    pub histogram_failed: String,
 }
 
 impl NameSummary {
@@ -276,7 +349,8 @@ impl NameSummary {
             phases: Phases::of(name),
             status: name.statuses.0.iter().copied().collect(),
             failures: Counted::of(FailureKind::ALL, FailureKind::as_str, &name.failures),
-            histogram: encoding::encode_phase(name, Phase::Latency),
+            histogram: name.latency_ok().to_base64(),
+            histogram_failed: encoding::encode_phase(name, Phase::LatencyFailed),
         }
     }
 }

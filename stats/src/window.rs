@@ -40,6 +40,8 @@ pub(crate) struct Body {
     pub(crate) checks: Vec<CheckCounts>,
     pub(crate) customs: Vec<CustomCounts>,
     pub(crate) counts: CoreCounts,
+    /// Which part of it belongs to the time of load.
+    pub(crate) load: LoadTime,
     /// Turn times of the core in microseconds.
     pub(crate) turns: Histogram,
     /// Whether a name was counted under `(other)` since the start of the run.
@@ -59,6 +61,7 @@ impl Body {
             checks: Vec::new(),
             customs: Vec::new(),
             counts: CoreCounts::default(),
+            load: LoadTime::All,
             turns: Histogram::new(),
             names_folded: false,
             spare,
@@ -78,8 +81,38 @@ impl Body {
             custom.clear();
         }
         self.counts = CoreCounts::default();
+        self.load = LoadTime::All;
         self.turns.clear();
         self.spare.refill();
+    }
+}
+
+/// Which part of a window belongs to the time of load: from the start to the end of what the plan
+/// asks for, without the drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoadTime {
+    All,
+    /// What came before this moment, in nanoseconds from the start of the run.
+    Until(u64),
+    /// Nothing: the load ended before it began.
+    Over,
+}
+
+/// Requests that ended within the time of load.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+impl Ended {
+    pub(crate) fn add(&mut self, other: Ended) {
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
     }
 }
 
@@ -152,6 +185,11 @@ pub(crate) struct NameCounts {
     pub(crate) failures: [u64; FailureKind::COUNT],
     /// Indexed by [`Phase`]; made when the first value comes.
     pub(crate) phases: [Option<Box<Histogram>>; Phase::COUNT],
+    /// How long the unfinished ones had been due; made when the first comes.
+    pub(crate) ages: Option<Box<Histogram>>,
+    /// What ended within the time of load: of a window set only when the load ended in it, see
+    /// [`NameCounts::ended_in`].
+    pub(crate) in_load: Ended,
 }
 
 impl NameCounts {
@@ -168,7 +206,37 @@ impl NameCounts {
             statuses: Statuses(Vec::with_capacity(STATUSES_EXPECTED)),
             failures: [0; FailureKind::COUNT],
             phases: [const { None }; Phase::COUNT],
+            ages: None,
+            in_load: Ended::default(),
         }
+    }
+
+    /// What was counted so far, as ended.
+    pub(crate) fn ended(&self) -> Ended {
+        Ended {
+            ok: self.ok,
+            failed: self.failed,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        }
+    }
+
+    /// What of a window's counts ended within the time of load.
+    pub(crate) fn ended_in(&self, load: LoadTime) -> Ended {
+        match load {
+            LoadTime::All => self.ended(),
+            LoadTime::Until(_) => self.in_load,
+            LoadTime::Over => Ended::default(),
+        }
+    }
+
+    /// Latency of those that ended ok: of all without the failed ones.
+    pub(crate) fn latency_ok(&self) -> Histogram {
+        let mut ok = self.phase(Phase::Latency).cloned().unwrap_or_default();
+        if let Some(failed) = self.phase(Phase::LatencyFailed) {
+            ok.subtract(failed);
+        }
+        ok
     }
 
     #[inline]
@@ -186,6 +254,7 @@ impl NameCounts {
         self.sent + self.ok + self.failed + self.unfinished == 0 && !connected
     }
 
+    /// Adds all counts of `other` but those of the time of load.
     pub(crate) fn add(&mut self, other: &NameCounts) {
         self.sent += other.sent;
         self.ok += other.ok;
@@ -202,6 +271,9 @@ impl NameCounts {
                 mine.get_or_insert_default().add(theirs);
             }
         }
+        if let Some(ages) = other.ages.as_deref().filter(|h| h.count() > 0) {
+            self.ages.get_or_insert_default().add(ages);
+        }
     }
 
     fn clear(&mut self) {
@@ -213,9 +285,10 @@ impl NameCounts {
         self.bytes_out = 0;
         self.statuses.0.clear();
         self.failures = [0; FailureKind::COUNT];
-        for histogram in self.phases.iter_mut().flatten() {
+        for histogram in self.phases.iter_mut().chain([&mut self.ages]).flatten() {
             histogram.clear();
         }
+        self.in_load = Ended::default();
     }
 }
 

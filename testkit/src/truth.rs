@@ -18,7 +18,8 @@ use crate::sample;
 
 pub use formula::{Freezing, exponential_quantile, exponential_quantile_error, mm1_mean};
 pub use table::{
-    ci, full, l1, l2, l2_ci, l3, l4, l5, l6, l7, l8_cut, l8_drained, l9, l11_even, l11_poisson, l13,
+    ci, full, l1, l2, l2_ci, l3, l4, l5, l6, l7, l8_cut, l8_drained, l9, l11_even, l11_poisson,
+    l13, l18,
 };
 
 /// Gaps that the Kolmogorov-Smirnov test looks at. Jitter of `d` on the way moves the distribution
@@ -80,6 +81,10 @@ pub enum Figure {
     Sent,
     /// Requests that succeeded.
     Ok,
+    /// Requests that failed or were not finished, as a share of those sent, in percent.
+    FailedPercent,
+    /// Requests that ended within the load, per second of it.
+    Rate,
     /// Requests that failed with the kind `timeout`.
     TimedOut,
     /// Requests whose end the run did not see.
@@ -109,6 +114,8 @@ impl fmt::Display for Figure {
             Figure::FailedLatency(q) => write!(f, "failed after, {} (ms)", percentile(*q)),
             Figure::Sent => f.write_str("sent"),
             Figure::Ok => f.write_str("ok"),
+            Figure::FailedPercent => f.write_str("failed (%)"),
+            Figure::Rate => f.write_str("ended within the load (per second)"),
             Figure::TimedOut => f.write_str("timed out"),
             Figure::Unfinished => f.write_str("unfinished"),
             Figure::DroppedPercent => f.write_str("dropped (%)"),

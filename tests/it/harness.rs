@@ -85,6 +85,11 @@ pub fn figure(result: &Value, figure: Figure) -> f64 {
         Figure::Sent => number(result, "/totals/sent"),
         Figure::Ok => number(result, "/totals/ok"),
         Figure::TimedOut => failures(result, "timeout") as f64,
+        Figure::FailedPercent => {
+            let failed = number(result, "/totals/failed") + number(result, "/totals/unfinished");
+            100.0 * failed / number(result, "/totals/sent")
+        }
+        Figure::Rate => number(result, "/throughput/requests_per_s"),
         Figure::Unfinished => number(result, "/totals/unfinished"),
         Figure::DroppedPercent => {
             100.0 * number(result, "/totals/dropped") / number(result, "/totals/planned")

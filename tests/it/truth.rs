@@ -260,6 +260,23 @@ fn l13_timeouts_are_on_time() {
     assert_eq!(event(&result, "connection_closed"), sent);
 }
 
+#[test]
+fn l18_fast_refusals_are_no_part_of_the_latency() {
+    let Some((result, _)) = hold(&truth::l18(secs(4))) else {
+        return;
+    };
+    // both together are in a row of their own: three of four are quick
+    assert!(
+        number(&result, "/latency_all/p50_us") < 2_000.0,
+        "{}",
+        result["latency_all"]
+    );
+    assert_eq!(
+        failures(&result, "status"),
+        count(&result, "/totals/failed")
+    );
+}
+
 /// Half of the replies come too late, and none of them is taken for the next request's.
 #[test]
 fn l13_late_replies_never_answer_another_request() {

@@ -6,10 +6,12 @@ use toml::de::DeValue;
 
 use super::fields::{self, Table, wrong};
 use crate::document::{Report, Value, quoted};
-use crate::plan::{Metric, Op, Stat, Threshold};
+use crate::plan::{Metric, Of, Op, Stat, Threshold};
 use crate::units;
 
-const KEYS: [&str; 7] = ["metric", "name", "stat", "is", "over", "abort", "delay"];
+const KEYS: [&str; 8] = [
+    "metric", "name", "of", "stat", "is", "over", "abort", "delay",
+];
 const THRESHOLDS_MAX: usize = 1000;
 /// Longest span that is judged by itself: its seconds are kept.
 const OVER_MAX: Duration = Duration::from_secs(3600);
@@ -27,6 +29,9 @@ const METRICS: [(&str, Metric); 10] = [
     ("arrivals", Metric::Arrivals),
     ("custom", Metric::Custom),
 ];
+
+/// Which requests a latency or a rate may be of.
+const OFS: [(&str, Of); 3] = [("ok", Of::Ok), ("failed", Of::Failed), ("all", Of::All)];
 
 /// In which unit a limit is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,6 +100,7 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
     if !fits_name(table, metric, report) {
         return None;
     }
+    let of = metric.and_then(|metric| read_of(table, metric, report));
     let stat = metric.and_then(|metric| read_stat(table, metric, report));
     let limit = table
         .require("is", "a comparison such as \"< 250ms\"", report)
@@ -120,25 +126,20 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
         None => Some(Duration::ZERO),
     };
     let (metric, name, (stat, word), (op, limit, written)) = (metric?, name?, stat?, limit?);
-    let mut text = METRICS
-        .iter()
-        .find(|(_, known)| *known == metric)?
-        .0
-        .to_owned();
-    if let Some(word) = word {
-        text += &format!(" {word}");
-    }
-    if let Some(name) = &name {
-        text += &format!(" of {name:?}");
-    }
-    text += &format!(" {written}");
-    let over: Option<Duration> = over?;
-    if let Some(over) = over {
-        text += &format!(" over any {}s", over.as_secs());
-    }
+    let (of, over) = (of?, over?);
+    let told = Told {
+        metric,
+        word,
+        of,
+        name: name.as_deref(),
+        written: &written,
+        over,
+    };
+    let text = told.text();
     Some(Threshold {
         metric,
         name,
+        of,
         stat,
         op,
         limit,
@@ -147,6 +148,62 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
         delay: delay?,
         text,
     })
+}
+
+/// What a threshold says of itself.
+struct Told<'a> {
+    metric: Metric,
+    word: Option<String>,
+    of: Of,
+    name: Option<&'a str>,
+    written: &'a str,
+    over: Option<Duration>,
+}
+
+impl Told<'_> {
+    /// `latency p99 of "login" < 250ms over any 10s`.
+    fn text(&self) -> String {
+        let metric = METRICS.iter().find(|(_, known)| *known == self.metric);
+        let mut text = metric.map_or("", |(word, _)| word).to_owned();
+        if let Some(word) = &self.word {
+            text += &format!(" {word}");
+        }
+        match self.of {
+            Of::Ok => {}
+            Of::Failed => text += " of failed requests",
+            Of::All => text += " of all requests",
+        }
+        if let Some(name) = self.name {
+            text += &format!(" of {name:?}");
+        }
+        text += &format!(" {}", self.written);
+        if let Some(over) = self.over {
+            text += &format!(" over any {}s", over.as_secs());
+        }
+        text
+    }
+}
+
+/// Which requests are looked at; those that ended ok unless the profile says otherwise.
+fn read_of(table: &Table<'_, '_>, metric: Metric, report: &mut Report) -> Option<Of> {
+    const PATH: &str = "threshold.of";
+    const ALLOWED: &str = "\"ok\", \"failed\" or \"all\"";
+    let Some(value) = table.get("of") else {
+        return Some(Of::default());
+    };
+    if !matches!(metric, Metric::Latency | Metric::Rate) {
+        let name = METRICS.iter().find(|(_, known)| *known == metric)?.0;
+        let text = format!(
+            "found `of` with the metric {name}, allowed is it with latency and rate only (`{PATH}`)"
+        );
+        report.found(value.span(), text);
+        return None;
+    }
+    let text = fields::text(value, PATH, ALLOWED, report)?;
+    match OFS.iter().find(|(word, _)| *word == text) {
+        Some((_, of)) => Some(*of),
+        None => wrong(report, value, PATH, ALLOWED),
+    }
 }
 
 /// Whether there is a name where the metric needs one, and none where it has none.

@@ -363,8 +363,7 @@ impl Driver {
     pub(super) fn forget_lookups(&mut self) {
         let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
         for one in waiting {
-            self.shared
-                .record(|recorder| recorder.request_unfinished(one.exchange.name));
+            self.record_unfinished(&one.exchange);
         }
     }
 

@@ -180,6 +180,8 @@ impl Driver {
             let over =
                 alone || self.now >= end || self.wish() >= Wish::Drain || self.spending.is_spent();
             if over && !self.shared.draining.get() {
+                let load_ns = self.now.min(end).since(start);
+                self.shared.record(|recorder| recorder.load_ended(load_ns));
                 self.drain();
                 limit = limit.min(self.now.after(self.plan.drain));
             }

@@ -170,8 +170,14 @@ impl Driver {
             .into_iter()
             .flat_map(|queue| *queue)
         {
-            self.shared
-                .record(|recorder| recorder.request_unfinished(queued.exchange.name));
+            self.record_unfinished(&queued.exchange);
         }
+    }
+
+    /// The run ends before the request did.
+    pub(super) fn record_unfinished(&self, exchange: &Exchange) {
+        let age_ns = self.now.since(exchange.intended);
+        self.shared
+            .record(|recorder| recorder.request_unfinished(exchange.name, age_ns));
     }
 }

@@ -1,6 +1,6 @@
 //! The thresholds of a plan in the words of the statistics.
 
-use config::{Metric, Op, Stat, Threshold};
+use config::{Metric, Of, Op, Stat, Threshold};
 use stats::threshold::{self, Comparison, Rule, Statistic};
 
 /// One rule per threshold, in the same order.
@@ -23,6 +23,11 @@ fn rule(threshold: &Threshold) -> Rule {
             Metric::Custom => threshold::Metric::Custom,
         },
         name: threshold.name.clone(),
+        of: match threshold.of {
+            Of::Ok => threshold::Of::Ok,
+            Of::Failed => threshold::Of::Failed,
+            Of::All => threshold::Of::All,
+        },
         statistic: match threshold.stat {
             Stat::Percentile(share) => Statistic::Percentile(share),
             Stat::Mean => Statistic::Mean,

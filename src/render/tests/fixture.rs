@@ -97,7 +97,7 @@ fn trouble(recorder: &mut Recorder, core: u32, second: u64) {
     recorder.iteration_failed();
     if second == 3 {
         recorder.sent(long);
-        recorder.request_unfinished(long);
+        recorder.request_unfinished(long, 700 * MS);
         recorder.iteration_unfinished();
     }
     recorder.count(Tally::StaleRetry, 1);

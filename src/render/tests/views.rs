@@ -117,7 +117,7 @@ fn series_as_csv() {
     summary.series[3].cores.remove(0);
     let table = csv::render(&summary);
     let fields: Vec<usize> = table.lines().map(|line| line.split(',').count()).collect();
-    assert_eq!(fields, [29; 5]);
+    assert_eq!(fields, [39; 5]);
     snapshot("series_csv", &table);
 }
 
@@ -134,10 +134,18 @@ fn the_json_result_begins_with_the_run() {
         .map(String::as_str)
         .collect();
     assert_eq!(
-        keys[..6],
-        ["schema", "run", "model", "verdict", "totals", "latency"]
+        keys[..7],
+        [
+            "schema",
+            "run",
+            "model",
+            "verdict",
+            "totals",
+            "throughput",
+            "latency"
+        ]
     );
-    assert_eq!(document["schema"], 1);
+    assert_eq!(document["schema"], 2);
     assert_eq!(document["run"]["ended"], "completed");
     assert_eq!(
         document["names"][0]["name"], HOSTILE,

@@ -1,6 +1,7 @@
 //! What the recorder counts comes out of the summary, whatever happens in between.
 
 mod allocation;
+mod meaning;
 mod series;
 mod summary;
 mod threshold;

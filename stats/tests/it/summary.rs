@@ -38,9 +38,9 @@ fn keys(value: &Value) -> Vec<&str> {
 #[test]
 fn the_result_has_the_documented_fields() {
     let result = serde_json::to_value(summary()).unwrap();
-    let top = "model verdict totals latency service_time lag first_byte connect tls queue dns send \
-               receive latency_failed status failures events histogram checks metrics thresholds names names_folded generator \
-               series";
+    let top = "model verdict totals throughput latency latency_failed latency_all service_time lag \
+               first_byte connect tls queue dns send receive status failures events histogram \
+               histogram_failed checks metrics thresholds names names_folded generator series";
     assert_eq!(keys(&result), top.split_whitespace().collect::<Vec<_>>());
     let totals = "planned started dropped iterations sent ok failed unfinished bytes_in bytes_out \
                   users_max connections connections_max";
@@ -54,7 +54,8 @@ fn the_result_has_the_documented_fields() {
         block.split_whitespace().collect::<Vec<_>>()
     );
     let row = "time_s seconds users connections planned started dropped iterations sent ok failed \
-               unfinished bytes_in bytes_out latency lag cores generator_limited";
+               unfinished bytes_in bytes_out latency latency_failed latency_all lag cores \
+               generator_limited";
     assert_eq!(
         keys(&result["series"][0]),
         row.split_whitespace().collect::<Vec<_>>()
@@ -74,9 +75,13 @@ fn the_result_has_the_figures() {
     assert_eq!(result["thresholds"], json!([]));
     assert_eq!(result["verdict"]["state"], "clean");
     assert_eq!(result["totals"]["iterations"]["finished"], 1);
+    assert_eq!(result["latency"]["mean_us"], 2_000.0);
+    assert_eq!(result["latency_failed"]["mean_us"], 9_000.0);
     // (3 * 2 000 + 9 000) / 4
-    assert_eq!(result["latency"]["mean_us"], 3_750.0);
-    assert_eq!(result["latency_failed"]["count"], 1);
+    assert_eq!(result["latency_all"]["mean_us"], 3_750.0);
+    // nothing was measured
+    assert_eq!(result["tls"]["count"], 0);
+    assert!(result["tls"]["p50_us"].is_null() && result["tls"]["mean_us"].is_null());
     assert_eq!(result["series"][0]["cores"][0]["busy_share"], 0.25);
     assert_eq!(result["series"][1]["users"], json!({ "min": 1, "max": 1 }));
     let names: Vec<_> = result["names"]
@@ -101,5 +106,7 @@ fn histograms_of_names_merge_to_that_of_the_run() {
     merged.add(&Histogram::from_base64(&summary.names[0].histogram).unwrap());
     let whole = Histogram::from_base64(&summary.histogram).unwrap();
     assert!(whole.iter().eq(merged.iter()));
-    assert_eq!(whole.count(), 4);
+    assert_eq!(whole.count(), 3);
+    let failed = Histogram::from_base64(&summary.histogram_failed).unwrap();
+    assert_eq!(failed.count(), 1);
 }

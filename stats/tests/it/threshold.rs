@@ -1,13 +1,14 @@
 //! Thresholds: what they look at, spans that slide, the end they ask for.
 
 use crate::{Core, MS};
-use mistress_stats::threshold::{Comparison, Metric, Outcome, Rule, Statistic};
+use mistress_stats::threshold::{Comparison, Metric, Of, Outcome, Rule, Statistic};
 use mistress_stats::{Aggregator, FailureKind, Model, Sample};
 
 fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Rule {
     Rule {
         metric,
         name: None,
+        of: Of::All,
         statistic,
         comparison,
         limit,

@@ -82,6 +82,9 @@ pub struct Behaviour {
     pub slots: Option<usize>,
     /// When nothing moves; `None`: never.
     pub freeze: Option<Freeze>,
+    /// Of this many requests, in order of arrival, the last is served. The others are refused: a
+    /// 429 at once, without a slot. 1 serves all.
+    pub one_of: u64,
     /// The body of each reply.
     pub body: Vec<u8>,
     /// Whether each reply says its own service time as `x-service-ns: N`.
@@ -113,6 +116,7 @@ impl Behaviour {
             service,
             slots: None,
             freeze: None,
+            one_of: 1,
             body: b"ok".to_vec(),
             tell_service: false,
             connections_max: 8192,
@@ -137,6 +141,12 @@ impl Behaviour {
             freeze: Some(freeze),
             ..self
         }
+    }
+
+    /// Serves one of this many requests (at least 1) and refuses the others at once.
+    pub fn one_of(self, one_of: u64) -> Behaviour {
+        assert!(one_of > 0, "one of none is no request");
+        Behaviour { one_of, ..self }
     }
 
     /// Sends this body.

@@ -120,11 +120,11 @@ impl Exchange {
     }
 
     /// Makes the reply to the current request.
-    pub(super) fn reply(&mut self, body: &[u8], service_ns: Option<u64>) {
+    pub(super) fn reply(&mut self, status: &str, body: &[u8], service_ns: Option<u64>) {
         let out = &mut self.output;
         out.clear();
         self.written = 0;
-        out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-length: ");
+        out.extend_from_slice(format!("HTTP/1.1 {status}\r\ncontent-length: ").as_bytes());
         out.extend_from_slice(body.len().to_string().as_bytes());
         if !self.id.is_empty() {
             out.extend_from_slice(b"\r\nx-id: ");

@@ -61,6 +61,7 @@ struct Current {
     /// Since the loop's start.
     due_ns: u64,
     service_ns: u64,
+    is_refused: bool,
     /// Its place in `Report::served`.
     record: Option<usize>,
     /// The count of `begin` calls when it arrived: those of earlier ones are not counted.
@@ -350,6 +351,7 @@ impl EventLoop {
         peer.current = Current {
             due_ns,
             service_ns: plan.service_ns,
+            is_refused: plan.is_refused,
             record: keep.then_some(record),
             run: self.run,
         };
@@ -386,7 +388,11 @@ impl EventLoop {
                 .behaviour
                 .tell_service
                 .then_some(peer.current.service_ns);
-            peer.exchange.reply(&self.behaviour.body, told);
+            let status = match peer.current.is_refused {
+                true => "429 Too Many Requests",
+                false => "200 OK",
+            };
+            peer.exchange.reply(status, &self.behaviour.body, told);
             self.write(due.place);
         }
     }

@@ -15,6 +15,8 @@ pub struct Planned {
     pub service_ns: u64,
     /// When it completes; never during a freeze.
     pub due_ns: u64,
+    /// Whether it is answered 429 instead of being served.
+    pub is_refused: bool,
 }
 
 /// A first-come-first-served queue with freezes, told of arrivals and nothing else.
@@ -24,6 +26,9 @@ pub struct Planned {
 pub struct Model {
     service: Service,
     freeze: Option<Freeze>,
+    one_of: u64,
+    /// Requests so far.
+    arrived: u64,
     /// When each slot is free again, the earliest on top; `None`: any number of slots.
     slots: Option<BinaryHeap<Reverse<u64>>>,
     /// Draws service times in the order of arrival.
@@ -40,6 +45,8 @@ impl Model {
         Model {
             service: behaviour.service.clone(),
             freeze: behaviour.freeze,
+            one_of: behaviour.one_of,
+            arrived: 0,
             slots: behaviour
                 .slots
                 .map(|n| std::iter::repeat_n(Reverse(0), n).collect()),
@@ -49,6 +56,16 @@ impl Model {
 
     /// Accepts the next request; arrivals come in order of time.
     pub fn arrive(&mut self, at_ns: u64) -> Planned {
+        self.arrived += 1;
+        if !self.arrived.is_multiple_of(self.one_of) {
+            let at_ns = self.thawed(at_ns);
+            return Planned {
+                start_ns: at_ns,
+                service_ns: 0,
+                due_ns: at_ns,
+                is_refused: true,
+            };
+        }
         let service_ns = match self.service {
             Service::Fixed(service) => nanos(service),
             Service::Exponential { mean, .. } => {
@@ -69,6 +86,7 @@ impl Model {
             start_ns,
             service_ns,
             due_ns,
+            is_refused: false,
         }
     }
 

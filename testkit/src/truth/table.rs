@@ -23,6 +23,7 @@ pub fn ci() -> Vec<Truth> {
         l11_even(secs(10)),
         l11_poisson(secs(10)),
         l13(),
+        l18(secs(4)),
     ]
 }
 
@@ -45,6 +46,7 @@ pub fn full() -> Vec<Truth> {
         l11_even(minute),
         l11_poisson(minute),
         l13(),
+        l18(secs(20)),
     ]
 }
 
@@ -203,6 +205,8 @@ pub fn l8_drained() -> Truth {
                 Expected::about(Figure::Sent, 6000.0, 1.0),
                 Expected::about(Figure::Ok, 6000.0, 1.0),
                 Expected::about(Figure::Unfinished, 0.0, 0.0),
+                // One worker, 10 ms each: its pace, whatever the drain brings later.
+                Expected::about(Figure::Rate, 100.0, 0.4),
                 about(Figure::Latency(0.5), 15_010.0),
                 about(Figure::Latency(0.99), 29_710.0),
             ],
@@ -221,6 +225,8 @@ pub fn l8_cut() -> Truth {
                 Expected::about(Figure::Sent, 6000.0, 1.0),
                 Expected::about(Figure::Ok, 3000.0, 10.0),
                 Expected::about(Figure::Unfinished, 3000.0, 10.0),
+                Expected::about(Figure::Rate, 100.0, 0.4),
+                Expected::about(Figure::FailedPercent, 50.0, 0.2),
             ],
         )
     }
@@ -310,6 +316,26 @@ pub fn l13() -> Truth {
             ],
         )
     }
+}
+
+/// Three of four are refused at once: the quick refusals are no part of the latency.
+pub fn l18(length: Duration) -> Truth {
+    let n = 100.0 * length.as_secs_f64();
+    truth(
+        "L18",
+        "fast refusals",
+        Behaviour::fixed(millis(200)).one_of(4),
+        even(100.0, length),
+        vec![
+            Expected::about(Figure::Sent, n, 1.0),
+            Expected::about(Figure::Ok, n / 4.0, 1.0),
+            Expected::about(Figure::FailedPercent, 75.0, 0.2),
+            Expected::within(Figure::LatencyMin, 200.0, 200.0, 202.0),
+            // The same tolerance as for L1's median: half a millisecond, and the digits.
+            Expected::within(Figure::Latency(0.5), 200.0, 200.0, 200.5 + 200.0 * DIGITS),
+            Expected::within(Figure::FailedLatency(0.5), 0.0, 0.0, 2.0),
+        ],
+    )
 }
 
 fn frozen(

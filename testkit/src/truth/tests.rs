@@ -17,6 +17,8 @@ struct Outcome {
     sent: f64,
     dropped: f64,
     timed_out: f64,
+    /// Of refused requests.
+    refused: Vec<f64>,
     unfinished: f64,
 }
 
@@ -29,11 +31,14 @@ fn simulate(truth: &Truth, seed: u64) -> Outcome {
     let mut model = Model::new(&truth.server);
     let end_ms = millis(truth.load.length() + truth.drain);
     let serve = |out: &mut Outcome, model: &mut Model, at_ms: f64| {
-        let due_ms = model.arrive((at_ms * 1e6).round() as u64).due_ns as f64 / 1e6;
+        let planned = model.arrive((at_ms * 1e6).round() as u64);
+        let due_ms = planned.due_ns as f64 / 1e6;
         let latency = due_ms - at_ms;
         out.sent += 1.0;
         out.spans.push((at_ms, due_ms));
-        if latency > millis(truth.timeout) {
+        if planned.is_refused {
+            out.refused.push(latency);
+        } else if latency > millis(truth.timeout) {
             out.timed_out += 1.0;
         } else if due_ms > end_ms {
             out.unfinished += 1.0;
@@ -128,7 +133,19 @@ impl Outcome {
             Figure::LatencyMean => mean(l),
             // A perfect generator adds nothing, and gives up at the limit exactly.
             Figure::OverServer(_) => 0.0,
+            Figure::FailedLatency(q) if !self.refused.is_empty() => {
+                quantile(&sorted(self.refused.clone()), q)
+            }
             Figure::FailedLatency(_) => millis(truth.timeout),
+            Figure::FailedPercent => {
+                let failed = self.timed_out + self.refused.len() as f64 + self.unfinished;
+                100.0 * failed / self.sent
+            }
+            Figure::Rate => {
+                let length_ms = millis(truth.load.length());
+                let ended = self.spans.iter().filter(|(_, due)| *due <= length_ms);
+                ended.count() as f64 * 1e3 / length_ms
+            }
             Figure::Sent => self.sent,
             Figure::Ok => l.len() as f64,
             Figure::TimedOut => self.timed_out,

@@ -172,6 +172,11 @@ pub fn result_figure(result: &Value, figure: Figure) -> f64 {
         Figure::TimedOut => result
             .pointer("/failures/timeout")
             .map_or(0.0, |n| n.as_f64().unwrap_or(f64::NAN)),
+        Figure::FailedPercent => {
+            let failed = at("/totals/failed") + at("/totals/unfinished");
+            100.0 * failed / at("/totals/sent")
+        }
+        Figure::Rate => at("/throughput/requests_per_s"),
         Figure::Unfinished => at("/totals/unfinished"),
         Figure::DroppedPercent => 100.0 * at("/totals/dropped") / at("/totals/planned"),
         _ => f64::NAN,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Metric, Op, Stat, Threshold};
+use crate::{Metric, Of, Op, Stat, Threshold};
 
 fn thresholds(tables: &str) -> Vec<Threshold> {
     plan(&format!("{RUN}{LOAD}{tables}")).thresholds
@@ -82,6 +82,7 @@ fn a_threshold_says_itself_in_words() {
     let expected = Threshold {
         metric: Metric::Latency,
         name: Some("log in".to_owned()),
+        of: Of::Ok,
         stat: Stat::Percentile(0.99),
         op: Op::Below,
         limit: 250e3,
@@ -92,6 +93,67 @@ fn a_threshold_says_itself_in_words() {
     };
     assert_eq!(thresholds(table), [expected]);
     assert!(thresholds("").is_empty());
+}
+
+#[test]
+fn latency_and_rate_may_be_of_failed_or_all_requests() {
+    let rows = [
+        (
+            "latency\"\nstat = \"p99",
+            "< 1s",
+            "",
+            Of::Ok,
+            "latency p99 < 1s",
+        ),
+        (
+            "latency\"\nstat = \"p99",
+            "< 1s",
+            "ok",
+            Of::Ok,
+            "latency p99 < 1s",
+        ),
+        (
+            "latency\"\nstat = \"max",
+            "< 1s",
+            "failed",
+            Of::Failed,
+            "latency max of failed requests < 1s",
+        ),
+        (
+            "rate\"\nname = \"a",
+            "> 5/s",
+            "all",
+            Of::All,
+            "rate of all requests of \"a\" > 5/s",
+        ),
+    ];
+    for (metric, is, of, expected, text) in rows {
+        let of = match of {
+            "" => String::new(),
+            of => format!("of = \"{of}\"\n"),
+        };
+        let table = format!("[[threshold]]\nmetric = \"{metric}\"\n{of}is = \"{is}\"\n");
+        let found = thresholds(&table);
+        assert_eq!(
+            (found[0].of, found[0].text.as_str()),
+            (expected, text),
+            "{table}"
+        );
+    }
+    let with = |lines: &str, expected: &[&str]| {
+        check(&format!("{RUN}{LOAD}[[threshold]]\n{lines}\n"), expected);
+    };
+    with(
+        "metric = \"lag\"\nof = \"ok\"\nstat = \"p99\"\nis = \"< 1s\"",
+        &[
+            "10:6: found `of` with the metric lag, allowed is it with latency and rate only \
+           (`threshold.of`)",
+        ],
+    );
+    with(
+        "metric = \"rate\"\nof = \"good\"\nis = \"> 1/s\"",
+        &["10:6: found \"good\", allowed is \"ok\", \"failed\" or \"all\" (`threshold.of`)"],
+    );
 }
 
 #[test]

@@ -34,11 +34,11 @@ impl Driver {
             self.forget_queue(slot);
             while connection != NONE {
                 let held = self.connections.get_mut(connection);
-                if let Some(exchange) = held.exchange.take() {
-                    self.shared
-                        .record(|recorder| recorder.request_unfinished(exchange.name));
+                let (exchange, next) = (held.exchange.take(), held.next);
+                if let Some(exchange) = exchange {
+                    self.record_unfinished(&exchange);
                 }
-                connection = held.next;
+                connection = next;
             }
             self.dismiss(slot);
         }
