@@ -330,7 +330,7 @@ const ROWS: [Row; 33] = [
 fn figures_are_of_those_that_ended_as_asked() {
     let rule = |&(metric, statistic, of, comparison, limit, _, _): &Row| Rule {
         of,
-        name: (metric == Metric::Custom).then(|| "errors".to_owned()),
+        name: (metric == Custom).then(|| "errors".to_owned()),
         ..rule(metric, statistic, comparison, limit)
     };
     let outcomes = run(ROWS.iter().map(rule).collect()).thresholds;
@@ -346,15 +346,10 @@ fn a_name_that_only_hangs_has_no_latency_and_fails_in_full() {
         let name = Some("hang".to_owned());
         outcome(Rule { name, ..rule })
     };
-    let max = named(rule(
-        Metric::Latency,
-        Statistic::Max,
-        Comparison::Below,
-        1e9,
-    ));
+    let max = named(rule(Latency, Max, Below, 1e9));
     assert_eq!((max.value, max.met), (None, false));
     assert!(close(max.with_unfinished, Some(3e6)), "{max:?}");
-    let failures = rule(Metric::Failures, Statistic::Share, Comparison::Below, 1.0);
+    let failures = rule(Failures, Share, Below, 1.0);
     assert_eq!(named(failures).value, Some(1.0));
 }
 
@@ -362,10 +357,10 @@ fn a_name_that_only_hangs_has_no_latency_and_fails_in_full() {
 fn what_is_added_in_the_drain_is_in_no_rate() {
     let paid = |statistic| {
         let name = Some("paid".to_owned());
-        let rule = rule(Metric::Custom, statistic, Comparison::Above, 0.0);
+        let rule = rule(Custom, statistic, Above, 0.0);
         outcome(Rule { name, ..rule }).value
     };
-    assert_eq!(paid(Statistic::Count), Some(110.0));
+    assert_eq!(paid(Count), Some(110.0));
     assert_eq!(paid(Statistic::Rate), Some(5.0));
     let summary = run(vec![]);
     assert_eq!(summary.metrics[0].sum, Some(110.0));
@@ -401,7 +396,7 @@ fn the_load_may_end_within_a_second() {
 fn the_piece_of_a_second_at_the_end_is_judged_with_the_span_before_it() {
     let rule = Rule {
         over_s: Some(1),
-        ..rule(Metric::Failures, Statistic::Share, Comparison::Below, 0.5)
+        ..rule(Failures, Share, Below, 0.5)
     };
     let mut aggregator = Aggregator::new(1, Model::Open).with_rules(vec![rule], 2);
     let mut core = Core::new(0);
