@@ -44,7 +44,7 @@ fn a_run_is_told_second_by_second_and_summed_up() {
     has_all_keys(&result);
     conserved(&result);
     let expected = [
-        ("/schema", 1),
+        ("/schema", 2),
         ("/totals/planned", 100),
         ("/totals/iterations/finished", 100),
         ("/totals/sent", 200),
