@@ -21,10 +21,10 @@ function list(all, of) {
   const latency = latencyOf(all, of);
   const rate = throughput?.load_s > 0 ? throughput.requests_per_s : null;
   const failed = failureShare(totals);
-  const what = { failed: "Failed: latency", all: "All: latency" }[of] ?? "Latency";
+  const what = { failed: "Failed", all: "All" }[of] ?? "Latency";
   const tiles = [
     ["sent", "Requests", count(totals.sent), `${perSecond(rate)} done`],
-    ["failed", "Failed", count(totals.failed), failed === null ? "none sent" : failedNote(totals, failed), totals.failed + totals.unfinished > 0],
+    ["failed", "Failed", count(totals.failed), failed === null ? "none sent" : `${percent(failed)} of sent`, totals.failed + totals.unfinished > 0],
     ["p50", `${what} p50`, us(latency?.p50_us), `mean ${us(latency?.mean_us)}`],
     ["p90", "p90", us(latency?.p90_us), `p95 ${us(latency?.p95_us)}`],
     ["p99", "p99", us(latency?.p99_us), `p99.9 ${us(latency?.p999_us)}`],
@@ -35,14 +35,10 @@ function list(all, of) {
     tiles.push(["planned", "Arrivals", count(totals.planned), `${count(totals.dropped)} dropped`, totals.dropped > 0]);
   }
   tiles.push(["bytes_in", "Received", bytes(totals.bytes_in), `${bytes(totals.bytes_out)} sent`]);
-  if (totals.unfinished > 0) tiles.push(["unfinished", "Unfinished", count(totals.unfinished), "under way at the end", true]);
+  if (totals.unfinished > 0) tiles.push(["unfinished", "Unfinished", count(totals.unfinished), "at the end", true]);
   const ofFailed = all.latency_failed;
-  if (of === "ok" && ofFailed?.count > 0) tiles.push(["failed_p50", "Failed: latency p50", us(ofFailed.p50_us), `p99 ${us(ofFailed.p99_us)}`]);
+  if (of === "ok" && ofFailed?.count > 0) tiles.push(["failed_p50", "Failed p50", us(ofFailed.p50_us), `p99 ${us(ofFailed.p99_us)}`]);
   return tiles;
-}
-
-function failedNote(totals, share) {
-  return totals.unfinished > 0 ? `${percent(share)} with unfinished` : percent(share);
 }
 
 function tile([key, label, value, sub, isBad]) {

@@ -86,7 +86,7 @@ fn cores_of(row: &Value) -> impl Iterator<Item = (CoreName, &Value)> {
 fn cell(row: &Value, (head, place): (&str, &str)) -> String {
     if head == "turn_max_us" {
         let turns = cores_of(row).filter_map(|(_, core)| core["turn_max_us"].as_u64());
-        return turns.max().unwrap_or(0).to_string();
+        return turns.max().map_or(String::new(), |turn| turn.to_string());
     }
     match row.pointer(place) {
         None | Some(Value::Null) => String::new(),
