@@ -101,7 +101,7 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// How many iterations begin, 1 to 10^15.
     pub iterations: Option<u64>,
-    /// After how many requests no iteration begins, 1 to 10^15.
+    /// How many requests are made, 1 to 10^15.
     pub requests: Option<u64>,
 }
 
@@ -309,6 +309,12 @@ pub struct Data {
     pub file: PathBuf,
     /// How it is written.
     pub format: Format,
+    /// CSV: what separates values, an ASCII character; none: a comma, a semicolon or a tab, as the
+    /// file shows.
+    pub separator: Option<u8>,
+    /// CSV: the names of the columns of a file without a heading, at least one, none empty and
+    /// none twice; none: the first line has them.
+    pub columns: Option<Vec<String>>,
     /// Which row comes next.
     pub order: Order,
     /// What happens when all rows have been handed out. Never [`AtEnd::Wrap`] when the order is
@@ -319,7 +325,7 @@ pub struct Data {
 /// How a data file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Comma-separated values (RFC 4180), the first line names the columns.
+    /// Values with separators (RFC 4180).
     Csv,
     /// One array of objects.
     Json,
@@ -345,7 +351,7 @@ pub enum Order {
 pub enum AtEnd {
     /// They are handed out again.
     Wrap,
-    /// The user that asks leaves.
+    /// The user that asks leaves. The load ends once users of all its scenarios have.
     Stop,
     /// The iteration that asks fails.
     Error,

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::clock::Clock;
 use crate::control::{Control, Pulse};
-use crate::driver::{Begin, Driver, Line, Only, Parts, Report};
+use crate::driver::{Begin, Budget, Driver, Line, Only, Parts, Report};
 use crate::event::Event;
 use crate::feeder::Sources;
 use crate::pacing::{Segment, Share};
@@ -82,7 +82,13 @@ pub struct Outcome {
 ///
 /// Whatever keeps the run from beginning; no load was sent then (`setup` may have).
 pub fn start(job: Job) -> Result<Running, Error> {
-    let sources = Arc::new(Sources::open(&job.plan)?);
+    let sources = Arc::new(Sources::open(&job.plan, job.segment)?);
+    for notice in sources.notices() {
+        // Nobody may be listening any more.
+        let _ = job.events.try_send(Event::Notice {
+            text: notice.clone(),
+        });
+    }
     let is_secure = job.origin.scheme == config::Scheme::Https;
     let tls = Setup::open(&job.plan.tls, is_secure).map_err(Error::Tls)?;
     let tls = Arc::new(tls);
@@ -91,6 +97,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
     let clock = Clock::new(Instant::now());
     let cores = job.cpus.len();
     let loaded = Arc::new(AtomicUsize::new(cores));
+    let budget = Arc::new(Budget::of(&job.plan, job.segment));
     let (to_launcher, reports) = channel();
     let mut running = Running {
         clock,
@@ -112,6 +119,7 @@ pub fn start(job: Job) -> Result<Running, Error> {
             sources: Arc::clone(&sources),
             tls: Arc::clone(&tls),
             share: Share::new(job.segment, core as u32, cores as u32),
+            budget: Arc::clone(&budget),
             sizes,
             clock,
             recorder,

@@ -174,6 +174,7 @@ fn one_arrival(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Fai
         start,
     }];
     plan.drain = PATIENCE;
+    plan.limits = Limits::default();
     Ok(plan)
 }
 

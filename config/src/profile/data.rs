@@ -6,9 +6,11 @@ use super::ScriptCheck;
 use super::fields::{self, Table, choose, wrong};
 use crate::document::{Report, Value, quoted};
 use crate::plan::{AtEnd, Data, Format, Order};
+use toml::de::DeValue;
 
-const KEYS: [&str; 4] = ["file", "format", "order", "at_end"];
+const KEYS: [&str; 6] = ["file", "format", "separator", "columns", "order", "at_end"];
 const SOURCES_MAX: usize = 100;
+const COLUMNS_MAX: usize = 1_000;
 
 /// Reads all `[data.NAME]`; `None` when something was reported. Whether the files are there is
 /// looked at when the script is.
@@ -69,6 +71,14 @@ fn read_one(
             .as_ref()
             .and_then(|(value, file)| by_ending(value, file, report)),
     };
+    let separator = match table.get("separator") {
+        Some(value) => read_separator(value, format, report).map(Some),
+        None => Some(None),
+    };
+    let columns = match table.get("columns") {
+        Some(value) => read_columns(value, format, report).map(Some),
+        None => Some(None),
+    };
     let order = match table.get("order") {
         Some(value) => {
             let words = [
@@ -90,9 +100,71 @@ fn read_one(
         name: name.to_owned(),
         file: file?.1,
         format: format?,
+        separator: separator?,
+        columns: columns?,
         order: order?,
         at_end: at_end?,
     })
+}
+
+/// Reports a key that only CSV files have.
+fn is_csv(
+    value: &Value<'_>,
+    path: &str,
+    format: Option<Format>,
+    report: &mut Report,
+) -> Option<()> {
+    match format {
+        Some(Format::Json | Format::JsonLines) => {
+            report.found(
+                value.span(),
+                format!("found `{path}` for a file of JSON, allowed is it for CSV"),
+            );
+            None
+        }
+        _ => Some(()),
+    }
+}
+
+fn read_separator(value: &Value<'_>, format: Option<Format>, report: &mut Report) -> Option<u8> {
+    const PATH: &str = "data.NAME.separator";
+    const ALLOWED: &str =
+        "one character such as \",\", \";\", \"|\" or \"\\t\", not a letter, digit or quote";
+    let text = fields::text(value, PATH, ALLOWED, report)?;
+    let is_fit =
+        |c: u8| c == b'\t' || c == b' ' || c.is_ascii_punctuation() && !b"\"'".contains(&c);
+    match text.as_bytes() {
+        [separator] if is_fit(*separator) => {
+            is_csv(value, PATH, format, report)?;
+            Some(*separator)
+        }
+        _ => wrong(report, value, PATH, ALLOWED),
+    }
+}
+
+fn read_columns(
+    value: &Value<'_>,
+    format: Option<Format>,
+    report: &mut Report,
+) -> Option<Vec<String>> {
+    const PATH: &str = "data.NAME.columns";
+    const ALLOWED: &str = "a list of 1 to 1000 names of columns, none empty and none twice";
+    let DeValue::Array(items) = value.get_ref() else {
+        return wrong(report, value, PATH, ALLOWED);
+    };
+    if !(1..=COLUMNS_MAX).contains(&items.len()) {
+        return wrong(report, value, PATH, ALLOWED);
+    }
+    let mut columns: Vec<String> = Vec::new();
+    for item in items {
+        let name = fields::text(item, PATH, ALLOWED, report)?;
+        if name.trim().is_empty() || columns.iter().any(|known| known == name) {
+            return wrong(report, item, PATH, ALLOWED);
+        }
+        columns.push(name.to_owned());
+    }
+    is_csv(value, PATH, format, report)?;
+    Some(columns)
 }
 
 fn read_at_end(value: &Value<'_>, order: Option<Order>, report: &mut Report) -> Option<AtEnd> {

@@ -44,7 +44,9 @@ impl Driver {
     /// Sends a request of a user on one of its idle connections, or on a new one.
     #[inline]
     pub(super) fn issue(&mut self, user: u32, origin: OriginId, mut exchange: Exchange) {
-        self.spending.request();
+        if self.shared.recording.get() && !self.budget.take_request() {
+            return self.hold(user);
+        }
         exchange.user = user;
         let acting = self.users.get_mut(user);
         acting.doing = users::Doing::Request;

@@ -11,7 +11,7 @@ use super::template::{self, Template};
 use super::terms::Defaults;
 use crate::clock::{Clock, Moment};
 use crate::event::Event;
-use crate::feeder::Feeder;
+use crate::feeder::{Asker, Feeder};
 use crate::http::encode::Field;
 use config::random;
 use scripting::{CookieSpec, Host, MetricKind, Row};
@@ -65,7 +65,9 @@ pub(super) struct Shared {
 pub(super) struct Actor {
     /// The user's number in its load.
     pub(super) number: u64,
-    pub(super) load: usize,
+    pub(super) load: u32,
+    /// Its pass, from 0; that of a branch is its user's.
+    pub(super) pass: u32,
     /// After this moment the user begins no further iteration.
     pub(super) until: Moment,
     /// When the script is due to act: the end of the reply or the sleep before.
@@ -252,11 +254,15 @@ impl Host for Shared {
 
     fn row(&self, slot: u32, data: &str) -> Result<Option<Row>, String> {
         let chance = self.random(slot);
-        let user = {
+        let asker = {
             let actor = &self.actors.borrow()[slot as usize];
-            (actor.load, actor.number)
+            Asker {
+                load: actor.load as usize,
+                number: actor.number,
+                pass: actor.pass,
+            }
         };
-        self.feeder.borrow_mut().row(data, user, chance)
+        self.feeder.borrow_mut().row(data, asker, chance)
     }
 
     fn log(&self, slot: Option<u32>, text: &str) {

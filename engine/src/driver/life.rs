@@ -151,7 +151,6 @@ impl Driver {
     fn begin(&mut self, start: Moment) {
         self.shared.start.set(start);
         self.schedule.begin(start);
-        self.spending.begin();
         self.window = 0;
         self.window_end = start.after(WINDOW);
         self.cpu_ns = thread_cpu_ns();
@@ -170,7 +169,7 @@ impl Driver {
         let mut limit = end.after(self.plan.drain);
         loop {
             self.turn(WAIT_MAX)?;
-            if self.follow_changes() {
+            if self.follow_changes() | self.close_loads() {
                 end = start.after(self.schedule.end());
                 limit = end.after(self.plan.drain);
             }
@@ -178,7 +177,7 @@ impl Driver {
             self.start_due();
             let alone = self.is_single && self.schedule.is_over() && !self.is_populated();
             let over =
-                alone || self.now >= end || self.wish() >= Wish::Drain || self.spending.is_spent();
+                alone || self.now >= end || self.wish() >= Wish::Drain || self.budget.is_spent();
             if over && !self.shared.draining.get() {
                 self.drain();
                 limit = limit.min(self.now.after(self.plan.drain));
@@ -213,6 +212,22 @@ impl Driver {
         self.shared.draining.set(true);
         self.schedule.cancel();
         self.release_waiting();
+        if self.budget.is_out_of_requests() {
+            self.hold_sleepers();
+        }
+    }
+
+    /// Ends the loads that have run out of rows since the last time; whether there were any.
+    fn close_loads(&mut self) -> bool {
+        let ended = self.budget.loads_ended();
+        if ended == self.loads_ended {
+            return false;
+        }
+        self.loads_ended = ended;
+        let at = Duration::from_nanos(self.now.since(self.shared.start.get()));
+        let budget = &self.budget;
+        self.schedule.end_loads(at, |load| budget.has_ended(load));
+        true
     }
 
     /// Hands over the window when its second is over.

@@ -2,6 +2,7 @@
 //! is due. Between start and stop it shares nothing but its recorder's ring, a pulse and flags.
 
 mod afterwards;
+mod budget;
 mod connections;
 mod dial;
 mod exchange;
@@ -21,7 +22,6 @@ mod run_queue;
 mod schedule;
 mod secure;
 mod session;
-mod spending;
 mod steer;
 mod template;
 mod terms;
@@ -39,6 +39,7 @@ use crate::pacing::Share;
 use crate::ring::{Buffers, Completion, Ring, Sizes, Slot, WAIT_MAX};
 use crate::timers::{Owner, Timers};
 use crate::tls::{self, Tls};
+pub(crate) use budget::Budget;
 use config::Plan;
 use connections::{Connection, Connections};
 use files::Files;
@@ -52,7 +53,6 @@ pub use schedule::Only;
 use schedule::Schedule;
 use scripting::Script;
 use socket2::SockAddr;
-use spending::Spending;
 use stats::Recorder;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -86,6 +86,7 @@ pub(crate) struct Parts {
     pub(crate) sources: Arc<Sources>,
     pub(crate) tls: Arc<tls::Setup>,
     pub(crate) share: Share,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) sizes: Sizes,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
@@ -134,7 +135,10 @@ pub(crate) struct Driver {
     pulse: Arc<Pulse>,
     hook_end: Option<HookEnd>,
     error_texts: Vec<String>,
-    spending: Spending,
+    /// Shared with the other cores.
+    budget: Arc<Budget>,
+    /// Loads that were ended here for want of rows.
+    loads_ended: usize,
     leftovers: Leftovers,
     /// How many of the control's changes were made.
     changes_made: usize,
@@ -152,7 +156,7 @@ impl Driver {
         be_punctual();
         let (mut ring, buffers) = Ring::new(parts.sizes).map_err(crate::probe::ring_error)?;
         let recorder = RefCell::new(parts.recorder);
-        let feeder = Feeder::new(Arc::clone(&parts.sources), parts.share, parts.plan.seed);
+        let feeder = Feeder::new(Arc::clone(&parts.sources), parts.plan.seed);
         let target = (parts.origin, &parts.addresses[..]);
         let shared = Rc::new(Shared {
             clock: parts.clock,
@@ -179,7 +183,6 @@ impl Driver {
         let host = Rc::clone(&shared) as Rc<dyn scripting::Host>;
         let script = Script::load(&parts.plan.script, host).map_err(crate::Error::Script)?;
         let schedule = schedule((&parts.plan, parts.share, parts.only), &shared, &script)?;
-        let spending = Spending::of(&parts.plan, parts.share);
         let retains = parts.traced || script.reads_bodies() || script.reads_heads();
         Ok(Driver {
             ring,
@@ -211,7 +214,8 @@ impl Driver {
             pulse: parts.pulse,
             hook_end: None,
             error_texts: Vec::new(),
-            spending,
+            budget: parts.budget,
+            loads_ended: 0,
             leftovers: Leftovers::default(),
             changes_made: 0,
             is_single: parts.only.is_some(),
@@ -364,7 +368,7 @@ fn schedule(
     if let Some(only) = only {
         schedule.keep_only(only);
         let mut feeder = shared.feeder.borrow_mut();
-        feeder.skip_to(only.load, only.number, only.passes);
+        feeder.skip_to(only.load, only.number);
     }
     Ok(schedule)
 }

@@ -2,9 +2,9 @@
 //! segments: arrivals, scenarios, data rows, random draws.
 
 use super::schedule::{Schedule, Start};
-use crate::feeder::{Feeder, Sources};
+use crate::feeder::{Asker, Feeder, Sources};
 use crate::pacing::{Purpose, Segment, Share, stream};
-use config::{Plan, random};
+use config::{Order, Plan, random};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,7 +16,7 @@ const SCENARIOS: [&str; 3] = ["browse", "buy", "poll"];
 
 /// One phase of an open load.
 fn open_phase() -> impl Strategy<Value = String> {
-    let rate = || 0.0..900.0f64;
+    let rate = || 0.0..300.0f64;
     let time = || 100..2_500u64;
     prop_oneof![
         (rate(), time()).prop_map(|(r, t)| format!("{{ rate = \"{r:.3}/s\", for = \"{t}ms\" }}")),
@@ -79,7 +79,7 @@ fn profile() -> impl Strategy<Value = String> {
 fn lines(plan: &Plan, sources: &Arc<Sources>, share: Share) -> Vec<String> {
     let names = SCENARIOS.map(str::to_owned);
     let mut schedule = Schedule::new(plan, share, &names).expect("the scenarios are there");
-    let mut feeder = Feeder::new(Arc::clone(sources), share, plan.seed);
+    let mut feeder = Feeder::new(Arc::clone(sources), plan.seed);
     let all = schedule.all();
     let line = |start| line(plan, &schedule, &mut feeder, start);
     all.into_iter().map(line).collect()
@@ -107,25 +107,31 @@ fn line(plan: &Plan, schedule: &Schedule, feeder: &mut Feeder, start: Start) -> 
     let key = stream(Purpose::User, load, number);
     for drawn in 0..2 {
         let chance = random::bits(plan.seed, key, drawn);
-        let row = feeder
-            .row("rows", (load, number), chance)
-            .expect("a row can be read");
-        let id = row.map(|row| row.0[0].1.to_string());
-        let _ = write!(
-            line,
-            " {chance:016x} {}",
-            id.as_deref().unwrap_or("none left")
-        );
+        let _ = write!(line, " {chance:016x}");
+    }
+    // Unique rows are one walk for all loads: two users that want the same one can't both have it.
+    if plan.data[0].order == Order::Unique && plan.loads.len() > 1 {
+        return line;
+    }
+    // One row per pass of an arrival, and for a closed user the first.
+    let rows = if until.is_some() { 1 } else { passes };
+    for pass in 0..rows {
+        let chance = random::bits(plan.seed, key, u64::from(pass));
+        let asker = Asker { load, number, pass };
+        let row = feeder.row("rows", asker, chance);
+        let row = row.expect("a row can be read").expect("there are more");
+        let _ = write!(line, " {}", row.0[0].1);
     }
     line
 }
 
 /// The plan as it comes out of `segments` processes of `cores` cores each.
-fn whole(plan: &Plan, sources: &Arc<Sources>, weights: &[f64], cores: u32) -> String {
+fn whole(plan: &Plan, weights: &[f64], cores: u32) -> String {
     let mut all: Vec<String> = (1..=weights.len())
         .flat_map(|index| {
             let segment = Segment::of(index, weights).expect("a segment of the run");
-            (0..cores).flat_map(move |core| lines(plan, sources, Share::new(segment, core, cores)))
+            let sources = Arc::new(Sources::open(plan, segment).expect("the rows are read"));
+            (0..cores).flat_map(move |core| lines(plan, &sources, Share::new(segment, core, cores)))
         })
         .collect();
     all.sort_unstable();
@@ -143,16 +149,15 @@ proptest! {
         weights in prop::collection::vec(0.1..9.0f64, 2..5),
     ) {
         let dir = tempfile::tempdir().expect("a folder");
-        // More rows than any user draws, so that unique ones do not run out.
-        let rows = "id\n".to_owned() + &(0..20_000).map(|n| format!("{n}\n")).collect::<String>();
+        // More rows than there are places of users, so that each has one of its own.
+        let rows = "id\n".to_owned() + &(0..60_000).map(|n| format!("{n}\n")).collect::<String>();
         std::fs::write(dir.path().join("rows.csv"), rows).expect("the rows are written");
         let path = dir.path().join("p.toml");
         let plan = config::parse(&text, Path::new(&path)).expect("a good profile");
-        let sources = Arc::new(Sources::open(&plan).expect("the rows are read"));
-        let one = whole(&plan, &sources, &[1.0], 1);
+        let one = whole(&plan, &[1.0], 1);
         prop_assert!(one.lines().count() > 0);
-        prop_assert_eq!(&one, &whole(&plan, &sources, &[1.0], 2), "two cores");
-        prop_assert_eq!(&one, &whole(&plan, &sources, &[1.0], cores), "{} cores", cores);
-        prop_assert_eq!(&one, &whole(&plan, &sources, &weights, cores), "{:?}", weights);
+        prop_assert_eq!(&one, &whole(&plan, &[1.0], 2), "two cores");
+        prop_assert_eq!(&one, &whole(&plan, &[1.0], cores), "{} cores", cores);
+        prop_assert_eq!(&one, &whole(&plan, &weights, cores), "{:?}", weights);
     }
 }

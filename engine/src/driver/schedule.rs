@@ -198,6 +198,21 @@ impl Schedule {
         }
     }
 
+    /// The loads that `has_ended` names end at `at`, unless they ended before.
+    pub(super) fn end_loads(&mut self, at: Duration, has_ended: impl Fn(usize) -> bool) {
+        for (place, load) in self.loads.iter_mut().enumerate() {
+            if has_ended(place) {
+                load.end = load.end.min(at);
+            }
+        }
+    }
+
+    /// The place in the plan of a scenario of a load, by its place in the script.
+    pub(super) fn place_in_plan(&self, load: usize, scenario: u32) -> Option<usize> {
+        let scenarios = &self.loads[load].scenarios;
+        scenarios.iter().position(|known| *known == scenario)
+    }
+
     /// Whether nobody will come any more.
     pub(super) fn is_over(&mut self) -> bool {
         self.loads.iter_mut().all(|load| load.peek().is_none())

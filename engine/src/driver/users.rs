@@ -44,6 +44,8 @@ pub(super) enum Doing {
     Queued,
     /// Its branches run.
     Branches,
+    /// It wants a request when the run has made as many as it may, and goes no further.
+    Held,
 }
 
 /// The end of a request, as its script is told of it.
@@ -197,19 +199,23 @@ impl Users {
 impl Driver {
     /// Starts a user that is due, unless the load's cap on users is reached.
     pub(super) fn start_user(&mut self, start: Start) {
-        if self.spending.is_spent() {
+        if self.budget.is_spent() {
             return;
         }
         let open = start.until.is_none();
-        if open {
-            self.shared.record(|recorder| recorder.arrivals_planned(1));
-        }
         let load = self.schedule.load_mut(start.load);
         if open && load.users_max.is_some_and(|most| load.users >= most) {
+            self.shared.record(|recorder| recorder.arrivals_planned(1));
             return self.shared.record(Recorder::arrival_dropped);
+        }
+        let has_hook = self.script.hooks().on_start;
+        // Taken first, so that no arrival is planned that the limit has no iteration for.
+        if !has_hook && !self.budget.take_iteration() {
+            return;
         }
         load.users += 1;
         if open {
+            self.shared.record(|recorder| recorder.arrivals_planned(1));
             self.shared.record(Recorder::arrival_started);
         }
         let begun = self.shared.start.get();
@@ -230,10 +236,10 @@ impl Driver {
             return;
         }
         self.count_users();
-        let step = if self.script.hooks().on_start {
+        let step = if has_hook {
             self.run(slot, Stage::OnStart, Entry::OnStart)
         } else {
-            self.begin_pass(slot)
+            self.run_pass(slot)
         };
         self.follow(slot, step);
     }
@@ -262,7 +268,8 @@ impl Driver {
         }
         actors[slot as usize].renew(Actor {
             number,
-            load,
+            load: load as u32,
+            pass: 0,
             until,
             due,
             stream: stream(Purpose::User, load, number),
@@ -301,15 +308,27 @@ impl Driver {
         self.script.run(slot, entry, self.shared.stopping(slot))
     }
 
-    fn begin_pass(&mut self, slot: u32) -> Step {
-        self.spending.iteration();
+    /// Begins the user's next pass, or its end where the limit of iterations is reached.
+    fn begin_pass(&mut self, slot: u32) -> Option<Step> {
+        if self.budget.take_iteration() {
+            Some(self.run_pass(slot))
+        } else {
+            self.leave(slot)
+        }
+    }
+
+    fn run_pass(&mut self, slot: u32) -> Step {
         let user = self.users.get_mut(slot);
         let (load, number, pass) = (user.load, user.number, user.pass);
         user.pass += 1;
         if pass > 0 && self.habits.renew == Renew::Iteration {
             self.close_idle(slot, 0);
         }
-        let due = self.shared.actors.borrow()[slot as usize].due;
+        let due = {
+            let actor = &mut self.shared.actors.borrow_mut()[slot as usize];
+            actor.pass = pass;
+            actor.due
+        };
         if let Some(pacing) = self.schedule.load_mut(load).pacing {
             self.users.get_mut(slot).paced = due.after(pacing);
         }
@@ -327,10 +346,7 @@ impl Driver {
                 Step::Sleep { min, max } => self.sleep(slot, min, max),
                 Step::Parallel(count) => self.fork(slot, count),
                 Step::Done => self.stage_ended(slot, None),
-                Step::Leave => {
-                    self.users.get_mut(slot).passes = 0;
-                    self.stage_ended(slot, None)
-                }
+                Step::Leave => self.leave_without_row(slot),
                 Step::Failed(error) => self.stage_ended(slot, Some(&error)),
             };
         }
@@ -356,14 +372,14 @@ impl Driver {
         let doing = std::mem::replace(&mut user.doing, Doing::Nothing);
         self.pulse.enter(user.scenario, user.number);
         let step = match doing {
-            Doing::Nothing | Doing::Request | Doing::Branches => {
+            Doing::Nothing | Doing::Request | Doing::Branches | Doing::Held => {
                 self.users.get_mut(slot).doing = doing;
                 return;
             }
             Doing::Queued => return self.give_up_queued(slot),
             Doing::Lookup => return self.give_up_lookup(slot, generation),
             Doing::Sleep => Some(self.script.wake(slot, self.shared.stopping(slot))),
-            Doing::Pass if self.may_loop(slot) => Some(self.begin_pass(slot)),
+            Doing::Pass if self.may_loop(slot) => self.begin_pass(slot),
             Doing::Pass => self.leave(slot),
             Doing::Refused { kind, latency_ns } => {
                 self.shared.actors.borrow_mut()[slot as usize].due = self.now;
@@ -442,12 +458,8 @@ impl Driver {
                 self.dismiss(slot);
                 None
             }
-            (Stage::OnStart, None)
-                if self.users.get(slot).passes == 0 || self.spending.is_spent() =>
-            {
-                self.leave(slot)
-            }
-            (Stage::OnStart, None) => Some(self.begin_pass(slot)),
+            (Stage::OnStart, None) if self.users.get(slot).passes == 0 => self.leave(slot),
+            (Stage::OnStart, None) => self.begin_pass(slot),
             (Stage::OnStart, Some(_)) => {
                 self.shared.record(Recorder::iteration_failed);
                 self.dismiss(slot);
@@ -484,7 +496,7 @@ impl Driver {
             self.wait_until(slot, paced, Doing::Pass);
             None
         } else if user.waited {
-            Some(self.begin_pass(slot))
+            self.begin_pass(slot)
         } else {
             let next = self.now.after(EMPTY_PASS_PAUSE);
             self.wait_until(slot, next, Doing::Pass);
@@ -492,12 +504,30 @@ impl Driver {
         }
     }
 
+    /// The script asked for a row when none was left, and the profile says that users leave then.
+    fn leave_without_row(&mut self, slot: u32) -> Option<Step> {
+        let user = self.users.get_mut(slot);
+        user.passes = 0;
+        let (load, scenario) = (user.load, user.scenario);
+        match user.stage {
+            Stage::OnStart => self.budget.found_no_row(load, None),
+            Stage::Scenario => {
+                let scenario = self.schedule.place_in_plan(load, scenario);
+                if scenario.is_some() {
+                    self.budget.found_no_row(load, scenario);
+                }
+            }
+            Stage::Hook | Stage::OnStop | Stage::Branch => {}
+        }
+        self.stage_ended(slot, None)
+    }
+
     fn may_loop(&self, slot: u32) -> bool {
         let user = self.users.get(slot);
         let until = self.shared.actors.borrow()[slot as usize].until;
         // The session of an arrival is finished in the drain; a closed user begins nothing in it.
         let has_time = until == Moment::NEVER || (!self.shared.draining.get() && self.now < until);
-        user.pass < user.passes && has_time && !self.spending.is_spent()
+        user.pass < user.passes && has_time && !self.budget.is_spent()
     }
 
     /// The user has done its work.

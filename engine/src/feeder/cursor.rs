@@ -1,8 +1,8 @@
-//! One core's place in each data source: which row comes next for a user.
+//! The rows that one core hands out: which one a user gets, and its values.
 
 use super::file::{RowReader, Store};
 use super::{Source, Sources};
-use crate::pacing::{Purpose, SHARDS, Share, stream};
+use crate::pacing::{Purpose, stream};
 use config::{AtEnd, Order, random};
 use scripting::Row;
 use std::sync::Arc;
@@ -14,93 +14,76 @@ const ROUNDS: u64 = 4;
 /// Hands out rows on one core.
 pub(crate) struct Feeder {
     sources: Arc<Sources>,
-    share: Share,
     seed: u64,
-    cursors: Vec<Cursor>,
+    /// By source.
+    readers: Vec<RowReader>,
 }
 
-/// One core's place in one source.
-struct Cursor {
-    /// Rows handed out to users of each shard, by load: loads walk through a source independently
-    /// of each other, so that what a user gets does not depend on the timing of other loads. Unique
-    /// rows are one walk for all.
-    drawn: Vec<Vec<u64>>,
-    /// Unique rows: shards below this one have none left for users of others.
-    searched: u64,
-    /// Rows handed out in all.
-    given: u64,
-    reader: RowReader,
+/// The user that asks for a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    /// Its load; one that the plan does not have asks for no row of its own.
+    pub(crate) load: usize,
+    pub(crate) number: u64,
+    /// Its pass, from 0.
+    pub(crate) pass: u32,
 }
 
 impl Feeder {
-    pub(crate) fn new(sources: Arc<Sources>, share: Share, seed: u64) -> Feeder {
-        let cursor = |_: &Source| Cursor {
-            drawn: Vec::new(),
-            searched: 0,
-            given: 0,
-            reader: RowReader::new(),
-        };
-        let cursors = sources.0.iter().map(cursor).collect();
+    pub(crate) fn new(sources: Arc<Sources>, seed: u64) -> Feeder {
+        let readers = sources.list.iter().map(|_| RowReader::new()).collect();
         Feeder {
             sources,
-            share,
             seed,
-            cursors,
+            readers,
         }
     }
 
-    /// Goes on as if each user of `load` before `number` of its shard had taken one row of each
-    /// source in each of its passes.
-    pub(crate) fn skip_to(&mut self, load: usize, number: u64, passes: u32) {
-        for (source, cursor) in self.sources.0.iter().zip(&mut self.cursors) {
-            let load = walk(source, load);
-            *cursor.drawn(load, number % SHARDS) = number / SHARDS * u64::from(passes);
+    /// Goes on as if each user of `load` before `number` had taken one row of each source in each
+    /// of its passes, and nobody else were there.
+    pub(crate) fn skip_to(&mut self, load: usize, number: u64) {
+        for source in &self.sources.list {
+            let first = source.wanted(Asker {
+                load,
+                number,
+                pass: 0,
+            });
+            source.walk(load).continue_alone(first.unwrap_or(0));
         }
     }
 
-    /// The next row of `data` for user `number` of a load; `chance` are random bits of its own. `Ok(None)`:
-    /// there are no more, and the profile says stop.
+    /// The next row of `data` for a user; `chance` are random bits of its own. `Ok(None)`: there
+    /// are no more, and the profile says stop.
     pub(crate) fn row(
         &mut self,
         data: &str,
-        (load, number): (usize, u64),
+        asker: Asker,
         chance: u64,
     ) -> Result<Option<Row>, String> {
-        let place = self.sources.0.iter().position(|one| one.data.name == data);
-        let Some(place) = place else {
+        let mut sources = self.sources.list.iter();
+        let Some(place) = sources.position(|one| one.data.name == data) else {
             return Err(self.unknown(data));
         };
-        let source = &self.sources.0[place];
-        let cursor = &mut self.cursors[place];
-        let Some(row) = cursor.next(
-            source,
-            (place, walk(source, load)),
-            number % SHARDS,
-            chance,
-            (self.share, self.seed),
-        ) else {
+        let source = &self.sources.list[place];
+        let Some(row) = next_row(source, place, asker, (self.seed, chance)) else {
             return match source.data.at_end {
-                AtEnd::Error => Err(format!(
-                    "all {} rows of {data:?} ({}) have been handed out; this core gave {}",
-                    source.rows,
-                    source.data.file.display(),
-                    cursor.given
-                )),
+                AtEnd::Error => Err(used_up(source, asker.load)),
                 AtEnd::Stop | AtEnd::Wrap => Ok(None),
             };
         };
-        cursor.given += 1;
         match &source.store {
             Store::Held(rows) => Ok(Some(rows[row as usize].clone())),
             Store::Indexed(index) => {
                 let failed = |e| format!("{}: {e}", source.data.file.display());
-                cursor.reader.read(index, row).map(Some).map_err(failed)
+                let read = self.readers[place].read(index, row);
+                read.map(Some).map_err(failed)
             }
         }
     }
 
     fn unknown(&self, data: &str) -> String {
-        let names: Vec<&str> = self.sources.0.iter().map(|one| &*one.data.name).collect();
+        let sources = self.sources.list.iter();
+        let names: Vec<&str> = sources.map(|one| &*one.data.name).collect();
         if names.is_empty() {
             return format!("there is no data {data:?}: the profile has no [data.NAME]");
         }
@@ -111,78 +94,35 @@ impl Feeder {
     }
 }
 
-impl Cursor {
-    /// The number of the next row; `None` at the end.
-    fn next(
-        &mut self,
-        source: &Source,
-        (place, load): (usize, usize),
-        shard: u64,
-        chance: u64,
-        (share, seed): (Share, u64),
-    ) -> Option<u64> {
-        let rows = source.rows;
-        if source.data.order == Order::Random {
-            return Some(((u128::from(chance) * u128::from(rows)) >> 64) as u64);
-        }
-        if source.data.order == Order::Unique {
-            return self.next_unique(rows, shard, share);
-        }
-        let ordinal = self.take(load, shard);
-        if ordinal >= rows && source.data.at_end != AtEnd::Wrap {
-            return None;
-        }
-        let row = ordinal % rows;
-        match source.data.order {
-            Order::Shuffled => {
-                let key = stream(Purpose::Data, place, ordinal / rows);
-                Some(permuted(row, rows, |k| random::bits(seed, key, k)))
-            }
-            _ => Some(row),
-        }
+/// The number of the next row; `None` at the end.
+fn next_row(
+    source: &Source,
+    place: usize,
+    asker: Asker,
+    (seed, chance): (u64, u64),
+) -> Option<u64> {
+    let rows = source.rows;
+    if source.data.order == Order::Random {
+        return Some(((u128::from(chance) * u128::from(rows)) >> 64) as u64);
     }
-
-    fn drawn(&mut self, load: usize, shard: u64) -> &mut u64 {
-        if self.drawn.len() <= load {
-            self.drawn.resize_with(load + 1, Vec::new);
-        }
-        let shards = &mut self.drawn[load];
-        shards.resize(SHARDS as usize, 0);
-        &mut shards[shard as usize]
+    let ordinal = source.walk(asker.load).next(source.wanted(asker))?;
+    let row = ordinal % rows;
+    if source.data.order == Order::Shuffled {
+        let key = stream(Purpose::Data, place, ordinal / rows);
+        return Some(permuted(row, rows, |k| random::bits(seed, key, k)));
     }
-
-    /// The next ordinal of a shard: `shard`, `shard + 1024`, and so on.
-    fn take(&mut self, load: usize, shard: u64) -> u64 {
-        let drawn = self.drawn(load, shard);
-        *drawn += 1;
-        shard + (*drawn - 1) * SHARDS
-    }
-
-    /// A row of the user's own shard, or when there are no more, of another shard of this core.
-    fn next_unique(&mut self, rows: u64, shard: u64, share: Share) -> Option<u64> {
-        let ordinal = self.take(0, shard);
-        if ordinal < rows {
-            return Some(ordinal);
-        }
-        while self.searched < SHARDS {
-            if share.owns(self.searched) {
-                let ordinal = self.take(0, self.searched);
-                if ordinal < rows {
-                    return Some(ordinal);
-                }
-            }
-            self.searched += 1;
-        }
-        None
-    }
+    Some(row)
 }
 
-/// Which walk through a source users of `load` take.
-fn walk(source: &Source, load: usize) -> usize {
-    match source.data.order {
-        Order::Unique => 0,
-        _ => load,
-    }
+fn used_up(source: &Source, load: usize) -> String {
+    let (rows, own) = (source.rows, source.walk(load).own_rows());
+    let which = if own == rows {
+        format!("all {rows} rows")
+    } else {
+        format!("this segment's {own} of the {rows} rows")
+    };
+    let (name, file) = (&source.data.name, source.data.file.display());
+    format!("{which} of {name:?} ({file}) have been handed out")
 }
 
 /// The image of `value` below `count` under a permutation that `bits` chooses: a balanced Feistel

@@ -6,14 +6,16 @@
 
 mod arrivals;
 mod closed;
+mod portion;
 mod share;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use closed::{Stay, stays};
+pub(crate) use portion::part_of_limit;
 pub use share::Segment;
-pub(crate) use share::Share;
+pub(crate) use share::{Share, place_of};
 
 use config::random;
 

@@ -10,9 +10,9 @@ use super::SHARDS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// The first place of the range, below `end` where the segment has any work.
-    first: u64,
+    pub(super) first: u64,
     /// The place after the last, at most [`SHARDS`].
-    end: u64,
+    pub(super) end: u64,
 }
 
 impl Segment {
@@ -65,6 +65,12 @@ fn shared_out(weights: &[f64], total: f64) -> Vec<u64> {
     counts
 }
 
+/// The place of the shard of work item `k`: its number, with the bits reversed.
+pub(crate) fn place_of(k: u64) -> u64 {
+    let shard = (k % SHARDS) as u16;
+    u64::from(shard.reverse_bits() >> (u16::BITS - SHARDS.trailing_zeros()))
+}
+
 /// The part of a run that one core carries; may be empty when there are more cores than shards.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
@@ -85,9 +91,7 @@ impl Share {
 
     /// Whether work item `k` is this core's.
     pub(crate) fn owns(self, k: u64) -> bool {
-        let shard = (k % SHARDS) as u16;
-        let place = u64::from(shard.reverse_bits() >> (u16::BITS - SHARDS.trailing_zeros()));
-        (self.first..self.end).contains(&place)
+        (self.first..self.end).contains(&place_of(k))
     }
 
     /// Whether nothing is this core's.

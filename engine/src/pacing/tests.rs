@@ -210,3 +210,88 @@ proptest! {
         prop_assert_eq!(stays(&users, Share::new(Segment::WHOLE, 0, 1)), split);
     }
 }
+
+/// A plan of these loads.
+fn plan(loads: &str) -> config::Plan {
+    let profile = format!("[run]\nscript = \"p.lua\"\ntarget = \"builtin\"\nseed = 3\n{loads}");
+    config::parse(&profile, std::path::Path::new("p.toml")).unwrap()
+}
+
+#[test]
+fn a_limit_is_split_over_the_segments_that_can_reach_it() {
+    let closed = |users: &str| {
+        format!(
+            "[[load]]\nmodel = \"closed\"\nscenarios = \"main\"\n\
+             phases = [{{ users = {users}, for = \"10s\" }}]\n"
+        )
+    };
+    let open = |arrivals: &str, rate: u32| {
+        format!(
+            "[[load]]\nmodel = \"open\"\nscenarios = \"main\"\narrivals = \"{arrivals}\"\n\
+             iterations = 2\nphases = [{{ rate = \"{rate}/s\", for = \"10s\" }}]\n"
+        )
+    };
+    let loads = [
+        closed("1"),
+        closed("2"),
+        closed("[0, 5]"),
+        closed("1500"),
+        open("even", 1),
+        open("poisson", 1),
+        open("jittered", 70),
+        closed("1") + &open("even", 1),
+        closed("40") + &open("poisson", 30),
+    ];
+    for text in &loads {
+        let plan = plan(text);
+        for weights in [&[1.0][..], &[1.0, 1.0], &[5.0, 1.0, 0.5], &[1.0; 9]] {
+            for limit in [1, 2, 3, 10, 19, 101, 1_000_000] {
+                let mut sum = 0;
+                for index in 1..=weights.len() {
+                    let segment = Segment::of(index, weights).unwrap();
+                    let part = part_of_limit(&plan, segment, limit);
+                    let users = users_of(&plan, segment);
+                    sum += part;
+                    assert!(
+                        part == 0 || users.1 > 0,
+                        "{text}: {part} of {limit} for nobody"
+                    );
+                    if users.0 == 0 && limit <= users.2 {
+                        // Arrivals only: not more than the segment has.
+                        assert!(part <= users.1, "{text}: {part} of {limit}, {users:?}");
+                    }
+                }
+                assert_eq!(sum, limit, "{text} over {weights:?}");
+            }
+        }
+    }
+}
+
+/// Closed users of a segment, all users with their passes, and passes of all arrivals of the run.
+fn users_of(plan: &config::Plan, segment: Segment) -> (u64, u64, u64) {
+    let share = Share::new(segment, 0, 1);
+    let whole = Share::new(Segment::WHOLE, 0, 1);
+    let (mut closed, mut all, mut planned) = (0, 0, 0);
+    for (place, load) in plan.loads.iter().enumerate() {
+        match &load.model {
+            config::Model::Closed { users, .. } => {
+                closed += stays(users, share).len() as u64;
+                all += stays(users, share).len() as u64;
+            }
+            config::Model::Open {
+                rate,
+                arrivals,
+                iterations,
+                ..
+            } => {
+                let count = |share| {
+                    let own = Arrivals::new(rate.clone(), *arrivals, plan.seed, place, share);
+                    own.count() as u64 * u64::from(*iterations)
+                };
+                all += count(share);
+                planned += count(whole);
+            }
+        }
+    }
+    (closed, all, planned)
+}

@@ -135,7 +135,7 @@ impl Told {
             Event::Exchange(exchange) => {
                 self.failed_requests += u64::from(exchange.failure.is_some());
             }
-            Event::Log { .. } | Event::Stuck { .. } => {}
+            Event::Log { .. } | Event::Notice { .. } | Event::Stuck { .. } => {}
         }
     }
 }

@@ -48,3 +48,33 @@ fn wrong_ones_are_refused() {
         ],
     );
 }
+
+#[test]
+fn csv_may_have_another_separator_and_no_heading() {
+    let data = |keys: &str| format!("{RUN}{LOAD}[data.x]\n{keys}\n");
+    let one = plan(&data(
+        "file = \"x.csv\"\nseparator = \"\\t\"\ncolumns = [\"a\", \"b c\"]",
+    ));
+    assert_eq!(one.data[0].separator, Some(b'\t'));
+    let columns = ["a".to_owned(), "b c".to_owned()];
+    assert_eq!(one.data[0].columns.as_deref(), Some(&columns[..]));
+    let plain = plan(&data("file = \"x.csv\"")).data.remove(0);
+    assert_eq!((plain.separator, plain.columns), (None, None));
+    for separator in [
+        "\"\"", "\";;\"", "\"a\"", "\"7\"", "\"'\"", "\"ä\"", "\"\\n\"", "7",
+    ] {
+        let found = problems(&data(&format!("file = \"x.csv\"\nseparator = {separator}")));
+        assert_eq!(found.len(), 1, "{separator}");
+        assert!(found[0].contains("(`data.NAME.separator`)"), "{found:?}");
+    }
+    for columns in ["[]", "\"a\"", "[\"a\", \"a\"]", "[\"\"]", "[1]"] {
+        let found = problems(&data(&format!("file = \"x.csv\"\ncolumns = {columns}")));
+        assert_eq!(found.len(), 1, "{columns}");
+        assert!(found[0].contains("(`data.NAME.columns`)"), "{found:?}");
+    }
+    for key in ["separator = \";\"", "columns = [\"a\"]"] {
+        let found = problems(&data(&format!("file = \"x.jsonl\"\n{key}")));
+        assert_eq!(found.len(), 1, "{key}");
+        assert!(found[0].contains("for a file of JSON"), "{found:?}");
+    }
+}

@@ -66,6 +66,7 @@ impl Driver {
         let actor = Actor {
             number: of.number,
             load: of.load,
+            pass: of.pass,
             until: of.until,
             due,
             stream,
@@ -107,6 +108,9 @@ impl Driver {
         let user = self.users.get_mut(parent);
         user.branches -= 1;
         if user.branches > 0 {
+            if self.budget.is_out_of_requests() {
+                self.end_if_held(self.users.get(parent).root);
+            }
             return None;
         }
         user.doing = Doing::Nothing;

@@ -72,6 +72,9 @@ impl Driver {
         let wake = due.after(min + Duration::from_nanos(drawn as u64));
         self.users.get_mut(slot).waited = true;
         self.wait_until(slot, wake, Doing::Sleep);
+        if self.budget.is_out_of_requests() && self.shared.recording.get() {
+            self.hold(slot);
+        }
         None
     }
 
