@@ -17,11 +17,6 @@ pub enum Event {
         /// The text.
         text: String,
     },
-    /// Something that was taken for granted before the load, such as how a data file is written.
-    Notice {
-        /// The text, the place first.
-        text: String,
-    },
     /// A Lua error that ended an iteration; each distinct text is told once per core.
     ScriptError {
         /// The scenario or hook.

@@ -219,11 +219,12 @@ impl Driver {
     /// Closes the pool: what is under way or waits ends unfinished.
     pub(super) fn close_pool(&mut self) {
         let Some(pool) = &mut self.pool else { return };
-        for of_origin in &mut pool.origins {
-            for queued in std::mem::take(&mut of_origin.waiting).into_values() {
-                self.shared
-                    .record(|recorder| recorder.request_unfinished(queued.exchange.name));
-            }
+        let origins = pool.origins.iter_mut();
+        let waiting: Vec<Queued> = origins
+            .flat_map(|of_origin| std::mem::take(&mut of_origin.waiting).into_values())
+            .collect();
+        for queued in waiting {
+            self.record_unfinished(&queued.exchange);
         }
         for slot in self.connections.slots() {
             let connection = self.connections.get_mut(slot);
@@ -231,8 +232,7 @@ impl Driver {
                 continue;
             }
             if let Some(exchange) = connection.exchange.take() {
-                self.shared
-                    .record(|recorder| recorder.request_unfinished(exchange.name));
+                self.record_unfinished(&exchange);
             }
             self.hang_up(slot);
         }

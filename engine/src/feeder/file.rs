@@ -180,7 +180,7 @@ impl Found {
             self.blank = None;
             self.wrong.take().or(wrong).map_or(Ok(()), Err)?;
         }
-        if self.rows % BLOCK_ROWS == 0 {
+        if self.rows.is_multiple_of(BLOCK_ROWS) {
             self.marks.push(begin);
         }
         self.rows += 1;

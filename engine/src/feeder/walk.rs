@@ -203,7 +203,7 @@ impl Walk {
         let once_more = |bits: u64| {
             let count = bits >> shift & 3;
             let fits = ahead.contains(&(count.wrapping_sub(expected) & 3));
-            fits.then(|| bits & !(3 << shift) | (count + 1 & 3) << shift)
+            fits.then(|| bits & !(3 << shift) | ((count + 1) & 3) << shift)
         };
         word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, once_more)
             .is_ok()

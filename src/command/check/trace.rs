@@ -13,9 +13,6 @@ pub fn event(event: &Event, style: Style) -> String {
         Event::Log { text, .. } => indented(&format!("log: {text}"), |line| {
             style.apply(Paint::Strong, line)
         }),
-        Event::Notice { text } => indented(&format!("note: {text}"), |line| {
-            style.apply(Paint::Warn, line)
-        }),
         Event::ScriptError { scenario, text, .. } => {
             let text = format!("script error in {scenario}: {text}");
             indented(&text, |line| style.apply(Paint::Bad, line))

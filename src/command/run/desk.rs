@@ -351,7 +351,6 @@ impl<'a> Desk<'a> {
                 Some(user) => format!("log (user {user}): {text}"),
                 None => format!("log: {text}"),
             }),
-            Event::Notice { text } => self.say(format!("note: {text}")),
             Event::ScriptError {
                 scenario,
                 user,
