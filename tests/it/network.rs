@@ -64,7 +64,9 @@ fn run(network: &Network, server: std::net::IpAddr, connections: &str, per_s: u6
     conserved(&result);
     assert_eq!(count(&result, "/totals/planned"), per_s * SECONDS);
     assert_eq!(count(&result, "/totals/dropped"), 0);
-    let cores = result["generator"].as_array().expect("a list of cores");
+    let cores = result["generator"]["cores"]
+        .as_array()
+        .expect("a list of cores");
     let turns = cores.iter().filter_map(|core| core["turn_max_us"].as_u64());
     let turn = Duration::from_micros(turns.max().expect("a core"));
     Ran {

@@ -185,7 +185,7 @@ fn tail(table: &mut Table, name: &str, host: Option<&Host>, url: &str) -> Result
 
 impl Ran {
     fn turn_max_ms(&self) -> f64 {
-        let cores = self.result["generator"].as_array();
+        let cores = self.result["generator"]["cores"].as_array();
         let turns = cores
             .into_iter()
             .flatten()
