@@ -15,6 +15,7 @@ mod determinism;
 mod faults;
 mod harness;
 mod honesty;
+mod kept;
 mod meaning;
 mod network;
 mod nginx;
