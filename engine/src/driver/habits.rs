@@ -90,12 +90,22 @@ impl Habits {
         (drawn % count as u64) as usize
     }
 
-    /// The next local address of the same family, if the plan names any.
-    fn source_for(&self, to: SocketAddr) -> Option<IpAddr> {
+    /// The next local address of the same family and its place among them, if the plan names any.
+    fn source_for(&self, to: SocketAddr) -> Option<(usize, IpAddr)> {
         let same = |address: &&IpAddr| address.is_ipv4() == to.is_ipv4();
         let count = self.source.iter().filter(same).count();
-        let place = self.made.checked_rem(count as u64)?;
-        self.source.iter().filter(same).nth(place as usize).copied()
+        let place = self.made.checked_rem(count as u64)? as usize;
+        let source = self.source.iter().filter(same).nth(place).copied()?;
+        Some((place, source))
+    }
+
+    /// The place of the local address that [`Habits::socket`] has just used.
+    fn source_place(&self, to: Endpoint) -> u32 {
+        let Endpoint::Internet(address) = to else {
+            return 0;
+        };
+        self.source_for(address)
+            .map_or(0, |(place, _)| place as u32)
     }
 
     fn socket(&self, to: Endpoint) -> io::Result<Socket> {
@@ -105,7 +115,7 @@ impl Habits {
         };
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
-        if let Some(source) = self.source_for(address) {
+        if let Some((_, source)) = self.source_for(address) {
             bind_late(&socket, source)?;
         }
         Ok(socket)
@@ -116,6 +126,7 @@ impl Driver {
     /// Puts a fresh socket into the ring's table.
     pub(super) fn install(&mut self, slot: Slot, to: Endpoint) -> io::Result<()> {
         let socket = self.habits.socket(to)?;
+        self.connections.get_mut(slot).source = self.habits.source_place(to);
         self.ring.install(slot, socket.into())
     }
 
