@@ -542,7 +542,9 @@ impl Judges {
     /// Adds a window from after the warm-up.
     pub(crate) fn add(&mut self, body: &Body) {
         for judge in &mut self.judges {
-            judge.add(body, body.first.saturating_sub(self.warmup_s));
+            // A piece of a second belongs to the last whole one.
+            let first = body.first.saturating_sub(u64::from(body.sliver));
+            judge.add(body, first.saturating_sub(self.warmup_s));
         }
     }
 

@@ -43,6 +43,9 @@ pub(super) struct Connection {
     /// The one before it in the list of idle ones of the pool, or [`NONE`].
     pub(super) previous: Slot,
     pub(super) origin: OriginId,
+    /// The local address it is made from, by its place among those of the plan of its family; 0
+    /// where the system chooses.
+    pub(super) source: u32,
     /// Addresses tried so far for this connect.
     pub(super) tried: u16,
     /// The address in use, by its number in the ring.
@@ -92,6 +95,7 @@ impl Connection {
             next: NONE,
             previous: NONE,
             origin: 0,
+            source: 0,
             tried: 0,
             address: 0,
             port: None,

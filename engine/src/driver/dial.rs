@@ -179,16 +179,16 @@ impl Driver {
         let connection = self.connections.get_mut(slot);
         connection.origin = origin;
         connection.tried = tried as u16;
-        self.take_in(slot, user);
+        self.take_in(slot, user, address.to);
         self.occupy(slot, exchange);
         self.connect(slot, address.kept);
         self.count_connections();
     }
 
     /// A connection that is being made belongs to its user, or to the pool.
-    fn take_in(&mut self, slot: Slot, user: u32) {
+    fn take_in(&mut self, slot: Slot, user: u32, to: Endpoint) {
         if self.pool.is_some() {
-            return self.adopt(slot, self.connections.get(slot).origin);
+            return self.adopt(slot, self.connections.get(slot).origin, to);
         }
         let root = self.users.get(user).root;
         let head = std::mem::replace(&mut self.users.get_mut(root).connection, slot);

@@ -53,6 +53,15 @@ pub(super) struct Habits {
     is_bounded: bool,
 }
 
+/// Where a connection is to be made from.
+struct Local {
+    /// None: the system's choice.
+    source: Option<IpAddr>,
+    /// The place of the address among those of the plan of its family; 0 without any.
+    place: u32,
+    port: Port,
+}
+
 impl Habits {
     pub(super) fn of(plan: &Plan, system: LocalPorts, place: (u32, u32)) -> Habits {
         let wishes = &plan.connections;
@@ -119,7 +128,7 @@ impl Habits {
         to: SocketAddr,
         kept: usize,
         now: Moment,
-    ) -> Option<(Option<IpAddr>, Port)> {
+    ) -> Option<Local> {
         let sources = &self.sources[usize::from(to.is_ipv6())];
         let count = sources.len().max(1);
         let first = (self.made % count as u64) as usize;
@@ -133,7 +142,11 @@ impl Habits {
             let (source, key) = path_from(place);
             let path = ports.path(key, kept, to.ip());
             if let Some(port) = ports.take(path, now) {
-                return Some((source, port));
+                return Some(Local {
+                    source,
+                    place: place as u32,
+                    port,
+                });
             }
         }
         // A bound port would be let out of its rest, whatever the system has in `tcp_tw_reuse`.
@@ -142,7 +155,12 @@ impl Habits {
         }
         let (source, key) = path_from(first);
         let path = ports.path(key, kept, to.ip());
-        ports.guess(path).map(|port| (source, port))
+        let port = ports.guess(path)?;
+        Some(Local {
+            source,
+            place: first as u32,
+            port,
+        })
     }
 
     /// A socket for a connection to an address from a local one.
@@ -216,11 +234,16 @@ impl Driver {
         loop {
             let local = self.habits.local_for(address, to.kept, self.now);
             let none_left = || io::Error::from_raw_os_error(libc::EADDRNOTAVAIL);
-            let (source, port) = local.ok_or_else(none_left)?;
+            let Local {
+                source,
+                place,
+                port,
+            } = local.ok_or_else(none_left)?;
             let made = self.habits.socket(address, source, port.number);
             match made.and_then(|socket| self.ring.install(slot, socket.into())) {
                 Ok(()) => {
-                    self.connections.get_mut(slot).port = Some(port);
+                    let connection = self.connections.get_mut(slot);
+                    (connection.port, connection.source) = (Some(port), place);
                     return Ok(());
                 }
                 Err(e) if is_about_ports(&e) => {

@@ -4,17 +4,19 @@
 use super::Driver;
 use super::connections::{NONE, SHARED, State};
 use super::exchange::Exchange;
-use super::origins::OriginId;
+use super::origins::{Endpoint, OriginId};
 use super::queue::{Place, Queued};
 use super::users::Doing;
 use crate::clock::Moment;
 use crate::ring::Slot;
 use stats::FailureKind;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The connections of a core and the requests that wait for one.
-#[derive(Default)]
 pub(super) struct SharedPool {
+    /// Local addresses of the plan by family, IPv4 first.
+    sources: [u32; 2],
     /// By the number of the origin.
     origins: Vec<OriginPool>,
     /// Origins whose waiting requests may find a connection now.
@@ -25,9 +27,14 @@ pub(super) struct SharedPool {
 
 /// What there is for one origin.
 struct OriginPool {
-    /// The idle connection that was used last, or [`NONE`]; the others follow by their `next`. The
-    /// last one is used first, so that few are kept busy and the server sees the rest idle.
-    idle: Slot,
+    /// By the local address that the plan names, or one for all: the idle connection that was used
+    /// last, or [`NONE`]; the others follow by their `next`. The last one is used first, so that
+    /// few are kept busy and the server sees the rest idle.
+    idle: Vec<Slot>,
+    /// Which local address has its turn.
+    turn: usize,
+    /// Local addresses that connections are made from: each has one before any is used again.
+    sources: u32,
     /// Connections made or being made, without those that are being closed.
     open: u32,
     /// Requests that wait, by ticket: the first to come is the first to go.
@@ -39,7 +46,9 @@ struct OriginPool {
 impl OriginPool {
     fn new() -> OriginPool {
         OriginPool {
-            idle: NONE,
+            idle: Vec::new(),
+            turn: 0,
+            sources: 0,
             open: 0,
             waiting: BTreeMap::new(),
             greeted: false,
@@ -47,10 +56,42 @@ impl OriginPool {
     }
 }
 
+impl OriginPool {
+    /// The idle connection to use next: local addresses in turn, without those that have none.
+    fn next_idle(&mut self) -> Option<Slot> {
+        let count = self.idle.len();
+        let from_turn = (self.turn..count).chain(0..self.turn);
+        let place = from_turn
+            .into_iter()
+            .find(|&place| self.idle[place] != NONE)?;
+        self.turn = (place + 1) % count;
+        Some(self.idle[place])
+    }
+
+    /// The first idle connection from a local address.
+    fn head(&mut self, source: u32) -> &mut Slot {
+        let place = source as usize;
+        if place >= self.idle.len() {
+            self.idle.resize(place + 1, NONE);
+        }
+        &mut self.idle[place]
+    }
+}
+
 impl SharedPool {
     /// The pool of a plan, if its connections are shared.
     pub(super) fn of(plan: &config::Plan) -> Option<SharedPool> {
-        (plan.connections.pool == config::Pool::Shared).then(SharedPool::default)
+        let wishes = &plan.connections;
+        let count = |is_v4| {
+            let same = |source: &&IpAddr| source.is_ipv4() == is_v4;
+            wishes.source.iter().filter(same).count() as u32
+        };
+        (wishes.pool == config::Pool::Shared).then(|| SharedPool {
+            sources: [count(true), count(false)],
+            origins: Vec::new(),
+            relieved: Vec::new(),
+            tickets: 0,
+        })
     }
 
     fn at(&mut self, origin: OriginId) -> &mut OriginPool {
@@ -92,14 +133,13 @@ impl Driver {
         let per_origin = self.habits.per_origin;
         while let Some(pool) = &mut self.pool {
             let of_origin = pool.at(origin);
-            let slot = of_origin.idle;
-            if slot == NONE {
-                return if of_origin.open < per_origin {
-                    Place::New
-                } else {
-                    Place::Later
-                };
+            let may_open = of_origin.open < per_origin;
+            if may_open && of_origin.open < of_origin.sources {
+                return Place::New;
             }
+            let Some(slot) = of_origin.next_idle() else {
+                return if may_open { Place::New } else { Place::Later };
+            };
             let connection = self.connections.get(slot);
             let age_ns = self.now.since(connection.born);
             if self.habits.goes_on(connection.served, age_ns) {
@@ -113,18 +153,25 @@ impl Driver {
     }
 
     /// A connection that is being made belongs to the pool from now on.
-    pub(super) fn adopt(&mut self, slot: Slot, origin: OriginId) {
+    pub(super) fn adopt(&mut self, slot: Slot, origin: OriginId, to: Endpoint) {
         if let Some(pool) = &mut self.pool {
-            pool.at(origin).open += 1;
+            let sources = match to {
+                Endpoint::Internet(address) => pool.sources[usize::from(address.is_ipv6())],
+                Endpoint::Unix => 0,
+            };
+            let of_origin = pool.at(origin);
+            of_origin.open += 1;
+            of_origin.sources = sources;
             self.connections.get_mut(slot).owner = SHARED;
         }
     }
 
     /// A connection of the pool has become idle.
     pub(super) fn list(&mut self, slot: Slot) {
-        let origin = self.connections.get(slot).origin;
+        let connection = self.connections.get(slot);
+        let (origin, source) = (connection.origin, connection.source);
         let Some(pool) = &mut self.pool else { return };
-        let next = std::mem::replace(&mut pool.at(origin).idle, slot);
+        let next = std::mem::replace(pool.at(origin).head(source), slot);
         pool.relieve(origin);
         let connection = self.connections.get_mut(slot);
         (connection.previous, connection.next) = (NONE, next);
@@ -136,7 +183,7 @@ impl Driver {
     /// Takes a connection out of the list of idle ones.
     fn unlist(&mut self, slot: Slot) {
         let connection = self.connections.get_mut(slot);
-        let origin = connection.origin;
+        let (origin, source) = (connection.origin, connection.source);
         let next = std::mem::replace(&mut connection.next, NONE);
         let previous = std::mem::replace(&mut connection.previous, NONE);
         if next != NONE {
@@ -145,7 +192,7 @@ impl Driver {
         if previous != NONE {
             self.connections.get_mut(previous).next = next;
         } else if let Some(pool) = &mut self.pool {
-            pool.at(origin).idle = next;
+            *pool.at(origin).head(source) = next;
         }
     }
 

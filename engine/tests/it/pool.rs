@@ -75,7 +75,7 @@ fn a_pool_without_limit_grows_to_the_users_at_once() {
     assert_eq!(summary.phases.queue.count, 0);
 }
 
-/// Heads of requests in the order in which they came.
+/// Heads of requests in the order in which they came, each with a line that says from where.
 type Heads = Arc<Mutex<Vec<String>>>;
 
 /// A server that gives each connection's n-th request the cookie `id=n` after a pause.
@@ -87,11 +87,12 @@ fn noting(pause: Duration) -> (String, Heads) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (mut stream, noted) = (stream.unwrap(), Arc::clone(&noted));
+            let from = stream.peer_addr().unwrap().ip();
             std::thread::spawn(move || {
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
                 let mut count = 0;
                 while let Some(head) = read_head(&mut reader) {
-                    noted.lock().unwrap().push(head);
+                    noted.lock().unwrap().push(format!("{head}from {from}"));
                     count += 1;
                     std::thread::sleep(pause);
                     let reply = format!(
@@ -170,6 +171,33 @@ fn cookies_stay_with_their_user() {
         }
     }
     assert!(given.is_empty(), "{given:?}");
+}
+
+/// Local addresses have their turn though one connection could carry all requests.
+#[test]
+fn local_addresses_are_used_in_turn() {
+    for (per_origin, expected) in [
+        ("", ["from 127.0.0.5", "from 127.0.0.6"]),
+        ("per_origin = 1\n", ["from 127.0.0.5", "from 127.0.0.5"]),
+    ] {
+        let (url, heads) = noting(Duration::ZERO);
+        let load = TWENTY_USERS.replace("100ms", "5ms");
+        let tables = format!(
+            "[connections]\npool = \"shared\"\n{per_origin}\
+             source = [\"127.0.0.5\", \"127.0.0.6\"]\n{load}"
+        );
+        let scenario = "for i = 1, 6 do user:get('/') end";
+        let summary = launch_at(&url, scenario, &tables, &[]).finish();
+        assert_eq!(summary.totals.counts.ok, 6, "{:?}", summary.failures);
+        let heads = heads.lock().unwrap();
+        let from: Vec<&str> = heads
+            .iter()
+            .filter_map(|head| head.lines().last())
+            .collect();
+        assert_eq!(from, [expected; 3].concat(), "{per_origin}");
+        let opened = summary.events.count("connection_opened");
+        assert_eq!(opened, if per_origin.is_empty() { 2 } else { 1 });
+    }
 }
 
 #[test]
