@@ -201,23 +201,91 @@ fn without_io_uring_the_other_commands_work() {
         return;
     }
     let scratch = Scratch::new("stats = false", &open("20/s", "100ms"), ONE_REQUEST);
-    let data = scratch.argument("data");
-    let socket = scratch.argument("none.sock");
-    let rows: [&[&str]; 5] = [
-        &["--version"],
-        &["report", "--data", &data, "none"],
-        &["compare", "--data", &data, "none", "none"],
-        &["control", &socket, "status"],
-        &["push", "--data", &data, "--stats", "http://127.0.0.1:9"],
+    let (data, socket) = (scratch.argument("data"), scratch.argument("none.sock"));
+    let spool = scratch.argument("spool");
+    let rows: [(&[&str], i32); 5] = [
+        (&["--version"], 0),
+        (&["report", "none"], 2),
+        (&["compare", "none", "none"], 2),
+        (&["control", &socket, "status"], 3),
+        (&["push", &spool], 2),
     ];
-    for arguments in rows {
-        let done = Program::start(without_ring(&scratch, 1, 425, arguments)).finish();
-        let plain = Program::start(mistress(arguments)).finish();
-        assert_eq!(done.code, plain.code, "{arguments:?}: {}", done.err);
+    for (arguments, code) in rows {
+        let run = |mut command: Command| {
+            command.env("MISTRESS_DATA", &data);
+            Program::start(command).finish()
+        };
+        let done = run(without_ring(&scratch, 1, 425, arguments));
+        let plain = run(mistress(arguments));
         assert_eq!(
-            (done.out, &done.err),
-            (plain.out, &plain.err),
+            (&done.out, &done.err),
+            (&plain.out, &plain.err),
             "{arguments:?}"
+        );
+        assert_eq!(
+            (done.code, plain.code),
+            (Some(code), Some(code)),
+            "{arguments:?}"
+        );
+        assert!(!done.err.contains("panicked"), "{}", done.err);
+    }
+    let serve = ["serve", "--bind", "127.0.0.1:0", "--data", &data];
+    let mut server = Program::start(without_ring(&scratch, 1, 425, &serve));
+    server.until("serving http://");
+    server.signal(rustix::process::Signal::TERM);
+    let done = server.finish();
+    assert!(!done.err.contains("panicked"), "{}", done.err);
+}
+
+/// One processor, no home, a data folder that cannot be written: the run is carried out all the
+/// same, and what is amiss is said once.
+#[test]
+fn a_poor_machine_is_told_of_once() {
+    let Some(_alone) = measuring() else { return };
+    let scratch = Scratch::new("", &open("20/s", "200ms"), ONE_REQUEST);
+    scratch.write("file", "no folder can be made below a file");
+    let nowhere = scratch.argument("file/data");
+    let one_cpu = engine::allowed_cpus()[0].to_string();
+    // the environment, and how often stderr speaks of it
+    let rows: [(&[(&str, Option<&str>)], bool); 3] = [
+        (&[("MISTRESS_STATS", Some("off"))], false),
+        (
+            &[
+                ("HOME", None),
+                ("MISTRESS_DATA", None),
+                ("XDG_DATA_HOME", None),
+                ("MISTRESS_STATS", None),
+            ],
+            true,
+        ),
+        (
+            &[("MISTRESS_DATA", Some(&nowhere)), ("MISTRESS_STATS", None)],
+            true,
+        ),
+    ];
+    for (environment, is_amiss) in rows {
+        let run = scratch.run_command(&["--quiet"]);
+        let mut command = Command::new("taskset");
+        command
+            .args(["-c", &one_cpu])
+            .arg(run.get_program())
+            .args(run.get_args());
+        for (key, value) in environment {
+            match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
+        }
+        let done = Program::start(command).finish().expect(0);
+        let result = scratch.result();
+        conserved(&result);
+        assert_eq!(count(&result, "/totals/ok"), 4, "{}", done.err);
+        let lines = done.err.lines().count();
+        assert_eq!(
+            lines,
+            usize::from(is_amiss),
+            "{environment:?}: {}",
+            done.err
         );
         assert!(!done.err.contains("panicked"), "{}", done.err);
     }
