@@ -497,7 +497,8 @@ impl Evidence {
     fn taken_reasons(&self, reasons: &mut Vec<Reason>) {
         let (stopped, seconds) = (self.throttled.windows, self.seconds_quota);
         let often = share(stopped, seconds) >= TAKEN_WINDOWS_SHARE;
-        if stopped > 0 && often && stopped >= repeated_min(seconds) {
+        let stopped_by_quota = stopped > 0 && often && stopped >= repeated_min(seconds);
+        if stopped_by_quota {
             let text = format!(
                 "the CPU quota stopped this program in {stopped} of {seconds} seconds, in {} of \
                  the quota's periods at most",
@@ -517,7 +518,10 @@ impl Evidence {
                 reasons.push(found.reason(kind, text));
             }
         };
-        push(&self.waited, ReasonKind::CoreShared, "other programs");
+        // a thread that its quota stops waits as one that others keep from the processor
+        if !stopped_by_quota {
+            push(&self.waited, ReasonKind::CoreShared, "other programs");
+        }
         push(
             &self.stolen,
             ReasonKind::TimeStolen,

@@ -68,6 +68,7 @@ fn under_a_cpu_quota_a_run_is_late_and_never_stuck() {
         let quota = reasons.iter().find(|reason| reason["kind"] == "cpu_quota");
         assert!(quota.is_some(), "{verdict}");
         assert!(done.out.contains("CPU quota"), "{}", done.out);
+        assert!(!done.out.contains("other programs had"), "{}", done.out);
         // a fifth of a processor pays for one core
         let cores = result["run"]["cores"].as_array().unwrap();
         assert_eq!(cores.len(), 1, "{cores:?}");
