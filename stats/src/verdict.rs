@@ -531,15 +531,15 @@ impl Evidence {
 
     fn notes(&self, run: &RunFigures<'_>) -> Vec<Reason> {
         let mut notes = Vec::new();
-        if let Some((false, tail)) = self.tail(run) {
-            notes.push(tail);
-        }
         if share(self.full_ns, self.time_ns) >= BUSY_NOTE_SHARE {
             let text = format!(
                 "the generator's cores were fully busy in {} of the time; more load needs more cores",
                 percent(self.full_ns, self.time_ns)
             );
             notes.push(self.busy.reason(ReasonKind::CoresFull, text));
+        }
+        if let Some((false, tail)) = self.tail(run) {
+            notes.push(tail);
         }
         notes
     }
