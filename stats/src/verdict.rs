@@ -497,7 +497,8 @@ impl Evidence {
     fn taken_reasons(&self, reasons: &mut Vec<Reason>) {
         let (stopped, seconds) = (self.throttled.windows, self.seconds_quota);
         let often = share(stopped, seconds) >= TAKEN_WINDOWS_SHARE;
-        if stopped > 0 && often && stopped >= repeated_min(seconds) {
+        let stopped_by_quota = stopped > 0 && often && stopped >= repeated_min(seconds);
+        if stopped_by_quota {
             let text = format!(
                 "the CPU quota stopped this program in {stopped} of {seconds} seconds, in {} of \
                  the quota's periods at most",
@@ -517,7 +518,10 @@ impl Evidence {
                 reasons.push(found.reason(kind, text));
             }
         };
-        push(&self.waited, ReasonKind::CoreShared, "other programs");
+        // a thread that its quota stops waits as one that others keep from the processor
+        if !stopped_by_quota {
+            push(&self.waited, ReasonKind::CoreShared, "other programs");
+        }
         push(
             &self.stolen,
             ReasonKind::TimeStolen,
@@ -527,15 +531,15 @@ impl Evidence {
 
     fn notes(&self, run: &RunFigures<'_>) -> Vec<Reason> {
         let mut notes = Vec::new();
-        if let Some((false, tail)) = self.tail(run) {
-            notes.push(tail);
-        }
         if share(self.full_ns, self.time_ns) >= BUSY_NOTE_SHARE {
             let text = format!(
                 "the generator's cores were fully busy in {} of the time; more load needs more cores",
                 percent(self.full_ns, self.time_ns)
             );
             notes.push(self.busy.reason(ReasonKind::CoresFull, text));
+        }
+        if let Some((false, tail)) = self.tail(run) {
+            notes.push(tail);
         }
         notes
     }

@@ -220,6 +220,9 @@ fn check_stuck(kind: &str, done: Done, scratch: &Scratch, cores: usize) {
     assert!(done.out.contains("verdict"), "no report: {said}");
     let result = scratch.result();
     assert_eq!(result["run"]["ended"], "failed", "{said}");
+    conserved(&result);
+    let blames = "the script is blocking the core";
+    assert!(done.err.contains(blames), "{said}");
     assert!(count(name(&result, "good"), "/ok") > 0, "{said}");
     if cores < 2 {
         return;

@@ -2,6 +2,7 @@
 
 mod network;
 mod pool;
+mod quota;
 mod runs;
 mod table;
 mod truths;
@@ -17,6 +18,8 @@ cargo xtask acceptance AREA [ROW ...]
 
   network   new connections between two hosts and on loopback: ports, closing, a shared pool,
             the known answers about latency, latency beside oha's; about 30 minutes, as root
+  quota     200 runs of 2 s under CPU quotas of 3, 4 and 10 of 20 ms and beside four programs that
+            compute; about 15 minutes, as root
 
 Each row is expected beside measured. ROW: only rows whose name begins so. Ends with an error when
 a row does not hold.";
@@ -24,7 +27,7 @@ a row does not hold.";
 /// An area: its name, and what measures its rows.
 type Area = (&'static str, fn(&mut Table) -> Result<(), Failure>);
 
-const AREAS: [Area; 1] = [("network", network::measure)];
+const AREAS: [Area; 2] = [("network", network::measure), ("quota", quota::measure)];
 
 /// Carries an area out; false when a row does not hold.
 pub fn acceptance(options: &[&str]) -> Result<bool, Failure> {

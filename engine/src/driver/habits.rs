@@ -123,12 +123,7 @@ impl Habits {
 
     /// The local address and port of the next connection to an address: the next address of the
     /// same family whose ports are not all taken, if the plan names any.
-    fn local_for(
-        &mut self,
-        to: SocketAddr,
-        kept: usize,
-        now: Moment,
-    ) -> Option<Local> {
+    fn local_for(&mut self, to: SocketAddr, kept: usize, now: Moment) -> Option<Local> {
         let sources = &self.sources[usize::from(to.is_ipv6())];
         let count = sources.len().max(1);
         let first = (self.made % count as u64) as usize;
