@@ -248,7 +248,8 @@ fn a_poor_machine_is_told_of_once() {
     let nowhere = scratch.argument("file/data");
     let one_cpu = engine::allowed_cpus()[0].to_string();
     // the environment, and how often stderr speaks of it
-    let rows: [(&[(&str, Option<&str>)], bool); 3] = [
+    type Environment<'a> = &'a [(&'a str, Option<&'a str>)];
+    let rows: [(Environment<'_>, bool); 3] = [
         (&[("MISTRESS_STATS", Some("off"))], false),
         (
             &[

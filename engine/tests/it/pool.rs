@@ -125,7 +125,12 @@ fn waiting_users_are_served_in_their_order_and_the_wait_is_no_lag() {
     let tables = format!("{POOL_OF_ONE}{TWENTY_USERS}");
     let summary = launch_at(&url, scenario, &tables, &[]).finish();
     assert_eq!(summary.totals.counts.ok, 20, "{:?}", summary.failures);
-    let lines: Vec<String> = heads.lock().unwrap().iter().map(first_line).collect();
+    let lines: Vec<String> = heads
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|head| first_line(head))
+        .collect();
     let expected: Vec<String> = (0..20).map(|n| format!("GET /{n} HTTP/1.1")).collect();
     assert_eq!(lines, expected);
     // The last came at 95 ms, and before it 19 requests of 20 ms were to be served.
@@ -145,7 +150,7 @@ fn waiting_users_are_served_in_their_order_and_the_wait_is_no_lag() {
     );
 }
 
-fn first_line(head: &String) -> String {
+fn first_line(head: &str) -> String {
     head.lines().next().unwrap_or_default().to_owned()
 }
 

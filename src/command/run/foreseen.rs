@@ -1,7 +1,7 @@
 //! What a plan needs of local ports beside what there is, said before any traffic.
 
 use crate::render::format::count;
-use config::{Close, Load, Model, Plan, Renew};
+use config::{Close, Load, Model, Plan, Pool, Renew};
 use engine::LocalPorts;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,7 +21,9 @@ pub fn want_of_ports(
     system: &LocalPorts,
     servers: &[SocketAddr],
 ) -> Option<String> {
-    if plan.connections.close == Close::Reset {
+    let wishes = &plan.connections;
+    let outlive_users = wishes.pool == Pool::Shared && wishes.keep_alive;
+    if wishes.close == Close::Reset || outlive_users {
         return None;
     }
     let rest = servers
@@ -41,17 +43,16 @@ pub fn want_of_ports(
     }
     let window_s = rest.as_secs_f64();
     let (first, last) = system.range;
-    let several =
-        |n: u64, word: &str| format!("{} {word}{}", count(n), if n == 1 { "" } else { "es" });
+    let several = if paths == 1 { "" } else { "s" };
     Some(format!(
         "ports: the plan makes {} new connections or more within {window_s:.0} s, and {} local \
-         ports ({first}-{last}) × {} (from one address to one of the target's), each resting \
+         ports ({first}-{last}) × {} path{several} (from one address to one of the target's), each resting \
          {window_s:.0} s after its connection, allow {}: {} per second. What cannot be had fails as \
          ports_exhausted. Ways out: pool = \"shared\" or close = \"reset\" in [connections], more \
          addresses in source, a wider range in ports, or sysctl -w net.ipv4.tcp_tw_reuse=1",
         count(needed),
         count(system.count()),
-        several(paths, "path").replace("pathes", "paths"),
+        count(paths),
         count(room),
         count((room as f64 / window_s) as u64),
     ))
@@ -159,6 +160,7 @@ mod tests {
             ("", OPEN, 2, &["127.0.0.1:80"]),
             ("", OPEN, 0, &[]),
             ("close = \"reset\"", OPEN, 0, FAR),
+            ("pool = \"shared\"", OPEN, 0, FAR),
             (many, OPEN, 0, FAR),
             ("", closed, 0, FAR),
         ] {
