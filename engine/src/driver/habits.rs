@@ -126,7 +126,8 @@ impl Habits {
     fn local_for(&mut self, to: SocketAddr, kept: usize, now: Moment) -> Option<Local> {
         let sources = &self.sources[usize::from(to.is_ipv6())];
         let count = sources.len().max(1);
-        let first = (self.made % count as u64) as usize;
+        // The connection itself is counted already.
+        let first = (self.made.saturating_sub(1) % count as u64) as usize;
         let ports = &mut self.ports;
         let path_from = |place: usize| {
             let source = sources.get(place).copied();

@@ -14,10 +14,19 @@ fn stalled(looks: u64, in_script: bool, state: State, share: f64) -> Vec<(u64, F
         }),
     };
     let mut watched = Watched::new(&at(0));
-    let found = (1..=looks).map(|number| (number, watched.look(&at(number), LOOK_EVERY)));
-    found
-        .filter(|(_, found)| *found != Finding::Nothing)
-        .collect()
+    let mut all = Vec::new();
+    for number in 1..=looks {
+        match watched.look(&at(number), LOOK_EVERY) {
+            Finding::Nothing => {}
+            found @ Finding::Tell(_) => all.push((number, found)),
+            // The run ends.
+            found @ Finding::GiveUp(_) => {
+                all.push((number, found));
+                break;
+            }
+        }
+    }
+    all
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn rows_of_all_seconds_add_up_to_the_summary() {
         let latency = latency.and_then(|h| h.read().ok()).unwrap_or_default();
         assert_eq!(
             crate::summary::Percentiles::of(&latency),
-            expected.phases.latency
+            expected.phases.latency_all
         );
     }
 }

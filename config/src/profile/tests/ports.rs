@@ -35,11 +35,11 @@ fn other_words_and_ranges_are_refused() {
         "1024",
     ] {
         let text = format!("{RUN}[connections]\nports = {ports}\n{LOAD}");
-        check(&text, &[allowed]);
+        check(&text, &[&format!("5:9: found {ports}, {allowed}")]);
     }
     let text = format!("{RUN}[connections]\nclose = \"fin\"\n{LOAD}");
     check(
         &text,
-        &["found \"fin\", allowed is one of \"graceful\", \"reset\""],
+        &["5:9: found \"fin\", allowed is one of \"graceful\", \"reset\""],
     );
 }
