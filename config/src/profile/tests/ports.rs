@@ -25,17 +25,19 @@ fn closing_and_ports_are_read() {
 #[test]
 fn other_words_and_ranges_are_refused() {
     let allowed = "allowed is \"system\" or a range of at least 16 ports from 1024 on";
-    for ports in [
+    let number = ("1024", "the number 1024");
+    let texts = [
         "\"1023-60000\"",
         "\"1024-1038\"",
         "\"60000-10000\"",
         "\"1024-65536\"",
         "\"all\"",
         "\"1024\"",
-        "1024",
-    ] {
+    ];
+    let rows = texts.into_iter().map(|text| (text, text));
+    for (ports, found) in rows.chain([number]) {
         let text = format!("{RUN}[connections]\nports = {ports}\n{LOAD}");
-        check(&text, &[&format!("5:9: found {ports}, {allowed}")]);
+        check(&text, &[&format!("5:9: found {found}, {allowed}")]);
     }
     let text = format!("{RUN}[connections]\nclose = \"fin\"\n{LOAD}");
     check(
