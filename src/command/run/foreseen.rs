@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Moments at which the need is looked at, besides the ends of phases.
 const MOMENTS: u32 = 500;
+/// Less of a connection than this is none.
+const ROUNDING: f64 = 1e-3;
 
 /// One line with the numbers and the ways out, when connections to these addresses of the target
 /// will need more ports than there are. `share` is this process's part of the load.
@@ -37,7 +39,8 @@ pub fn want_of_ports(
     };
     let paths: u64 = servers.iter().map(sources).sum();
     let room = system.count() * paths;
-    let needed = (most_within(plan, rest) * share).ceil() as u64;
+    // Sums of rates are off by a rounding.
+    let needed = (most_within(plan, rest) * share - ROUNDING).ceil() as u64;
     if needed <= room {
         return None;
     }

@@ -186,7 +186,7 @@ fn cores_and_who_uses_them() {
         |f| f.quota = Some(1.5),
         "cores",
         Grade::Warn,
-        "after 1.5 cores' time",
+        "after 1.50 cores' time",
     );
     check(|f| f.quota = Some(2.0), "cores", Grade::Ok, "2 of 2");
     let ticks = |idle, steal| Ticks {
