@@ -5,6 +5,7 @@
 //! reply, and replies that do not differ from user to user, are parsed once.
 
 mod html;
+mod markup;
 mod memo;
 mod page;
 mod patterns;
