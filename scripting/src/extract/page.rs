@@ -88,7 +88,8 @@ impl Page {
         let is_name = |word: &&str| !matches!(*word, ">" | "+" | "~");
         let pairs = words.windows(2).filter(|pair| pair.iter().all(is_name));
         let deep = pairs.count() as u64 + count(":has(") + count(":is(") + count(":where(");
-        let steps = self.depths * deep + self.siblings * count("~");
+        let beside = count("~") + count(":nth-") + count("-of-type");
+        let steps = self.depths * deep + self.siblings * beside;
         if steps <= STEPS_MAX {
             return Ok(());
         }
@@ -262,6 +263,14 @@ mod tests {
         assert_eq!(page.allows("div div > i"), Ok(())); // 60 000 nodes, 500 deep
         let refused = page.allows("a b c d e i").expect_err("too long");
         assert!(refused.contains("steps on this page, the limit is 100000000"));
-        assert!(page.allows("i ~ a").is_err());
+        for beside in [
+            "i ~ a",
+            "i:nth-child(3n)",
+            "i:nth-last-child(2)",
+            "a, i:last-of-type",
+        ] {
+            assert!(page.allows(beside).is_err(), "{beside}");
+        }
+        assert_eq!(page.allows("i:first-child + i:last-child"), Ok(()));
     }
 }
