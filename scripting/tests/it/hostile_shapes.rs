@@ -11,6 +11,8 @@ use crate::world::{Answer, World, world};
 
 /// How much more time a byte of the large reply may take.
 const RATIO_MAX: f64 = 1.5;
+/// A byte that takes less is as fast as memory is, in nanoseconds: large replies are in no cache.
+const MEMORY_NS: f64 = 0.2;
 /// Tries before a ratio counts: the machine may be busy with other things.
 const TRIES_MAX: usize = 6;
 
@@ -235,7 +237,7 @@ fn times_ns(form: &Form, world: &World, reader: &Reader, shape: Shape) -> (f64, 
             sum_s += time_s(world, &small[1 - turn]).0;
             bytes += form.small_bytes;
         }
-        small_ns = small_ns.min(sum_s * 1e9 / bytes as f64);
+        small_ns = small_ns.min((sum_s * 1e9 / bytes as f64).max(MEMORY_NS));
         let is_enough = large_ns <= RATIO_MAX * small_ns || large_s >= 1.0;
         if tries >= form.repeats && is_enough {
             break;
