@@ -11,8 +11,8 @@ use crate::world::{Answer, World, world};
 
 /// How much more time a byte of the large reply may take.
 const RATIO_MAX: f64 = 1.5;
-/// A byte that takes less is as fast as memory is, in nanoseconds: large replies are in no cache.
-const MEMORY_NS: f64 = 0.2;
+/// A byte that takes less, in nanoseconds, is as fast as memory is: large replies are in no cache.
+const MEMORY_NS: f64 = 0.3;
 /// Tries before a ratio counts: the machine may be busy with other things.
 const TRIES_MAX: usize = 6;
 
