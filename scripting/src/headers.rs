@@ -1,5 +1,8 @@
 //! The raw head of a reply as Lua tables.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use mlua::{Lua, Table};
 
 use crate::text;
@@ -38,15 +41,16 @@ pub(crate) fn fields(head: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
 
 /// Name in lower case -> values joined with ", ".
 pub(crate) fn table(lua: &Lua, head: &[u8]) -> mlua::Result<Table> {
-    let mut joined: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut joined: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
     for (name, value) in fields(head) {
-        let name = name.to_ascii_lowercase();
-        match joined.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => {
-                values.extend_from_slice(b", ");
-                values.extend_from_slice(&value);
+        match joined.entry(name.to_ascii_lowercase()) {
+            Entry::Occupied(mut values) => {
+                values.get_mut().extend_from_slice(b", ");
+                values.get_mut().extend_from_slice(&value);
             }
-            None => joined.push((name, value)),
+            Entry::Vacant(place) => {
+                place.insert(value);
+            }
         }
     }
     let table = lua.create_table()?;

@@ -21,6 +21,7 @@ mod network;
 mod nginx;
 mod pool;
 mod profiles;
+mod replies;
 mod reporting;
 mod scripts_faults;
 mod servers;

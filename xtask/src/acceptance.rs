@@ -1,6 +1,7 @@
 //! The long forms of what the tests show in seconds: each area a table of expected and measured.
 
 mod network;
+mod parsers;
 mod pool;
 mod quota;
 mod runs;
@@ -18,6 +19,8 @@ cargo xtask acceptance AREA [ROW ...]
 
   network   new connections between two hosts and on loopback: ports, closing, a shared pool,
             the known answers about latency, latency beside oha's; about 30 minutes, as root
+  parsers   what a byte of a hostile reply of 8 MB costs its reader, against one of 100 KB;
+            some minutes
   quota     200 runs of 2 s under CPU quotas of 3, 4 and 10 of 20 ms and beside four programs that
             compute; about 15 minutes, as root
 
@@ -27,7 +30,11 @@ a row does not hold.";
 /// An area: its name, and what measures its rows.
 type Area = (&'static str, fn(&mut Table) -> Result<(), Failure>);
 
-const AREAS: [Area; 2] = [("network", network::measure), ("quota", quota::measure)];
+const AREAS: [Area; 3] = [
+    ("network", network::measure),
+    ("parsers", parsers::measure),
+    ("quota", quota::measure),
+];
 
 /// Carries an area out; false when a row does not hold.
 pub fn acceptance(options: &[&str]) -> Result<bool, Failure> {

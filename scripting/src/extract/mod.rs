@@ -5,6 +5,7 @@
 //! reply, and replies that do not differ from user to user, are parsed once.
 
 mod html;
+mod markup;
 mod memo;
 mod page;
 mod patterns;
@@ -19,8 +20,9 @@ use crate::native::{Natives, Shared, lend, or_message};
 use memo::{Cache, Memo};
 use page::Page;
 
-/// Values of one JSON body: each takes about a hundred bytes.
-const JSON_VALUES_MAX: usize = 2_000_000;
+/// Values of one JSON body: each takes about a hundred bytes, and more of them are slower each
+/// because the processor's caches do not hold them.
+const JSON_VALUES_MAX: usize = 400_000;
 
 /// What is compiled and parsed in one state.
 #[derive(Default)]

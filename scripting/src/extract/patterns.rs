@@ -2,7 +2,9 @@
 
 use mlua::{IntoLua, Lua, LuaString, MultiValue, Value};
 use regex::bytes::{Captures, Regex, RegexBuilder};
+use rustix::time::{ClockId, clock_gettime};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use super::Found;
 use crate::native::Shared;
@@ -10,6 +12,12 @@ use crate::place;
 
 /// How large a pattern may become when compiled, in bytes.
 const COMPILED_BYTES_MAX: usize = 2 << 20;
+
+/// Matches that one question gives back.
+const MATCHES_MAX: usize = 500_000;
+/// How long the matches of one question may be looked for, in processor time: one search takes
+/// linear time, but each of many matches may need one to the end of the body.
+const TIME_MAX: Duration = Duration::from_secs(1);
 
 /// A pattern, and which of its groups is wanted.
 type Question = (LuaString, Value);
@@ -108,7 +116,21 @@ pub(super) fn all(
     };
     let list = lua.create_table()?;
     let groups = pattern.captures_len();
-    for captures in pattern.captures_iter(body) {
+    let begun = Instant::now();
+    let begun_cpu = cpu_time();
+    for (count, captures) in pattern.captures_iter(body).enumerate() {
+        if count >= MATCHES_MAX {
+            return Ok(Err(format!(
+                "the pattern matches more than {MATCHES_MAX} times"
+            )));
+        }
+        // The clock of the wall is read faster, and never behind the other.
+        if begun.elapsed() > TIME_MAX && cpu_time().saturating_sub(begun_cpu) > TIME_MAX {
+            return Ok(Err(format!(
+                "the matches took more than {} s of processor time",
+                TIME_MAX.as_secs()
+            )));
+        }
         let value = match group {
             Some(group) => text(lua, &captures, group)?,
             None if groups <= 2 => text(lua, &captures, groups - 1)?,
@@ -123,6 +145,12 @@ pub(super) fn all(
         list.raw_push(or_null(value))?;
     }
     Ok(Ok(MultiValue::from_iter([Value::Table(list)])))
+}
+
+/// Processor time of this thread.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Where a group took no part in a match, so that places hold.

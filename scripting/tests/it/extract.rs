@@ -131,6 +131,60 @@ fn regular_expressions_give_groups_as_lua_does() {
     ]);
 }
 
+/// What a pattern may cost is bounded, whatever the target sends; the next user goes on.
+#[test]
+fn patterns_that_go_back_and_forth_are_given_up() {
+    let many: &'static str = "a".repeat(60_000).leak();
+    let open: &'static str = "(".repeat(60_000).leak();
+    let steps = "the pattern takes more than 50000000 steps on this text";
+    let rows = [
+        ("r:match('(.-)(.-)(.-)x')", many, steps),
+        ("r:match('a*a*a*x')", many, steps),
+        ("r:match('(a*)%1x')", many, steps),
+        ("r:match('%b()')", open, steps),
+        ("r.body:find('a.-b')", many, steps),
+        ("r.body:gsub('a.-b', '')", many, steps),
+        ("for _ in r.body:gmatch('a.-b') do end", many, steps),
+        ("user:check(r, { matches = 'a.-b' })", many, steps),
+        (
+            "r:regex_all('a.*b|a')",
+            "a".repeat(1_000_000).leak(),
+            "reply:regex_all: the matches took more than 1 s of processor time",
+        ),
+        (
+            "r:regex_all('')",
+            "a".repeat(600_000).leak(),
+            "reply:regex_all: the pattern matches more than 500000 times",
+        ),
+    ];
+    for (code, reply, limit) in rows {
+        let world = world(&format!("local r = user:get('/') {code}"));
+        let answers = [Answer::body(reply), Answer::body("a")];
+        world.answers.borrow_mut().extend(answers);
+        let error = world.once().expect_err(code);
+        let message = &error.message;
+        assert!(message.starts_with("main.lua:1: "), "{code}: {message}");
+        assert!(message.contains(limit), "{code}: {message}");
+        let next = world.once();
+        assert!(next.is_ok(), "{code}: {next:?}");
+    }
+    // what a page of 8 MB needs is within
+    let page: &'static str = "<a href=/x>".repeat(700_000).leak();
+    let body = "local r = user:get('/') local n = 0
+        for _ in r.body:gmatch('<a href=(.-)>') do n = n + 1 end
+        log(n, r:match('nowhere(.-)x'), #r:regex_all('href=(/x)'))";
+    let answer = Answer::body(&page[..page.len() / 16]);
+    assert_eq!(logged(body, &[answer]), ["43750\tnil\t43750"]);
+    assert_eq!(
+        logged(
+            "log(user:get('/').body:match('x.-$'))",
+            &[Answer::body(page)]
+        )
+        .len(),
+        1
+    );
+}
+
 #[test]
 fn selectors_find_text_and_attributes() {
     check(

@@ -11,6 +11,7 @@ mod data;
 mod documents;
 mod errors;
 mod extract;
+mod hostile_shapes;
 mod loading;
 mod messages;
 mod metrics;

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod content;
+mod content_shapes;
 mod cookie_edges;
 mod cookie_rows;
 mod cookies;
