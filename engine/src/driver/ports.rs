@@ -45,6 +45,10 @@ pub(super) enum Left {
 pub(super) struct Ports {
     /// The core's own, in the order in which a path uses them first.
     own: Vec<u16>,
+    /// How many of them, from the first on, the kernel itself prefers for connects. The others are
+    /// those it prefers for servers that ask for any port: a path uses them only when it has to,
+    /// since TIME-WAIT on all ports leaves such servers none.
+    preferred: usize,
     pages: Vec<Page>,
     /// By the place of the local address and the number of the server's.
     by_ends: HashMap<(u32, usize), PathId>,
@@ -67,14 +71,36 @@ struct Page {
     rest: Duration,
 }
 
+impl Page {
+    /// A port that was used before and can be used again, the longest unused one first.
+    fn take_used(&mut self, now: Moment) -> Option<u16> {
+        for queue in [&mut self.confirmed, &mut self.resting, &mut self.refused] {
+            if queue.front().is_some_and(|(end, _)| *end <= now) {
+                return queue.pop_front().map(|(_, number)| number);
+            }
+        }
+        self.free.pop_front()
+    }
+}
+
 impl Ports {
     /// The book of core `core` of `cores`; `chance` decides where it begins, so that two
     /// processes on a machine seldom meet.
     pub(super) fn of(system: LocalPorts, (core, cores): (u32, u32), chance: u64) -> Ports {
         let stride = cores.max(1) as usize;
-        let part: Vec<u16> = system.iter().skip(core as usize).step_by(stride).collect();
+        // As in __inet_hash_connect of Linux: even distances from the first port.
+        let is_preferred = |port: &u16| (port - system.range.0).is_multiple_of(2);
+        let (preferred, others): (Vec<u16>, Vec<u16>) = system.iter().partition(is_preferred);
+        let part = |all: Vec<u16>| -> Vec<u16> {
+            let own = all.into_iter().skip(core as usize).step_by(stride);
+            shuffled(&own.collect::<Vec<_>>(), chance)
+        };
+        let mut own = part(preferred);
+        let preferred = own.len();
+        own.extend(part(others));
         Ports {
-            own: shuffled(&part, chance),
+            own,
+            preferred,
             pages: Vec::new(),
             by_ends: HashMap::new(),
             system,
@@ -101,20 +127,16 @@ impl Ports {
     /// The port that has been unused for the longest time; none when all are in use or rest.
     pub(super) fn take(&mut self, path: PathId, now: Moment) -> Option<Port> {
         let page = &mut self.pages[path as usize];
-        let number = if let Some(&fresh) = self.own.get(page.begun) {
-            page.begun += 1;
-            Some(fresh)
+        let used = if page.begun < self.preferred {
+            None
         } else {
-            let mut over = None;
-            for queue in [&mut page.confirmed, &mut page.resting, &mut page.refused] {
-                if queue.front().is_some_and(|(end, _)| *end <= now) {
-                    over = queue.pop_front();
-                    break;
-                }
-            }
-            over.map(|(_, number)| number)
-                .or_else(|| page.free.pop_front())
+            page.take_used(now)
         };
+        let number = used.or_else(|| {
+            let fresh = self.own.get(page.begun).copied();
+            page.begun += usize::from(fresh.is_some());
+            fresh
+        });
         number.map(|number| Port {
             path,
             number,
@@ -214,6 +236,21 @@ mod tests {
         seen.sort_unstable();
         let expected: Vec<u16> = (2000..=2009).filter(|port| *port != 2003).collect();
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn ports_for_servers_are_left_alone_while_others_can_be_had() {
+        let mut ports = Ports::of(system(2010, 2019), (0, 1), 7);
+        let path = ports.path(0, 0, "127.0.0.1".parse().unwrap());
+        let at = |s: u64| Moment(s * SECOND);
+        // Each rests for a second or two: five are enough for one a second.
+        for s in 0..60 {
+            let port = ports.take(path, at(s)).unwrap();
+            assert_eq!(port.number % 2, 0, "at {s} s");
+            ports.give_back(port, Left::Resting, at(s));
+        }
+        let rest: Vec<u16> = take_all(&mut ports, path, at(60));
+        assert_eq!(rest.iter().filter(|port| *port % 2 == 1).count(), 5);
     }
 
     #[test]

@@ -126,7 +126,9 @@ impl Driver {
         }
         match end {
             Some(end) => {
-                self.connections.get_mut(slot).ended_by_peer = true;
+                // A receive that was cancelled ended by our own doing.
+                let is_own = end == End::Broken(libc::ECANCELED);
+                self.connections.get_mut(slot).ended_by_peer = !is_own;
                 self.ended(slot, end);
             }
             None if more => {}

@@ -144,8 +144,18 @@ fn heads() -> Vec<Row> {
         bad("HTTP/2.0 200 OK"),
         bad("HTTP/1.1 20 OK"),
         bad("HTTP/1.1 two OK"),
-        bad("HTTP/1.1 200 OK\r\nno colon here"),
-        bad("HTTP/1.1 200 OK\r\nna me: v"),
+        bad("HTTP/1.1 200 OK\r\ncontent length: 5"),
+        bad("HTTP/1.1 200 OK\r\ntransfer-encoding chunked"),
+        Row::reused(
+            "a line without a colon, an odd name",
+            200,
+            "HTTP/1.1 200 OK\r\nno colon here\r\nna me: v\r\ncontent-length: 0\r\n\r\n",
+        ),
+        Row::reused(
+            "a blank before a colon, a later minor version",
+            200,
+            "HTTP/1.2 200 OK\r\nx : v\r\ncontent-length: 0\r\n\r\n",
+        ),
         bad("HTTP/1.1 200 OK\r\nx: a\0b"),
         Row::reused(
             "no reason phrase",
