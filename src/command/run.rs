@@ -53,10 +53,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
     let quota = Groups::of_this_process().quota();
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
-    engine::raise_open_files();
-    if let Some(notice) = engine::open_files_notice(&plan, cpus.load.len()) {
-        Stream::Err.print(&format!("notice: {notice}\n"));
-    }
+    prepare_open_files(&plan, &cpus);
     cpus.step_aside();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);
@@ -109,6 +106,14 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     written?;
     Ok(verdict(ran, arguments.strict))
+}
+
+/// Raises the limit of open files, and says when the plan may need more.
+fn prepare_open_files(plan: &Plan, cpus: &Cpus) {
+    engine::raise_open_files();
+    if let Some(notice) = engine::open_files_notice(plan, cpus.load.len()) {
+        Stream::Err.print(&format!("notice: {notice}\n"));
+    }
 }
 
 /// Says what the plan will lack. A name without addresses is met again, and told, at the start.

@@ -170,9 +170,6 @@ impl Driver {
     pub(crate) fn new(parts: Parts) -> Result<Driver, crate::Error> {
         be_punctual();
         let (mut ring, buffers) = Ring::new(parts.sizes).map_err(crate::probe::ring_error)?;
-        let recorder = RefCell::new(parts.recorder);
-        let feeder = Feeder::new(Arc::clone(&parts.sources), parts.plan.seed);
-        let target = (parts.origin, &parts.addresses[..]);
         let shared = Rc::new(Shared {
             clock: parts.clock,
             now: Cell::new(Moment(0)),
@@ -183,15 +180,15 @@ impl Driver {
             keep_alive: parts.plan.connections.keep_alive,
             traced: parts.traced,
             wire: told::Wire::default(),
-            recorder,
+            recorder: RefCell::new(parts.recorder),
             actors: RefCell::default(),
             templates: RefCell::default(),
             checks: RefCell::default(),
             metrics: RefCell::default(),
             transactions: RefCell::default(),
-            origins: RefCell::new(origins_of(target, &mut ring).map_err(crate::Error::Tls)?),
+            origins: RefCell::new(origins_of((parts.origin, &parts.addresses), &mut ring)?),
             latest: RefCell::default(),
-            feeder: RefCell::new(feeder),
+            feeder: RefCell::new(Feeder::new(Arc::clone(&parts.sources), parts.plan.seed)),
             files: Files::new(&parts.plan.script),
             defaults: Defaults::of(&parts.plan),
             events: parts.events,
@@ -406,10 +403,11 @@ fn blocked_part(patience: Duration) -> Duration {
 fn origins_of(
     (target, addresses): (config::Origin, &[SocketAddr]),
     ring: &mut Ring,
-) -> Result<Origins, String> {
+) -> Result<Origins, crate::Error> {
     let kept: Vec<Kept> = match &target.socket {
         Some(path) => {
-            let address = SockAddr::unix(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            let unusable = |e| crate::Error::Tls(format!("{}: {e}", path.display()));
+            let address = SockAddr::unix(path).map_err(unusable)?;
             vec![Kept {
                 to: Endpoint::Unix,
                 kept: ring.add_address(address),
@@ -424,7 +422,7 @@ fn origins_of(
         }
     };
     let mut origins = Origins::default();
-    let id = origins.intern(&target)?;
+    let id = origins.intern(&target).map_err(crate::Error::Tls)?;
     origins.set_addresses(id, Addresses::Known(kept));
     Ok(origins)
 }

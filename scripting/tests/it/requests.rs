@@ -385,6 +385,13 @@ fn wrong_options_are_refused_with_what_is_allowed() {
         ),
         ("user:get('/', { expect = 200.5 })", &["not 200.5"]),
         ("user:get('/', { expect = {} })", &["expect: an empty list"]),
+        ("user:get('/', { expect = '200' })", &["not \"200\""]),
+    ]);
+}
+
+#[test]
+fn headers_that_cannot_be_are_refused() {
+    check_fails(&[
         (
             "user:get('/', { headers = { host = false } })",
             &["the header host can't be left out"],
@@ -421,7 +428,12 @@ fn wrong_options_are_refused_with_what_is_allowed() {
             "user:post('/', { files = { f = { content = 'x' } }, headers = { ['content-type'] = false } })",
             &["can't be left out"],
         ),
-        ("user:get('/', { expect = '200' })", &["not \"200\""]),
+    ]);
+}
+
+#[test]
+fn times_names_and_credentials_that_cannot_be_are_refused() {
+    check_fails(&[
         ("user:get('/', { timeout = 0 })", &["timeout must be like"]),
         ("user:get('/', { timeout = -1 })", &["timeout must be like"]),
         ("user:get('/', { timeout = '5' })", &["not \"5\""]),

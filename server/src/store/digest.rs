@@ -231,6 +231,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What a digest says of the requests that ended ok has the figures of their values.
+    fn hold_rest(told: RestOf, own: &Histogram) -> Result<(), TestCaseError> {
+        let RestOf::Figures(figures) = told else {
+            prop_assert_eq!(told, RestOf::Nothing);
+            prop_assert_eq!(own.count(), 0);
+            return Ok(());
+        };
+        let expected = Figures::of(own);
+        prop_assert_eq!(figures.mean_us, expected.mean_us);
+        // the largest is exact unless a failed one is as large
+        let close = |a: u64, b: u64| a.abs_diff(b) * 1_000 <= b;
+        prop_assert!(close(figures.max_us, expected.max_us));
+        for (shown, expected) in figures.quantiles.iter().zip(&expected.quantiles) {
+            prop_assert!(close(*shown, *expected));
+        }
+        Ok(())
+    }
+
     proptest! {
         #[test]
         fn columns_have_the_figures_of_their_values(
@@ -276,23 +294,7 @@ mod tests {
                     let from = 120 + column * width;
                     let mut own = Histogram::new();
                     ok.range(from..from + width).for_each(|(_, h)| own.add(h));
-                    match rest_of(&digest) {
-                        RestOf::Figures(figures) => {
-                            prop_assert_eq!(figures.mean_us, Figures::of(&own).mean_us);
-                            // the largest is exact unless a failed one is as large
-                            let close = |a: u64, b: u64| a.abs_diff(b) * 1_000 <= b;
-                            let expected = Figures::of(&own);
-                            prop_assert!(close(figures.max_us, expected.max_us));
-                            let pairs = figures.quantiles.iter().zip(&expected.quantiles);
-                            for (shown, expected) in pairs {
-                                prop_assert!(close(*shown, *expected));
-                            }
-                        }
-                        told => {
-                            prop_assert_eq!(told, RestOf::Nothing);
-                            prop_assert_eq!(own.count(), 0);
-                        }
-                    }
+                    hold_rest(rest_of(&digest), &own)?;
                     let digest = digest.into_iter().filter(|(key, _)| *key < SLOTS);
                     for (key, figures) in digest {
                         let mut sum = Histogram::new();

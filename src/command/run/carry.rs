@@ -85,7 +85,7 @@ pub fn carry(
         (desk.join(), ran)
     });
     let notices = notices.map_err(|_| Failure::failed(anyhow!("the event thread panicked")))?;
-    let (times, outcome) = match ran {
+    let (times, mut outcome) = match ran {
         Ok(ran) => ran,
         Err(error) => {
             // takes the live view away
@@ -93,30 +93,34 @@ pub fn carry(
             return Err(error.into());
         }
     };
-    let last = outcome
-        .windows
-        .into_iter()
-        .map(|(_, window)| window)
-        .collect();
-    for core in outcome.lost {
-        reporter.lose(core);
-    }
-    let mut summary = reporter
-        .finish(last, Some(times.took))
-        .map_err(Failure::failed)?;
-    if let Some(error) = &outcome.error {
-        let error = error.to_string();
-        summary.verdict = summary
-            .verdict
-            .after_error(error.lines().next().unwrap_or_default());
-    }
+    let summary = finish(reporter, &mut outcome, times.took)?;
     Ok(Ran {
-        summary,
         notices,
         start: times.start,
         took: times.took,
         error: outcome.error,
+        summary,
     })
+}
+
+/// Hands the last windows and what was lost to the reporter; the summary of all.
+fn finish(
+    reporter: Reporter,
+    outcome: &mut Outcome,
+    took: Duration,
+) -> Result<Summary, Failure> {
+    let windows = std::mem::take(&mut outcome.windows).into_iter();
+    let last = windows.map(|(_, window)| window).collect();
+    for core in std::mem::take(&mut outcome.lost) {
+        reporter.lose(core);
+    }
+    let mut summary = reporter.finish(last, Some(took)).map_err(Failure::failed)?;
+    if let Some(error) = &outcome.error {
+        let error = error.to_string();
+        let first_line = error.lines().next().unwrap_or_default();
+        summary.verdict = summary.verdict.after_error(first_line);
+    }
+    Ok(summary)
 }
 
 /// Begins the load and waits for its end.

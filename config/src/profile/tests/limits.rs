@@ -495,12 +495,15 @@ fn tls_is_checked() {
     check_tls("versions = []", "5:12: found an array, allowed is \"1.2\"");
 }
 
+/// As [`check`] for a profile with a further table.
+#[track_caller]
+fn check_table(table: &str, expected: &str) {
+    let head = "[run]\nscript = \"s\"\ntarget = \"http://h\"\n";
+    check(&format!("{head}{table}\n{LOAD}"), &[expected]);
+}
+
 #[test]
 fn connections_are_checked() {
-    let check_table = |table: &str, expected: &str| {
-        let head = "[run]\nscript = \"s\"\ntarget = \"http://h\"\n";
-        check(&format!("{head}{table}\n{LOAD}"), &[expected]);
-    };
     let check_line = |line: &str, expected: &str| {
         check_table(&format!("[connections]\n{line}"), expected);
     };
@@ -561,6 +564,10 @@ fn connections_are_checked() {
         "timeouts = { tls = \"0s\" }",
         "5:20: found \"0s\", allowed is above zero, at most \"1h\"",
     );
+}
+
+#[test]
+fn hosts_are_checked() {
     check_table(
         "[hosts]\nh = \"::g\"",
         "5:5: found \"::g\", allowed is an IP address such as",
