@@ -10,8 +10,6 @@ mod truths;
 
 use crate::Failure;
 use crate::bench::machine;
-use crate::project::cargo;
-use crate::run::{self, Limit};
 use table::Table;
 
 pub const USAGE: &str = "\
@@ -48,20 +46,9 @@ pub fn acceptance(options: &[&str]) -> Result<bool, Failure> {
     }
     let area = AREAS.iter().find(|(known, _)| known == name);
     let (_, measure) = area.ok_or_else(|| format!("unknown: {name}\n\n{USAGE}"))?;
-    build()?;
+    crate::truth::build()?;
     println!("{}", machine());
     let mut table = Table::only(rows);
     measure(&mut table)?;
     Ok(table.close())
-}
-
-fn build() -> Result<(), Failure> {
-    crate::setup::raise_limits();
-    let args = ["build", "--release", "--package", "mistress"];
-    let end = run::lines(cargo(&args), Limit::None, |_, line| eprintln!("{line}"))?;
-    if end.is_success() {
-        Ok(())
-    } else {
-        Err("the release build failed".into())
-    }
 }

@@ -56,7 +56,11 @@ pub fn truth(options: &[&str]) -> Result<bool, Failure> {
     }
 }
 
-fn build() -> Result<(), Failure> {
+/// Builds the program as users run it.
+///
+/// # Errors
+/// It does not build.
+pub fn build() -> Result<(), Failure> {
     crate::setup::raise_limits();
     let args = ["build", "--release", "--package", "mistress"];
     let end = run::lines(cargo(&args), Limit::None, |_, line| eprintln!("{line}"))?;

@@ -104,11 +104,7 @@ pub fn carry(
 }
 
 /// Hands the last windows and what was lost to the reporter; the summary of all.
-fn finish(
-    reporter: Reporter,
-    outcome: &mut Outcome,
-    took: Duration,
-) -> Result<Summary, Failure> {
+fn finish(reporter: Reporter, outcome: &mut Outcome, took: Duration) -> Result<Summary, Failure> {
     let windows = std::mem::take(&mut outcome.windows).into_iter();
     let last = windows.map(|(_, window)| window).collect();
     for core in std::mem::take(&mut outcome.lost) {
