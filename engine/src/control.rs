@@ -101,6 +101,8 @@ pub(crate) struct Pulse {
     in_script: AtomicBool,
     /// The kernel's number of the core's thread; 0 until it runs.
     thread: AtomicI32,
+    /// The core has handed over its last window.
+    delivered: AtomicBool,
     /// The core has ended.
     done: AtomicBool,
 }
@@ -139,6 +141,16 @@ impl Pulse {
     /// The kernel's number of the core's thread, once it runs.
     pub(crate) fn thread(&self) -> Option<i32> {
         Some(self.thread.load(Ordering::Relaxed)).filter(|thread| *thread != 0)
+    }
+
+    /// The core has handed over its last window.
+    pub(crate) fn deliver(&self) {
+        self.delivered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no window comes any more.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.delivered.load(Ordering::Relaxed) || self.is_done()
     }
 
     pub(crate) fn end(&self) {

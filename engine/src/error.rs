@@ -36,6 +36,13 @@ pub enum Error {
         /// What the resolver said.
         source: io::Error,
     },
+    /// Connections cannot be made from an address that the plan names.
+    Source {
+        /// The address.
+        address: std::net::IpAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The target cannot listen.
     Listen {
         /// Where it was to listen.
@@ -85,6 +92,11 @@ impl fmt::Display for Error {
             Error::Resolve { host, source } => {
                 write!(f, "target: no address for {host:?}: {source}")
             }
+            Error::Source { address, source } => write!(
+                f,
+                "connections.source: {address}: {source}; only addresses of this machine can be \
+                 used (`ip address` lists them)"
+            ),
             Error::Listen { address, source } => write!(f, "listen: {address}: {source}"),
             Error::Ring { hint, source } => write!(f, "io_uring: {source}; {hint}"),
             Error::Stopped => f.write_str("stopped before the load began"),
@@ -105,6 +117,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Resolve { source, .. }
+            | Error::Source { source, .. }
             | Error::Listen { source, .. }
             | Error::Ring { source, .. } => Some(source),
             _ => None,

@@ -1,12 +1,15 @@
-//! Starting a run on its cores, and waiting for its end.
+//! A run seen from outside its cores, step by step: prepare, `setup`, start at a moment, wait for
+//! the end of the load, `teardown`, end. Whoever spreads a run over processes drives these steps in
+//! all of them, and the hooks in one.
 
 use crate::Error;
 use crate::clock::Clock;
 use crate::control::{Control, Pulse};
-use crate::driver::{Begin, Budget, Driver, Line, Only, Parts, Report, arrivals_due};
+use crate::driver::{Budget, Driver, Only, Parts, arrivals_due};
 use crate::event::Event;
 use crate::feeder::Sources;
 use crate::local_ports::LocalPorts;
+use crate::messages::{Command, LauncherLink, Report};
 use crate::pacing::{Segment, Share};
 use crate::probe;
 use crate::tls::Setup;
@@ -15,15 +18,12 @@ use config::{Origin, Plan};
 use glommio::{LocalExecutorBuilder, Placement};
 use serde_json::Value;
 use stats::{Recorder, Window};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// From when all cores are ready until the load starts: time for all of them to hear of it.
-const LEAD: Duration = Duration::from_millis(50);
 /// When Glommio would want the core back, which it never is. Its timer must not expire between
 /// being set and the executor's first look for tasks: the executor would then sleep with the
 /// core's task in its queue, and nothing would wake it.
@@ -59,27 +59,50 @@ pub struct Job {
     pub control: Control,
 }
 
-/// A run that goes on.
+/// A run whose cores are warm, with rings made and scripts loaded, and wait for the start. When it
+/// is dropped, they end.
+pub struct Ready {
+    cores: Cores,
+    scenarios: Vec<String>,
+    events: SyncSender<Event>,
+}
+
+/// A run that has started.
 pub struct Running {
-    clock: Clock,
+    cores: Cores,
     start: Instant,
-    cores: usize,
-    reports: Receiver<Report>,
-    threads: Vec<JoinHandle<()>>,
-    pulses: Vec<Arc<Pulse>>,
-    stalled: Receiver<Error>,
+    stalls: Receiver<Error>,
+}
+
+/// The cores of a run as the launcher has them, by index.
+struct Cores {
+    clock: Clock,
     plan: Arc<Plan>,
     segment: Segment,
     control: Control,
+    reports: Receiver<Report>,
+    commands: Vec<Sender<Command>>,
+    threads: Vec<JoinHandle<()>>,
+    pulses: Vec<Arc<Pulse>>,
+    hooks: Hooks,
+    /// One of them is stalled: its thread ends with the process only.
+    is_stalled: bool,
 }
 
-/// How a run ended.
+/// Which hooks the script has.
+#[derive(Default)]
+struct Hooks {
+    setup: bool,
+    teardown: bool,
+}
+
+/// How a load ended.
 pub struct Outcome {
-    /// The last window of each core that carried its load to the end, with the core's place.
+    /// The last window of each core that generated its load to the end, with the core's index.
     pub windows: Vec<(u32, Window)>,
     /// The cores that did not, and so did not hand over their last window.
     pub lost: Vec<LostCore>,
-    /// When the last core had carried its load: the end of the drain, before `teardown`.
+    /// When the last core had generated its load: the end of the drain, before `teardown`.
     pub end: Instant,
     /// What ended the run before its time.
     pub error: Option<Error>,
@@ -96,13 +119,13 @@ pub struct LostCore {
     pub planned_measured: u64,
 }
 
-/// Starts a run: makes the cores, runs `setup`, and fixes the moment of the start. Returns when
-/// the load is about to begin.
+/// Makes the cores of a run ready: data files are open, names resolved, rings made and scripts
+/// loaded. Neither hooks nor users have run.
 ///
 /// # Errors
 ///
-/// Whatever keeps the run from beginning; no load was sent then (`setup` may have).
-pub fn start(job: Job) -> Result<Running, Error> {
+/// Whatever keeps the run from beginning.
+pub fn prepare(job: Job) -> Result<Ready, Error> {
     // An executor that cannot have its rings panics.
     probe::try_ring()?;
     let sources = Arc::new(Sources::open(&job.plan, job.segment)?);
@@ -115,144 +138,266 @@ pub fn start(job: Job) -> Result<Running, Error> {
     let is_secure = job.origin.scheme == config::Scheme::Https;
     let tls = Setup::open(&job.plan.tls, is_secure).map_err(Error::Tls)?;
     let tls = Arc::new(tls);
+    try_sources(&job.plan.connections.source)?;
     let addresses = resolve(&job.origin, &job.plan)?;
     let sizes = probe::sizes(&job.plan, job.cpus.len());
-    let clock = Clock::new(Instant::now());
-    let cores = job.cpus.len();
-    let loaded = Arc::new(AtomicUsize::new(cores));
+    let count = job.cpus.len() as u32;
     let budget = Arc::new(Budget::of(&job.plan, job.segment));
-    let (to_launcher, reports) = channel();
-    let mut running = Running::new(&job, clock, reports);
     let ports = LocalPorts::of_system(job.plan.connections.ports);
-    let mut begins: Vec<Sender<Begin>> = Vec::new();
-    for (core, (cpu, recorder)) in job.cpus.iter().zip(job.recorders).enumerate() {
-        let pulse = Arc::new(Pulse::default());
-        let (begin, from_launcher) = channel();
+    let (to_launcher, reports) = channel();
+    let mut cores = Cores {
+        clock: Clock::new(Instant::now()),
+        plan: Arc::clone(&job.plan),
+        segment: job.segment,
+        control: job.control.clone(),
+        reports,
+        commands: Vec::new(),
+        threads: Vec::new(),
+        pulses: Vec::new(),
+        hooks: Hooks::default(),
+        is_stalled: false,
+    };
+    for (core, (cpu, recorder)) in (0..).zip(job.cpus.iter().zip(job.recorders)) {
         let parts = Parts {
             plan: Arc::clone(&job.plan),
             origin: job.origin.clone(),
             addresses: addresses.clone(),
             sources: Arc::clone(&sources),
             tls: Arc::clone(&tls),
-            share: Share::new(job.segment, core as u32, cores as u32),
+            share: Share::new(job.segment, core, count),
             budget: Arc::clone(&budget),
             ports: ports.clone(),
-            place: (core as u32, cores as u32),
+            place: (core, count),
             sizes,
-            clock,
+            clock: cores.clock,
             recorder,
             events: job.events.clone(),
             traced: job.traced,
             only: job.only,
             control: job.control.clone(),
-            pulse: Arc::clone(&pulse),
+            pulse: Arc::default(),
         };
-        let line = Line {
-            core: core as u32,
-            to_launcher: to_launcher.clone(),
-            from_launcher,
-            loaded: Arc::clone(&loaded),
-        };
-        running.threads.push(spawn(*cpu, parts, line)?);
-        running.pulses.push(pulse);
-        begins.push(begin);
+        cores.add(core, *cpu, parts, to_launcher.clone())?;
     }
     drop(to_launcher);
-    let (scenarios, data) = running.await_ready()?;
-    running.begin(&begins, data);
-    running.stalled = watchdog::watch(&running.pulses, scenarios, job.events, job.control);
-    Ok(running)
+    let scenarios = cores.await_ready()?;
+    Ok(Ready {
+        cores,
+        scenarios,
+        events: job.events,
+    })
+}
+
+impl Ready {
+    /// How far ahead a start is best, for all cores of this process to hear of it in time.
+    pub const LEAD: Duration = Duration::from_millis(50);
+
+    /// Runs the script's `setup` on one core and waits for its end. To be called once per run, in
+    /// one of its processes; what it returns is for all of them. Null where there is no `setup`.
+    ///
+    /// # Errors
+    ///
+    /// `setup` failed, or a core did.
+    pub fn setup(&mut self) -> Result<Value, Error> {
+        if !self.cores.hooks.setup {
+            return Ok(Value::Null);
+        }
+        self.cores.run_hook(Command::Setup)
+    }
+
+    /// Starts the load at a moment; one that has passed counts as now. `data` is what `setup`
+    /// returned.
+    pub fn start(self, at: Instant, data: Value) -> Running {
+        let cores = self.cores;
+        let ahead = at.saturating_duration_since(Instant::now());
+        let start = cores.clock.now().after(ahead);
+        let data = Arc::new(data);
+        for commands in &cores.commands {
+            // A core that ended in between is met again while waiting for the end.
+            let _ = commands.send(Command::Start {
+                at: start,
+                data: Arc::clone(&data),
+            });
+        }
+        let control = cores.control.clone();
+        Running {
+            start: cores.clock.instant(start),
+            stalls: watchdog::watch(&cores.pulses, self.scenarios, self.events, control),
+            cores,
+        }
+    }
 }
 
 impl Running {
-    fn new(job: &Job, clock: Clock, reports: Receiver<Report>) -> Running {
-        Running {
-            clock,
-            start: Instant::now(),
-            cores: job.cpus.len(),
-            reports,
-            threads: Vec::new(),
-            pulses: Vec::new(),
-            stalled: channel().1,
-            plan: Arc::clone(&job.plan),
-            segment: job.segment,
-            control: job.control.clone(),
-        }
-    }
-
     /// The moment the load starts; may lie a little ahead.
     pub fn start(&self) -> Instant {
         self.start
     }
 
-    /// Whether all cores have ended.
+    /// Whether all cores have generated their load.
     pub fn is_finished(&self) -> bool {
-        self.pulses.iter().all(|pulse| pulse.is_done())
-            || self.threads.iter().all(JoinHandle::is_finished)
+        let cores = &self.cores;
+        cores.pulses.iter().all(|pulse| pulse.is_delivered())
+            || cores.threads.iter().all(JoinHandle::is_finished)
     }
 
-    /// Waits for the end of the run.
-    pub fn wait(self) -> Outcome {
+    /// Waits until every core has generated its load, drain included. To be called once.
+    pub fn wait(&mut self) -> Outcome {
         let mut outcome = Outcome {
             windows: Vec::new(),
             lost: Vec::new(),
             end: self.start,
             error: None,
         };
+        let cores = &mut self.cores;
         let mut load_end: Option<Duration> = None;
-        let mut open = self.cores;
+        let mut is_over = vec![false; cores.threads.len()];
         // Once a core is stalled: until when the others have time to end.
         let mut limit: Option<Instant> = None;
-        while open > 0 {
-            match self.reports.recv_timeout(LOOK_EVERY) {
-                Ok(Report::Carried {
+        while is_over.contains(&false) {
+            match cores.reports.recv_timeout(LOOK_EVERY) {
+                Ok(Report::Delivered {
                     core,
                     window,
                     at,
                     load_end: end,
                 }) => {
+                    is_over[core as usize] = true;
                     outcome.windows.push((core, *window));
-                    outcome.end = outcome.end.max(self.clock.instant(at));
+                    outcome.end = outcome.end.max(cores.clock.instant(at));
                     load_end = load_end.max(Some(end));
                 }
-                Ok(Report::Ended) => open -= 1,
-                Ok(Report::Failed(error)) => {
+                Ok(Report::Failed { core, error }) => {
+                    is_over[core as usize] = true;
                     outcome.error.get_or_insert(error);
-                    open -= 1;
                 }
-                Ok(Report::Ready { .. }) => {}
-                Err(_) if self.threads.iter().all(JoinHandle::is_finished) => break,
+                Ok(Report::Ended { core }) => is_over[core as usize] = true,
+                Ok(Report::Ready { .. } | Report::HookDone(_)) => {}
+                Err(_) if cores.threads.iter().all(JoinHandle::is_finished) => break,
                 Err(_) => {}
             }
-            if let Ok(error) = self.stalled.try_recv() {
+            if let Ok(error) = self.stalls.try_recv() {
+                cores.is_stalled = true;
                 outcome.error.get_or_insert(error);
                 limit = Some(Instant::now() + OTHERS_END_WITHIN);
             }
-            let all_but_stalled = outcome.windows.len() + 1 >= self.cores;
+            let all_but_stalled = outcome.windows.len() + 1 >= is_over.len();
             if limit.is_some_and(|limit| all_but_stalled || Instant::now() > limit) {
-                // The thread cannot be ended; it goes down with the process.
                 outcome.end = Instant::now();
-                outcome.lost = self.lost(&outcome, load_end);
-                return outcome;
+                break;
             }
         }
-        outcome.lost = self.lost(&outcome, load_end);
-        for thread in self.threads {
-            // A panic was reported by the guard of the core's thread.
-            let _ = thread.join();
-        }
+        outcome.lost = cores.lost(&outcome, load_end, self.start);
         outcome
     }
 
+    /// Runs the script's `teardown`, if it has one, and waits for its end. To be called once per
+    /// run, in the process that ran `setup`, after every process has come to the end of its load.
+    /// After a stall, or without its core, there is none.
+    ///
+    /// # Errors
+    ///
+    /// `teardown` failed, or a core did.
+    pub fn teardown(&mut self) -> Result<(), Error> {
+        let cores = &mut self.cores;
+        let has_core = !cores.pulses[0].is_done();
+        if !cores.hooks.teardown || cores.is_stalled || !has_core {
+            return Ok(());
+        }
+        cores.run_hook(Command::Teardown).map(drop)
+    }
+
+    /// Closes what connections are left and ends the cores.
+    ///
+    /// # Errors
+    ///
+    /// A core that failed after its load was over.
+    pub fn end(self) -> Result<(), Error> {
+        let cores = self.cores;
+        drop(cores.commands);
+        if cores.is_stalled {
+            // The thread cannot be ended; it goes down with the process.
+            return Ok(());
+        }
+        for thread in cores.threads {
+            // A panic was reported by the guard of the core's thread.
+            let _ = thread.join();
+        }
+        let failed = cores.reports.try_iter().find_map(|report| match report {
+            Report::Failed { error, .. } => Some(error),
+            _ => None,
+        });
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Cores {
+    /// Starts the thread of the next core.
+    fn add(
+        &mut self,
+        core: u32,
+        cpu: usize,
+        parts: Parts,
+        to_launcher: Sender<Report>,
+    ) -> Result<(), Error> {
+        let (commands, from_launcher) = channel();
+        self.pulses.push(Arc::clone(&parts.pulse));
+        self.commands.push(commands);
+        let link = LauncherLink {
+            core,
+            to_launcher,
+            from_launcher,
+        };
+        self.threads.push(spawn(cpu, parts, link)?);
+        Ok(())
+    }
+
+    /// Waits until every core is ready; the scenarios of the script.
+    fn await_ready(&mut self) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        for _ in 0..self.threads.len() {
+            match self.reports.recv() {
+                Ok(Report::Ready {
+                    scenarios,
+                    has_setup,
+                    has_teardown,
+                }) => {
+                    names = scenarios;
+                    self.hooks = Hooks {
+                        setup: has_setup,
+                        teardown: has_teardown,
+                    };
+                }
+                Ok(Report::Failed { error, .. }) => return Err(error),
+                Ok(_) | Err(_) => return Err(Error::Stopped),
+            }
+        }
+        Ok(names)
+    }
+
+    /// Has the first core run a hook, and waits for its end.
+    fn run_hook(&mut self, hook: Command) -> Result<Value, Error> {
+        self.commands[0].send(hook).map_err(|_| Error::Stopped)?;
+        loop {
+            match self.reports.recv() {
+                Ok(Report::HookDone(data)) => return Ok(data),
+                Ok(Report::Failed { error, .. }) => return Err(error),
+                Ok(Report::Ended { core: 0 }) | Err(_) => return Err(Error::Stopped),
+                Ok(_) => {}
+            }
+        }
+    }
+
     /// The cores without a last window. The load ended at `load_end` on the others, or now.
-    fn lost(&self, outcome: &Outcome, load_end: Option<Duration>) -> Vec<LostCore> {
-        let carried = |core: u32| outcome.windows.iter().any(|(other, _)| *other == core);
-        let until = load_end.unwrap_or_else(|| self.start.elapsed());
-        let until = until.min(self.start.elapsed());
+    fn lost(&self, outcome: &Outcome, load_end: Option<Duration>, start: Instant) -> Vec<LostCore> {
+        let delivered = |core: u32| outcome.windows.iter().any(|(other, _)| *other == core);
+        let elapsed = Instant::now().saturating_duration_since(start);
+        let until = load_end.unwrap_or(elapsed).min(elapsed);
         let changes = self.control.changes_after(0);
-        let lost = (0..self.cores as u32).filter(|core| !carried(*core));
+        let count = self.threads.len() as u32;
+        let lost = (0..count).filter(|core| !delivered(*core));
         lost.map(|core| {
-            let share = Share::new(self.segment, core, self.cores as u32);
+            let share = Share::new(self.segment, core, count);
             let span = (self.plan.warmup, until);
             let (planned, planned_measured) = arrivals_due(&self.plan, share, &changes, span);
             LostCore {
@@ -263,44 +408,11 @@ impl Running {
         })
         .collect()
     }
-
-    /// Waits until every core is ready; the scenarios and what `setup` returned.
-    fn await_ready(&mut self) -> Result<(Vec<String>, Value), Error> {
-        let mut data = Value::Null;
-        let mut names = Vec::new();
-        for _ in 0..self.cores {
-            match self.reports.recv() {
-                Ok(Report::Ready {
-                    scenarios,
-                    data: found,
-                }) => {
-                    names = scenarios;
-                    data = found.unwrap_or(data);
-                }
-                Ok(Report::Failed(error)) => return Err(error),
-                Ok(Report::Carried { .. } | Report::Ended) | Err(_) => return Err(Error::Stopped),
-            }
-        }
-        Ok((names, data))
-    }
-
-    fn begin(&mut self, begins: &[Sender<Begin>], data: Value) {
-        let data = Arc::new(data);
-        let start = self.clock.now().after(LEAD);
-        self.start = self.clock.instant(start);
-        for begin in begins {
-            // A core that ended in between is met again while waiting for the end.
-            let _ = begin.send(Begin {
-                start,
-                data: Arc::clone(&data),
-            });
-        }
-    }
 }
 
 /// Starts the thread of one core.
-fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> {
-    let core = line.core;
+fn spawn(cpu: usize, parts: Parts, link: LauncherLink) -> Result<JoinHandle<()>, Error> {
+    let core = link.core;
     let spawned = std::thread::Builder::new()
         .name(format!("core-{core}"))
         .spawn(move || {
@@ -309,7 +421,7 @@ fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> 
             let guard = Guard {
                 core,
                 pulse,
-                to_launcher: line.to_launcher.clone(),
+                to_launcher: link.to_launcher.clone(),
                 calm: false,
             };
             let ended = LocalExecutorBuilder::new(Placement::Fixed(cpu))
@@ -321,7 +433,7 @@ fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> 
                 .and_then(|executor| {
                     // One poll from start to end: the loop of the executor loses a wake-up when
                     // its thread loses the processor there, so nothing goes back to it.
-                    executor.run(async move { Driver::new(parts)?.live(line) })
+                    executor.run(async move { Driver::new(parts)?.live(link) })
                 });
             guard.end(ended);
         });
@@ -343,7 +455,11 @@ impl Guard {
     fn end(mut self, ended: Result<(), Error>) {
         self.calm = true;
         self.pulse.end();
-        let report = ended.map_or_else(Report::Failed, |()| Report::Ended);
+        let core = self.core;
+        let report = match ended {
+            Ok(()) => Report::Ended { core },
+            Err(error) => Report::Failed { core, error },
+        };
         let _ = self.to_launcher.send(report);
     }
 }
@@ -352,8 +468,9 @@ impl Drop for Guard {
     fn drop(&mut self) {
         if !self.calm {
             self.pulse.end();
-            let error = Error::Panicked { core: self.core };
-            let _ = self.to_launcher.send(Report::Failed(error));
+            let core = self.core;
+            let error = Error::Panicked { core };
+            let _ = self.to_launcher.send(Report::Failed { core, error });
         }
     }
 }
@@ -390,10 +507,18 @@ pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
     Ok(addresses)
 }
 
+/// Tries the local addresses of a plan, which may be none of this machine's.
+fn try_sources(sources: &[IpAddr]) -> Result<(), Error> {
+    for &address in sources {
+        UdpSocket::bind((address, 0)).map_err(|source| Error::Source { address, source })?;
+    }
+    Ok(())
+}
+
 /// The addresses that the profile has for a name.
 pub(crate) fn fixed_addresses(plan: &Plan, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     let hosts = &plan.connections.hosts;
     let (_, addresses) = hosts.iter().find(|(name, _)| name == host)?;
-    let with_port = |address: &std::net::IpAddr| SocketAddr::new(*address, port);
+    let with_port = |address: &IpAddr| SocketAddr::new(*address, port);
     Some(addresses.iter().map(with_port).collect())
 }

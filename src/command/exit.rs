@@ -58,9 +58,11 @@ impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Failure {
         use engine::Error;
         match error {
-            Error::Script(_) | Error::Scenarios { .. } | Error::Data { .. } | Error::Tls(_) => {
-                Failure::usage(error)
-            }
+            Error::Script(_)
+            | Error::Scenarios { .. }
+            | Error::Data { .. }
+            | Error::Tls(_)
+            | Error::Source { .. } => Failure::usage(error),
             _ => Failure::failed(error),
         }
     }

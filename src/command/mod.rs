@@ -5,6 +5,7 @@ mod console;
 mod control;
 mod doctor;
 mod exit;
+mod load;
 mod password;
 mod prepare;
 mod push;

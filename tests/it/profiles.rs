@@ -168,3 +168,18 @@ fn a_wrong_script_is_told_with_its_place() {
         run(&["run", &scratch.profile()]).expect(2).complains(parts);
     }
 }
+
+#[test]
+fn a_source_of_another_machine_is_told_before_any_traffic() {
+    if !can_run() {
+        return;
+    }
+    // RFC 5737: no machine has this address.
+    let tables = "[connections]\nsource = [\"127.0.0.2\", \"192.0.2.7\"]\n[[load]]\nmodel = \"open\"\n\
+        scenarios = \"main\"\nphases = [{ rate = \"1/s\", for = \"1s\" }]";
+    let script = "return { main = function(user) user:get('/') end }";
+    let scratch = Scratch::new("", tables, script);
+    run(&["run", &scratch.profile()])
+        .expect(2)
+        .complains(&["connections.source", "192.0.2.7"]);
+}

@@ -3,15 +3,13 @@
 use super::Driver;
 use crate::clock::Moment;
 use crate::control::Wish;
+use crate::messages::{Command, LauncherLink, Report};
 use crate::ring::WAIT_MAX;
 use rustix::time::{ClockId, clock_gettime};
 use scripting::Entry;
 use serde_json::Value;
-use stats::Window;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 /// The interval the reporter works in.
@@ -21,88 +19,72 @@ const STARTS_PER_TURN: usize = 256;
 /// How long the connections that are left may take to close at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What a core and the launcher say to each other.
-pub(crate) struct Line {
-    pub(crate) core: u32,
-    pub(crate) to_launcher: Sender<Report>,
-    pub(crate) from_launcher: Receiver<Begin>,
-    /// Cores that still carry load.
-    pub(crate) loaded: Arc<AtomicUsize>,
-}
-
-/// A core to the launcher.
-pub(crate) enum Report {
-    /// The core is warm and waits for the start; core 0 brings what `setup` returned.
-    Ready {
-        scenarios: Vec<String>,
-        data: Option<Value>,
-    },
-    /// The core cannot be used.
-    Failed(crate::Error),
-    /// The core has carried its load; its last window, and when that was.
-    Carried {
-        core: u32,
-        window: Box<Window>,
-        at: Moment,
-        /// When it ceased to start anything, from the start of the load.
-        load_end: Duration,
-    },
-    /// The core has ended.
-    Ended,
-}
-
-/// The launcher to a core: the load starts.
-pub(crate) struct Begin {
-    pub(crate) start: Moment,
-    pub(crate) data: Arc<Value>,
-}
-
 impl Driver {
-    /// Lives through a run.
+    /// Serves the launcher from `prepare` to the end of the run.
     ///
     /// # Errors
     ///
     /// The run cannot begin or go on.
-    pub(crate) fn live(mut self, line: Line) -> Result<(), crate::Error> {
-        let mut data = None;
-        if line.core == 0 && self.script().hooks().setup {
-            self.hook(Entry::Setup)?;
-            data = Some(self.script().setup_result());
-        }
-        let scenarios = self.script().scenarios().to_vec();
-        let ready = Report::Ready { scenarios, data };
-        let Some(begin) = self.await_start(&line, ready)? else {
-            return Ok(());
+    pub(crate) fn live(mut self, link: LauncherLink) -> Result<(), crate::Error> {
+        let hooks = self.script().hooks();
+        let ready = Report::Ready {
+            scenarios: self.script().scenarios().to_vec(),
+            has_setup: hooks.setup,
+            has_teardown: hooks.teardown,
         };
-        self.script()
-            .set_data(&begin.data)
-            .map_err(crate::Error::Script)?;
-        self.begin(begin.start);
-        let carried = self.carry().map_err(|e| core_error(line.core, &e));
-        self.report_load(&line);
-        carried?;
-        if line.core == 0 && self.script().hooks().teardown {
-            self.await_others(&line)?;
-            self.hook(Entry::Teardown)?;
+        // A launcher that has given up is met as one that commands nothing more.
+        let _ = link.to_launcher.send(ready);
+        while let Some(command) = self.next_command(&link)? {
+            match command {
+                Command::Setup => {
+                    self.hook(Entry::Setup)?;
+                    let data = self.script().setup_result();
+                    let _ = link.to_launcher.send(Report::HookDone(data));
+                }
+                Command::Start { at, data } => {
+                    let stored = self.script().set_data(&data);
+                    stored.map_err(crate::Error::Script)?;
+                    self.begin(at);
+                    let carried = self.carry().map_err(|e| core_error(link.core, &e));
+                    self.report_load(&link);
+                    carried?;
+                }
+                Command::Teardown => {
+                    self.hook(Entry::Teardown)?;
+                    let _ = link.to_launcher.send(Report::HookDone(Value::Null));
+                }
+            }
         }
-        self.farewell().map_err(|e| core_error(line.core, &e))
+        self.farewell().map_err(|e| core_error(link.core, &e))
+    }
+
+    /// Turns until the launcher commands something, so that the executor is warm when the load
+    /// starts; none when nothing more comes.
+    fn next_command(&mut self, link: &LauncherLink) -> Result<Option<Command>, crate::Error> {
+        loop {
+            match link.from_launcher.try_recv() {
+                Ok(command) => return Ok(Some(command)),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) => {}
+            }
+            self.turn(WAIT_MAX).map_err(|e| core_error(link.core, &e))?;
+        }
     }
 
     /// Hands over the last window: from here on nothing is recorded.
-    fn report_load(&mut self, line: &Line) {
-        line.loaded.fetch_sub(1, Ordering::AcqRel);
+    fn report_load(&mut self, link: &LauncherLink) {
         self.shared.recording.set(false);
-        let spare = stats::link(line.core, 1).0;
+        let spare = stats::link(link.core, 1).0;
         let load_end = self.load_end;
         let last = self.shared.recorder.replace(spare).finish_after(load_end);
-        let carried = Report::Carried {
-            core: line.core,
+        // The launcher may have given up; then nobody needs the window.
+        let _ = link.to_launcher.send(Report::Delivered {
+            core: link.core,
             window: Box::new(last),
             at: self.now,
             load_end,
-        };
-        // The launcher may have given up; then nobody needs the window.
-        let _ = line.to_launcher.send(carried);
+        });
+        self.pulse.deliver();
     }
 
     /// Runs `setup` or `teardown` to its end.
@@ -130,28 +112,6 @@ impl Driver {
             }),
             _ => Ok(()),
         }
-    }
-
-    /// Turns until the launcher says when the load starts: the executor is warm by then.
-    fn await_start(&mut self, line: &Line, ready: Report) -> Result<Option<Begin>, crate::Error> {
-        if line.to_launcher.send(ready).is_err() {
-            return Ok(None);
-        }
-        loop {
-            match line.from_launcher.try_recv() {
-                Ok(begin) => return Ok(Some(begin)),
-                Err(TryRecvError::Disconnected) => return Ok(None),
-                Err(TryRecvError::Empty) => {}
-            }
-            self.turn(WAIT_MAX).map_err(|e| core_error(line.core, &e))?;
-        }
-    }
-
-    fn await_others(&mut self, line: &Line) -> Result<(), crate::Error> {
-        while line.loaded.load(Ordering::Acquire) > 0 && self.wish() != Wish::Stop {
-            self.turn(WAIT_MAX).map_err(|e| core_error(line.core, &e))?;
-        }
-        Ok(())
     }
 
     fn begin(&mut self, start: Moment) {

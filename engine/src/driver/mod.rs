@@ -50,7 +50,6 @@ use files::Files;
 use habits::Habits;
 use host::Shared;
 use leftovers::Leftovers;
-pub(crate) use life::{Begin, Line, Report};
 use origins::{Addresses, Endpoint, Kept, Origins};
 use pool::SharedPool;
 use run_queue::RunQueue;

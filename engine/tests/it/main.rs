@@ -6,5 +6,6 @@ mod connections;
 mod messages;
 mod pool;
 mod runs;
+mod steps;
 mod tls;
 mod web;

@@ -1,6 +1,6 @@
 //! Running a scenario through the engine's public parts.
 
-use mistress_engine::{Control, Event, Job, Outcome, Target, TargetOptions, start};
+use mistress_engine::{Control, Event, Job, Outcome, Ready, Target, TargetOptions, prepare};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub(crate) fn launch_at(
     };
     let (recorder, source) = stats::link(0, 4);
     let (sender, events) = sync_channel(1_000);
-    let running = start(Job {
+    let mut ready = prepare(Job {
         plan: Arc::new(plan),
         segment: mistress_engine::Segment::WHOLE,
         origin,
@@ -65,6 +65,8 @@ pub(crate) fn launch_at(
         control: Control::new(),
     })
     .unwrap_or_else(|e| panic!("{e}"));
+    let data = ready.setup().unwrap_or_else(|e| panic!("{e}"));
+    let running = ready.start(std::time::Instant::now() + Ready::LEAD, data);
     Started {
         running,
         source,
@@ -86,6 +88,8 @@ impl Started {
         }
         let Outcome { windows, error, .. } = self.running.wait();
         assert!(error.is_none(), "{}", error.unwrap());
+        self.running.teardown().unwrap_or_else(|e| panic!("{e}"));
+        self.running.end().unwrap_or_else(|e| panic!("{e}"));
         while let Some(window) = self.source.pop() {
             aggregator.add(&window);
             self.source.give_back(window);

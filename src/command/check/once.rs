@@ -3,6 +3,7 @@
 use super::trace;
 use crate::command::console::Stream;
 use crate::command::exit::Failure;
+use crate::command::load;
 use crate::render::flow::Style;
 use anyhow::anyhow;
 use config::{Origin, Plan};
@@ -79,12 +80,12 @@ pub fn once(
     let (told, outcome) = thread::scope(|scope| {
         let over = &over;
         let teller = scope.spawn(move || tell(&inbox, over, &control, signals, style));
-        let outcome = engine::start(job).map(engine::Running::wait);
+        let outcome = load::generate(job, |_| ());
         over.store(true, Ordering::Release);
         (teller.join(), outcome)
     });
     let told = told.map_err(|_| Failure::failed(anyhow!("the event thread panicked")))?;
-    let Outcome { windows, error, .. } = outcome?;
+    let (_, Outcome { windows, error, .. }) = outcome?;
     let mut aggregator = Aggregator::new(1, Model::Open);
     while let Some(window) = source.pop() {
         aggregator.add(&window);

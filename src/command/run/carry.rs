@@ -3,6 +3,7 @@
 use super::desk::{Desk, Hands, Notices, Progress};
 use super::rules;
 use crate::command::exit::Failure;
+use crate::command::load;
 use crate::command::prepare::Cpus;
 use crate::render::outline;
 use crate::reporter::{Observer, Reporter};
@@ -80,7 +81,7 @@ pub fn carry(
     let desk = Desk::new(&reporter, &progress, control, plan, hands);
     let (notices, ran) = thread::scope(|scope| {
         let desk = scope.spawn(move || desk.work(signals, &inbox));
-        let ran = load(job, &reporter, &progress);
+        let ran = generate(job, &reporter, &progress);
         progress.end();
         (desk.join(), ran)
     });
@@ -119,18 +120,18 @@ fn finish(reporter: Reporter, outcome: &mut Outcome, took: Duration) -> Result<S
     Ok(summary)
 }
 
-/// Begins the load and waits for its end.
-fn load(
+/// Generates the load, and tells when it begins.
+fn generate(
     job: Job,
     reporter: &Reporter,
     progress: &Progress,
 ) -> Result<(Times, Outcome), engine::Error> {
-    let running = engine::start(job)?;
-    let t0 = running.start();
-    let start = SystemTime::now() + t0.saturating_duration_since(Instant::now());
-    reporter.begin(t0);
-    progress.begin(t0);
-    let outcome = running.wait();
+    let mut start = SystemTime::now();
+    let (t0, outcome) = load::generate(job, |t0| {
+        start = SystemTime::now() + t0.saturating_duration_since(Instant::now());
+        reporter.begin(t0);
+        progress.begin(t0);
+    })?;
     let took = outcome.end.saturating_duration_since(t0);
     Ok((Times { start, took }, outcome))
 }
