@@ -2,8 +2,10 @@
 
 use crate::Error;
 use crate::clock::Clock;
-use crate::control::{Control, Pulse};
-use crate::driver::{Begin, Budget, Driver, Line, Only, Parts, Report, arrivals_due};
+use crate::control::{Control, Heartbeat};
+use crate::core::{
+    Budget, Core, CoreParts, LauncherLink, Report, SingleUser, StartSignal, arrivals_due,
+};
 use crate::event::Event;
 use crate::feeder::Sources;
 use crate::local_ports::LocalPorts;
@@ -38,7 +40,7 @@ const GLOMMIO_IO_BYTES: usize = 256 << 10;
 const GLOMMIO_RING_DEPTH: usize = 32;
 
 /// What to run and where.
-pub struct Job {
+pub struct RunSpec {
     /// The plan; its target is replaced by `origin`.
     pub plan: Arc<Plan>,
     /// The part of the run's work that is this process's.
@@ -54,7 +56,7 @@ pub struct Job {
     /// Tell every request and reply as an event.
     pub traced: bool,
     /// Run only this user; for one processor and the whole run as segment.
-    pub only: Option<Only>,
+    pub only: Option<SingleUser>,
     /// The run's switch.
     pub control: Control,
 }
@@ -66,7 +68,7 @@ pub struct Running {
     cores: usize,
     reports: Receiver<Report>,
     threads: Vec<JoinHandle<()>>,
-    pulses: Vec<Arc<Pulse>>,
+    heartbeats: Vec<Arc<Heartbeat>>,
     stalled: Receiver<Error>,
     plan: Arc<Plan>,
     segment: Segment,
@@ -102,7 +104,7 @@ pub struct LostCore {
 /// # Errors
 ///
 /// Whatever keeps the run from beginning; no load was sent then (`setup` may have).
-pub fn start(job: Job) -> Result<Running, Error> {
+pub fn start(job: RunSpec) -> Result<Running, Error> {
     // An executor that cannot have its rings panics.
     probe::try_ring()?;
     let sources = Arc::new(Sources::open(&job.plan, job.segment)?);
@@ -124,11 +126,11 @@ pub fn start(job: Job) -> Result<Running, Error> {
     let (to_launcher, reports) = channel();
     let mut running = Running::new(&job, clock, reports);
     let ports = LocalPorts::of_system(job.plan.connections.ports);
-    let mut begins: Vec<Sender<Begin>> = Vec::new();
+    let mut begins: Vec<Sender<StartSignal>> = Vec::new();
     for (core, (cpu, recorder)) in job.cpus.iter().zip(job.recorders).enumerate() {
-        let pulse = Arc::new(Pulse::default());
+        let heartbeat = Arc::new(Heartbeat::default());
         let (begin, from_launcher) = channel();
-        let parts = Parts {
+        let parts = CoreParts {
             plan: Arc::clone(&job.plan),
             origin: job.origin.clone(),
             addresses: addresses.clone(),
@@ -145,34 +147,34 @@ pub fn start(job: Job) -> Result<Running, Error> {
             traced: job.traced,
             only: job.only,
             control: job.control.clone(),
-            pulse: Arc::clone(&pulse),
+            heartbeat: Arc::clone(&heartbeat),
         };
-        let line = Line {
+        let line = LauncherLink {
             core: core as u32,
             to_launcher: to_launcher.clone(),
             from_launcher,
             loaded: Arc::clone(&loaded),
         };
         running.threads.push(spawn(*cpu, parts, line)?);
-        running.pulses.push(pulse);
+        running.heartbeats.push(heartbeat);
         begins.push(begin);
     }
     drop(to_launcher);
     let (scenarios, data) = running.await_ready()?;
     running.begin(&begins, data);
-    running.stalled = watchdog::watch(&running.pulses, scenarios, job.events, job.control);
+    running.stalled = watchdog::watch(&running.heartbeats, scenarios, job.events, job.control);
     Ok(running)
 }
 
 impl Running {
-    fn new(job: &Job, clock: Clock, reports: Receiver<Report>) -> Running {
+    fn new(job: &RunSpec, clock: Clock, reports: Receiver<Report>) -> Running {
         Running {
             clock,
             start: Instant::now(),
             cores: job.cpus.len(),
             reports,
             threads: Vec::new(),
-            pulses: Vec::new(),
+            heartbeats: Vec::new(),
             stalled: channel().1,
             plan: Arc::clone(&job.plan),
             segment: job.segment,
@@ -187,7 +189,7 @@ impl Running {
 
     /// Whether all cores have ended.
     pub fn is_finished(&self) -> bool {
-        self.pulses.iter().all(|pulse| pulse.is_done())
+        self.heartbeats.iter().all(|heartbeat| heartbeat.is_done())
             || self.threads.iter().all(JoinHandle::is_finished)
     }
 
@@ -284,13 +286,13 @@ impl Running {
         Ok((names, data))
     }
 
-    fn begin(&mut self, begins: &[Sender<Begin>], data: Value) {
+    fn begin(&mut self, begins: &[Sender<StartSignal>], data: Value) {
         let data = Arc::new(data);
         let start = self.clock.now().after(LEAD);
         self.start = self.clock.instant(start);
         for begin in begins {
             // A core that ended in between is met again while waiting for the end.
-            let _ = begin.send(Begin {
+            let _ = begin.send(StartSignal {
                 start,
                 data: Arc::clone(&data),
             });
@@ -299,16 +301,16 @@ impl Running {
 }
 
 /// Starts the thread of one core.
-fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> {
+fn spawn(cpu: usize, parts: CoreParts, line: LauncherLink) -> Result<JoinHandle<()>, Error> {
     let core = line.core;
     let spawned = std::thread::Builder::new()
         .name(format!("core-{core}"))
         .spawn(move || {
-            let pulse = Arc::clone(&parts.pulse);
-            pulse.set_thread();
+            let heartbeat = Arc::clone(&parts.heartbeat);
+            heartbeat.set_thread();
             let guard = Guard {
                 core,
-                pulse,
+                heartbeat,
                 to_launcher: line.to_launcher.clone(),
                 calm: false,
             };
@@ -321,7 +323,7 @@ fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> 
                 .and_then(|executor| {
                     // One poll from start to end: the loop of the executor loses a wake-up when
                     // its thread loses the processor there, so nothing goes back to it.
-                    executor.run(async move { Driver::new(parts)?.live(line) })
+                    executor.run(async move { Core::new(parts)?.live(line) })
                 });
             guard.end(ended);
         });
@@ -334,7 +336,7 @@ fn spawn(cpu: usize, parts: Parts, line: Line) -> Result<JoinHandle<()>, Error> 
 /// Tells the launcher how a core's thread ended, also when it panics.
 struct Guard {
     core: u32,
-    pulse: Arc<Pulse>,
+    heartbeat: Arc<Heartbeat>,
     to_launcher: Sender<Report>,
     calm: bool,
 }
@@ -342,7 +344,7 @@ struct Guard {
 impl Guard {
     fn end(mut self, ended: Result<(), Error>) {
         self.calm = true;
-        self.pulse.end();
+        self.heartbeat.end();
         let report = ended.map_or_else(Report::Failed, |()| Report::Ended);
         let _ = self.to_launcher.send(report);
     }
@@ -351,7 +353,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.calm {
-            self.pulse.end();
+            self.heartbeat.end();
             let error = Error::Panicked { core: self.core };
             let _ = self.to_launcher.send(Report::Failed(error));
         }
