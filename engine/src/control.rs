@@ -7,12 +7,12 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The scenario number of `setup`, `teardown`, `on_start` and `on_stop` in a [`Pulse`].
+/// The scenario number of `setup`, `teardown`, `on_start` and `on_stop` in a [`Heartbeat`].
 pub(crate) const HOOK: u32 = u32::MAX;
 
 /// What is asked of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Wish {
+pub(crate) enum StopLevel {
     /// Go on.
     Run,
     /// Start nothing new, let users finish within the drain limit.
@@ -75,11 +75,11 @@ impl Control {
         self.steering.list()[seen..].to_vec()
     }
 
-    pub(crate) fn wish(&self) -> Wish {
+    pub(crate) fn wish(&self) -> StopLevel {
         match self.wish.load(Ordering::Relaxed) {
-            0 => Wish::Run,
-            1 => Wish::Drain,
-            _ => Wish::Stop,
+            0 => StopLevel::Run,
+            1 => StopLevel::Drain,
+            _ => StopLevel::Stop,
         }
     }
 }
@@ -93,7 +93,7 @@ impl Steering {
 
 /// A core's sign of life, written by the core and read by the watchdog.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse {
+pub(crate) struct Heartbeat {
     turns: AtomicU64,
     scenario: AtomicU32,
     user: AtomicU64,
@@ -107,7 +107,7 @@ pub(crate) struct Pulse {
     done: AtomicBool,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// The core has turned.
     pub(crate) fn beat(&self) {
         // The only writer: no read-modify-write is needed.

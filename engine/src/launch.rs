@@ -4,8 +4,8 @@
 
 use crate::Error;
 use crate::clock::Clock;
-use crate::control::{Control, Pulse};
-use crate::driver::{Budget, Driver, Only, Parts, arrivals_due};
+use crate::control::{Control, Heartbeat};
+use crate::core::{Budget, Core, CoreParts, SingleUser, arrivals_due};
 use crate::event::Event;
 use crate::feeder::Sources;
 use crate::local_ports::LocalPorts;
@@ -38,7 +38,7 @@ const GLOMMIO_IO_BYTES: usize = 256 << 10;
 const GLOMMIO_RING_DEPTH: usize = 32;
 
 /// What to run and where.
-pub struct Job {
+pub struct RunSpec {
     /// The plan; its target is replaced by `origin`.
     pub plan: Arc<Plan>,
     /// The part of the run's work that is this process's.
@@ -54,7 +54,7 @@ pub struct Job {
     /// Tell every request and reply as an event.
     pub traced: bool,
     /// Run only this user; for one processor and the whole run as segment.
-    pub only: Option<Only>,
+    pub only: Option<SingleUser>,
     /// The run's switch.
     pub control: Control,
 }
@@ -83,7 +83,7 @@ struct Cores {
     reports: Receiver<Report>,
     commands: Vec<Sender<Command>>,
     threads: Vec<JoinHandle<()>>,
-    pulses: Vec<Arc<Pulse>>,
+    heartbeats: Vec<Arc<Heartbeat>>,
     hooks: Hooks,
     /// One of them is stalled: its thread ends with the process only.
     is_stalled: bool,
@@ -125,7 +125,7 @@ pub struct LostCore {
 /// # Errors
 ///
 /// Whatever keeps the run from beginning.
-pub fn prepare(job: Job) -> Result<Ready, Error> {
+pub fn prepare(job: RunSpec) -> Result<Ready, Error> {
     // An executor that cannot have its rings panics.
     probe::try_ring()?;
     let sources = Arc::new(Sources::open(&job.plan, job.segment)?);
@@ -153,12 +153,12 @@ pub fn prepare(job: Job) -> Result<Ready, Error> {
         reports,
         commands: Vec::new(),
         threads: Vec::new(),
-        pulses: Vec::new(),
+        heartbeats: Vec::new(),
         hooks: Hooks::default(),
         is_stalled: false,
     };
     for (core, (cpu, recorder)) in (0..).zip(job.cpus.iter().zip(job.recorders)) {
-        let parts = Parts {
+        let parts = CoreParts {
             plan: Arc::clone(&job.plan),
             origin: job.origin.clone(),
             addresses: addresses.clone(),
@@ -175,7 +175,7 @@ pub fn prepare(job: Job) -> Result<Ready, Error> {
             traced: job.traced,
             only: job.only,
             control: job.control.clone(),
-            pulse: Arc::default(),
+            heartbeat: Arc::default(),
         };
         cores.add(core, *cpu, parts, to_launcher.clone())?;
     }
@@ -222,7 +222,7 @@ impl Ready {
         let control = cores.control.clone();
         Running {
             start: cores.clock.instant(start),
-            stalls: watchdog::watch(&cores.pulses, self.scenarios, self.events, control),
+            stalls: watchdog::watch(&cores.heartbeats, self.scenarios, self.events, control),
             cores,
         }
     }
@@ -237,7 +237,10 @@ impl Running {
     /// Whether all cores have generated their load.
     pub fn is_finished(&self) -> bool {
         let cores = &self.cores;
-        cores.pulses.iter().all(|pulse| pulse.is_delivered())
+        cores
+            .heartbeats
+            .iter()
+            .all(|heartbeat| heartbeat.is_delivered())
             || cores.threads.iter().all(JoinHandle::is_finished)
     }
 
@@ -300,7 +303,7 @@ impl Running {
     /// `teardown` failed, or a core did.
     pub fn teardown(&mut self) -> Result<(), Error> {
         let cores = &mut self.cores;
-        let has_core = !cores.pulses[0].is_done();
+        let has_core = !cores.heartbeats[0].is_done();
         if !cores.hooks.teardown || cores.is_stalled || !has_core {
             return Ok(());
         }
@@ -337,11 +340,11 @@ impl Cores {
         &mut self,
         core: u32,
         cpu: usize,
-        parts: Parts,
+        parts: CoreParts,
         to_launcher: Sender<Report>,
     ) -> Result<(), Error> {
         let (commands, from_launcher) = channel();
-        self.pulses.push(Arc::clone(&parts.pulse));
+        self.heartbeats.push(Arc::clone(&parts.heartbeat));
         self.commands.push(commands);
         let link = LauncherLink {
             core,
@@ -411,16 +414,16 @@ impl Cores {
 }
 
 /// Starts the thread of one core.
-fn spawn(cpu: usize, parts: Parts, link: LauncherLink) -> Result<JoinHandle<()>, Error> {
+fn spawn(cpu: usize, parts: CoreParts, link: LauncherLink) -> Result<JoinHandle<()>, Error> {
     let core = link.core;
     let spawned = std::thread::Builder::new()
         .name(format!("core-{core}"))
         .spawn(move || {
-            let pulse = Arc::clone(&parts.pulse);
-            pulse.set_thread();
+            let heartbeat = Arc::clone(&parts.heartbeat);
+            heartbeat.set_thread();
             let guard = Guard {
                 core,
-                pulse,
+                heartbeat,
                 to_launcher: link.to_launcher.clone(),
                 calm: false,
             };
@@ -433,7 +436,7 @@ fn spawn(cpu: usize, parts: Parts, link: LauncherLink) -> Result<JoinHandle<()>,
                 .and_then(|executor| {
                     // One poll from start to end: the loop of the executor loses a wake-up when
                     // its thread loses the processor there, so nothing goes back to it.
-                    executor.run(async move { Driver::new(parts)?.live(link) })
+                    executor.run(async move { Core::new(parts)?.live(link) })
                 });
             guard.end(ended);
         });
@@ -446,7 +449,7 @@ fn spawn(cpu: usize, parts: Parts, link: LauncherLink) -> Result<JoinHandle<()>,
 /// Tells the launcher how a core's thread ended, also when it panics.
 struct Guard {
     core: u32,
-    pulse: Arc<Pulse>,
+    heartbeat: Arc<Heartbeat>,
     to_launcher: Sender<Report>,
     calm: bool,
 }
@@ -454,7 +457,7 @@ struct Guard {
 impl Guard {
     fn end(mut self, ended: Result<(), Error>) {
         self.calm = true;
-        self.pulse.end();
+        self.heartbeat.end();
         let core = self.core;
         let report = match ended {
             Ok(()) => Report::Ended { core },
@@ -467,7 +470,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.calm {
-            self.pulse.end();
+            self.heartbeat.end();
             let core = self.core;
             let error = Error::Panicked { core };
             let _ = self.to_launcher.send(Report::Failed { core, error });

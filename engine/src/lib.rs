@@ -5,7 +5,7 @@
 
 mod clock;
 mod control;
-mod driver;
+mod core;
 mod error;
 mod event;
 mod feeder;
@@ -19,13 +19,14 @@ mod ring;
 mod target;
 mod timers;
 mod tls;
+mod transport;
 mod watchdog;
 
 pub use control::Control;
-pub use driver::Only;
+pub use core::SingleUser;
 pub use error::Error;
 pub use event::{Event, Exchange, Stall};
-pub use launch::{Job, LostCore, Outcome, Ready, Running, prepare, resolve};
+pub use launch::{LostCore, Outcome, Ready, RunSpec, Running, prepare, resolve};
 pub use local_ports::{LocalPorts, TIME_WAIT};
 pub use pacing::Segment;
 pub use probe::{allowed_cpus, open_files_notice, raise_open_files, try_ring};

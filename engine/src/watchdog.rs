@@ -9,7 +9,7 @@ mod tests;
 mod thread_state;
 
 use crate::Error;
-use crate::control::{Control, HOOK, Pulse};
+use crate::control::{Control, HOOK, Heartbeat};
 use crate::event::{Event, Stall};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
@@ -137,14 +137,14 @@ impl Watched {
 
 /// Watches the cores on a thread of its own until they end; a message is the end of the run.
 pub(crate) fn watch(
-    pulses: &[Arc<Pulse>],
+    heartbeats: &[Arc<Heartbeat>],
     scenarios: Vec<String>,
     events: SyncSender<Event>,
     control: Control,
 ) -> Receiver<Error> {
     let (stalled, receiver) = channel();
-    let pulses = pulses.to_vec();
-    let watch = move || look(&pulses, &scenarios, &events, &control, &stalled);
+    let heartbeats = heartbeats.to_vec();
+    let watch = move || look(&heartbeats, &scenarios, &events, &control, &stalled);
     // Without the thread the run still works, it is only not watched.
     let _ = std::thread::Builder::new()
         .name("watchdog".to_owned())
@@ -153,37 +153,37 @@ pub(crate) fn watch(
 }
 
 fn look(
-    pulses: &[Arc<Pulse>],
+    heartbeats: &[Arc<Heartbeat>],
     scenarios: &[String],
     events: &SyncSender<Event>,
     control: &Control,
     stalled: &Sender<Error>,
 ) {
-    let mut watched: Vec<Watched> = pulses
+    let mut watched: Vec<Watched> = heartbeats
         .iter()
-        .map(|pulse| Watched::new(&seen(pulse)))
+        .map(|heartbeat| Watched::new(&seen(heartbeat)))
         .collect();
     let mut looked = Instant::now();
-    while pulses.iter().any(|pulse| !pulse.is_done()) {
+    while heartbeats.iter().any(|heartbeat| !heartbeat.is_done()) {
         std::thread::sleep(LOOK_EVERY);
         let gap = looked.elapsed();
         looked += gap;
-        for (core, (pulse, watched)) in (0..).zip(pulses.iter().zip(&mut watched)) {
-            if pulse.is_done() {
+        for (core, (heartbeat, watched)) in (0..).zip(heartbeats.iter().zip(&mut watched)) {
+            if heartbeat.is_done() {
                 continue;
             }
-            match watched.look(&seen(pulse), gap) {
+            match watched.look(&seen(heartbeat), gap) {
                 Finding::Nothing => {}
                 Finding::Tell(cause) => {
                     let _ = events.try_send(Event::Stalled {
                         core,
-                        stall: stall(cause, pulse, scenarios),
+                        stall: stall(cause, heartbeat, scenarios),
                         since: watched.since,
                     });
                 }
                 Finding::GiveUp(cause) => {
                     control.stop();
-                    let stall = stall(cause, pulse, scenarios);
+                    let stall = stall(cause, heartbeat, scenarios);
                     let _ = stalled.send(Error::Stalled { core, stall });
                     return;
                 }
@@ -192,18 +192,18 @@ fn look(
     }
 }
 
-fn seen(pulse: &Pulse) -> Look {
+fn seen(heartbeat: &Heartbeat) -> Look {
     Look {
-        turns: pulse.turns(),
-        in_script: pulse.is_in_script(),
-        thread: pulse.thread().and_then(ThreadState::of),
+        turns: heartbeat.turns(),
+        in_script: heartbeat.is_in_script(),
+        thread: heartbeat.thread().and_then(ThreadState::of),
     }
 }
 
-fn stall(cause: Cause, pulse: &Pulse, scenarios: &[String]) -> Stall {
+fn stall(cause: Cause, heartbeat: &Heartbeat, scenarios: &[String]) -> Stall {
     match cause {
         Cause::Script => {
-            let (scenario, user) = pulse.last_entered();
+            let (scenario, user) = heartbeat.last_entered();
             let hook = if scenario == HOOK {
                 "a hook"
             } else {

@@ -11,7 +11,7 @@ use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use anyhow::anyhow;
 use config::{Arrivals, Cores, Curve, Limits, Load, Model, Plan, Weighted};
-use engine::Only;
+use engine::SingleUser;
 use once::Done;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -71,7 +71,7 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
 struct Pass {
     head: String,
     plan: Plan,
-    only: Option<Only>,
+    only: Option<SingleUser>,
 }
 
 /// One user for each scenario of the plan, or for the one that is named.
@@ -125,7 +125,7 @@ fn one_user(plan: &Plan, number: u64, arguments: &CheckArguments) -> Result<Pass
     Ok(Pass {
         head: format!("{kind} {number} of load {place}, seed {}", plan.seed),
         plan,
-        only: Some(Only {
+        only: Some(SingleUser {
             load: place - 1,
             number,
             passes,

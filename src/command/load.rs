@@ -1,6 +1,6 @@
 //! The steps of a run that is all in this process: prepare, `setup`, load, `teardown`.
 
-use engine::{Job, Outcome, Ready};
+use engine::{Outcome, Ready, RunSpec};
 use std::time::Instant;
 
 /// Generates the load of a job to its end, hooks included; `on_start` hears when it starts. How it
@@ -9,7 +9,7 @@ use std::time::Instant;
 /// # Errors
 /// Whatever keeps the load from beginning.
 pub fn generate(
-    job: Job,
+    job: RunSpec,
     on_start: impl FnOnce(Instant),
 ) -> Result<(Instant, Outcome), engine::Error> {
     let mut ready = engine::prepare(job)?;

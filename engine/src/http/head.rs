@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use httparse::Header;
 
 use super::fault::Fault;
-use super::memo::Memo;
+use super::head_cache::HeadCache;
 
 /// A head may have this many bytes, its empty line included.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -229,9 +229,9 @@ impl Pieces {
 
     /// Adds input and looks for the end of the head in it. Looks at no byte twice but the last two
     /// of the piece before, so a head that comes byte by byte costs no more than linear time.
-    pub(super) fn add<M: Copy>(&mut self, input: &[u8], memo: &mut Memo<M>) -> Added {
+    pub(super) fn add<M: Copy>(&mut self, input: &[u8], head_cache: &mut HeadCache<M>) -> Added {
         if self.saved.capacity() == 0 {
-            self.saved = memo.lend();
+            self.saved = head_cache.lend();
         }
         let before = self.saved.len();
         let take = input.len().min(HEAD_BYTES_MAX - before);
@@ -246,7 +246,7 @@ impl Pieces {
         }
     }
 
-    /// Takes the head out; [`Memo::give_back`] the buffer after use.
+    /// Takes the head out; [`HeadCache::give_back`] the buffer after use.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.saved)
     }

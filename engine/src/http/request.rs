@@ -4,7 +4,7 @@
 use super::chunked::Chunked;
 use super::fault::Fault;
 use super::head::{self, Added, Coding, Fields, HEAD_BYTES_MAX, Pieces};
-use super::memo::Memo;
+use super::head_cache::HeadCache;
 use super::response::Fed;
 
 /// What a connection hears of a request.
@@ -42,7 +42,7 @@ pub(crate) enum RequestBody {
 }
 
 /// Heads of requests seen lately, by server thread.
-pub(crate) type RequestMemo = Memo<RequestMeaning>;
+pub(crate) type RequestHeadCache = HeadCache<RequestMeaning>;
 
 /// All that matters of a head besides its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,11 +100,11 @@ impl RequestReader {
     #[inline]
     pub(crate) fn feed<S: RequestSink + ?Sized>(
         &mut self,
-        memo: &mut RequestMemo,
+        head_cache: &mut RequestHeadCache,
         input: &[u8],
         sink: &mut S,
     ) -> Result<Fed, Fault> {
-        match self.advance(memo, input, sink) {
+        match self.advance(head_cache, input, sink) {
             Ok(fed) => Ok(fed),
             Err(fault) => {
                 *self = Self {
@@ -141,7 +141,7 @@ impl RequestReader {
     #[inline]
     fn advance<S: RequestSink + ?Sized>(
         &mut self,
-        memo: &mut RequestMemo,
+        head_cache: &mut RequestHeadCache,
         input: &[u8],
         sink: &mut S,
     ) -> Result<Fed, Fault> {
@@ -150,7 +150,7 @@ impl RequestReader {
             let rest = &input[at..];
             let done = match &mut self.state {
                 State::Head => {
-                    let (taken, done) = self.head(memo, rest, sink)?;
+                    let (taken, done) = self.head(head_cache, rest, sink)?;
                     at += taken;
                     done
                 }
@@ -187,14 +187,14 @@ impl RequestReader {
     #[inline]
     fn head<S: RequestSink + ?Sized>(
         &mut self,
-        memo: &mut RequestMemo,
+        head_cache: &mut RequestHeadCache,
         input: &[u8],
         sink: &mut S,
     ) -> Result<(usize, bool), Fault> {
         if !self.pieces.is_empty() {
-            return self.head_in_pieces(memo, input, sink);
+            return self.head_in_pieces(head_cache, input, sink);
         }
-        if let Some((length, meaning)) = memo.lookup(input) {
+        if let Some((length, meaning)) = head_cache.lookup(input) {
             return Ok((length, self.accept(meaning, &input[..length], sink)));
         }
         if let b'\r' | b'\n' = input[0] {
@@ -204,13 +204,13 @@ impl RequestReader {
         let capped = &input[..input.len().min(HEAD_BYTES_MAX)];
         match parse(capped)? {
             Some((length, meaning)) => {
-                memo.remember(&input[..length], meaning);
+                head_cache.remember(&input[..length], meaning);
                 Ok((length, self.accept(meaning, &input[..length], sink)))
             }
             None if capped.len() == HEAD_BYTES_MAX => Err(Fault::HeadTooLarge),
             None => {
                 // The parser has seen that no end is in here.
-                let added = self.pieces.add(input, memo);
+                let added = self.pieces.add(input, head_cache);
                 debug_assert_eq!(added, Added::Open);
                 Ok((input.len(), false))
             }
@@ -219,11 +219,11 @@ impl RequestReader {
 
     fn head_in_pieces<S: RequestSink + ?Sized>(
         &mut self,
-        memo: &mut RequestMemo,
+        head_cache: &mut RequestHeadCache,
         input: &[u8],
         sink: &mut S,
     ) -> Result<(usize, bool), Fault> {
-        match self.pieces.add(input, memo) {
+        match self.pieces.add(input, head_cache) {
             Added::Open => Ok((input.len(), false)),
             Added::Full => Err(head::fault_unended(
                 parse(self.pieces.bytes()),
@@ -231,12 +231,12 @@ impl RequestReader {
             )),
             Added::Ended(taken) => {
                 let head = self.pieces.take();
-                let meaning = match memo.lookup(&head) {
+                let meaning = match head_cache.lookup(&head) {
                     Some((_, meaning)) => meaning,
                     None => parse(&head)?.ok_or(Fault::BadHead)?.1,
                 };
                 let done = self.accept(meaning, &head, sink);
-                memo.give_back(head);
+                head_cache.give_back(head);
                 Ok((taken, done))
             }
         }

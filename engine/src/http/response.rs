@@ -4,8 +4,8 @@
 use super::chunked::Chunked;
 use super::fault::Fault;
 use super::head::{self, Added, HEAD_BYTES_MAX, Pieces};
-use super::memo::Memo;
-use super::notes::Notes;
+use super::head_cache::HeadCache;
+use super::head_flags::HeadFlags;
 use super::response_head::{Framing, Meaning, begins_like_response, parse};
 
 /// Heads with a 1xx status that may come before the final one.
@@ -15,7 +15,7 @@ pub(crate) const INFORMATIONAL_MAX: u8 = 20;
 pub(crate) trait Sink {
     /// The final head, once: status, what it asks for, and the raw bytes up to and with the empty
     /// line.
-    fn head(&mut self, status: u16, notes: Notes, raw: &[u8]);
+    fn head(&mut self, status: u16, head_flags: HeadFlags, raw: &[u8]);
     /// The next bytes of the body, without its framing. Any number of calls, never empty.
     fn body(&mut self, bytes: &[u8]);
 }
@@ -47,7 +47,7 @@ pub(crate) struct Completed {
 }
 
 /// Final heads seen lately, by core.
-pub(crate) type HeadMemo = Memo<Meaning>;
+pub(crate) type ResponseHeadCache = HeadCache<Meaning>;
 
 /// Reads responses, one after the other, [`start`](Self::start)ed each. Lives with its connection:
 /// 64 bytes at most, and memory of its own only while a head is coming in pieces.
@@ -119,12 +119,12 @@ impl ResponseReader {
     #[inline]
     pub(crate) fn feed<S: Sink + ?Sized>(
         &mut self,
-        memo: &mut HeadMemo,
+        head_cache: &mut ResponseHeadCache,
         input: &[u8],
         sink: &mut S,
     ) -> Result<Fed, Fault> {
         self.any_byte |= !input.is_empty();
-        match self.advance(memo, input, sink) {
+        match self.advance(head_cache, input, sink) {
             Ok(consumed) => Ok(Fed {
                 consumed,
                 done: matches!(self.state, State::Done),
@@ -191,7 +191,7 @@ impl ResponseReader {
     #[inline]
     fn advance<S: Sink + ?Sized>(
         &mut self,
-        memo: &mut HeadMemo,
+        head_cache: &mut ResponseHeadCache,
         input: &[u8],
         sink: &mut S,
     ) -> Result<usize, Fault> {
@@ -199,7 +199,7 @@ impl ResponseReader {
         while at < input.len() {
             let rest = &input[at..];
             at += match &mut self.state {
-                State::Head => self.head(memo, rest, sink)?,
+                State::Head => self.head(head_cache, rest, sink)?,
                 State::Length(left) => {
                     let take =
                         usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
@@ -232,14 +232,14 @@ impl ResponseReader {
     #[inline]
     fn head<S: Sink + ?Sized>(
         &mut self,
-        memo: &mut HeadMemo,
+        head_cache: &mut ResponseHeadCache,
         input: &[u8],
         sink: &mut S,
     ) -> Result<usize, Fault> {
         if !self.pieces.is_empty() {
-            return self.head_in_pieces(memo, input, sink);
+            return self.head_in_pieces(head_cache, input, sink);
         }
-        if let Some((length, meaning)) = memo.lookup(input) {
+        if let Some((length, meaning)) = head_cache.lookup(input) {
             self.accept(meaning, &input[..length], sink)?;
             return Ok(length);
         }
@@ -247,7 +247,7 @@ impl ResponseReader {
         match parse(capped)? {
             Some((length, meaning)) => {
                 if meaning.status >= 200 {
-                    memo.remember(&input[..length], meaning);
+                    head_cache.remember(&input[..length], meaning);
                 }
                 self.accept(meaning, &input[..length], sink)?;
                 Ok(length)
@@ -255,7 +255,7 @@ impl ResponseReader {
             None if capped.len() == HEAD_BYTES_MAX => Err(Fault::HeadTooLarge),
             None => {
                 // The parser has seen that no end is in here.
-                let added = self.pieces.add(input, memo);
+                let added = self.pieces.add(input, head_cache);
                 debug_assert_eq!(added, Added::Open);
                 Ok(input.len())
             }
@@ -264,11 +264,11 @@ impl ResponseReader {
 
     fn head_in_pieces<S: Sink + ?Sized>(
         &mut self,
-        memo: &mut HeadMemo,
+        head_cache: &mut ResponseHeadCache,
         input: &[u8],
         sink: &mut S,
     ) -> Result<usize, Fault> {
-        match self.pieces.add(input, memo) {
+        match self.pieces.add(input, head_cache) {
             Added::Open if begins_like_response(self.pieces.bytes()) => Ok(input.len()),
             Added::Open => Err(Fault::BadHead),
             Added::Full => Err(head::fault_unended(
@@ -277,12 +277,12 @@ impl ResponseReader {
             )),
             Added::Ended(taken) => {
                 let head = self.pieces.take();
-                let meaning = match memo.lookup(&head) {
+                let meaning = match head_cache.lookup(&head) {
                     Some((_, meaning)) => meaning,
                     None => parse(&head)?.ok_or(Fault::BadHead)?.1,
                 };
                 self.accept(meaning, &head, sink)?;
-                memo.give_back(head);
+                head_cache.give_back(head);
                 Ok(taken)
             }
         }
@@ -301,7 +301,7 @@ impl ResponseReader {
         }
         self.status = meaning.status;
         self.reusable = meaning.reusable;
-        sink.head(meaning.status, meaning.notes, raw);
+        sink.head(meaning.status, meaning.head_flags, raw);
         self.state = if self.rule == BodyRule::Head || matches!(meaning.status, 204 | 304) {
             State::Done
         } else {

@@ -8,7 +8,7 @@
 use super::fault::Fault;
 use super::grammar::{is_field_text, is_token};
 use super::head::{self, Coding, Fields};
-use super::notes::Notes;
+use super::head_flags::HeadFlags;
 
 /// All that matters of a head; depends on nothing but its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct Meaning {
     pub(super) framing: Framing,
     /// The peer will keep the connection and the head leaves no doubt where the body ends.
     pub(super) reusable: bool,
-    pub(super) notes: Notes,
+    pub(super) head_flags: HeadFlags,
 }
 
 impl Default for Meaning {
@@ -26,7 +26,7 @@ impl Default for Meaning {
             status: 0,
             framing: Framing::UntilClose,
             reusable: false,
-            notes: Notes::NONE,
+            head_flags: HeadFlags::NONE,
         }
     }
 }
@@ -91,7 +91,7 @@ fn parse_odd(bytes: &[u8]) -> Result<Option<(usize, Meaning)>, Fault> {
         return Err(Fault::BadHead);
     }
     let mut meaning = meaning_of(&response, &bytes)?;
-    meaning.notes = meaning.notes.with(Notes::ODD);
+    meaning.head_flags = meaning.head_flags.with(HeadFlags::ODD);
     Ok(Some((length, meaning)))
 }
 
@@ -139,7 +139,9 @@ fn meaning_of(response: &httparse::Response<'_, '_>, bytes: &[u8]) -> Result<Mea
     let fields = Fields::read(response.headers, bytes)?;
     let mut meaning = meaning(status, response.version == Some(1), &fields);
     for header in response.headers.iter() {
-        meaning.notes = meaning.notes.with(Notes::of_field(header.name, status));
+        meaning.head_flags = meaning
+            .head_flags
+            .with(HeadFlags::of_field(header.name, status));
     }
     Ok(meaning)
 }
@@ -161,6 +163,6 @@ fn meaning(status: u16, version_11: bool, fields: &Fields) -> Meaning {
         status,
         framing,
         reusable: kept && !doubtful,
-        notes: Notes::NONE,
+        head_flags: HeadFlags::NONE,
     }
 }

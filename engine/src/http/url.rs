@@ -237,14 +237,14 @@ fn encode_into(out: &mut String, text: &str) {
     ];
     let bytes = text.as_bytes();
     for (at, byte) in bytes.iter().copied().enumerate() {
-        let stays = match byte {
+        let active_spans = match byte {
             b'%' => {
                 matches!(bytes.get(at + 1..at + 3), Some(hex) if hex.iter().all(u8::is_ascii_hexdigit))
             }
             b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
             _ => byte.is_ascii_graphic(),
         };
-        if stays {
+        if active_spans {
             out.push(char::from(byte));
         } else {
             out.extend([

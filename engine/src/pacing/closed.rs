@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// One user's presence in a closed load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stay {
+pub(crate) struct ActiveSpan {
     /// When the user begins, from the start of the load.
     pub(crate) from: Duration,
     /// After this moment the user begins no further iteration.
@@ -17,20 +17,20 @@ pub(crate) struct Stay {
 
 /// This core's stays in the order of their beginning. User `k` is present while the curve is
 /// above `k`; a ramp down and up again gives it several stays.
-pub(crate) fn stays(users: &Curve, share: Share) -> Vec<Stay> {
+pub(crate) fn active_spans(users: &Curve, share: Share) -> Vec<ActiveSpan> {
     let end = users.duration();
     let count = users.max().ceil() as u64;
-    let mut stays: Vec<Stay> = (0..count)
+    let mut active_spans: Vec<ActiveSpan> = (0..count)
         .filter(|&number| share.owns(number))
         .flat_map(|number| {
             let present = users.crossings(number as f64).into_iter();
-            present.map(move |(from, until)| Stay {
+            present.map(move |(from, until)| ActiveSpan {
                 from,
                 until: until.unwrap_or(end),
                 number,
             })
         })
         .collect();
-    stays.sort_by_key(|stay| (stay.from, stay.number));
-    stays
+    active_spans.sort_by_key(|stay| (stay.from, stay.number));
+    active_spans
 }

@@ -12,7 +12,7 @@ mod share;
 mod tests;
 
 pub(crate) use arrivals::Arrivals;
-pub(crate) use closed::{Stay, stays};
+pub(crate) use closed::{ActiveSpan, active_spans};
 pub(crate) use portion::part_of_limit;
 pub use share::Segment;
 pub(crate) use share::{Share, place_of};

@@ -87,7 +87,7 @@ fn another_seed_gives_other_arrivals() {
 #[test]
 fn closed_users_come_with_the_ramp_and_go_with_it() {
     let users = curve(&[(10, 0.0, 10.0), (10, 10.0, 0.0)]);
-    let all = stays(&users, Share::new(Segment::WHOLE, 0, 1));
+    let all = active_spans(&users, Share::new(Segment::WHOLE, 0, 1));
     assert_eq!(all.len(), 10);
     for stay in &all {
         let number = stay.number as f64;
@@ -204,10 +204,10 @@ proptest! {
     #[test]
     fn any_number_of_cores_gives_the_same_users(users in 1..3_000u32, cores in 2..7u32) {
         let users = curve(&[(4, 0.0, f64::from(users)), (2, f64::from(users), f64::from(users))]);
-        let mut split: Vec<Stay> =
-            (0..cores).flat_map(|core| stays(&users, Share::new(Segment::WHOLE, core, cores))).collect();
+        let mut split: Vec<ActiveSpan> =
+            (0..cores).flat_map(|core| active_spans(&users, Share::new(Segment::WHOLE, core, cores))).collect();
         split.sort_by_key(|stay| (stay.from, stay.number));
-        prop_assert_eq!(stays(&users, Share::new(Segment::WHOLE, 0, 1)), split);
+        prop_assert_eq!(active_spans(&users, Share::new(Segment::WHOLE, 0, 1)), split);
     }
 }
 
@@ -275,8 +275,8 @@ fn users_of(plan: &config::Plan, segment: Segment) -> (u64, u64, u64) {
     for (place, load) in plan.loads.iter().enumerate() {
         match &load.model {
             config::Model::Closed { users, .. } => {
-                closed += stays(users, share).len() as u64;
-                all += stays(users, share).len() as u64;
+                closed += active_spans(users, share).len() as u64;
+                all += active_spans(users, share).len() as u64;
             }
             config::Model::Open {
                 rate,

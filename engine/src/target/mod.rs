@@ -3,7 +3,7 @@
 //! bottleneck of a try.
 
 mod connection;
-mod dated;
+mod date_cache;
 mod pages;
 mod server;
 #[cfg(test)]

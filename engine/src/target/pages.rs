@@ -6,7 +6,7 @@ use std::time::Duration;
 const WELCOME: &[u8] = b"Welcome to Mistress\n";
 
 /// Content of generated bodies: the same letters over and over.
-pub(super) static FILLING: [u8; 65_536] = [b'm'; 65_536];
+pub(super) static PAYLOAD: [u8; 65_536] = [b'm'; 65_536];
 
 /// The longest delay that may be asked for.
 const DELAY_MAX: Duration = Duration::from_secs(600);
@@ -42,7 +42,7 @@ pub(super) enum Page {
 pub(super) enum Part {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// So many bytes of [`FILLING`].
+    /// So many bytes of [`PAYLOAD`].
     Filling(u64),
     /// So many bytes of filling as chunks, and the last chunk.
     Chunks(u64),

@@ -1,11 +1,11 @@
 //! One thread of the target: a ring, a listening socket, and the connections it accepts.
 
 use super::connection::Connection;
-use super::dated::Dated;
-use super::pages::{FILLING, Page, Part, bad_request};
+use super::date_cache::DateCache;
+use super::pages::{PAYLOAD, Page, Part, bad_request};
 use crate::clock::Clock;
 use crate::clock::Moment;
-use crate::http::request::RequestMemo;
+use crate::http::request::RequestHeadCache;
 use crate::probe;
 use crate::ring::{Buffers, Completion, GENERATION_MASK, Kind, Received, Ring, Sizes, Slot};
 use crate::timers::{Owner, Timers};
@@ -33,10 +33,10 @@ pub(super) struct Server {
     ring: Ring,
     buffers: Buffers,
     completions: Vec<Completion>,
-    memo: RequestMemo,
+    head_cache: RequestHeadCache,
     connections: Vec<Connection>,
     timers: Timers,
-    dated: Dated,
+    date_cache: DateCache,
     clock: Clock,
     now: Moment,
     /// The slot of the listening socket: the last.
@@ -67,10 +67,10 @@ impl Server {
             ring,
             buffers,
             completions: Vec::new(),
-            memo: RequestMemo::default(),
+            head_cache: RequestHeadCache::default(),
             connections: Vec::new(),
             timers: Timers::default(),
-            dated: Dated::new(),
+            date_cache: DateCache::new(),
             clock: Clock::new(Instant::now()),
             now: Moment(0),
             listener: sockets - 1,
@@ -100,9 +100,9 @@ impl Server {
     fn serve(&mut self) {
         let mut completions = std::mem::take(&mut self.completions);
         self.ring.reap(&mut completions);
-        self.dated.look(SystemTime::now());
+        self.date_cache.look(SystemTime::now());
         for completion in completions.drain(..) {
-            self.complete(completion);
+            self.on_completion(completion);
         }
         self.completions = completions;
         self.buffers.publish();
@@ -123,7 +123,7 @@ impl Server {
         }
     }
 
-    fn complete(&mut self, completion: Completion) {
+    fn on_completion(&mut self, completion: Completion) {
         let slot = completion.token.slot;
         match completion.token.kind {
             Kind::Accept => self.accepted(&completion),
@@ -192,7 +192,7 @@ impl Server {
             // The client has sent half a request and no more; it may still listen.
             connection
                 .parts
-                .push_back(Part::Bytes(bad_request(self.dated.date())));
+                .push_back(Part::Bytes(bad_request(self.date_cache.date())));
             connection.parts.push_back(Part::Close);
             return self.push(slot);
         }
@@ -214,7 +214,7 @@ impl Server {
                 return;
             }
             let heard = &mut connection.heard;
-            match connection.reader.feed(&mut self.memo, bytes, heard) {
+            match connection.reader.feed(&mut self.head_cache, bytes, heard) {
                 Ok(fed) => {
                     rest += fed.consumed;
                     if fed.done {
@@ -227,7 +227,7 @@ impl Server {
                 Err(_) => {
                     connection
                         .parts
-                        .push_back(Part::Bytes(bad_request(self.dated.date())));
+                        .push_back(Part::Bytes(bad_request(self.date_cache.date())));
                     connection.parts.push_back(Part::Close);
                     return self.push(slot);
                 }
@@ -243,7 +243,7 @@ impl Server {
         let plain = heard.page == Page::Home && keep_alive && !heard.head_only;
         if plain
             && connection.is_clear()
-            && let Some(home) = self.dated.home()
+            && let Some(home) = self.date_cache.home()
         {
             return self.ring.send_static(slot, home, connection.generation);
         }
@@ -251,7 +251,7 @@ impl Server {
         heard.expects_continue = false;
         let text = std::mem::take(&mut heard.text);
         let how = (heard.head_only, keep_alive);
-        let parts = heard.page.parts(how, self.dated.date(), text);
+        let parts = heard.page.parts(how, self.date_cache.date(), text);
         connection.parts.extend(parts);
         self.push(slot);
     }
@@ -272,13 +272,13 @@ impl Server {
             }
             Some(Part::Filling(0)) => self.push(slot),
             Some(Part::Filling(bytes)) => {
-                let now = bytes.min(FILLING.len() as u64);
+                let now = bytes.min(PAYLOAD.len() as u64);
                 if bytes > now {
                     connection.parts.push_front(Part::Filling(bytes - now));
                 }
                 connection.sending = true;
                 self.ring
-                    .send_static_told(slot, &FILLING[..now as usize], generation);
+                    .send_static_told(slot, &PAYLOAD[..now as usize], generation);
             }
             Some(Part::Chunks(bytes)) => {
                 let piece = chunks(connection, bytes);
@@ -347,7 +347,7 @@ fn chunks(connection: &mut Connection, bytes: u64) -> Vec<u8> {
     let mut piece = Vec::with_capacity(now as usize + 32);
     if now > 0 {
         piece.extend_from_slice(format!("{now:x}\r\n").as_bytes());
-        piece.extend_from_slice(&FILLING[..now as usize]);
+        piece.extend_from_slice(&PAYLOAD[..now as usize]);
         piece.extend_from_slice(b"\r\n");
     }
     if bytes > now {

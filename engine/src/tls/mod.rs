@@ -4,10 +4,10 @@
 //! its own [`Tls`] of it, with a cache of sessions that it shares with nobody; each connection has
 //! a [`Session`].
 
-mod cache;
 mod fault;
 mod pem;
 mod session;
+mod session_cache;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -15,11 +15,11 @@ mod trust;
 pub(crate) use fault::Fault;
 pub(crate) use session::Session;
 
-use cache::{Memory, WriteOnly};
 use config::{Resume, TlsVersions};
 use rustls::client::{ClientConfig, Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
+use session_cache::{SessionCache, WriteOnly};
 use std::sync::Arc;
 use trust::{Asked, Trust};
 
@@ -67,7 +67,7 @@ pub(crate) struct Tls {
 impl Tls {
     pub(crate) fn new(setup: &Setup) -> Tls {
         let asked = Arc::new(Asked::new(setup.trust.identity.clone()));
-        let memory = Arc::new(Memory::default());
+        let memory = Arc::new(SessionCache::default());
         let full = config(
             setup,
             &asked,

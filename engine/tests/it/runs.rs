@@ -1,6 +1,6 @@
 //! Running a scenario through the engine's public parts.
 
-use mistress_engine::{Control, Event, Job, Outcome, Ready, Target, TargetOptions, prepare};
+use mistress_engine::{Control, Event, Outcome, Ready, RunSpec, Target, TargetOptions, prepare};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub(crate) fn launch_at(
     };
     let (recorder, source) = stats::link(0, 4);
     let (sender, events) = sync_channel(1_000);
-    let mut ready = prepare(Job {
+    let mut ready = prepare(RunSpec {
         plan: Arc::new(plan),
         segment: mistress_engine::Segment::WHOLE,
         origin,

@@ -1,7 +1,7 @@
 //! A run driven step by step from outside, as whoever spreads it over processes does.
 
 use crate::runs::target;
-use mistress_engine::{Control, Event, Job, Outcome, Ready, Segment, Target, prepare};
+use mistress_engine::{Control, Event, Outcome, Ready, RunSpec, Segment, Target, prepare};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -39,7 +39,7 @@ fn part(target: &Target, segment: Segment) -> Part {
         panic!("an address")
     };
     let (events_out, events) = sync_channel(1_000);
-    let ready = prepare(Job {
+    let ready = prepare(RunSpec {
         plan: Arc::new(plan),
         segment,
         origin,

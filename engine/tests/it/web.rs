@@ -27,7 +27,7 @@ impl Request {
 }
 
 /// What becomes of a request whose head asks for `100 Continue`.
-pub(crate) enum Wish {
+pub(crate) enum Expectation {
     /// Say it.
     Say,
     /// Say nothing, and read the body.
@@ -96,9 +96,9 @@ fn serve(stream: TcpStream, answer: Answer) -> Option<()> {
         }
         if request.field("expect") == "100-continue" {
             match wish(&request) {
-                Wish::Say => writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?,
-                Wish::Mute => {}
-                Wish::Refuse(status) => {
+                Expectation::Say => writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?,
+                Expectation::Mute => {}
+                Expectation::Refuse(status) => {
                     writer.write_all(&response(status, "", b"no")).ok()?;
                     let mut rest = Vec::new();
                     reader.read_to_end(&mut rest).ok()?;
@@ -112,11 +112,11 @@ fn serve(stream: TcpStream, answer: Answer) -> Option<()> {
     }
 }
 
-fn wish(request: &Request) -> Wish {
+fn wish(request: &Request) -> Expectation {
     match &request.path[..] {
-        "/mute" => Wish::Mute,
-        "/refuse" => Wish::Refuse("417 Expectation Failed"),
-        _ => Wish::Say,
+        "/mute" => Expectation::Mute,
+        "/refuse" => Expectation::Refuse("417 Expectation Failed"),
+        _ => Expectation::Say,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::command::load;
 use crate::render::flow::Style;
 use anyhow::anyhow;
 use config::{Origin, Plan};
-use engine::{Control, Event, Job, Only, Outcome};
+use engine::{Control, Event, Outcome, RunSpec, SingleUser};
 use signal_hook::iterator::Signals;
 use stats::{Aggregator, Model, Summary};
 use std::sync::Arc;
@@ -59,14 +59,14 @@ pub fn once(
     origin: &Origin,
     cpu: usize,
     signals: &mut Signals,
-    only: Option<Only>,
+    only: Option<SingleUser>,
     style: Style,
 ) -> Result<Done, Failure> {
     let (recorder, mut source) = stats::link(0, 1);
     let (events, inbox) = sync_channel(EVENTS_MAX);
     let control = Control::new();
     let over = AtomicBool::new(false);
-    let job = Job {
+    let job = RunSpec {
         plan,
         segment: engine::Segment::WHOLE,
         origin: origin.clone(),

@@ -9,7 +9,7 @@ use crate::render::outline;
 use crate::reporter::{Observer, Reporter};
 use anyhow::anyhow;
 use config::{Origin, Plan};
-use engine::{Control, Job, Outcome, Segment};
+use engine::{Control, Outcome, RunSpec, Segment};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stats::{Aggregator, Recorder, Summary, WindowSource};
@@ -67,7 +67,7 @@ pub fn carry(
     let control = Control::new();
     let progress = Progress::default();
     let (events, inbox) = sync_channel(EVENTS_MAX);
-    let job = Job {
+    let job = RunSpec {
         plan: Arc::clone(plan),
         segment,
         origin: origin.clone(),
@@ -122,7 +122,7 @@ fn finish(reporter: Reporter, outcome: &mut Outcome, took: Duration) -> Result<S
 
 /// Generates the load, and tells when it begins.
 fn generate(
-    job: Job,
+    job: RunSpec,
     reporter: &Reporter,
     progress: &Progress,
 ) -> Result<(Times, Outcome), engine::Error> {

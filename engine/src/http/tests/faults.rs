@@ -2,7 +2,7 @@
 
 use super::super::fault::Fault;
 use super::super::head::{HEAD_BYTES_MAX, HEADERS_MAX};
-use super::super::response::{BodyRule, HeadMemo, ResponseReader};
+use super::super::response::{BodyRule, ResponseHeadCache, ResponseReader};
 use super::{Heard, Outcome, read, read_all_ways};
 
 #[track_caller]
@@ -88,11 +88,11 @@ fn heads_that_are_none() {
 #[test]
 fn other_protocols_are_seen_without_waiting_for_more() {
     for pieces in [&["S"][..], &["H", "TTP/", "2"], &["HTTP/1.", "x"], &["\r"]] {
-        let mut memo = HeadMemo::default();
+        let mut head_cache = ResponseHeadCache::default();
         let mut reader = ResponseReader::new();
         reader.start(BodyRule::Normal);
         let mut feed =
-            |piece: &str| reader.feed(&mut memo, piece.as_bytes(), &mut Heard::default());
+            |piece: &str| reader.feed(&mut head_cache, piece.as_bytes(), &mut Heard::default());
         let (last, before) = pieces.split_last().unwrap();
         assert!(before.iter().all(|piece| feed(piece).is_ok()), "{pieces:?}");
         assert_eq!(feed(last), Err(Fault::BadHead), "{pieces:?}");

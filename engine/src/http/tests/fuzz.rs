@@ -10,19 +10,19 @@ use super::super::content::{DecodeFault, Decoder};
 use super::super::cookies::{Jar, Place};
 use super::super::digest::{Challenge, Signer};
 use super::super::redirect;
-use super::super::response::{BodyRule, HeadMemo};
+use super::super::response::{BodyRule, ResponseHeadCache};
 use super::super::url;
 use super::content::{gzip, zlib};
 use super::read_pieces;
 
 /// Reads a response whole and in pieces; in what way it ended.
-fn response(memo: &mut HeadMemo, input: &[u8], random: &mut Random) -> String {
+fn response(head_cache: &mut ResponseHeadCache, input: &[u8], random: &mut Random) -> String {
     let rule = match random.below(8) {
         0 => BodyRule::Head,
         _ => BodyRule::Normal,
     };
-    let whole = read_pieces(&mut HeadMemo::default(), &[input], rule);
-    assert_eq!(read_pieces(memo, &pieces(input, random), rule), whole);
+    let whole = read_pieces(&mut ResponseHeadCache::default(), &[input], rule);
+    assert_eq!(read_pieces(head_cache, &pieces(input, random), rule), whole);
     assert!(whole.heard.body.len() <= input.len());
     format!(
         "{:?} {} {} {}",
@@ -50,7 +50,7 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
 
 #[test]
 fn response_heads() {
-    let mut memo = HeadMemo::default();
+    let mut head_cache = ResponseHeadCache::default();
     let campaign = Campaign {
         name: "response head",
         seeds: texts(&[
@@ -78,13 +78,13 @@ fn response_heads() {
             "\n ",
         ],
     };
-    campaign.run(|input, random| response(&mut memo, input, random));
+    campaign.run(|input, random| response(&mut head_cache, input, random));
 }
 
 #[test]
 fn chunked_bodies() {
     const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let mut memo = HeadMemo::default();
+    let mut head_cache = ResponseHeadCache::default();
     let campaign = Campaign {
         name: "chunked body",
         seeds: texts(&[
@@ -107,7 +107,7 @@ fn chunked_bodies() {
             "A: b\r\n",
         ],
     };
-    campaign.run(|input, random| response(&mut memo, &[HEAD, input].concat(), random));
+    campaign.run(|input, random| response(&mut head_cache, &[HEAD, input].concat(), random));
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn challenges_and_locations() {
             cnonce: "c",
         };
         let challenge = Challenge::find([input]);
-        let answered = challenge.map(|mut challenge| {
+        let on_response = challenge.map(|mut challenge| {
             let answer = challenge.authorize(signer);
             assert!(!answer.contains(['\r', '\n', '\0']), "{answer:?}");
             answer.len().ilog2_or_zero()
@@ -304,7 +304,7 @@ fn challenges_and_locations() {
         }
         let kind = |error: &url::UrlError| format!("{error:?}").chars().take(4).collect::<String>();
         (
-            answered,
+            on_response,
             target.as_ref().map(|t| t.server.is_some()).map_err(kind),
         )
     });

@@ -20,8 +20,8 @@ mod uploads;
 mod urls;
 
 use super::fault::Fault;
-use super::notes::Notes;
-use super::response::{BodyRule, HeadMemo, ResponseReader, Sink};
+use super::head_flags::HeadFlags;
+use super::response::{BodyRule, ResponseHeadCache, ResponseReader, Sink};
 
 /// All that a sink heard.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,8 +33,8 @@ struct Heard {
 }
 
 impl Sink for Heard {
-    fn head(&mut self, status: u16, notes: Notes, raw: &[u8]) {
-        self.odd = notes.has(Notes::ODD);
+    fn head(&mut self, status: u16, head_flags: HeadFlags, raw: &[u8]) {
+        self.odd = head_flags.has(HeadFlags::ODD);
         self.heads.push((status, raw.to_vec()));
     }
 
@@ -57,7 +57,7 @@ struct Outcome {
 }
 
 /// Reads one response that comes in these pieces, then the end of the stream.
-fn read_pieces(memo: &mut HeadMemo, pieces: &[&[u8]], rule: BodyRule) -> Outcome {
+fn read_pieces(head_cache: &mut ResponseHeadCache, pieces: &[&[u8]], rule: BodyRule) -> Outcome {
     let mut reader = ResponseReader::new();
     reader.start(rule);
     let mut heard = Heard::default();
@@ -68,7 +68,7 @@ fn read_pieces(memo: &mut HeadMemo, pieces: &[&[u8]], rule: BodyRule) -> Outcome
             continue;
         }
         fed_any |= !piece.is_empty();
-        match reader.feed(memo, piece, &mut heard) {
+        match reader.feed(head_cache, piece, &mut heard) {
             Ok(fed) if fed.done => {
                 left_over += piece.len() - fed.consumed;
                 verdict = Some(Ok(reader.status()));
@@ -76,7 +76,7 @@ fn read_pieces(memo: &mut HeadMemo, pieces: &[&[u8]], rule: BodyRule) -> Outcome
             Ok(fed) => assert_eq!(fed.consumed, piece.len(), "not done, so all belongs to it"),
             Err(fault) => {
                 assert_eq!(
-                    reader.feed(memo, b"x", &mut heard),
+                    reader.feed(head_cache, b"x", &mut heard),
                     Err(fault),
                     "faults stay"
                 );
@@ -103,21 +103,21 @@ fn read_pieces(memo: &mut HeadMemo, pieces: &[&[u8]], rule: BodyRule) -> Outcome
 /// Reads a response whole, byte by byte and in all cuts into two, with a memo that knows its head
 /// and with one that does not, and demands the same outcome each time.
 fn read_all_ways(bytes: &[u8], rule: BodyRule) -> Outcome {
-    let mut memo = HeadMemo::default();
-    let whole = read_pieces(&mut memo, &[bytes], rule);
+    let mut head_cache = ResponseHeadCache::default();
+    let whole = read_pieces(&mut head_cache, &[bytes], rule);
     assert_eq!(
-        read_pieces(&mut memo, &[bytes], rule),
+        read_pieces(&mut head_cache, &[bytes], rule),
         whole,
         "with its head in the memo"
     );
     let single: Vec<&[u8]> = bytes.chunks(1).collect();
     assert_eq!(
-        read_pieces(&mut HeadMemo::default(), &single, rule),
+        read_pieces(&mut ResponseHeadCache::default(), &single, rule),
         whole,
         "byte by byte"
     );
     assert_eq!(
-        read_pieces(&mut memo, &single, rule),
+        read_pieces(&mut head_cache, &single, rule),
         whole,
         "byte by byte, known head"
     );
@@ -132,13 +132,13 @@ fn read_all_ways(bytes: &[u8], rule: BodyRule) -> Outcome {
     for cut in (0..bytes.len()).filter(|cut| cut % step == 0 || near_end(*cut)) {
         let (a, b) = bytes.split_at(cut);
         assert_eq!(
-            read_pieces(&mut HeadMemo::default(), &[a, b], rule),
+            read_pieces(&mut ResponseHeadCache::default(), &[a, b], rule),
             whole,
             "cut at {cut}"
         );
         if cut % 7 == 0 {
             assert_eq!(
-                read_pieces(&mut memo, &[a, b], rule),
+                read_pieces(&mut head_cache, &[a, b], rule),
                 whole,
                 "cut at {cut}, known head"
             );

@@ -2,7 +2,7 @@
 //! be meant to say where the body ends is not.
 
 use super::super::fault::Fault;
-use super::super::notes::values;
+use super::super::head_flags::values;
 use super::{Outcome, read};
 
 /// The reply with these lines behind its status line, as `VERSION 200 OK`.

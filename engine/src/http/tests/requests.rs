@@ -5,7 +5,9 @@ use proptest::test_runner::{Config, RngSeed};
 
 use super::super::encode::{Head, encode_head};
 use super::super::fault::Fault;
-use super::super::request::{RequestBody, RequestHead, RequestMemo, RequestReader, RequestSink};
+use super::super::request::{
+    RequestBody, RequestHead, RequestHeadCache, RequestReader, RequestSink,
+};
 
 /// One request as a server hears it.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,13 +44,13 @@ impl RequestSink for Heard {
 /// Requests heard, how many of them complete, and how the stream ended.
 type Outcome = (Vec<Request>, usize, Result<(), Fault>);
 
-fn read_pieces(memo: &mut RequestMemo, pieces: &[&[u8]]) -> Outcome {
+fn read_pieces(head_cache: &mut RequestHeadCache, pieces: &[&[u8]]) -> Outcome {
     let mut reader = RequestReader::new();
     let (mut heard, mut complete) = (Heard::default(), 0);
     for piece in pieces {
         let mut rest = *piece;
         while !rest.is_empty() {
-            let fed = match reader.feed(memo, rest, &mut heard) {
+            let fed = match reader.feed(head_cache, rest, &mut heard) {
                 Ok(fed) => fed,
                 Err(fault) => {
                     assert_eq!(reader.eof(), Err(fault));
@@ -68,24 +70,24 @@ fn read_pieces(memo: &mut RequestMemo, pieces: &[&[u8]]) -> Outcome {
 }
 
 fn read(bytes: &[u8]) -> Outcome {
-    let mut memo = RequestMemo::default();
-    let whole = read_pieces(&mut memo, &[bytes]);
+    let mut head_cache = RequestHeadCache::default();
+    let whole = read_pieces(&mut head_cache, &[bytes]);
     assert_eq!(
-        read_pieces(&mut memo, &[bytes]),
+        read_pieces(&mut head_cache, &[bytes]),
         whole,
         "with heads in the memo"
     );
     let single: Vec<&[u8]> = bytes.chunks(1).collect();
     assert_eq!(
-        read_pieces(&mut RequestMemo::default(), &single),
+        read_pieces(&mut RequestHeadCache::default(), &single),
         whole,
         "byte by byte"
     );
     for cut in (0..bytes.len()).filter(|cut| bytes.len() < 2000 || bytes.len() - cut < 300) {
         let (a, b) = bytes.split_at(cut);
-        assert_eq!(read_pieces(&mut memo, &[a, b]), whole, "cut at {cut}");
+        assert_eq!(read_pieces(&mut head_cache, &[a, b]), whole, "cut at {cut}");
         assert_eq!(
-            read_pieces(&mut RequestMemo::default(), &[a, b]),
+            read_pieces(&mut RequestHeadCache::default(), &[a, b]),
             whole,
             "cut at {cut}"
         );
@@ -243,7 +245,7 @@ proptest! {
         at.push(bytes.len());
         let mut from = 0;
         let pieces: Vec<&[u8]> = at.into_iter().map(|to| &bytes[std::mem::replace(&mut from, to)..to]).collect();
-        let (requests, complete, end) = read_pieces(&mut RequestMemo::default(), &pieces);
+        let (requests, complete, end) = read_pieces(&mut RequestHeadCache::default(), &pieces);
         prop_assert_eq!((complete, end), (all.len(), Ok(())));
         for (request, (path, _, body)) in requests.iter().zip(&all) {
             prop_assert_eq!(&request.line, &format!("POST {path}"));

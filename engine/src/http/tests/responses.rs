@@ -1,6 +1,6 @@
 //! Responses that are well: where they end, what the body is, who may go on.
 
-use super::super::response::{BodyRule, HeadMemo, ResponseReader};
+use super::super::response::{BodyRule, ResponseHeadCache, ResponseReader};
 use super::{Heard, Outcome, read, read_all_ways, read_pieces};
 
 /// Checks status, body, and whether the connection is kept; nothing may be left over.
@@ -202,11 +202,11 @@ fn some_responses_have_no_body() {
 fn the_memo_keeps_heads_and_not_what_the_request_was() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
     let with_body = [&head[..], b"ab"].concat();
-    let mut memo = HeadMemo::default();
+    let mut head_cache = ResponseHeadCache::default();
     for _ in 0..3 {
-        let reply = read_pieces(&mut memo, &[head], BodyRule::Head);
+        let reply = read_pieces(&mut head_cache, &[head], BodyRule::Head);
         check_outcome(&reply, 200, "", true);
-        let reply = read_pieces(&mut memo, &[&with_body], BodyRule::Normal);
+        let reply = read_pieces(&mut head_cache, &[&with_body], BodyRule::Normal);
         check_outcome(&reply, 200, "ab", true);
     }
 }
@@ -221,9 +221,9 @@ fn the_memo_holds_several_heads_and_forgets_the_oldest() {
             "x".repeat(n % 10)
         )
     };
-    let mut memo = HeadMemo::default();
+    let mut head_cache = ResponseHeadCache::default();
     for n in (0..40).chain((0..40).rev()) {
-        let reply = read_pieces(&mut memo, &[response(n).as_bytes()], BodyRule::Normal);
+        let reply = read_pieces(&mut head_cache, &[response(n).as_bytes()], BodyRule::Normal);
         check_outcome(&reply, 400 + n as u16, &"x".repeat(n % 10), true);
     }
 }
@@ -313,10 +313,10 @@ fn bytes_after_the_response_are_left_over() {
 
 #[test]
 fn a_reader_starts_afresh() {
-    let mut memo = HeadMemo::default();
+    let mut head_cache = ResponseHeadCache::default();
     let mut reader = ResponseReader::new();
     let idle = reader
-        .feed(&mut memo, b"noise", &mut Heard::default())
+        .feed(&mut head_cache, b"noise", &mut Heard::default())
         .unwrap();
     assert_eq!(
         (idle.consumed, idle.done),
@@ -331,12 +331,12 @@ fn a_reader_starts_afresh() {
         reader.start(BodyRule::Normal);
         assert!(!reader.got_any_byte());
         assert_eq!(reader.status(), 0);
-        let _ = reader.feed(&mut memo, response, &mut Heard::default());
+        let _ = reader.feed(&mut head_cache, response, &mut Heard::default());
         assert!(!reader.keep_alive());
         reader.start(BodyRule::Normal);
         let created = b"HTTP/1.1 201 C\r\nContent-Length: 0\r\n\r\n";
         let fed = reader
-            .feed(&mut memo, created, &mut Heard::default())
+            .feed(&mut head_cache, created, &mut Heard::default())
             .unwrap();
         assert!(fed.done && reader.keep_alive());
         assert_eq!(reader.status(), 201);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
 use super::super::head::work;
-use super::super::response::{BodyRule, HeadMemo};
+use super::super::response::{BodyRule, ResponseHeadCache};
 use super::read_pieces;
 
 fn fixed(cases: u32) -> Config {
@@ -97,11 +97,11 @@ proptest! {
         is_head: bool,
     ) {
         let rule = if is_head { BodyRule::Head } else { BodyRule::Normal };
-        let mut memo = HeadMemo::default();
-        let whole = read_pieces(&mut HeadMemo::default(), &[&bytes], rule);
+        let mut head_cache = ResponseHeadCache::default();
+        let whole = read_pieces(&mut ResponseHeadCache::default(), &[&bytes], rule);
         for _ in 0..2 {
-            prop_assert_eq!(&read_pieces(&mut memo, &cut(&bytes, &cuts), rule), &whole);
-            prop_assert_eq!(&read_pieces(&mut memo, &[&bytes], rule), &whole);
+            prop_assert_eq!(&read_pieces(&mut head_cache, &cut(&bytes, &cuts), rule), &whole);
+            prop_assert_eq!(&read_pieces(&mut head_cache, &[&bytes], rule), &whole);
         }
     }
 
@@ -110,8 +110,8 @@ proptest! {
         (bytes, body) in good_response(),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
     ) {
-        let mut memo = HeadMemo::default();
-        let outcome = read_pieces(&mut memo, &cut(&bytes, &cuts), BodyRule::Normal);
+        let mut head_cache = ResponseHeadCache::default();
+        let outcome = read_pieces(&mut head_cache, &cut(&bytes, &cuts), BodyRule::Normal);
         prop_assert_eq!(outcome.verdict, Ok(200));
         prop_assert_eq!(outcome.heard.body, body);
         prop_assert_eq!(outcome.left_over, 0);
@@ -121,9 +121,9 @@ proptest! {
     fn noise_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let with_head = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &bytes[..]].concat();
         for bytes in [&bytes, &with_head] {
-            let whole = read_pieces(&mut HeadMemo::default(), &[bytes], BodyRule::Normal);
+            let whole = read_pieces(&mut ResponseHeadCache::default(), &[bytes], BodyRule::Normal);
             let single: Vec<&[u8]> = bytes.chunks(1).collect();
-            prop_assert_eq!(read_pieces(&mut HeadMemo::default(), &single, BodyRule::Normal), whole);
+            prop_assert_eq!(read_pieces(&mut ResponseHeadCache::default(), &single, BodyRule::Normal), whole);
         }
     }
 }
@@ -131,7 +131,7 @@ proptest! {
 /// Parser calls and bytes searched while reading these pieces.
 fn work_of(pieces: &[&[u8]]) -> (usize, usize) {
     work::DONE.with(|done| done.set((0, 0)));
-    let outcome = read_pieces(&mut HeadMemo::default(), pieces, BodyRule::Normal);
+    let outcome = read_pieces(&mut ResponseHeadCache::default(), pieces, BodyRule::Normal);
     assert_eq!(outcome.verdict, Ok(200));
     work::DONE.with(std::cell::Cell::get)
 }

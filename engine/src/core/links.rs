@@ -1,0 +1,82 @@
+//! Where the links of a page lead.
+
+use crate::core::host::CoreState;
+use crate::core::template;
+use crate::http::redirect::{self, Base};
+use crate::http::url::{Scheme, Server};
+
+/// A server, and a path and query on it.
+struct Place {
+    server: Server,
+    path: String,
+}
+
+impl Place {
+    fn follow(&self, link: &str) -> Option<Place> {
+        let base = Base {
+            scheme: self.server.scheme,
+            path: &self.path,
+        };
+        let target = redirect::resolve(base, link.as_bytes()).ok()?;
+        Some(Place {
+            server: target.server.unwrap_or_else(|| self.server.clone()),
+            path: target.path,
+        })
+    }
+}
+
+/// Resolves a link on a page, both as scripts write URLs; whether it stays on the page's server.
+pub(crate) fn embedded(
+    state: &CoreState,
+    page: &str,
+    base: Option<&str>,
+    link: &str,
+) -> Option<(String, bool)> {
+    let at = template::destination(state, page).ok()?;
+    let origins = state.origins.borrow();
+    let known = &origins.get(at.origin).origin;
+    let scheme = match known.scheme.as_str() {
+        "https" => Scheme::Https,
+        _ => Scheme::Http,
+    };
+    let here = Place {
+        server: Server {
+            scheme,
+            host: known.host.clone(),
+            port: known.port,
+        },
+        path: at.path,
+    };
+    let to = match base {
+        Some(base) => here.follow(base)?.follow(link)?,
+        None => here.follow(link)?,
+    };
+    let same = to.server == here.server;
+    let below_target = (same && at.origin == 0)
+        .then(|| to.path.strip_prefix(&known.base_path))
+        .flatten();
+    let url = match below_target {
+        Some(path) if path.starts_with('/') => path.to_owned(),
+        _ => absolute(&to),
+    };
+    Some((url, same))
+}
+
+fn absolute(to: &Place) -> String {
+    let scheme = match to.server.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    let (host, port) = (&to.server.host, to.server.port);
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.clone()
+    };
+    let port = if port == to.server.scheme.port() {
+        String::new()
+    } else {
+        format!(":{port}")
+    };
+    format!("{scheme}://{host}{port}{}", to.path)
+}

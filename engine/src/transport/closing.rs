@@ -1,0 +1,119 @@
+//! How connections end.
+//!
+//! What is armed on a connection is cancelled, and in the same submission its place in the ring's
+//! table is closed: the kernel sends the FIN, or the RST, when the last cancelled operation has let
+//! go of the socket, before the call returns. A shutdown in the ring would do the same through a
+//! worker thread of the kernel, two switches for each connection.
+
+use crate::clock::Moment;
+use crate::core::Core;
+use crate::ring::{Kind, Slot, Token};
+use crate::transport::connections::{NONE, SHARED, State};
+use crate::transport::ports::Left;
+use stats::Tally;
+
+impl Core {
+    /// Gives a connection up. Its slot is free once the kernel has let go of it.
+    pub(crate) fn hang_up(&mut self, slot: Slot) {
+        self.unlink(slot);
+        match self.connections.get(slot).state {
+            State::Free | State::Closing => return,
+            State::Connecting => {
+                if self.connections.get(slot).pending > 0 {
+                    self.cancel(slot, Kind::Connect);
+                }
+            }
+            state @ (State::Handshaking | State::Idle | State::Busy) => {
+                if !self.policy.resets {
+                    self.say_goodbye(slot);
+                }
+                self.state
+                    .record(|recorder| recorder.count(Tally::ConnectionClosed, 1));
+                self.disarm(slot, state);
+            }
+        }
+        let connection = self.connections.get_mut(slot);
+        connection.state = State::Closing;
+        connection.pending += 1;
+        self.ring.close(slot, connection.generation);
+    }
+
+    /// Sees to it that no operation of a connection goes on.
+    pub(crate) fn disarm(&mut self, slot: Slot, state: State) {
+        let connection = self.connections.get_mut(slot);
+        let (receiving, sending) = (connection.receiving, connection.sending);
+        if self.policy.shuts_down && (receiving || sending) {
+            connection.pending += 1;
+            let generation = connection.generation;
+            self.ring.shutdown(slot, generation);
+            return;
+        }
+        if receiving {
+            self.cancel(slot, Kind::Receive);
+        }
+        if sending {
+            self.cancel(slot, Kind::SendOwned);
+        }
+        if state == State::Busy {
+            // It completes silently, so whether it is still there is not known.
+            self.cancel(slot, Kind::SendStatic);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, slot: Slot, kind: Kind) {
+        let connection = self.connections.get_mut(slot);
+        connection.pending += 1;
+        let target = Token::new(kind, slot, connection.generation);
+        self.ring.cancel(target);
+    }
+
+    /// An operation of a connection completed: when it was the last of one that is given up, the
+    /// slot is free again.
+    pub(crate) fn settle(&mut self, slot: Slot) {
+        let connection = self.connections.get(slot);
+        if connection.state == State::Closing && connection.pending == 0 {
+            self.leave_port(slot);
+            self.connections.release(slot);
+            self.count_connections();
+        }
+    }
+
+    /// Gives the port of a connection that has ended back.
+    pub(crate) fn leave_port(&mut self, slot: Slot) {
+        let connection = self.connections.get_mut(slot);
+        let was_made = connection.born != Moment(0);
+        // The server has said that it closes. Where the kernel can be asked, it knows who was first.
+        let announced = connection.served > 0 && !connection.reader.keep_alive();
+        let by_peer = connection.ended_by_peer || (announced && !self.policy.is_port_late);
+        let first = was_made && !by_peer && !self.policy.resets;
+        if let Some(port) = connection.port.take() {
+            let left = if first { Left::Resting } else { Left::Free };
+            self.policy.ports.give_back(port, left, self.now);
+        }
+    }
+
+    /// Takes a connection out of its user's list, or out of the pool.
+    pub(crate) fn unlink(&mut self, slot: Slot) {
+        let Some(owner) = self.connections.get_mut(slot).disown() else {
+            return;
+        };
+        if owner == SHARED {
+            return self.leave_pool(slot);
+        }
+        self.mark_available(owner);
+        let next = self.connections.get(slot).next;
+        let mut place = self.users.get(owner).connection;
+        if place == slot {
+            self.users.get_mut(owner).connection = next;
+            return;
+        }
+        while place != NONE {
+            let connection = self.connections.get_mut(place);
+            if connection.next == slot {
+                connection.next = next;
+                return;
+            }
+            place = connection.next;
+        }
+    }
+}
