@@ -25,7 +25,7 @@ pub(crate) enum StopLevel {
 /// only ever becomes stricter.
 #[derive(Clone, Debug, Default)]
 pub struct Control {
-    wish: Arc<AtomicU8>,
+    stop_level: Arc<AtomicU8>,
     steering: Arc<Steering>,
 }
 
@@ -46,12 +46,12 @@ impl Control {
     /// Ends the load early: no new users or iterations, the present ones finish within the
     /// profile's drain limit.
     pub fn drain(&self) {
-        self.wish.fetch_max(1, Ordering::Relaxed);
+        self.stop_level.fetch_max(1, Ordering::Relaxed);
     }
 
     /// Ends the load at once: what is under way is reported as unfinished.
     pub fn stop(&self) {
-        self.wish.fetch_max(2, Ordering::Relaxed);
+        self.stop_level.fetch_max(2, Ordering::Relaxed);
     }
 
     /// Changes the load from `at` on, counted from its start. Cores hear of it within some
@@ -75,8 +75,8 @@ impl Control {
         self.steering.list()[seen..].to_vec()
     }
 
-    pub(crate) fn wish(&self) -> StopLevel {
-        match self.wish.load(Ordering::Relaxed) {
+    pub(crate) fn stop_level(&self) -> StopLevel {
+        match self.stop_level.load(Ordering::Relaxed) {
             0 => StopLevel::Run,
             1 => StopLevel::Drain,
             _ => StopLevel::Stop,

@@ -3,6 +3,7 @@
 //! all of them, and the hooks in one.
 
 use crate::Error;
+use crate::addresses::resolve;
 use crate::clock::Clock;
 use crate::control::{Control, Heartbeat};
 use crate::core::{Budget, Core, CoreParts, SingleUser, arrivals_due};
@@ -18,7 +19,7 @@ use config::{Origin, Plan};
 use glommio::{LocalExecutorBuilder, Placement};
 use serde_json::Value;
 use stats::{Recorder, Window};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread::JoinHandle;
@@ -167,7 +168,8 @@ pub fn prepare(job: RunSpec) -> Result<Ready, Error> {
             share: Share::new(job.segment, core, count),
             budget: Arc::clone(&budget),
             ports: ports.clone(),
-            place: (core, count),
+            core,
+            cores: count,
             sizes,
             clock: cores.clock,
             recorder,
@@ -401,8 +403,8 @@ impl Cores {
         let lost = (0..count).filter(|core| !delivered(*core));
         lost.map(|core| {
             let share = Share::new(self.segment, core, count);
-            let span = (self.plan.warmup, until);
-            let (planned, planned_measured) = arrivals_due(&self.plan, share, &changes, span);
+            let (planned, planned_measured) =
+                arrivals_due(&self.plan, share, &changes, self.plan.warmup, until);
             LostCore {
                 core,
                 planned,
@@ -478,50 +480,10 @@ impl Drop for Guard {
     }
 }
 
-/// The addresses of the target, in the order of the system's resolver; none where it is a socket in
-/// the file system.
-///
-/// # Errors
-///
-/// The name has none.
-pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
-    if origin.socket.is_some() {
-        return Ok(Vec::new());
-    }
-    if let Some(fixed) = fixed_addresses(plan, &origin.host, origin.port) {
-        return Ok(fixed);
-    }
-    let failed = |source| Error::Resolve {
-        host: origin.host.clone(),
-        source,
-    };
-    let found = (origin.host.as_str(), origin.port)
-        .to_socket_addrs()
-        .map_err(failed)?;
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in found {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(failed(std::io::Error::other("the answer is empty")));
-    }
-    Ok(addresses)
-}
-
 /// Tries the local addresses of a plan, which may be none of this machine's.
 fn try_sources(sources: &[IpAddr]) -> Result<(), Error> {
     for &address in sources {
         UdpSocket::bind((address, 0)).map_err(|source| Error::Source { address, source })?;
     }
     Ok(())
-}
-
-/// The addresses that the profile has for a name.
-pub(crate) fn fixed_addresses(plan: &Plan, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-    let hosts = &plan.connections.hosts;
-    let (_, addresses) = hosts.iter().find(|(name, _)| name == host)?;
-    let with_port = |address: &IpAddr| SocketAddr::new(*address, port);
-    Some(addresses.iter().map(with_port).collect())
 }

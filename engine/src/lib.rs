@@ -3,10 +3,12 @@
 //! The crate refuses to know how results are shown or stored: it is handed recorders and gives
 //! them what it measured. The only user of glommio and io-uring.
 
+mod addresses;
 mod clock;
 mod control;
 mod core;
 mod error;
+mod error_key;
 mod event;
 mod feeder;
 mod http;
@@ -17,16 +19,18 @@ mod pacing;
 mod probe;
 mod ring;
 mod target;
+mod telemetry;
 mod timers;
 mod tls;
 mod transport;
 mod watchdog;
 
+pub use addresses::resolve;
 pub use control::Control;
 pub use core::SingleUser;
 pub use error::Error;
 pub use event::{Event, Exchange, Stall};
-pub use launch::{LostCore, Outcome, Ready, RunSpec, Running, prepare, resolve};
+pub use launch::{LostCore, Outcome, Ready, RunSpec, Running, prepare};
 pub use local_ports::{LocalPorts, TIME_WAIT};
 pub use pacing::Segment;
 pub use probe::{allowed_cpus, open_files_notice, raise_open_files, try_ring};

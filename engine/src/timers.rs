@@ -1,31 +1,28 @@
-//! The deadlines of one core: sleeps of users and time limits of connections.
+//! Deadlines in the order of time.
 
 use crate::clock::Moment;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Whom a deadline wakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Owner {
-    /// The user in this slot, if it still sleeps in this use of the slot.
-    User { slot: u32, generation: u32 },
-    /// The connection in this slot, whose own deadline says whether it is time.
-    Connection { slot: u32, generation: u32 },
-    /// The upload on the connection in this slot, if it still waits to be asked for.
-    Upload { slot: u32, generation: u32 },
-}
-
 /// A heap of deadlines. Entries are not removed when they become void: the owner looks at its
 /// own state when woken. Each owner has few entries, so the heap stays as small as the core's
 /// population.
-#[derive(Debug, Default)]
-pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(Moment, Owner)>>,
+#[derive(Debug)]
+pub(crate) struct Timers<T> {
+    heap: BinaryHeap<Reverse<(Moment, T)>>,
 }
 
-impl Timers {
+impl<T: Ord> Default for Timers<T> {
+    fn default() -> Timers<T> {
+        Timers {
+            heap: BinaryHeap::new(),
+        }
+    }
+}
+
+impl<T: Ord> Timers<T> {
     /// Wakes `owner` at `when`.
-    pub(crate) fn add(&mut self, when: Moment, owner: Owner) {
+    pub(crate) fn add(&mut self, when: Moment, owner: T) {
         self.heap.push(Reverse((when, owner)));
     }
 
@@ -35,10 +32,10 @@ impl Timers {
     }
 
     /// Takes one deadline that is due at `now`.
-    pub(crate) fn pop_due(&mut self, now: Moment) -> Option<(Moment, Owner)> {
+    pub(crate) fn pop_due(&mut self, now: Moment) -> Option<T> {
         if self.next() > now {
             return None;
         }
-        self.heap.pop().map(|entry| entry.0)
+        self.heap.pop().map(|entry| entry.0.1)
     }
 }

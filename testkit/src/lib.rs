@@ -17,6 +17,7 @@ pub mod quota;
 pub mod random;
 pub mod responses;
 pub mod sample;
+pub mod scripted;
 mod service;
 pub mod shop;
 pub mod truth;

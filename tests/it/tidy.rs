@@ -3,6 +3,7 @@
 //! Each rule takes a tree of files and returns what is wrong in it, so that it can be shown to
 //! notice a made-up bad file as well as to find nothing in the real tree.
 
+mod circles;
 mod manifests;
 mod masked;
 mod sources;

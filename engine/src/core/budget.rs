@@ -91,8 +91,8 @@ impl Budget {
     /// come, would leave.
     pub(crate) fn found_no_row(&self, load: usize, scenario: Option<usize>) {
         let rows = &self.loads[load];
-        for (place, without) in rows.without.iter().enumerate() {
-            if scenario.is_none_or(|scenario| scenario == place) {
+        for (index, without) in rows.without.iter().enumerate() {
+            if scenario.is_none_or(|scenario| scenario == index) {
                 without.store(true, Ordering::Relaxed);
             }
         }

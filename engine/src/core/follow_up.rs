@@ -1,18 +1,16 @@
 //! What the head of a whole reply asks for: cookies to be kept, a challenge to be answered, a
 //! redirect to be followed.
 
-use crate::core::Core;
-use crate::core::request::{Attempt, build_for};
-use crate::core::request_defaults;
-use crate::core::session::Where;
-use crate::core::template::{self, Destination};
+use super::Core;
+use super::destination::{self, Destination};
+use super::request::{Attempt, Pending, Prepared, build_for};
+use super::request_defaults;
+use super::session::Location;
 use crate::http::digest::Challenge;
 use crate::http::head_flags::{HeadFlags, values};
 use crate::http::redirect::{self, Base};
 use crate::http::url::Scheme;
-use crate::ring::Slot;
-use crate::transport::origins::OriginId;
-use crate::transport::stream::Exchange;
+use crate::transport::{Completed, OriginId, Payload, Stream};
 use scripting::{Cookies, RequestSpec};
 use stats::{FailureKind, Tally};
 
@@ -25,89 +23,93 @@ pub(crate) enum FollowUp {
     /// It goes to the script.
     Answer,
     /// Another request goes out first.
-    Request(Box<(u32, Exchange)>),
+    Request(Box<Prepared>),
     /// It leads nowhere.
     Failure(FailureKind),
 }
 
+/// A request and the head of its reply.
+struct Answered<'a> {
+    user: u32,
+    stream: &'a Stream,
+    pending: &'a Pending,
+    at: Location<'a>,
+    head: &'a [u8],
+}
+
 impl Core {
-    /// Acts on the head of the whole reply of a connection.
+    /// Acts on the head of the whole reply to the request of a user.
     #[cold]
-    pub(crate) fn follow_up(&mut self, slot: Slot) -> FollowUp {
-        let connection = self.connections.get(slot);
-        let Some(exchange) = &connection.exchange else {
+    pub(super) fn follow_up(&self, done: &Completed) -> FollowUp {
+        let stream = self.transport.stream(done.stream);
+        let Some(kept) = &stream.reply.kept else {
             return FollowUp::Answer;
         };
-        let Some(kept) = &exchange.reply.kept else {
-            return FollowUp::Answer;
-        };
-        let (seen, head) = (exchange.reply.seen, &kept.head[..]);
+        let pending = self.users.get(done.ticket).pending();
+        let (seen, head) = (stream.reply.seen, &kept.head[..]);
         let templates = self.state.templates.borrow();
-        let (path, known) = match &exchange.spec {
+        let (path, known) = match &pending.spec {
             Some(spec) => (spec.url.as_str(), None),
             None => {
-                let template = &templates[exchange.template as usize];
-                (&*template.path, Some(&template.place))
+                let template = &templates[pending.template as usize];
+                (&*template.path, Some(&template.scope))
             }
         };
-        let at = Where {
-            origin: connection.origin,
-            path,
-            known,
+        let answered = Answered {
+            user: done.ticket,
+            stream,
+            pending,
+            at: Location {
+                origin: stream.origin,
+                path,
+                known,
+            },
+            head,
         };
         if seen.has(HeadFlags::COOKIES) {
-            self.state.keep_cookies(exchange.user, at, head);
+            self.state.keep_cookies(done.ticket, answered.at, head);
         }
         let next = if seen.has(HeadFlags::CHALLENGE) {
-            self.answer_challenge(exchange, at, head)
+            self.answer_challenge(&answered)
         } else if seen.has(HeadFlags::ELSEWHERE) {
-            self.follow_redirect(exchange, at, head)
+            self.follow_redirect(&answered)
         } else {
             FollowUp::Answer
         };
         if matches!(next, FollowUp::Request(_)) && seen.has(HeadFlags::ELSEWHERE) {
-            self.state
-                .record(|recorder| recorder.count(Tally::RedirectFollowed, 1));
+            self.state.telemetry.count(Tally::RedirectFollowed, 1);
         }
         next
     }
 
     /// The same request again, signed.
-    pub(crate) fn answer_challenge(
-        &self,
-        exchange: &Exchange,
-        at: Where<'_>,
-        head: &[u8],
-    ) -> FollowUp {
-        let Some(spec) = &exchange.spec else {
+    fn answer_challenge(&self, answered: &Answered<'_>) -> FollowUp {
+        let (pending, at) = (answered.pending, answered.at);
+        let Some(spec) = &pending.spec else {
             return FollowUp::Answer;
         };
-        let Some(challenge) = Challenge::find(values(head, "www-authenticate")) else {
+        let Some(challenge) = Challenge::find(values(answered.head, "www-authenticate")) else {
             return FollowUp::Answer;
         };
         // Signed and refused: the password is wrong, unless the nonce was only too old.
-        let was_fresh = exchange.is_signed && exchange.challenges > 0 && !challenge.is_stale;
-        if was_fresh || exchange.challenges >= CHALLENGES_MAX {
+        let was_fresh = pending.is_signed && pending.challenges > 0 && !challenge.is_stale;
+        if was_fresh || pending.challenges >= CHALLENGES_MAX {
             return FollowUp::Answer;
         }
         self.state
-            .keep_challenge(exchange.user, at.origin, challenge);
+            .keep_challenge(answered.user, at.origin, challenge);
         let to = Destination::of(&self.state, at.origin, at.path.to_owned());
         let attempt = Attempt {
-            challenges: exchange.challenges + 1,
-            ..self.attempt_of(exchange)
+            challenges: pending.challenges + 1,
+            ..self.attempt_of(answered)
         };
-        self.next(exchange.user, spec.clone(), to, attempt)
+        self.next(answered.user, spec.clone(), to, attempt)
     }
 
-    pub(crate) fn follow_redirect(
-        &self,
-        exchange: &Exchange,
-        at: Where<'_>,
-        head: &[u8],
-    ) -> FollowUp {
-        let status = exchange.reply.status;
-        if exchange.is_expected(status) {
+    fn follow_redirect(&self, answered: &Answered<'_>) -> FollowUp {
+        let (pending, at, head) = (answered.pending, answered.at, answered.head);
+        let status = answered.stream.reply.status;
+        if pending.is_expected(status) {
             return FollowUp::Answer;
         }
         // An empty one leads nowhere, as for curl: the reply is the last.
@@ -115,17 +117,17 @@ impl Core {
         if location.is_empty() {
             return FollowUp::Answer;
         }
-        if exchange.hops >= exchange.redirects {
+        if pending.hops >= pending.redirects {
             return FollowUp::Failure(FailureKind::Redirects);
         }
         let Ok(to) = self.redirected_to(at, location) else {
             return FollowUp::Failure(FailureKind::Redirects);
         };
-        let mut spec = self.spec_of(exchange);
+        let mut spec = self.spec_of(pending);
         let mut attempt = Attempt {
-            hops: exchange.hops + 1,
+            hops: pending.hops + 1,
             challenges: 0,
-            ..self.attempt_of(exchange)
+            ..self.attempt_of(answered)
         };
         if let Some(method) = redirect::method_change(status, &spec.method) {
             method.clone_into(&mut spec.method);
@@ -140,21 +142,17 @@ impl Core {
             spec.headers
                 .retain(|(name, _)| !name.eq_ignore_ascii_case("host"));
         }
-        self.next(exchange.user, spec, to, attempt)
+        self.next(answered.user, spec, to, attempt)
     }
 
     /// Whether two origins are the same host, whatever the ports and schemes.
-    pub(crate) fn is_same_host(&self, one: OriginId, other: OriginId) -> bool {
+    fn is_same_host(&self, one: OriginId, other: OriginId) -> bool {
         let origins = self.state.origins.borrow();
         let [one, other] = [one, other].map(|id| &origins.get(id).origin);
         one.host == other.host && one.socket == other.socket
     }
 
-    pub(crate) fn redirected_to(
-        &self,
-        at: Where<'_>,
-        location: &[u8],
-    ) -> Result<Destination, String> {
+    fn redirected_to(&self, at: Location<'_>, location: &[u8]) -> Result<Destination, String> {
         let scheme = match self
             .state
             .origins
@@ -174,37 +172,41 @@ impl Core {
         let target = redirect::resolve(base, location).map_err(|e| e.to_string())?;
         match target.server {
             None => Ok(Destination::of(&self.state, at.origin, target.path)),
-            Some(server) => template::elsewhere(&self.state, server, target.path),
+            Some(server) => destination::elsewhere(&self.state, server, target.path),
         }
     }
 
-    /// The course of the request that follows another one.
-    pub(crate) fn attempt_of(&self, exchange: &Exchange) -> Attempt {
+    /// What the request that follows another one has of it.
+    fn attempt_of(&self, answered: &Answered<'_>) -> Attempt {
+        let pending = answered.pending;
         Attempt {
-            begun: exchange.begun,
+            begun: pending.begun,
             due: self.now,
-            hops: exchange.hops,
-            challenges: exchange.challenges,
-            parts: exchange.upload.as_ref().map(|upload| upload.parts()),
+            hops: pending.hops,
+            challenges: pending.challenges,
+            parts: match &answered.stream.payload {
+                Payload::Upload(upload) => Some(upload.parts()),
+                _ => None,
+            },
         }
     }
 
     /// The options of a request; a template has none but its method.
-    pub(crate) fn spec_of(&self, exchange: &Exchange) -> Box<RequestSpec> {
-        match &exchange.spec {
+    fn spec_of(&self, pending: &Pending) -> Box<RequestSpec> {
+        match &pending.spec {
             Some(spec) => spec.clone(),
             None => {
                 let templates = self.state.templates.borrow();
-                let method = templates[exchange.template as usize].method.to_string();
+                let template = templates[pending.template as usize].request;
                 Box::new(RequestSpec {
-                    method,
+                    method: template.message.method.to_string(),
                     ..RequestSpec::default()
                 })
             }
         }
     }
 
-    pub(crate) fn next(
+    fn next(
         &self,
         user: u32,
         spec: Box<RequestSpec>,

@@ -1,177 +1,28 @@
-//! What a core's script and its driver share: recorder, templates, and what users may ask.
+//! What a running script asks of its core.
 
-use crate::clock::{Clock, Moment};
-use crate::core::files::Files;
-use crate::core::links;
-use crate::core::request_defaults::DefaultFields;
-use crate::core::session::Session;
-use crate::core::template::{self, Template};
+use super::destination;
+use super::links;
+use super::state::{CoreState, Transaction};
 use crate::event::Event;
-use crate::feeder::{Asker, Feeder};
-use crate::http::encode::Field;
-use crate::transport::connections::NONE;
-use crate::transport::origins::OriginId;
-use crate::transport::origins::Origins;
-use crate::transport::stream::Kept;
+use crate::feeder::Asker;
 use config::random;
 use scripting::{CookieSpec, Host, MetricKind, Row};
 use stats::custom::CustomKind;
-use stats::{CheckId, CustomId, FailureKind, NameId, Recorder, Tally};
-use std::cell::{Cell, RefCell};
-use std::sync::mpsc::SyncSender;
+use stats::{FailureKind, Tally};
 
 /// How many templates one core keeps; each costs its encoded request for the rest of the run.
-pub(crate) const TEMPLATES_MAX: usize = 10_000;
+const TEMPLATES_MAX: usize = 10_000;
 
-/// The part of a core that is reachable from inside a running script. One thread, so cells; no
-/// borrow is held while a script runs.
-pub(crate) struct CoreState {
-    pub(crate) clock: Clock,
-    /// When the present turn began.
-    pub(crate) now: Cell<Moment>,
-    /// Start of the load.
-    pub(crate) start: Cell<Moment>,
-    pub(crate) seed: u64,
-    /// False during setup and teardown: their traffic is no part of the result.
-    pub(crate) recording: Cell<bool>,
-    /// No new iterations.
-    pub(crate) draining: Cell<bool>,
-    /// Servers are asked to keep connections.
-    pub(crate) keep_alive: bool,
-    /// Every exchange is told as an event.
-    pub(crate) traced: bool,
-    /// What has come of replies, where it is.
-    pub(crate) wire: crate::core::error_key::Wire,
-    pub(crate) recorder: RefCell<Recorder>,
-    /// By user slot.
-    pub(crate) script_users: RefCell<Vec<ScriptUser>>,
-    pub(crate) templates: RefCell<Vec<Template>>,
-    /// By the number the script knows them under.
-    pub(crate) checks: RefCell<Vec<CheckId>>,
-    pub(crate) transactions: RefCell<Vec<NameId>>,
-    pub(crate) metrics: RefCell<Vec<CustomId>>,
-    pub(crate) origins: RefCell<Origins>,
-    /// What is kept of the reply whose user runs at the moment.
-    pub(crate) latest: RefCell<Option<Box<Kept>>>,
-    /// The rows of data sources.
-    pub(crate) feeder: RefCell<Feeder>,
-    /// What scripts send of files.
-    pub(crate) files: Files,
-    /// The fields that every request has.
-    pub(crate) defaults: DefaultFields,
-    pub(crate) events: SyncSender<Event>,
-}
-
-/// What a script may ask about its user or branch.
-#[derive(Default)]
-pub(crate) struct ScriptUser {
-    /// The user's number in its load.
-    pub(crate) number: u64,
-    pub(crate) load: u32,
-    /// Its pass, from 0; that of a branch is its user's.
-    pub(crate) pass: u32,
-    /// After this moment the user begins no further iteration.
-    pub(crate) until: Moment,
-    /// When the script is due to act: the end of the reply or the sleep before.
-    pub(crate) due: Moment,
-    /// Its stream of random numbers.
-    pub(crate) stream: u64,
-    /// How many random numbers were drawn.
-    pub(crate) drawn: u64,
-    /// The user or branch that a branch is of, or [`NONE`].
-    pub(crate) parent: u32,
-    /// The template of its latest request, unless `went` says otherwise.
-    pub(crate) template: u32,
-    /// Server and path of its latest request, when that had options or was redirected.
-    pub(crate) went: Option<Box<(OriginId, String)>>,
-    /// Its cookies and challenges; those of a branch are its user's.
-    pub(crate) session: Option<Box<Session>>,
-    pub(crate) transactions: Vec<Transaction>,
-}
-
-impl ScriptUser {
-    /// A new user takes the place; the memory of the old one's transactions is kept.
-    pub(crate) fn renew(&mut self, new: ScriptUser) {
-        let mut transactions = std::mem::take(&mut self.transactions);
-        transactions.clear();
-        *self = ScriptUser {
-            transactions,
-            ..new
-        };
-    }
-}
-
-/// An open transaction.
-pub(crate) struct Transaction {
-    name: NameId,
-    begun: Moment,
-    /// A request in it failed.
-    pub(crate) failed: bool,
-}
-
-impl CoreState {
-    /// Records something, unless this is setup or teardown.
-    pub(crate) fn record(&self, write: impl FnOnce(&mut Recorder)) {
-        if self.recording.get() {
-            write(&mut self.recorder.borrow_mut());
-        }
-    }
-
-    /// Sends an event, or counts its loss.
-    pub(crate) fn tell(&self, event: Event) {
-        if self.events.try_send(event).is_err() {
-            self.recorder.borrow_mut().count(Tally::LogsDropped, 1);
-        }
-    }
-
-    /// Seconds since the start of the load; 0 before.
-    fn elapsed_ns(&self) -> u64 {
-        self.clock.now().since(self.start.get())
-    }
-
-    /// Whether the load asks the user to stop.
-    pub(crate) fn stopping(&self, slot: u32) -> bool {
-        self.draining.get() || self.now.get() >= self.script_users.borrow()[slot as usize].until
-    }
-
-    /// The fields that every request to a server has; the target is the first of the origins.
-    pub(crate) fn defaults(&self, origin: OriginId) -> &[Field] {
-        match origin {
-            0 => &self.defaults.target,
-            _ => &self.defaults.others,
-        }
-    }
-
-    /// The user's latest request is one to this place.
-    pub(crate) fn went_to(&self, slot: u32, origin: OriginId, path: &str) {
-        let actor = &mut self.script_users.borrow_mut()[slot as usize];
-        actor.went = Some(Box::new((origin, path.to_owned())));
-    }
-
-    /// Marks the open transactions of a user whose request failed, and those around a branch.
-    pub(crate) fn fail_transactions(&self, slot: u32) {
-        let mut script_users = self.script_users.borrow_mut();
-        let mut place = slot;
-        while place != NONE {
-            let actor = &mut script_users[place as usize];
-            for transaction in &mut actor.transactions {
-                transaction.failed = true;
-            }
-            place = actor.parent;
-        }
-    }
-}
-
-/// The number of `id` in a list, new or known.
-fn number<T: PartialEq>(list: &mut Vec<T>, id: T) -> u32 {
-    let place = list
+/// The index of `id` in a list, new or known.
+fn index_of<T: PartialEq>(list: &mut Vec<T>, id: T) -> u32 {
+    let index = list
         .iter()
         .position(|known| *known == id)
         .unwrap_or_else(|| {
             list.push(id);
             list.len() - 1
         });
-    place as u32
+    index as u32
 }
 
 impl Host for CoreState {
@@ -179,31 +30,31 @@ impl Host for CoreState {
         if self.templates.borrow().len() >= TEMPLATES_MAX {
             return Err(format!("more than {TEMPLATES_MAX} templates"));
         }
-        let template = template::make(self, method, url)?;
+        let template = destination::template(self, method, url)?;
         let mut templates = self.templates.borrow_mut();
         templates.push(template);
         Ok(templates.len() as u32 - 1)
     }
 
     fn random(&self, slot: u32) -> u64 {
-        let actor = &mut self.script_users.borrow_mut()[slot as usize];
-        let drawn = actor.drawn;
-        actor.drawn += 1;
-        random::bits(self.seed, actor.stream, drawn)
+        let user = &mut self.script_users.borrow_mut()[slot as usize];
+        let drawn = user.drawn;
+        user.drawn += 1;
+        random::bits(self.seed, user.stream, drawn)
     }
 
     fn absolute_url(&self, url: &str) -> Result<(), String> {
-        template::destination(self, url).map(drop)
+        destination::resolve(self, url).map(drop)
     }
 
     fn check_name(&self, name: &str) -> u32 {
-        let id = self.recorder.borrow_mut().check_name(name);
-        number(&mut self.checks.borrow_mut(), id)
+        let id = self.telemetry.recorder.borrow_mut().check_name(name);
+        index_of(&mut self.checks.borrow_mut(), id)
     }
 
     fn check(&self, _slot: u32, check: u32, passed: bool) {
         let id = self.checks.borrow()[check as usize];
-        self.record(|recorder| recorder.check(id, passed));
+        self.telemetry.record(|recorder| recorder.check(id, passed));
     }
 
     fn metric_name(&self, kind: MetricKind, name: &str) -> u32 {
@@ -213,25 +64,25 @@ impl Host for CoreState {
             MetricKind::Rate => CustomKind::Rate,
             MetricKind::Trend => CustomKind::Trend,
         };
-        let id = self.recorder.borrow_mut().custom_name(kind, name);
-        number(&mut self.metrics.borrow_mut(), id)
+        let id = self.telemetry.recorder.borrow_mut().custom_name(kind, name);
+        index_of(&mut self.metrics.borrow_mut(), id)
     }
 
     fn metric(&self, metric: u32, value: f64) {
         let id = self.metrics.borrow()[metric as usize];
-        self.record(|recorder| recorder.custom(id, value));
+        self.telemetry.record(|recorder| recorder.custom(id, value));
     }
 
     fn transaction_name(&self, name: &str) -> u32 {
-        let id = self.recorder.borrow_mut().transaction_name(name);
-        number(&mut self.transactions.borrow_mut(), id)
+        let id = self.telemetry.recorder.borrow_mut().transaction_name(name);
+        index_of(&mut self.transactions.borrow_mut(), id)
     }
 
     fn transaction_begin(&self, slot: u32, transaction: u32) {
         let name = self.transactions.borrow()[transaction as usize];
-        let actor = &mut self.script_users.borrow_mut()[slot as usize];
-        let begun = actor.due;
-        actor.transactions.push(Transaction {
+        let user = &mut self.script_users.borrow_mut()[slot as usize];
+        let begun = user.due;
+        user.transactions.push(Transaction {
             name,
             begun,
             failed: false,
@@ -240,13 +91,14 @@ impl Host for CoreState {
 
     fn transaction_end(&self, slot: u32, ok: bool) {
         let (ended, due) = {
-            let actor = &mut self.script_users.borrow_mut()[slot as usize];
-            (actor.transactions.pop(), actor.due)
+            let user = &mut self.script_users.borrow_mut()[slot as usize];
+            (user.transactions.pop(), user.due)
         };
         if let Some(transaction) = ended {
             let latency_ns = due.since(transaction.begun);
             let ok = ok && !transaction.failed;
-            self.record(|recorder| recorder.transaction(transaction.name, latency_ns, ok));
+            self.telemetry
+                .record(|recorder| recorder.transaction(transaction.name, latency_ns, ok));
         }
     }
 
@@ -259,11 +111,11 @@ impl Host for CoreState {
     fn row(&self, slot: u32, data: &str) -> Result<Option<Row>, String> {
         let chance = self.random(slot);
         let asker = {
-            let actor = &self.script_users.borrow()[slot as usize];
+            let user = &self.script_users.borrow()[slot as usize];
             Asker {
-                load: actor.load as usize,
-                number: actor.number,
-                pass: actor.pass,
+                load: user.load as usize,
+                number: user.number,
+                pass: user.pass,
             }
         };
         self.feeder.borrow_mut().row(data, asker, chance)
@@ -271,7 +123,7 @@ impl Host for CoreState {
 
     fn log(&self, slot: Option<u32>, text: &str) {
         let user = slot.map(|slot| self.script_users.borrow()[slot as usize].number);
-        self.tell(Event::Log {
+        self.telemetry.send(Event::Log {
             user,
             text: text.to_owned(),
         });
@@ -285,7 +137,8 @@ impl Host for CoreState {
         let was_undecodable = kept.is_undecodable();
         f(kept.plain());
         if kept.is_undecodable() && !was_undecodable {
-            self.record(|recorder| recorder.count(Tally::DecodeErrorLate, 1));
+            self.telemetry
+                .record(|recorder| recorder.count(Tally::DecodeErrorLate, 1));
         }
     }
 
@@ -323,12 +176,12 @@ impl Host for CoreState {
 
     fn reply_url(&self, slot: u32) -> Option<String> {
         let script_users = self.script_users.borrow();
-        let actor = &script_users[slot as usize];
+        let user = &script_users[slot as usize];
         let templates = self.templates.borrow();
-        let (origin, path) = match &actor.went {
+        let (origin, path) = match &user.went {
             Some(went) => (went.0, &went.1[..]),
             None => {
-                let template = templates.get(actor.template as usize)?;
+                let template = templates.get(user.template as usize)?;
                 (template.origin, &template.path[..])
             }
         };

@@ -1,8 +1,8 @@
 //! The life of a core: set up, wait for the start, carry the load, drain, tear down.
 
+use super::Core;
 use crate::clock::Moment;
 use crate::control::StopLevel;
-use crate::core::Core;
 use crate::messages::{Command, LauncherLink, Report};
 use crate::ring::WAIT_MAX;
 use rustix::time::{ClockId, clock_gettime};
@@ -74,10 +74,11 @@ impl Core {
 
     /// Hands over the last window: from here on nothing is recorded.
     fn report_load(&mut self, link: &LauncherLink) {
-        self.state.recording.set(false);
+        let telemetry = &self.state.telemetry;
+        telemetry.recording.set(false);
         let spare = stats::link(link.core, 1).0;
         let load_end = self.load_end;
-        let last = self.state.recorder.replace(spare).finish_after(load_end);
+        let last = telemetry.recorder.replace(spare).finish_after(load_end);
         // The launcher may have given up; then nobody needs the window.
         let _ = link.to_launcher.send(Report::Delivered {
             core: link.core,
@@ -89,7 +90,7 @@ impl Core {
     }
 
     /// Runs `setup` or `teardown` to its end.
-    pub(crate) fn hook(&mut self, entry: Entry) -> Result<(), crate::Error> {
+    fn hook(&mut self, entry: Entry) -> Result<(), crate::Error> {
         self.state.draining.set(false);
         self.start_hook(entry);
         let limit = self
@@ -98,14 +99,14 @@ impl Core {
             .after(self.plan.drain.max(self.plan.timeout));
         while self.hook_end.is_none() {
             let late = entry == Entry::Teardown && self.now > limit;
-            if self.wish() == StopLevel::Stop || late {
+            if self.stop_level() == StopLevel::Stop || late {
                 self.abandon_users();
                 return Ok(());
             }
             self.turn(WAIT_MAX).map_err(|e| core_error(0, &e))?;
         }
         // The hook's connections go with it, whoever they belong to.
-        self.close_pool();
+        self.transport.close_pool();
         match self.hook_end.take() {
             Some(Err(error)) => Err(crate::Error::Hook {
                 name: hook_name(entry),
@@ -115,7 +116,7 @@ impl Core {
         }
     }
 
-    pub(crate) fn begin(&mut self, start: Moment) {
+    fn begin(&mut self, start: Moment) {
         self.state.start.set(start);
         self.schedule.begin(start);
         self.window = 0;
@@ -124,12 +125,12 @@ impl Core {
     }
 
     /// Carries the load from start to the end of the drain.
-    pub(crate) fn carry(&mut self) -> io::Result<()> {
+    fn carry(&mut self) -> io::Result<()> {
         let start = self.state.start.get();
-        while self.now < start && self.wish() == StopLevel::Run {
+        while self.now < start && self.stop_level() == StopLevel::Run {
             self.turn(WAIT_MAX)?;
         }
-        self.state.recording.set(true);
+        self.state.telemetry.recording.set(true);
         self.spun_ns = 0;
         self.cpu_ns = thread_cpu_ns();
         let _ = self.queue.waited_ns();
@@ -147,17 +148,19 @@ impl Core {
             let alone = self.is_single && self.schedule.is_over() && !self.is_populated();
             let over = alone
                 || self.now >= end
-                || self.wish() >= StopLevel::Drain
+                || self.stop_level() >= StopLevel::Drain
                 || self.budget.is_spent();
             if over && !self.state.draining.get() {
                 let load_ns = self.now.min(end).since(start);
-                self.state.record(|recorder| recorder.load_ended(load_ns));
+                self.state
+                    .telemetry
+                    .record(|recorder| recorder.load_ended(load_ns));
                 self.drain();
                 self.load_end = Duration::from_nanos(end.min(self.now).since(start));
                 limit = limit.min(self.now.after(self.plan.drain));
             }
             let drained = self.state.draining.get() && !self.is_populated();
-            if drained || self.now >= limit || self.wish() == StopLevel::Stop {
+            if drained || self.now >= limit || self.stop_level() == StopLevel::Stop {
                 break;
             }
         }
@@ -168,7 +171,7 @@ impl Core {
     }
 
     /// Starts the users that are due.
-    pub(crate) fn start_due(&mut self) {
+    fn start_due(&mut self) {
         for _ in 0..STARTS_PER_TURN {
             match self.schedule.pop_due(self.now) {
                 Some(start) => self.start_user(start),
@@ -178,7 +181,7 @@ impl Core {
     }
 
     /// Nothing new from here on. Arrivals that were due by now are started all the same.
-    pub(crate) fn drain(&mut self) {
+    fn drain(&mut self) {
         while let Some(start) = self.schedule.pop_due(self.now) {
             self.start_user(start);
         }
@@ -191,7 +194,7 @@ impl Core {
     }
 
     /// Ends the loads that have run out of rows since the last time; whether there were any.
-    pub(crate) fn close_loads(&mut self) -> bool {
+    fn close_loads(&mut self) -> bool {
         let ended = self.budget.loads_ended();
         if ended == self.loads_ended {
             return false;
@@ -205,7 +208,7 @@ impl Core {
 
     /// Hands over the window when its second is over. The load ends at `end`: what comes after it
     /// in less than a second is no window of its own.
-    pub(crate) fn roll_windows(&mut self, end: Moment) {
+    fn roll_windows(&mut self, end: Moment) {
         if self.now < self.window_end {
             return;
         }
@@ -213,7 +216,7 @@ impl Core {
         let next = since / WINDOW.as_nanos() as u64;
         self.account_processor();
         let is_last = self.now >= end || self.state.draining.get();
-        self.state.record(|recorder| match is_last {
+        self.state.telemetry.record(|recorder| match is_last {
             true => recorder.roll_ending(next),
             false => recorder.roll(next),
         });
@@ -225,7 +228,7 @@ impl Core {
 
     /// Records how much of the time since it was last called this core's thread worked, and for
     /// how long it was kept from its processor.
-    pub(crate) fn account_processor(&mut self) {
+    fn account_processor(&mut self) {
         let cpu_ns = thread_cpu_ns();
         let waited = self.queue.waited_ns();
         // Read last, so that what was measured lies within the time it is divided by.
@@ -235,16 +238,16 @@ impl Core {
         let spun = std::mem::take(&mut self.spun_ns);
         let used = (cpu_ns - self.cpu_ns).saturating_sub(spun);
         self.cpu_ns = cpu_ns;
-        self.state.record(|recorder| {
+        self.state.telemetry.record(|recorder| {
             recorder.processor(used, wall_ns);
             recorder.waited(waited.unwrap_or(0));
         });
     }
 
     /// Lets the last connections close.
-    pub(crate) fn close_connections(&mut self) -> io::Result<()> {
+    fn close_connections(&mut self) -> io::Result<()> {
         let limit = self.clock.now().after(CLOSE_WITHIN);
-        while self.ring.pending() > 0 && self.now < limit {
+        while self.transport.pending() > 0 && self.now < limit {
             self.turn(WAIT_MAX)?;
         }
         Ok(())

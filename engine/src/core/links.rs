@@ -1,24 +1,24 @@
 //! Where the links of a page lead.
 
-use crate::core::host::CoreState;
-use crate::core::template;
+use super::destination;
+use super::state::CoreState;
 use crate::http::redirect::{self, Base};
 use crate::http::url::{Scheme, Server};
 
 /// A server, and a path and query on it.
-struct Place {
+struct PageUrl {
     server: Server,
     path: String,
 }
 
-impl Place {
-    fn follow(&self, link: &str) -> Option<Place> {
+impl PageUrl {
+    fn follow(&self, link: &str) -> Option<PageUrl> {
         let base = Base {
             scheme: self.server.scheme,
             path: &self.path,
         };
         let target = redirect::resolve(base, link.as_bytes()).ok()?;
-        Some(Place {
+        Some(PageUrl {
             server: target.server.unwrap_or_else(|| self.server.clone()),
             path: target.path,
         })
@@ -32,14 +32,14 @@ pub(crate) fn embedded(
     base: Option<&str>,
     link: &str,
 ) -> Option<(String, bool)> {
-    let at = template::destination(state, page).ok()?;
+    let at = destination::resolve(state, page).ok()?;
     let origins = state.origins.borrow();
     let known = &origins.get(at.origin).origin;
     let scheme = match known.scheme.as_str() {
         "https" => Scheme::Https,
         _ => Scheme::Http,
     };
-    let here = Place {
+    let here = PageUrl {
         server: Server {
             scheme,
             host: known.host.clone(),
@@ -62,7 +62,7 @@ pub(crate) fn embedded(
     Some((url, same))
 }
 
-fn absolute(to: &Place) -> String {
+fn absolute(to: &PageUrl) -> String {
     let scheme = match to.server.scheme {
         Scheme::Http => "http",
         Scheme::Https => "https",

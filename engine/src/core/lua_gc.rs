@@ -24,7 +24,7 @@ impl GcPacer {
         }
     }
 
-    pub(crate) fn are_there(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.rounds > 0
     }
 
@@ -43,14 +43,14 @@ mod tests {
         let mut gc_pacer = GcPacer::default();
         for users in [0, 10, 100, 60] {
             gc_pacer.look(users);
-            assert!(!gc_pacer.are_there(), "{users}");
+            assert!(!gc_pacer.is_due(), "{users}");
         }
         gc_pacer.look(49);
         let rounds = [false, true, false, true].map(|ended| {
-            let there = gc_pacer.are_there();
+            let there = gc_pacer.is_due();
             gc_pacer.step(ended);
             there
         });
-        assert_eq!((rounds, gc_pacer.are_there()), ([true; 4], false));
+        assert_eq!((rounds, gc_pacer.is_due()), ([true; 4], false));
     }
 }

@@ -1,54 +1,52 @@
-//! One core at work: it submits, waits, hands completions to their owners, and starts what
-//! is due. Between start and stop it shares nothing but its recorder's ring, a heartbeat and flags.
+//! One core at work: its users run their scripts, whose requests go to the transport and come back
+//! as replies, and it starts what is due. Between start and stop it shares nothing but its recorder's ring, a heartbeat and flags.
 
 mod budget;
-pub(crate) mod error_key;
+mod destination;
 mod files;
-pub(crate) mod follow_up;
-pub(crate) mod host;
+mod follow_up;
+mod host;
 mod lifecycle;
 mod links;
 mod lua_gc;
 #[cfg(test)]
 mod plan_tests;
-pub(crate) mod request;
-pub(crate) mod request_defaults;
+mod request;
+mod request_defaults;
 mod run_queue;
 mod schedule;
 mod session;
+mod state;
 mod steer;
 mod template;
-pub(crate) mod users;
+mod user_memory;
+mod users;
+
+pub(crate) use budget::Budget;
+pub use schedule::SingleUser;
+pub(crate) use schedule::arrivals_due;
 
 use crate::clock::{Clock, Moment};
 use crate::control::{Control, Heartbeat, StopLevel};
+use crate::error_key::error_key;
 use crate::event::Event;
 use crate::feeder::{Feeder, Sources};
-use crate::http::response::ResponseHeadCache;
 use crate::local_ports::LocalPorts;
 use crate::pacing::Share;
-use crate::ring::{Buffers, Completion, Ring, Sizes, Slot, WAIT_MAX};
-use crate::timers::{Owner, Timers};
-use crate::tls::{self, Tls};
-use crate::transport::connections::Connections;
-use crate::transport::origins::{Addresses, Endpoint, Kept, Origins};
-use crate::transport::policy::ConnectionPolicy;
-use crate::transport::pool::SharedPool;
-use crate::transport::{connect, connections};
-pub(crate) use budget::Budget;
+use crate::ring::{KernelRing, Sizes, WAIT_MAX};
+use crate::telemetry::Telemetry;
+use crate::timers::Timers;
+use crate::tls;
+use crate::transport::{Origins, Transport, TransportSpec};
 use config::Plan;
-use files::Files;
-use host::CoreState;
 use lua_gc::GcPacer;
-use request_defaults::{DefaultFields, RequestDefaults};
+use request_defaults::RequestDefaults;
 use run_queue::RunQueue;
 use schedule::Schedule;
-pub use schedule::SingleUser;
-pub(crate) use schedule::arrivals_due;
-use scripting::Script;
-use socket2::SockAddr;
+use scripting::{Script, ScriptError};
+use state::CoreState;
 use stats::Recorder;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -57,20 +55,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
-use users::{HookEnd, Users};
+use users::Users;
 
 /// How late the kernel may end a wait, to end it together with others.
 const TIMER_SLACK_NS: u64 = 1_000;
 /// How long before a deadline the core stops sleeping: waking takes the kernel tens of
 /// microseconds, and all of them would be lateness of what is due.
 const SPIN: Duration = Duration::from_micros(80);
-/// The longest wait of one turn while a request waits for a name to be resolved.
-const WAIT_FOR_LOOKUP: Duration = Duration::from_millis(1);
 /// A wait that is at least so long says that the core has time for other things.
-const RESTFUL: Duration = Duration::from_millis(2);
-/// Distinct texts of script errors that one core tells; the rest is only counted.
-pub(crate) const ERROR_TEXTS_MAX: usize = 64;
-
+const IDLE_WAIT: Duration = Duration::from_millis(2);
 /// What a core is made from.
 pub(crate) struct CoreParts {
     pub(crate) plan: Arc<Plan>,
@@ -81,8 +74,10 @@ pub(crate) struct CoreParts {
     pub(crate) share: Share,
     pub(crate) budget: Arc<Budget>,
     pub(crate) ports: LocalPorts,
-    /// The core's number, and how many there are in this process.
-    pub(crate) place: (u32, u32),
+    /// The core's index in this process.
+    pub(crate) core: u32,
+    /// How many cores there are in this process.
+    pub(crate) cores: u32,
     pub(crate) sizes: Sizes,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
@@ -95,57 +90,46 @@ pub(crate) struct CoreParts {
 
 /// One core at work.
 pub(crate) struct Core {
-    pub(crate) ring: Ring,
-    pub(crate) buffers: Buffers,
-    pub(crate) completions: Vec<Completion>,
-    pub(crate) head_cache: ResponseHeadCache,
-    pub(crate) timers: Timers,
-    pub(crate) clock: Clock,
-    /// When the present turn began: every completion of the turn is taken to be done then.
-    pub(crate) now: Moment,
+    transport: Transport<KernelRing>,
+    /// When users go on, by slot and generation.
+    timers: Timers<(u32, u32)>,
+    clock: Clock,
+    /// When the present turn began: everything that it serves is taken to have happened then.
+    now: Moment,
     /// When the last full second of the load ended, and its number.
-    pub(crate) window_end: Moment,
-    pub(crate) window: u64,
-    pub(crate) cpu_ns: u64,
+    window_end: Moment,
+    window: u64,
+    cpu_ns: u64,
     /// When the thread's times were last read: `cpu_ns` and what `queue` says are of then.
-    pub(crate) accounted: Moment,
+    accounted: Moment,
     /// When the load ended on this core, from its start.
-    pub(crate) load_end: Duration,
-    pub(crate) queue: RunQueue,
+    load_end: Duration,
+    queue: RunQueue,
     /// Time spent awake for the next deadline since `cpu_ns` was taken: not work.
-    pub(crate) spun_ns: u64,
-    pub(crate) connections: Connections,
-    /// How connections are made and how long they are kept.
-    pub(crate) policy: ConnectionPolicy,
-    /// Where connections are the core's and no user's.
-    pub(crate) pool: Option<SharedPool>,
-    /// Users whose waiting requests may find a connection now.
-    pub(crate) available: Vec<u32>,
-    /// Connections with an entry queued in this turn, whose moment of acting is not yet stamped.
-    pub(crate) acting: Vec<Slot>,
-    pub(crate) users: Users,
-    /// Users that go on in the next turn.
-    pub(crate) ready: VecDeque<(u32, u32)>,
-    pub(crate) schedule: Schedule,
-    pub(crate) script: Script,
-    pub(crate) state: Rc<CoreState>,
-    pub(crate) lookups: connect::Lookups,
-    pub(crate) tls: Tls,
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) defaults: RequestDefaults,
-    pub(crate) control: Control,
-    pub(crate) heartbeat: Arc<Heartbeat>,
-    pub(crate) hook_end: Option<HookEnd>,
-    pub(crate) error_texts: Vec<String>,
+    spun_ns: u64,
+    users: Users,
+    /// Users that go on in the next turn, by slot and generation.
+    ready: VecDeque<(u32, u32)>,
+    schedule: Schedule,
+    script: Script,
+    state: Rc<CoreState>,
+    plan: Arc<Plan>,
+    defaults: RequestDefaults,
+    control: Control,
+    heartbeat: Arc<Heartbeat>,
+    /// How `setup` or `teardown` ended, once it has.
+    hook_end: Option<Result<(), ScriptError>>,
     /// Shared with the other cores.
-    pub(crate) budget: Arc<Budget>,
+    budget: Arc<Budget>,
     /// Loads that were ended here for want of rows.
-    pub(crate) loads_ended: usize,
-    pub(crate) gc_pacer: GcPacer,
+    loads_ended: usize,
+    gc_pacer: GcPacer,
     /// How many of the control's changes were made.
-    pub(crate) changes_made: usize,
+    changes_made: usize,
     /// Only one user of the plan runs.
-    pub(crate) is_single: bool,
+    is_single: bool,
+    /// Every request and its reply is told as an event.
+    is_traced: bool,
 }
 
 impl Core {
@@ -156,39 +140,41 @@ impl Core {
     /// A script that cannot be used, or a ring that cannot be made.
     pub(crate) fn new(parts: CoreParts) -> Result<Core, crate::Error> {
         be_punctual();
-        let (mut ring, buffers) = Ring::new(parts.sizes).map_err(crate::probe::ring_error)?;
-        let state = Rc::new(CoreState {
-            clock: parts.clock,
-            now: Cell::new(Moment(0)),
-            start: Cell::new(Moment::NEVER),
-            seed: parts.plan.seed,
-            recording: Cell::new(false),
-            draining: Cell::new(false),
-            keep_alive: parts.plan.connections.keep_alive,
-            traced: parts.traced,
-            wire: error_key::Wire::default(),
-            recorder: RefCell::new(parts.recorder),
-            script_users: RefCell::default(),
-            templates: RefCell::default(),
-            checks: RefCell::default(),
-            metrics: RefCell::default(),
-            transactions: RefCell::default(),
-            origins: RefCell::new(origins_of((parts.origin, &parts.addresses), &mut ring)?),
-            latest: RefCell::default(),
-            feeder: RefCell::new(Feeder::new(Arc::clone(&parts.sources), parts.plan.seed)),
-            files: Files::new(&parts.plan.script),
-            defaults: DefaultFields::of(&parts.plan),
-            events: parts.events,
-        });
+        let mut ring =
+            KernelRing::new(parts.sizes, parts.clock).map_err(crate::probe::ring_error)?;
+        let origins = Origins::with_target(&parts.origin, &parts.addresses, &mut ring)?;
+        let origins = Rc::new(RefCell::new(origins));
+        let telemetry = Rc::new(Telemetry::new(parts.recorder, parts.events));
+        let feeder = Feeder::new(Arc::clone(&parts.sources), parts.plan.seed);
+        let state = CoreState::new(
+            &parts.plan,
+            parts.clock,
+            feeder,
+            Rc::clone(&telemetry),
+            Rc::clone(&origins),
+        );
+        let state = Rc::new(state);
         let host = Rc::clone(&state) as Rc<dyn scripting::Host>;
         let script = Script::load(&parts.plan.script, host).map_err(crate::Error::Script)?;
-        let schedule = schedule((&parts.plan, parts.share, parts.only), &state, &script)?;
+        let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
+        if let Some(only) = parts.only {
+            schedule.keep_single_user(only);
+            state.feeder.borrow_mut().skip_to(only.load, only.number);
+        }
         let retains = parts.traced || script.reads_bodies() || script.reads_heads();
+        let spec = TransportSpec {
+            plan: Arc::clone(&parts.plan),
+            ports: parts.ports,
+            core: parts.core,
+            cores: parts.cores,
+            sockets: parts.sizes.sockets,
+            tls: &parts.tls,
+            telemetry,
+            origins,
+            is_traced: parts.traced,
+        };
         Ok(Core {
-            ring,
-            buffers,
-            completions: Vec::with_capacity(4 * parts.sizes.entries as usize),
-            head_cache: ResponseHeadCache::default(),
+            transport: Transport::new(ring, spec),
             timers: Timers::default(),
             clock: parts.clock,
             now: parts.clock.now(),
@@ -199,29 +185,22 @@ impl Core {
             load_end: Duration::MAX,
             queue: RunQueue::of_this_thread(),
             spun_ns: 0,
-            connections: Connections::new(parts.sizes.sockets),
-            policy: ConnectionPolicy::of(&parts.plan, parts.ports, parts.place),
-            pool: SharedPool::of(&parts.plan),
-            available: Vec::new(),
-            acting: Vec::new(),
             users: Users::default(),
             ready: VecDeque::new(),
             schedule,
             script,
             state,
-            lookups: connect::Lookups::default(),
-            tls: Tls::new(&parts.tls),
             defaults: RequestDefaults::of(&parts.plan, retains),
             plan: parts.plan,
             control: parts.control,
             heartbeat: parts.heartbeat,
             hook_end: None,
-            error_texts: Vec::new(),
             budget: parts.budget,
             loads_ended: 0,
             gc_pacer: GcPacer::default(),
             changes_made: 0,
             is_single: parts.only.is_some(),
+            is_traced: parts.traced,
         })
     }
 
@@ -230,94 +209,65 @@ impl Core {
     /// # Errors
     ///
     /// What the ring says; the core cannot go on.
-    pub(crate) fn turn(&mut self, limit: Duration) -> io::Result<()> {
+    fn turn(&mut self, limit: Duration) -> io::Result<()> {
         let begun = self.now;
         self.heartbeat.leave();
-        self.stamp();
+        self.now = self.transport.stamp();
         let took_ns = self.now.since(begun);
-        self.state.record(|recorder| recorder.turn(took_ns));
+        self.state
+            .telemetry
+            .record(|recorder| recorder.turn(took_ns));
         let submitted = self.now;
-        let patience = self.patience(limit);
-        self.ring.turn(blocked_part(patience))?;
-        self.now = self.clock.now();
+        let longest_wait = self.longest_wait(limit);
+        self.now = self.transport.wait(blocked_part(longest_wait))?;
         self.state.now.set(self.now);
         self.heartbeat.beat();
-        if !patience.is_zero() && patience < SPIN {
+        if !longest_wait.is_zero() && longest_wait < SPIN {
             self.spun_ns += self.now.since(submitted);
         }
-        self.serve_completions();
-        self.serve_lookups();
+        self.serve_replies();
         self.serve_timers();
         self.serve_ready();
-        self.serve_queues();
-        if patience >= RESTFUL && self.gc_pacer.are_there() {
+        // Users that have gone have left connections to others.
+        self.serve_replies();
+        if longest_wait >= IDLE_WAIT && self.gc_pacer.is_due() {
             self.gc_pacer.step(self.script.collect_some());
         }
         Ok(())
     }
 
-    /// The queued entries are submitted now: that is when their requests are sent.
-    pub(crate) fn stamp(&mut self) {
-        self.now = self.clock.now();
-        let now = self.now;
-        for slot in self.acting.drain(..) {
-            let connection = self.connections.get_mut(slot);
-            let Some(exchange) = &mut connection.exchange else {
-                continue;
-            };
-            exchange.act(now);
-            match connection.state {
-                connections::State::Connecting | connections::State::Handshaking => {
-                    connection.opened = now;
-                }
-                _ => exchange.sent = now,
-            }
-        }
-    }
-
     /// How long this turn may wait.
-    pub(crate) fn patience(&mut self, limit: Duration) -> Duration {
+    fn longest_wait(&mut self, limit: Duration) -> Duration {
         if !self.ready.is_empty() {
             return Duration::ZERO;
         }
         let next = self
             .timers
             .next()
+            .min(self.transport.next_deadline())
             .min(self.schedule.next_due())
             .min(self.window_end);
-        let longest = if self.lookups.is_idle() {
-            WAIT_MAX
-        } else {
-            WAIT_FOR_LOOKUP
-        };
         Duration::from_nanos(next.since(self.now))
             .min(limit)
-            .min(longest)
+            .min(self.transport.wait_max())
     }
 
-    pub(crate) fn serve_completions(&mut self) {
-        let mut completions = std::mem::take(&mut self.completions);
-        self.ring.reap(&mut completions);
-        for completion in completions.drain(..) {
-            self.on_completion(completion);
+    /// Hands replies to their users, whose next requests are queued at once.
+    fn serve_replies(&mut self) {
+        while let Some(done) = self.transport.poll() {
+            self.on_completed(done);
         }
-        self.completions = completions;
-        self.buffers.publish();
     }
 
-    pub(crate) fn serve_timers(&mut self) {
-        while let Some((_, owner)) = self.timers.pop_due(self.now) {
-            match owner {
-                Owner::User { slot, generation } => self.wake_user(slot, generation),
-                Owner::Connection { slot, generation } => self.check_deadline(slot, generation),
-                Owner::Upload { slot, generation } => self.stop_waiting(slot, generation),
-            }
+    fn serve_timers(&mut self) {
+        while let Some((slot, generation)) = self.timers.pop_due(self.now) {
+            self.wake_user(slot, generation);
         }
     }
 
     /// Serves the users that were ready when this turn began; those that become ready meanwhile
     /// wait for the next one, so that input and output are served in between.
-    pub(crate) fn serve_ready(&mut self) {
+    fn serve_ready(&mut self) {
         for _ in 0..self.ready.len() {
             if let Some((slot, generation)) = self.ready.pop_front() {
                 self.wake_user(slot, generation);
@@ -326,38 +276,31 @@ impl Core {
     }
 
     /// Whether somebody still runs or waits.
-    pub(crate) fn is_populated(&self) -> bool {
+    fn is_populated(&self) -> bool {
         self.users.present() > 0
     }
 
     /// The script and its users, for the launcher.
-    pub(crate) fn script(&self) -> &Script {
+    fn script(&self) -> &Script {
         &self.script
     }
 
-    /// Bounds a message to the outside: each distinct error text once.
-    pub(crate) fn tell_error(
-        &mut self,
-        slot: u32,
-        scenario: String,
-        error: &scripting::ScriptError,
-    ) {
+    /// Tells each distinct error text once.
+    fn tell_error(&self, slot: u32, scenario: String, error: &ScriptError) {
         let text = error.to_string();
-        let known = format!("{scenario}\n{}", error_key::without_numbers(&text));
-        if self.error_texts.len() >= ERROR_TEXTS_MAX || self.error_texts.contains(&known) {
-            return;
-        }
-        self.error_texts.push(known);
+        let matter = format!("{scenario}\n{}", error_key(&text));
         let user = self.state.script_users.borrow()[slot as usize].number;
-        self.state.tell(Event::ScriptError {
-            scenario,
-            user,
-            text,
-        });
+        self.state
+            .telemetry
+            .send_once(matter, || Event::ScriptError {
+                scenario,
+                user,
+                text,
+            });
     }
 
-    pub(crate) fn wish(&self) -> StopLevel {
-        self.control.wish()
+    fn stop_level(&self) -> StopLevel {
+        self.control.stop_level()
     }
 }
 
@@ -367,54 +310,11 @@ fn be_punctual() {
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
 }
 
-/// What is to come on this core; of one user only, where that is asked.
-fn schedule(
-    (plan, share, only): (&Plan, Share, Option<SingleUser>),
-    state: &CoreState,
-    script: &Script,
-) -> Result<Schedule, crate::Error> {
-    let mut schedule = Schedule::new(plan, share, script.scenarios())?;
-    if let Some(only) = only {
-        schedule.keep_single_user(only);
-        let mut feeder = state.feeder.borrow_mut();
-        feeder.skip_to(only.load, only.number);
-    }
-    Ok(schedule)
-}
-
 /// The part of a wait that the core sleeps; it is awake for the rest.
-fn blocked_part(patience: Duration) -> Duration {
-    if patience >= WAIT_MAX {
-        patience
+fn blocked_part(longest_wait: Duration) -> Duration {
+    if longest_wait >= WAIT_MAX {
+        longest_wait
     } else {
-        patience.saturating_sub(SPIN)
+        longest_wait.saturating_sub(SPIN)
     }
-}
-
-/// The target as the first origin, its addresses kept in the ring.
-fn origins_of(
-    (target, addresses): (config::Origin, &[SocketAddr]),
-    ring: &mut Ring,
-) -> Result<Origins, crate::Error> {
-    let kept: Vec<Kept> = match &target.socket {
-        Some(path) => {
-            let unusable = |e| crate::Error::Tls(format!("{}: {e}", path.display()));
-            let address = SockAddr::unix(path).map_err(unusable)?;
-            vec![Kept {
-                to: Endpoint::Unix,
-                kept: ring.add_address(address),
-            }]
-        }
-        None => {
-            let keep = |&address| Kept {
-                to: Endpoint::Internet(address),
-                kept: ring.add_address(SockAddr::from(address)),
-            };
-            addresses.iter().map(keep).collect()
-        }
-    };
-    let mut origins = Origins::default();
-    let id = origins.intern(&target).map_err(crate::Error::Tls)?;
-    origins.set_addresses(id, Addresses::Known(kept));
-    Ok(origins)
 }

@@ -1,17 +1,19 @@
-//! Requests with options, made for one use: bytes, or an upload where the body is large.
+//! Requests with options, made for one use, and what the core remembers of a request under way.
 
+use super::destination::{self, Destination};
+use super::request_defaults::{self, RequestDefaults};
+use super::session::Location;
+use super::state::CoreState;
+use super::template::is_idempotent;
 use crate::clock::Moment;
-use crate::core::host::CoreState;
-use crate::core::request_defaults::{self, RequestDefaults};
-use crate::core::session::Where;
-use crate::core::template::{self, Destination, Template, is_idempotent};
-use crate::http::encode::{Head, encode_head};
+use crate::http::encode::{Head, compose};
 use crate::http::head_flags::HeadFlags;
-use crate::http::upload::{Part, Upload};
+use crate::http::message::Message;
+use crate::http::upload::{BodyPart, Upload};
 use crate::http::url::default_name;
-use crate::transport::stream::{Exchange, Keep, Payload};
+use crate::transport::{Keep, NONE, Payload, Request};
 use scripting::{Cookies, RequestSpec};
-use std::cell::OnceCell;
+use stats::NameId;
 use std::rc::Rc;
 
 /// Larger bodies go out in pieces, so that the request's own copy is the only one.
@@ -29,7 +31,7 @@ pub(crate) struct Attempt {
     /// Times it was sent again with an answer to a challenge.
     pub(crate) challenges: u8,
     /// The body, when it has gone out before.
-    pub(crate) parts: Option<Rc<[Part]>>,
+    pub(crate) parts: Option<Rc<[BodyPart]>>,
 }
 
 impl Attempt {
@@ -45,6 +47,71 @@ impl Attempt {
     }
 }
 
+/// What the core remembers of the request that a user waits for.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) name: NameId,
+    /// When it was due.
+    pub(crate) intended: Moment,
+    /// When the script was due to make the request that led to it.
+    pub(crate) begun: Moment,
+    /// The template it is made from, or [`NONE`] when it has options.
+    pub(crate) template: u32,
+    /// Its options; the URL is the path it went to.
+    pub(crate) spec: Option<Box<RequestSpec>>,
+    /// Redirects followed so far, and how many may be.
+    pub(crate) hops: u8,
+    pub(crate) redirects: u8,
+    /// Times it was sent again with an answer to a challenge.
+    pub(crate) challenges: u8,
+    /// It answers a challenge.
+    pub(crate) is_signed: bool,
+}
+
+impl Pending {
+    /// A request made from a template.
+    #[inline]
+    pub(crate) fn of_template(name: NameId, id: u32, due: Moment, redirects: u8) -> Pending {
+        Pending {
+            name,
+            intended: due,
+            begun: due,
+            template: id,
+            spec: None,
+            hops: 0,
+            redirects,
+            challenges: 0,
+            is_signed: false,
+        }
+    }
+
+    /// Whether a status counts as ok.
+    #[inline]
+    pub(crate) fn expects(&self, status: u16) -> bool {
+        match self.expectation() {
+            Some(list) => list.contains(&status),
+            None => status < 400,
+        }
+    }
+
+    /// Whether the script named the status as one it wants.
+    pub(crate) fn is_expected(&self, status: u16) -> bool {
+        self.expectation()
+            .is_some_and(|list| list.contains(&status))
+    }
+
+    fn expectation(&self) -> Option<&[u16]> {
+        self.spec.as_ref()?.expect.as_deref()
+    }
+}
+
+/// A request to be submitted, and what the core remembers of it.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) request: Request,
+    pub(crate) pending: Pending,
+}
+
 /// Makes a request that the script asked for.
 ///
 /// # Errors
@@ -56,8 +123,8 @@ pub(crate) fn build(
     spec: Box<RequestSpec>,
     defaults: &RequestDefaults,
     due: Moment,
-) -> Result<(u32, Exchange), String> {
-    let to = template::destination(state, &spec.url)?;
+) -> Result<Prepared, String> {
+    let to = destination::resolve(state, &spec.url)?;
     build_for(state, slot, spec, to, defaults, Attempt::new(due))
 }
 
@@ -73,7 +140,7 @@ pub(crate) fn build_for(
     to: Destination,
     defaults: &RequestDefaults,
     mut attempt: Attempt,
-) -> Result<(u32, Exchange), String> {
+) -> Result<Prepared, String> {
     let parts = match attempt.parts.take() {
         Some(parts) => Some(parts),
         None => parts_of(state, &mut spec)?,
@@ -82,7 +149,7 @@ pub(crate) fn build_for(
         Some(parts) => Some(Upload::length(parts)),
         None => spec.body.as_ref().map(|body| body.len() as u64),
     };
-    let (mut bytes, is_signed) = head(state, slot, &spec, &to, length)?;
+    let (mut message, is_signed) = message(state, slot, &spec, &to, length)?;
     let keep = if spec.keep_body {
         Keep::Asked
     } else {
@@ -94,59 +161,61 @@ pub(crate) fn build_for(
     if spec.digest.is_some() {
         watch = watch.with(HeadFlags::CHALLENGE);
     }
-    let template = Template {
-        bytes: &[],
-        name: state
-            .recorder
-            .borrow_mut()
-            .request_name(&name(&spec, &to, &attempt)),
-        origin: to.origin,
-        method: String::new().into(),
-        path: String::new().into(),
-        place: OnceCell::new(),
-        head_only: spec.method == "HEAD",
-        idempotent: is_idempotent(&spec.method),
-    };
-    let mut exchange = template.exchange(u32::MAX, attempt.due, defaults);
-    match parts {
+    let name = name(&spec, &to, &attempt);
+    let name = state.telemetry.recorder.borrow_mut().request_name(&name);
+    let payload = match parts {
         Some(parts) => {
-            let upload = Upload::new(bytes, parts, spec.chunked, spec.expect_continue);
-            exchange.payload = Payload::Upload;
-            exchange.upload = Some(Box::new(upload));
+            let upload = Upload::new(message, parts, spec.chunked, spec.expect_continue);
+            Payload::Upload(Box::new(upload))
         }
         None => {
-            bytes.extend_from_slice(spec.body.as_deref().unwrap_or_default());
-            exchange.payload = Payload::Owned(bytes);
+            message.body = spec.body.clone().unwrap_or_default();
+            Payload::Message(Box::new(message))
         }
-    }
-    exchange.timeout_ns = spec
-        .timeout
-        .map_or(defaults.timeout_ns, |limit| Moment(0).after(limit).0);
-    exchange.last = !spec.keepalive.unwrap_or(defaults.keep_alive);
-    (exchange.reply.keep, exchange.reply.watch) = (keep, watch);
-    exchange.begun = attempt.begun;
-    (exchange.hops, exchange.challenges) = (attempt.hops, attempt.challenges);
-    exchange.is_signed = is_signed;
-    exchange.redirects = redirects;
+    };
+    let timeout = spec.timeout.map(|limit| Moment(0).after(limit).0);
+    let request = Request {
+        ticket: slot,
+        name,
+        origin: to.origin,
+        payload,
+        ready: attempt.due,
+        timeout_ns: timeout.unwrap_or(defaults.timeout_ns),
+        head_only: spec.method == "HEAD",
+        idempotent: is_idempotent(&spec.method),
+        last: !spec.keepalive.unwrap_or(defaults.keep_alive),
+        keep,
+        watch,
+    };
     state.went_to(slot, to.origin, &to.path);
     spec.url = to.path;
-    exchange.spec = Some(spec);
-    Ok((to.origin, exchange))
+    let pending = Pending {
+        name,
+        intended: attempt.due,
+        begun: attempt.begun,
+        template: NONE,
+        spec: Some(spec),
+        hops: attempt.hops,
+        redirects,
+        challenges: attempt.challenges,
+        is_signed,
+    };
+    Ok(Prepared { request, pending })
 }
 
 /// The body as parts to be sent one after another, where it is not sent at once.
-fn parts_of(state: &CoreState, spec: &mut RequestSpec) -> Result<Option<Rc<[Part]>>, String> {
+fn parts_of(state: &CoreState, spec: &mut RequestSpec) -> Result<Option<Rc<[BodyPart]>>, String> {
     if spec.parts.is_empty() {
         let body = spec.body.as_ref().map_or(0, Vec::len);
         let in_pieces = spec.chunked || spec.expect_continue || body > BODY_AT_ONCE_BYTES_MAX;
         let body = if in_pieces { spec.body.take() } else { None };
-        return Ok(body.map(|body| vec![Part::Bytes(body)].into()));
+        return Ok(body.map(|body| vec![BodyPart::Bytes(body)].into()));
     }
     let open = |part| match part {
-        scripting::Part::Bytes(bytes) => Ok(Part::Bytes(bytes)),
+        scripting::Part::Bytes(bytes) => Ok(BodyPart::Bytes(bytes)),
         scripting::Part::File(path) => {
             let opened = state.files.open(&path)?;
-            Ok(Part::File {
+            Ok(BodyPart::File {
                 file: opened.file,
                 bytes: opened.bytes,
             })
@@ -154,7 +223,7 @@ fn parts_of(state: &CoreState, spec: &mut RequestSpec) -> Result<Option<Rc<[Part
     };
     let parts = std::mem::take(&mut spec.parts).into_iter().map(open);
     parts
-        .collect::<Result<Vec<Part>, String>>()
+        .collect::<Result<Vec<BodyPart>, String>>()
         .map(|parts| Some(parts.into()))
 }
 
@@ -168,19 +237,19 @@ fn name(spec: &RequestSpec, to: &Destination, attempt: &Attempt) -> String {
     }
 }
 
-/// The head as bytes, and whether it answers a challenge.
-fn head(
+/// The request without its body, and whether it answers a challenge.
+fn message(
     state: &CoreState,
     slot: u32,
     spec: &RequestSpec,
     to: &Destination,
     length: Option<u64>,
-) -> Result<(Vec<u8>, bool), String> {
-    let at = to.place();
+) -> Result<(Message, bool), String> {
+    let at = to.location();
     let signed = spec
         .digest
         .as_ref()
-        .and_then(|(user, password)| state.sign(slot, at, &spec.method, (user, password)));
+        .and_then(|(user, password)| state.sign(slot, at, &spec.method, user, password));
     let options = [
         (
             "Authorization",
@@ -198,7 +267,7 @@ fn head(
         method: &spec.method,
         path: &to.path,
         authority: &to.authority,
-        defaults: state.defaults(to.origin),
+        defaults: state.default_fields(to.origin),
         without: &spec.without,
         headers: &spec.headers,
         extra: &extra,
@@ -208,13 +277,12 @@ fn head(
         expects_continue: spec.expect_continue,
         keep_alive: spec.keepalive.unwrap_or(state.keep_alive),
     };
-    let mut bytes = Vec::with_capacity(256 + spec.body.as_ref().map_or(0, Vec::len));
-    encode_head(&mut bytes, &head).map_err(|e| e.to_string())?;
-    Ok((bytes, signed.is_some()))
+    let message = compose(&head).map_err(|e| e.to_string())?;
+    Ok((message, signed.is_some()))
 }
 
 /// The value of the Cookie field: the request's own ones, and those of the user with other names.
-fn cookies(state: &CoreState, slot: u32, spec: &RequestSpec, at: Where<'_>) -> Vec<u8> {
+fn cookies(state: &CoreState, slot: u32, spec: &RequestSpec, at: Location<'_>) -> Vec<u8> {
     let own = match &spec.cookies {
         Cookies::Off => return Vec::new(),
         Cookies::Jar => return state.cookie_field(slot, at),

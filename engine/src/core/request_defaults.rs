@@ -3,7 +3,7 @@
 use crate::clock::Moment;
 use crate::http::encode::{Field, STANDARD};
 use crate::http::head_flags::HeadFlags;
-use crate::transport::stream::Keep;
+use crate::transport::Keep;
 use config::Plan;
 
 /// The terms of a core's requests.

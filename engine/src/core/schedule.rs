@@ -41,10 +41,11 @@ pub(crate) fn arrivals_due(
     plan: &Plan,
     share: Share,
     changes: &[(Duration, Change)],
-    (from, until): (Duration, Duration),
+    from: Duration,
+    until: Duration,
 ) -> (u64, u64) {
-    let loads = plan.loads.iter().enumerate().map(|(place, load)| {
-        let mut load = Load::new(load, place, Vec::new(), plan.seed, share);
+    let loads = plan.loads.iter().enumerate().map(|(index, load)| {
+        let mut load = Load::new(load, index, Vec::new(), plan.seed, share);
         load.end = plan.limits.time.unwrap_or(Duration::MAX);
         load
     });
@@ -118,15 +119,15 @@ impl Schedule {
     ) -> Result<Schedule, crate::Error> {
         let mut problems = Vec::new();
         let mut loads = Vec::new();
-        for (place, load) in plan.loads.iter().enumerate() {
+        for (index, load) in plan.loads.iter().enumerate() {
             let mut known = Vec::new();
             for wanted in &load.scenarios {
                 match scenarios.iter().position(|name| *name == wanted.name) {
-                    Some(place) => known.push(place as u32),
+                    Some(index) => known.push(index as u32),
                     None => problems.push(unknown(plan, &wanted.name, scenarios)),
                 }
             }
-            let mut load = Load::new(load, place, known, plan.seed, share);
+            let mut load = Load::new(load, index, known, plan.seed, share);
             load.end = plan.limits.time.unwrap_or(Duration::MAX);
             loads.push(load);
         }
@@ -159,9 +160,9 @@ impl Schedule {
     /// Takes one user that is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Moment) -> Option<Start> {
         let start = self.start;
-        for (place, load) in self.loads.iter_mut().enumerate() {
+        for (index, load) in self.loads.iter_mut().enumerate() {
             if load.peek().is_some_and(|due| start.after(due) <= now) {
-                return load.pop(place);
+                return load.pop(index);
             }
         }
         None
@@ -173,9 +174,9 @@ impl Schedule {
         let mut all = Vec::new();
         loop {
             let due = self.loads.iter_mut().map(Load::peek).enumerate();
-            let first = due.filter_map(|(place, due)| Some((due?, place))).min();
-            let Some((_, place)) = first else { return all };
-            all.extend(self.loads[place].pop(place));
+            let first = due.filter_map(|(index, due)| Some((due?, index))).min();
+            let Some((_, index)) = first else { return all };
+            all.extend(self.loads[index].pop(index));
         }
     }
 
@@ -196,9 +197,9 @@ impl Schedule {
         change: Change,
         present: &[(usize, u64)],
     ) -> Vec<Duration> {
-        for (place, load) in self.loads.iter_mut().enumerate() {
+        for (index, load) in self.loads.iter_mut().enumerate() {
             load.steered.change(at, change);
-            let own = present.iter().filter(|(load, _)| *load == place);
+            let own = present.iter().filter(|(load, _)| *load == index);
             let here: HashSet<u64> = own.map(|(_, number)| *number).collect();
             load.source.follow(
                 &load.steered,
@@ -218,13 +219,13 @@ impl Schedule {
 
     /// Leaves one user, who is due at once; the others never come.
     pub(crate) fn keep_single_user(&mut self, only: SingleUser) {
-        for (place, load) in self.loads.iter_mut().enumerate() {
+        for (index, load) in self.loads.iter_mut().enumerate() {
             let stay = ActiveSpan {
                 from: Duration::ZERO,
                 until: ONE_USER_STAYS,
                 number: only.number,
             };
-            let active_spans = if place == only.load {
+            let active_spans = if index == only.load {
                 vec![stay]
             } else {
                 Vec::new()
@@ -237,15 +238,15 @@ impl Schedule {
 
     /// The loads that `has_ended` names end at `at`, unless they ended before.
     pub(crate) fn end_loads(&mut self, at: Duration, has_ended: impl Fn(usize) -> bool) {
-        for (place, load) in self.loads.iter_mut().enumerate() {
-            if has_ended(place) {
+        for (index, load) in self.loads.iter_mut().enumerate() {
+            if has_ended(index) {
                 load.end = load.end.min(at);
             }
         }
     }
 
     /// The place in the plan of a scenario of a load, by its place in the script.
-    pub(crate) fn place_in_plan(&self, load: usize, scenario: u32) -> Option<usize> {
+    pub(crate) fn index_in_plan(&self, load: usize, scenario: u32) -> Option<usize> {
         let scenarios = &self.loads[load].scenarios;
         scenarios.iter().position(|known| *known == scenario)
     }
@@ -278,7 +279,7 @@ impl Schedule {
 impl Load {
     fn new(
         load: &config::Load,
-        place: usize,
+        index: usize,
         scenarios: Vec<u32>,
         seed: u64,
         share: Share,
@@ -290,7 +291,7 @@ impl Load {
                 users_max,
                 iterations,
             } => {
-                let arrivals = Arrivals::new(rate.clone(), *arrivals, seed, place, share);
+                let arrivals = Arrivals::new(rate.clone(), *arrivals, seed, index, share);
                 (
                     Source::Open(Box::new(arrivals)),
                     *users_max,
@@ -328,10 +329,10 @@ impl Load {
         (due < self.end).then_some(due)
     }
 
-    fn pop(&mut self, place: usize) -> Option<Start> {
+    fn pop(&mut self, index: usize) -> Option<Start> {
         let (number, due, until) = self.source.pop()?;
         Some(Start {
-            load: place,
+            load: index,
             number,
             due: self.offset + due,
             until: until.map(|until| self.offset + until),

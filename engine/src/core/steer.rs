@@ -1,6 +1,6 @@
 //! Changes of the load while it runs.
 
-use crate::core::Core;
+use super::Core;
 
 impl Core {
     /// Makes the changes that were asked for since the last time; whether there were any. From

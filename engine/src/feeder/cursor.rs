@@ -61,11 +61,11 @@ impl Feeder {
         chance: u64,
     ) -> Result<Option<Row>, String> {
         let mut sources = self.sources.list.iter();
-        let Some(place) = sources.position(|one| one.data.name == data) else {
+        let Some(source_idx) = sources.position(|one| one.data.name == data) else {
             return Err(self.unknown(data));
         };
-        let source = &self.sources.list[place];
-        let Some(row) = next_row(source, place, asker, (self.seed, chance)) else {
+        let source = &self.sources.list[source_idx];
+        let Some(row) = next_row(source, source_idx, asker, self.seed, chance) else {
             return match source.data.at_end {
                 AtEnd::Error => Err(used_up(source, asker.load)),
                 AtEnd::Stop | AtEnd::Wrap => Ok(None),
@@ -75,7 +75,7 @@ impl Feeder {
             Store::Held(rows) => Ok(Some(rows[row as usize].clone())),
             Store::Indexed(index) => {
                 let failed = |e| format!("{}: {e}", source.data.file.display());
-                let read = self.readers[place].read(index, row);
+                let read = self.readers[source_idx].read(index, row);
                 read.map(Some).map_err(failed)
             }
         }
@@ -97,9 +97,10 @@ impl Feeder {
 /// The number of the next row; `None` at the end.
 fn next_row(
     source: &Source,
-    place: usize,
+    source_idx: usize,
     asker: Asker,
-    (seed, chance): (u64, u64),
+    seed: u64,
+    chance: u64,
 ) -> Option<u64> {
     let rows = source.rows;
     if source.data.order == Order::Random {
@@ -108,7 +109,7 @@ fn next_row(
     let ordinal = source.walk(asker.load).next(source.wanted(asker))?;
     let row = ordinal % rows;
     if source.data.order == Order::Shuffled {
-        let key = stream(Purpose::Data, place, ordinal / rows);
+        let key = stream(Purpose::Data, source_idx, ordinal / rows);
         return Some(permuted(row, rows, |k| random::bits(seed, key, k)));
     }
     Some(row)

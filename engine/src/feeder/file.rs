@@ -202,13 +202,13 @@ impl Found {
 
 fn csv_problem(error: csv::Error, lines_before: u64) -> String {
     let line = error.position().map(csv::Position::line);
-    let place = line.map_or(String::new(), |line| format!(":{}", line + lines_before));
+    let location = line.map_or(String::new(), |line| format!(":{}", line + lines_before));
     let what = match error.kind() {
         csv::ErrorKind::Utf8 { .. } => "found bytes that are not UTF-8".to_owned(),
         csv::ErrorKind::Io(error) => error.to_string(),
         _ => error.to_string(),
     };
-    format!("{place}: {what}")
+    format!("{location}: {what}")
 }
 
 fn index_lines(file: File, start: u64) -> Result<(Store, u64), String> {
@@ -288,20 +288,20 @@ impl RowReader {
             index.file.read_exact_at(&mut self.bytes, begin)?;
             self.block = Some(block);
         }
-        let place = (row % BLOCK_ROWS) as usize;
+        let in_block = (row % BLOCK_ROWS) as usize;
         match &index.text {
             Text::JsonLines => {
                 let lines = self.bytes.split(|&byte| byte == b'\n');
                 let mut lines = lines.filter(|line| !line.trim_ascii().is_empty());
-                let line = lines.nth(place).ok_or_else(changed)?;
+                let line = lines.nth(in_block).ok_or_else(changed)?;
                 Ok(row_of(serde_json::from_slice(line)?))
             }
-            Text::Csv(columns, separator) => self.record(columns, *separator, place),
+            Text::Csv(columns, separator) => self.record(columns, *separator, in_block),
         }
     }
 
     /// The record at `place` of the block.
-    fn record(&mut self, columns: &[Arc<str>], separator: u8, place: usize) -> io::Result<Row> {
+    fn record(&mut self, columns: &[Arc<str>], separator: u8, in_block: usize) -> io::Result<Row> {
         if self.separator != separator {
             self.separator = separator;
             self.parser = csv_core::ReaderBuilder::new().delimiter(separator).build();
@@ -310,7 +310,7 @@ impl RowReader {
         self.cells.resize(self.bytes.len(), 0);
         self.ends.resize(columns.len() + 1, 0);
         let mut taken = 0;
-        for _ in 0..=place {
+        for _ in 0..=in_block {
             let (mut written, mut ended) = (0, 0);
             loop {
                 let (rest, cells) = (&self.bytes[taken..], &mut self.cells[written..]);

@@ -1,12 +1,13 @@
-//! Requests as bytes. What could change the framing of the request is refused, so that a script
-//! can send no second request inside the first.
+//! Requests: from what is given to a checked [`Message`], and from that to the bytes of HTTP/1.1.
+//! What could change the framing of the request is refused, so that a script can send no second
+//! request inside the first.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write as _;
 
 use super::content::ACCEPTED;
 use super::grammar::{is_field_text, is_token};
+use super::message::{FieldLines, Message};
 
 /// What the User-Agent field says unless the script sets it.
 pub(crate) const USER_AGENT: &str = concat!("mistress/", env!("CARGO_PKG_VERSION"));
@@ -105,21 +106,63 @@ impl fmt::Display for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
-/// Appends a head to `out`, up to and with its empty line; the body follows as it is. Head and
-/// body together make a template: bytes to be sent any number of times.
+/// A request that is sent any number of times, with its bytes for each protocol that there is.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) message: Message,
+    /// Encoded once.
+    pub(crate) h1: Vec<u8>,
+}
+
+impl Template {
+    /// Keeps a request for the life of the process, as the kernel may read its bytes at any time:
+    /// the caller bounds how many there are.
+    pub(crate) fn keep(message: Message) -> &'static Template {
+        let mut h1 = Vec::new();
+        encode(&message, &mut h1);
+        Box::leak(Box::new(Template { message, h1 }))
+    }
+
+    /// Appends the template with one more field, whose value was checked.
+    pub(crate) fn encode_with(&self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        let end = self.h1.len() - self.message.body.len() - END.len();
+        out.extend_from_slice(&self.h1[..end]);
+        let mut more = FieldLines::default();
+        more.push(name, value);
+        out.extend_from_slice(more.lines());
+        out.extend_from_slice(&self.h1[end..]);
+    }
+}
+
+/// What ends a head.
+const END: &[u8] = b"\r\n";
+
+/// Appends a request, its body included, as the bytes of HTTP/1.1.
+pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) {
+    const VERSION: &[u8] = b" HTTP/1.1\r\n";
+    let lines = message.fields.lines();
+    let line = message.method.len() + 1 + message.target.len() + VERSION.len();
+    out.reserve(line + lines.len() + END.len() + message.body.len());
+    out.extend_from_slice(message.method.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(message.target.as_bytes());
+    out.extend_from_slice(VERSION);
+    out.extend_from_slice(lines);
+    out.extend_from_slice(END);
+    out.extend_from_slice(&message.body);
+}
+
+/// Makes a request without its body.
 ///
 /// # Errors
-/// Anything that may not stand where it does; `out` is as it was then.
-pub(crate) fn encode_head<N, V>(out: &mut Vec<u8>, head: &Head<'_, N, V>) -> Result<(), EncodeError>
+/// Anything that may not stand where it does.
+pub(crate) fn compose<N, V>(head: &Head<'_, N, V>) -> Result<Message, EncodeError>
 where
     N: AsRef<[u8]>,
     V: AsRef<[u8]>,
 {
     check(head)?;
-    out.extend_from_slice(head.method.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(head.path.as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut out = FieldLines::default();
     let own = |name: &str| {
         head.headers
             .iter()
@@ -128,17 +171,17 @@ where
     // Host goes first whoever gives it (RFC 9110 section 7.2).
     let is_host = |name: &N| name.as_ref().eq_ignore_ascii_case(b"host");
     for (name, value) in head.headers.iter().filter(|(name, _)| is_host(name)) {
-        field(out, name.as_ref(), value.as_ref());
+        out.push(name.as_ref(), value.as_ref());
     }
     if !own("Host") {
-        field(out, b"Host", head.authority.as_bytes());
+        out.push(b"Host", head.authority.as_bytes());
     }
     for (name, value) in head.defaults {
         let same = |other: &str| other.eq_ignore_ascii_case(name);
         let is_extra = head.extra.iter().any(|(name, _)| same(name))
             || (!head.cookie.is_empty() && same("Cookie"));
         if !own(name) && !is_extra && !head.without.iter().any(|name| same(name)) {
-            field(out, name.as_bytes(), value.as_bytes());
+            out.push(name.as_bytes(), value.as_bytes());
         }
     }
     let connection = (!head.keep_alive).then_some(&("Connection", "close"));
@@ -146,17 +189,17 @@ where
     let coding = head.chunked.then_some(&("Transfer-Encoding", "chunked"));
     for (name, value) in connection.into_iter().chain(head.extra) {
         if !own(name) {
-            field(out, name.as_bytes(), value.as_bytes());
+            out.push(name.as_bytes(), value.as_bytes());
         }
     }
     if !head.cookie.is_empty() && !own("Cookie") {
-        field(out, b"Cookie", head.cookie);
+        out.push(b"Cookie", head.cookie);
     }
     for (name, value) in head.headers.iter().filter(|(name, _)| !is_host(name)) {
-        field(out, name.as_ref(), value.as_ref());
+        out.push(name.as_ref(), value.as_ref());
     }
     for (name, value) in expect.into_iter().chain(coding) {
-        field(out, name.as_bytes(), value.as_bytes());
+        out.push(name.as_bytes(), value.as_bytes());
     }
     let length = match head.body_bytes {
         _ if head.chunked => None,
@@ -164,18 +207,14 @@ where
         length => length,
     };
     if let Some(length) = length.filter(|_| !own("Content-Length")) {
-        // Writing to a Vec cannot fail.
-        let _ = write!(out, "Content-Length: {length}\r\n");
+        out.push(b"Content-Length", length.to_string().as_bytes());
     }
-    out.extend_from_slice(b"\r\n");
-    Ok(())
-}
-
-fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
+    Ok(Message {
+        method: head.method.into(),
+        target: head.path.into(),
+        fields: out,
+        body: Vec::new(),
+    })
 }
 
 fn check<N: AsRef<[u8]>, V: AsRef<[u8]>>(head: &Head<'_, N, V>) -> Result<(), EncodeError> {

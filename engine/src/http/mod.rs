@@ -16,6 +16,7 @@ mod grammar;
 mod head;
 mod head_cache;
 pub(crate) mod head_flags;
+pub(crate) mod message;
 pub(crate) mod redirect;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -1,5 +1,7 @@
 //! A body that goes out in pieces: what to send next, and what to read from disk for it.
 
+use super::encode::encode;
+use super::message::Message;
 use std::fs::File;
 use std::ops::Range;
 use std::rc::Rc;
@@ -12,7 +14,7 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A part of a body.
 #[derive(Debug)]
-pub(crate) enum Part {
+pub(crate) enum BodyPart {
     Bytes(Vec<u8>),
     /// The whole of a file that had so many bytes when it was opened.
     File {
@@ -21,11 +23,11 @@ pub(crate) enum Part {
     },
 }
 
-impl Part {
+impl BodyPart {
     fn bytes(&self) -> u64 {
         match self {
-            Part::Bytes(bytes) => bytes.len() as u64,
-            Part::File { bytes, .. } => *bytes,
+            BodyPart::Bytes(bytes) => bytes.len() as u64,
+            BodyPart::File { bytes, .. } => *bytes,
         }
     }
 }
@@ -61,8 +63,8 @@ enum Stage {
 /// A head and its body on their way.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    head: Vec<u8>,
-    parts: Rc<[Part]>,
+    message: Message,
+    parts: Rc<[BodyPart]>,
     chunked: bool,
     expects_continue: bool,
     stage: Stage,
@@ -73,13 +75,13 @@ pub(crate) struct Upload {
 
 impl Upload {
     pub(crate) fn new(
-        head: Vec<u8>,
-        parts: Rc<[Part]>,
+        message: Message,
+        parts: Rc<[BodyPart]>,
         chunked: bool,
         expects_continue: bool,
     ) -> Upload {
         Upload {
-            head,
+            message,
             parts,
             chunked,
             expects_continue,
@@ -90,16 +92,17 @@ impl Upload {
     }
 
     /// The length of a body.
-    pub(crate) fn length(parts: &[Part]) -> u64 {
-        parts.iter().map(Part::bytes).sum()
+    pub(crate) fn length(parts: &[BodyPart]) -> u64 {
+        parts.iter().map(BodyPart::bytes).sum()
     }
 
-    pub(crate) fn head(&self) -> &[u8] {
-        &self.head
+    /// The request without its body.
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
     }
 
     /// The body, for another request with the same.
-    pub(crate) fn parts(&self) -> Rc<[Part]> {
+    pub(crate) fn parts(&self) -> Rc<[BodyPart]> {
         Rc::clone(&self.parts)
     }
 
@@ -133,7 +136,7 @@ impl Upload {
             Stage::Waiting => return Piece::Wait,
             Stage::Body => {}
             Stage::Head => {
-                spare.extend_from_slice(&self.head);
+                encode(&self.message, &mut spare);
                 if self.expects_continue {
                     self.stage = Stage::Waiting;
                     return Piece::Send(spare);
@@ -164,14 +167,14 @@ impl Upload {
             let from = self.at;
             self.at += take as u64;
             match part {
-                Part::Bytes(bytes) => {
+                BodyPart::Bytes(bytes) => {
                     let from = from as usize;
                     out.extend_from_slice(&bytes[from..from + take]);
                     if self.chunked {
                         out.extend_from_slice(b"\r\n");
                     }
                 }
-                Part::File { file, .. } => {
+                BodyPart::File { file, .. } => {
                     let range = out.len()..out.len() + take;
                     let file = Rc::clone(file);
                     out.resize(range.end, 0);

@@ -97,8 +97,8 @@ impl Arrivals {
     /// The rate is another from now on: what is to come is due by it.
     pub(crate) fn set_rate(&mut self, rate: Curve) {
         self.rate = rate;
-        if let Some((_, place, due)) = &mut self.next {
-            *due = self.rate.inverse(*place);
+        if let Some((_, position, due)) = &mut self.next {
+            *due = self.rate.inverse(*position);
         }
     }
 
@@ -112,17 +112,17 @@ impl Arrivals {
                 self.next_slot(|k| random::unit(seed, key, k))
             }
             Order::Poisson { shards, streams } => match shards.pop() {
-                Some(Reverse((place, shard))) => {
+                Some(Reverse((position, shard))) => {
                     let count = &mut streams[shard as usize].count;
                     let number = *count * SHARDS + shard;
                     *count += 1;
                     self.draw(shard);
-                    Some((number, f64::from_bits(place)))
+                    Some((number, f64::from_bits(position)))
                 }
                 None => None,
             },
         };
-        self.next = found.map(|(number, place)| (number, place, self.rate.inverse(place)));
+        self.next = found.map(|(number, position)| (number, position, self.rate.inverse(position)));
     }
 
     /// Takes the next number of this core's evenly spaced slots; its place is `late` into its own.
@@ -150,8 +150,8 @@ impl Arrivals {
         let key = stream(Purpose::Gaps, self.load, number);
         let uniform = random::unit(self.seed, key, shard.count);
         shard.sum += -(1.0 - uniform).ln();
-        let place = shard.sum * SHARDS as f64;
-        shards.push(Reverse((place.to_bits(), number)));
+        let position = shard.sum * SHARDS as f64;
+        shards.push(Reverse((position.to_bits(), number)));
     }
 }
 

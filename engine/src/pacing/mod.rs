@@ -56,10 +56,10 @@ pub(crate) fn branch_stream(drawn: u64, index: u32) -> u64 {
 pub(crate) fn choose(seed: u64, load: usize, k: u64, weights: &[f64]) -> usize {
     let total: f64 = weights.iter().sum();
     let mut rest = random::unit(seed, stream(Purpose::Choice, load, 0), k) * total;
-    for (place, weight) in weights.iter().enumerate() {
+    for (index, weight) in weights.iter().enumerate() {
         rest -= weight;
         if rest < 0.0 {
-            return place;
+            return index;
         }
     }
     weights.len() - 1

@@ -26,7 +26,7 @@ pub(crate) fn part_of_limit(plan: &Plan, segment: Segment, limit: u64) -> u64 {
     let planned: u64 = open.iter().sum();
     let has_closed = closed.iter().any(|weight| *weight > 0);
     if has_closed && limit > planned {
-        let own = (segment.first..segment.end).map(|place| open[place as usize]);
+        let own = (segment.first..segment.end).map(|index| open[index as usize]);
         return own.sum::<u64>() + split(&closed, segment, limit - planned);
     }
     split(&open, segment, limit)
@@ -38,8 +38,8 @@ fn split(weights: &Weights, segment: Segment, whole: u64) -> u64 {
     if total == 0 {
         return 0;
     }
-    let below = |place: u64| {
-        let sum: u64 = weights[..place as usize].iter().sum();
+    let below = |index: u64| {
+        let sum: u64 = weights[..index as usize].iter().sum();
         (u128::from(whole) * u128::from(sum) / u128::from(total)) as u64
     };
     below(segment.end) - below(segment.first)
@@ -49,7 +49,7 @@ fn split(weights: &Weights, segment: Segment, whole: u64) -> u64 {
 /// (iterations).
 fn weights(plan: &Plan, of_closed: bool) -> Weights {
     let mut weights = vec![0; SHARDS as usize];
-    for (place, load) in plan.loads.iter().enumerate() {
+    for (index, load) in plan.loads.iter().enumerate() {
         match &load.model {
             Model::Closed { users, .. } if of_closed => add_users(&mut weights, users),
             Model::Open {
@@ -60,7 +60,7 @@ fn weights(plan: &Plan, of_closed: bool) -> Weights {
             } if !of_closed => {
                 let total = rate.total();
                 let counts = |shard| match arrivals {
-                    config::Arrivals::Poisson => poisson(plan.seed, place, shard, total),
+                    config::Arrivals::Poisson => poisson(plan.seed, index, shard, total),
                     _ => in_turn(total, shard),
                 };
                 for shard in 0..SHARDS {

@@ -61,11 +61,11 @@ fn shared_out(weights: &[f64], total: f64) -> Vec<u64> {
     let exact = |weight: &f64| weight / total * SHARDS as f64;
     let mut counts: Vec<u64> = weights.iter().map(|weight| exact(weight) as u64).collect();
     let mut order: Vec<usize> = (0..weights.len()).collect();
-    let remainder = |place: usize| exact(&weights[place]).fract();
+    let remainder = |index: usize| exact(&weights[index]).fract();
     order.sort_by(|a, b| remainder(*b).total_cmp(&remainder(*a)));
     let left = SHARDS - counts.iter().sum::<u64>().min(SHARDS);
-    for place in order.into_iter().cycle().take(left as usize) {
-        counts[place] += 1;
+    for index in order.into_iter().cycle().take(left as usize) {
+        counts[index] += 1;
     }
     counts
 }
@@ -87,10 +87,10 @@ impl Share {
     /// The part of core `core` of `cores` of a segment.
     pub(crate) fn new(segment: Segment, core: u32, cores: u32) -> Share {
         let shards = segment.end - segment.first;
-        let place = |core: u32| segment.first + shards * u64::from(core) / u64::from(cores);
+        let boundary = |core: u32| segment.first + shards * u64::from(core) / u64::from(cores);
         Share {
-            first: place(core),
-            end: place(core + 1),
+            first: boundary(core),
+            end: boundary(core + 1),
         }
     }
 
@@ -107,7 +107,7 @@ impl Share {
     /// This core's part of a whole number that is split over the run in proportion to shards.
     pub(crate) fn part(self, whole: u64) -> u64 {
         let below =
-            |place: u64| (u128::from(whole) * u128::from(place) / u128::from(SHARDS)) as u64;
+            |shard: u64| (u128::from(whole) * u128::from(shard) / u128::from(SHARDS)) as u64;
         below(self.end) - below(self.first)
     }
 }

@@ -48,14 +48,14 @@ fn even_arrivals_are_evenly_spaced_and_complete() {
 fn jittered_arrivals_fill_one_slot_each() {
     let all = union(&curve(&[(20, 1000.0, 1000.0)]), Spacing::Jittered, 1, 2);
     assert_eq!(all.len(), 20_000);
-    let place = |&(number, due): &(u64, Duration)| due.as_secs_f64() * 1e3 - number as f64;
+    let offset = |&(number, due): &(u64, Duration)| due.as_secs_f64() * 1e3 - number as f64;
     // To the nanosecond that due times are rounded to.
     let slot = -1e-6..1.0 + 1e-6;
-    assert!(all.iter().all(|arrival| slot.contains(&place(arrival))));
+    assert!(all.iter().all(|arrival| slot.contains(&offset(arrival))));
     // Uniform: mean 0.5 and variance 1/12; five standard errors, 0.289 / sqrt(20 000) = 0.002.
-    let mean = all.iter().map(place).sum::<f64>() / all.len() as f64;
+    let mean = all.iter().map(offset).sum::<f64>() / all.len() as f64;
     assert!((mean - 0.5).abs() < 0.01, "{mean}");
-    let square = |arrival| (place(arrival) - 0.5_f64).powi(2);
+    let square = |arrival| (offset(arrival) - 0.5_f64).powi(2);
     let variance = all.iter().map(square).sum::<f64>() / all.len() as f64;
     assert!((variance - 1.0 / 12.0).abs() < 0.003, "{variance}");
 }
@@ -272,7 +272,7 @@ fn users_of(plan: &config::Plan, segment: Segment) -> (u64, u64, u64) {
     let share = Share::new(segment, 0, 1);
     let whole = Share::new(Segment::WHOLE, 0, 1);
     let (mut closed, mut all, mut planned) = (0, 0, 0);
-    for (place, load) in plan.loads.iter().enumerate() {
+    for (index, load) in plan.loads.iter().enumerate() {
         match &load.model {
             config::Model::Closed { users, .. } => {
                 closed += active_spans(users, share).len() as u64;
@@ -285,7 +285,7 @@ fn users_of(plan: &config::Plan, segment: Segment) -> (u64, u64, u64) {
                 ..
             } => {
                 let count = |share| {
-                    let own = Arrivals::new(rate.clone(), *arrivals, plan.seed, place, share);
+                    let own = Arrivals::new(rate.clone(), *arrivals, plan.seed, index, share);
                     own.count() as u64 * u64::from(*iterations)
                 };
                 all += count(share);

@@ -18,7 +18,7 @@ use super::{Completion, Kind, Received, Sizes, Slot, Token};
 use io_uring::types::{BufRingEntry, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use socket2::{SockAddr, Socket};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -52,7 +52,7 @@ pub(crate) struct Ring {
     addresses: Vec<Box<SockAddr>>,
     /// How often the ring wakes by itself; the kernel reads it when a tick is submitted.
     tick: Box<Timespec>,
-    /// The same.
+    /// How often the ring wakes by itself.
     tick_length: Duration,
     /// A tick is under way.
     ticking: bool,
@@ -167,9 +167,9 @@ impl Ring {
     ///
     /// When an owned send is already under way on this slot.
     pub(crate) fn send_owned(&mut self, slot: Slot, bytes: Vec<u8>, generation: u32) {
-        let place = &mut self.owned[slot as usize];
-        assert!(place.is_none(), "one owned send per slot at a time");
-        let kept = place.insert(bytes);
+        let held = &mut self.owned[slot as usize];
+        assert!(held.is_none(), "one owned send per slot at a time");
+        let kept = held.insert(bytes);
         // The vector's heap memory does not move when the vector itself does.
         let entry = send_entry(slot, kept);
         self.push_counted(entry, Token::new(Kind::SendOwned, slot, generation));
@@ -198,13 +198,14 @@ impl Ring {
         slot: Slot,
         file: Rc<File>,
         offset: u64,
-        (bytes, range): (Vec<u8>, Range<usize>),
+        bytes: Vec<u8>,
+        range: Range<usize>,
         generation: u32,
     ) {
-        let place = &mut self.owned[slot as usize];
-        assert!(place.is_none(), "one owned read per slot at a time");
+        let held = &mut self.owned[slot as usize];
+        assert!(held.is_none(), "one owned read per slot at a time");
         // The vector's heap memory does not move when the vector itself does.
-        let room = &mut place.insert(bytes)[range.clone()];
+        let room = &mut held.insert(bytes)[range.clone()];
         let length = u32::try_from(room.len()).expect("a piece of a file is below 4 GiB");
         let entry = opcode::Read::new(Fd(file.as_raw_fd()), room.as_mut_ptr(), length)
             .offset(offset)
@@ -283,7 +284,7 @@ impl Ring {
     }
 
     /// Moves all seen completions into `out`.
-    pub(crate) fn reap(&mut self, out: &mut Vec<Completion>) {
+    pub(crate) fn reap(&mut self, out: &mut VecDeque<Completion>) {
         let pending = &mut self.pending;
         for entry in self.io.completion() {
             let Some(token) = Token::from_bits(entry.user_data()) else {
@@ -302,7 +303,7 @@ impl Ring {
                 id,
                 length: entry.result().max(0) as u32,
             });
-            out.push(Completion {
+            out.push_back(Completion {
                 token,
                 result: entry.result(),
                 more,
@@ -463,10 +464,10 @@ impl Buffers {
     /// Returns a buffer to the ring; the kernel sees it at the next [`Buffers::publish`].
     pub(crate) fn give_back(&mut self, received: Received) {
         let memory = &self.memory;
-        let place = self.tail & (memory.buffers - 1);
-        // SAFETY: `place` is below the entry count of the mapping; the kernel reads the entry
+        let index = self.tail & (memory.buffers - 1);
+        // SAFETY: `index` is below the entry count of the mapping; the kernel reads the entry
         // only after the tail was published behind it.
-        let entry = unsafe { &mut *memory.base.as_ptr().add(usize::from(place)) };
+        let entry = unsafe { &mut *memory.base.as_ptr().add(usize::from(index)) };
         entry.set_addr(memory.buffer(received.id) as u64);
         entry.set_len(memory.buffer_bytes);
         entry.set_bid(received.id);
@@ -523,9 +524,9 @@ impl Mapping {
 
     fn buffer(&self, id: u16) -> *const u8 {
         assert!(id < self.buffers, "the kernel names a buffer it was given");
-        let place = self.offset + usize::from(id) * self.buffer_bytes as usize;
-        // SAFETY: `place` is inside the mapping because `id` is below the count.
-        unsafe { self.base.as_ptr().cast::<u8>().cast_const().add(place) }
+        let start = self.offset + usize::from(id) * self.buffer_bytes as usize;
+        // SAFETY: `start` is inside the mapping because `id` is below the count.
+        unsafe { self.base.as_ptr().cast::<u8>().cast_const().add(start) }
     }
 }
 

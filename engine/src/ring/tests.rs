@@ -2,6 +2,7 @@
 
 use super::*;
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
@@ -17,11 +18,11 @@ const SIZES: Sizes = Sizes {
 
 /// Turns until `wanted` completions were seen.
 fn turn_until(ring: &mut Ring, wanted: usize) -> Vec<Completion> {
-    let mut seen = Vec::new();
+    let mut seen = VecDeque::new();
     for _ in 0..TURNS_MAX {
         ring.reap(&mut seen);
         if seen.len() >= wanted {
-            return seen;
+            return seen.into();
         }
         ring.turn(WAIT_MAX).unwrap();
     }
@@ -68,15 +69,15 @@ fn files_are_read_into_a_part_of_the_bytes() {
     let (mut ring, _buffers, _peer) = connected();
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"0123456789").unwrap();
-    let file = std::rc::Rc::new(file);
+    let file = Rc::new(file);
     for (offset, range, read, expected) in [
         (0, 2..5, 3, b"..012..."),
         (8, 0..4, 2, b"89......"),
         (99, 1..3, 0, b"........"),
     ] {
         let bytes = b"........".to_vec();
-        let again = std::rc::Rc::clone(&file);
-        ring.read_file(3, again, offset, (bytes, range.clone()), 9);
+        let again = Rc::clone(&file);
+        ring.read_file(3, again, offset, bytes, range.clone(), 9);
         let done = turn_until(&mut ring, 1);
         assert_eq!(done[0].token, Token::new(Kind::Read, 3, 9));
         assert_eq!(done[0].result, read, "from {offset}");
@@ -190,11 +191,11 @@ fn a_send_to_a_dead_peer_completes_visibly() {
         .unwrap();
     drop(peer);
     for _ in 0..TURNS_MAX {
-        let mut seen = Vec::new();
+        let mut seen = VecDeque::new();
         ring.send_static(3, b"x", 9);
         ring.turn(Duration::ZERO).unwrap();
         ring.reap(&mut seen);
-        if let Some(one) = seen.first() {
+        if let Some(one) = seen.front() {
             assert_eq!(one.token.kind, Kind::SendStatic);
             assert!(
                 [-libc::EPIPE, -libc::ECONNRESET].contains(&one.result),

@@ -86,7 +86,8 @@ impl Page {
     /// `/headers`. A connection that cannot be kept is closed behind it.
     pub(super) fn parts(
         self,
-        (head_only, keep_alive): (bool, bool),
+        head_only: bool,
+        keep_alive: bool,
         date: &str,
         text: Vec<u8>,
     ) -> Vec<Part> {

@@ -8,7 +8,8 @@ use crate::clock::Moment;
 use crate::http::request::RequestHeadCache;
 use crate::probe;
 use crate::ring::{Buffers, Completion, GENERATION_MASK, Kind, Received, Ring, Sizes, Slot};
-use crate::timers::{Owner, Timers};
+use crate::timers::Timers;
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,10 +33,11 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub(super) struct Server {
     ring: Ring,
     buffers: Buffers,
-    completions: Vec<Completion>,
+    completions: VecDeque<Completion>,
     head_cache: RequestHeadCache,
     connections: Vec<Connection>,
-    timers: Timers,
+    /// When connections go on, by slot and generation.
+    timers: Timers<(Slot, u32)>,
     date_cache: DateCache,
     clock: Clock,
     now: Moment,
@@ -66,7 +68,7 @@ impl Server {
         Ok(Server {
             ring,
             buffers,
-            completions: Vec::new(),
+            completions: VecDeque::new(),
             head_cache: RequestHeadCache::default(),
             connections: Vec::new(),
             timers: Timers::default(),
@@ -114,10 +116,8 @@ impl Server {
             self.accept_at = Moment::NEVER;
             self.ring.accept(self.listener, 0);
         }
-        while let Some((_, owner)) = self.timers.pop_due(self.now) {
-            if let Owner::Connection { slot, generation } = owner
-                && self.connections[slot as usize].generation == generation
-            {
+        while let Some((slot, generation)) = self.timers.pop_due(self.now) {
+            if self.connections[slot as usize].generation == generation {
                 self.push(slot);
             }
         }
@@ -198,7 +198,7 @@ impl Server {
         }
         let ended = completion.result <= 0 && completion.result != -libc::ENOBUFS;
         if ended || connection.closing {
-            self.hang_up(slot);
+            self.give_up(slot);
         } else if !completion.more {
             self.receive(slot);
         }
@@ -250,8 +250,8 @@ impl Server {
         let heard = &mut connection.heard;
         heard.expects_continue = false;
         let text = std::mem::take(&mut heard.text);
-        let how = (heard.head_only, keep_alive);
-        let parts = heard.page.parts(how, self.date_cache.date(), text);
+        let date = self.date_cache.date();
+        let parts = heard.page.parts(heard.head_only, keep_alive, date, text);
         connection.parts.extend(parts);
         self.push(slot);
     }
@@ -289,12 +289,9 @@ impl Server {
             Some(Part::Pause(time)) => {
                 self.now = self.clock.now();
                 connection.not_before = self.now.after(time);
-                self.timers.add(
-                    connection.not_before,
-                    Owner::Connection { slot, generation },
-                );
+                self.timers.add(connection.not_before, (slot, generation));
             }
-            Some(Part::Close) => self.hang_up(slot),
+            Some(Part::Close) => self.give_up(slot),
         }
     }
 
@@ -304,13 +301,13 @@ impl Server {
         if connection.closing {
             self.close_when_idle(slot);
         } else if result < 0 {
-            self.hang_up(slot);
+            self.give_up(slot);
         } else {
             self.push(slot);
         }
     }
 
-    fn hang_up(&mut self, slot: Slot) {
+    fn give_up(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
         if !connection.open || connection.closing {
             return self.close_when_idle(slot);

@@ -99,11 +99,11 @@ fn requests_sent_at_once_are_answered_in_order() {
     let one = |path: &str, last: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n{last}\r\n");
     let all = one("/", "") + &one("/delay/50", "") + &one("/bytes/2", "Connection: close\r\n");
     let reply = ask(&target, &all);
-    let places: Vec<usize> = ["Welcome", "late\n", "\r\n\r\nmm"]
+    let positions: Vec<usize> = ["Welcome", "late\n", "\r\n\r\nmm"]
         .iter()
         .map(|text| reply.find(text).unwrap())
         .collect();
-    assert!(places.is_sorted(), "{reply}");
+    assert!(positions.is_sorted(), "{reply}");
     assert_eq!(reply.matches("HTTP/1.1 200").count(), 3);
 }
 

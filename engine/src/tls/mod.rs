@@ -65,15 +65,17 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    pub(crate) fn new(setup: &Setup) -> Tls {
+    /// The TLS of one core, which offers these protocols, the preferred one first.
+    pub(crate) fn new(setup: &Setup, alpn: &[&[u8]]) -> Tls {
         let asked = Arc::new(Asked::new(setup.trust.identity.clone()));
         let memory = Arc::new(SessionCache::default());
         let full = config(
             setup,
             &asked,
+            alpn,
             Resumption::store(Arc::new(WriteOnly(Arc::clone(&memory)))),
         );
-        let resuming = config(setup, &asked, Resumption::store(memory));
+        let resuming = config(setup, &asked, alpn, Resumption::store(memory));
         Tls {
             resuming: Arc::new(resuming),
             full: Arc::new(full),
@@ -135,7 +137,12 @@ impl Tls {
     }
 }
 
-fn config(setup: &Setup, asked: &Arc<Asked>, resumption: Resumption) -> ClientConfig {
+fn config(
+    setup: &Setup,
+    asked: &Arc<Asked>,
+    alpn: &[&[u8]],
+    resumption: Resumption,
+) -> ClientConfig {
     let versions = match setup.versions {
         TlsVersions::Both => &[&TLS13, &TLS12][..],
         TlsVersions::Tls12 => &[&TLS12],
@@ -148,7 +155,7 @@ fn config(setup: &Setup, asked: &Arc<Asked>, resumption: Resumption) -> ClientCo
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(&setup.trust.verifier))
         .with_client_cert_resolver(resolver);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.resumption = resumption;
     config
 }

@@ -278,6 +278,11 @@ impl Session {
         self.is_closed
     }
 
+    /// The protocol that the handshake agreed on, if the server named one.
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        self.machine.alpn_protocol()
+    }
+
     /// Whether the handshake resumed an earlier session.
     pub(crate) fn is_resumed(&self) -> bool {
         self.machine.handshake_kind() == Some(HandshakeKind::Resumed)

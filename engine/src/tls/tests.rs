@@ -44,7 +44,7 @@ impl Pair {
             .with_single_cert(identity.chain(), identity.key())
             .expect("certificate and key fit");
         Pair {
-            tls: Tls::new(&setup),
+            tls: Tls::new(&setup, &[b"http/1.1"]),
             server: Arc::new(server),
             _folder: folder,
         }

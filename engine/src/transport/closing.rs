@@ -5,41 +5,48 @@
 //! go of the socket, before the call returns. A shutdown in the ring would do the same through a
 //! worker thread of the kernel, two switches for each connection.
 
+use super::Transport;
+use super::connections::{ConnectionState, SHARED};
+use super::ports::Left;
+use super::stream::NONE;
 use crate::clock::Moment;
-use crate::core::Core;
-use crate::ring::{Kind, Slot, Token};
-use crate::transport::connections::{NONE, SHARED, State};
-use crate::transport::ports::Left;
+use crate::ring::{Kind, RingIo, Slot, Token};
 use stats::Tally;
 
-impl Core {
-    /// Gives a connection up. Its slot is free once the kernel has let go of it.
-    pub(crate) fn hang_up(&mut self, slot: Slot) {
+impl<R: RingIo> Transport<R> {
+    /// Gives a connection up. Its slot is free once the kernel has let go of it. A request that is
+    /// still on it is forgotten: whoever wants to hear of its end takes it off before.
+    pub(super) fn give_up(&mut self, slot: Slot) {
         self.unlink(slot);
+        let stream = self.connections.get_mut(slot).take_stream();
+        if stream != NONE {
+            self.streams.release(stream);
+        }
         match self.connections.get(slot).state {
-            State::Free | State::Closing => return,
-            State::Connecting => {
+            ConnectionState::Free | ConnectionState::Closing => return,
+            ConnectionState::Connecting => {
                 if self.connections.get(slot).pending > 0 {
                     self.cancel(slot, Kind::Connect);
                 }
             }
-            state @ (State::Handshaking | State::Idle | State::Busy) => {
+            state @ (ConnectionState::Handshaking
+            | ConnectionState::Idle
+            | ConnectionState::Busy) => {
                 if !self.policy.resets {
-                    self.say_goodbye(slot);
+                    self.close_session(slot);
                 }
-                self.state
-                    .record(|recorder| recorder.count(Tally::ConnectionClosed, 1));
+                self.telemetry.count(Tally::ConnectionClosed, 1);
                 self.disarm(slot, state);
             }
         }
         let connection = self.connections.get_mut(slot);
-        connection.state = State::Closing;
+        connection.state = ConnectionState::Closing;
         connection.pending += 1;
         self.ring.close(slot, connection.generation);
     }
 
     /// Sees to it that no operation of a connection goes on.
-    pub(crate) fn disarm(&mut self, slot: Slot, state: State) {
+    fn disarm(&mut self, slot: Slot, state: ConnectionState) {
         let connection = self.connections.get_mut(slot);
         let (receiving, sending) = (connection.receiving, connection.sending);
         if self.policy.shuts_down && (receiving || sending) {
@@ -54,13 +61,13 @@ impl Core {
         if sending {
             self.cancel(slot, Kind::SendOwned);
         }
-        if state == State::Busy {
+        if state == ConnectionState::Busy {
             // It completes silently, so whether it is still there is not known.
             self.cancel(slot, Kind::SendStatic);
         }
     }
 
-    pub(crate) fn cancel(&mut self, slot: Slot, kind: Kind) {
+    fn cancel(&mut self, slot: Slot, kind: Kind) {
         let connection = self.connections.get_mut(slot);
         connection.pending += 1;
         let target = Token::new(kind, slot, connection.generation);
@@ -69,9 +76,9 @@ impl Core {
 
     /// An operation of a connection completed: when it was the last of one that is given up, the
     /// slot is free again.
-    pub(crate) fn settle(&mut self, slot: Slot) {
+    pub(super) fn settle(&mut self, slot: Slot) {
         let connection = self.connections.get(slot);
-        if connection.state == State::Closing && connection.pending == 0 {
+        if connection.state == ConnectionState::Closing && connection.pending == 0 {
             self.leave_port(slot);
             self.connections.release(slot);
             self.count_connections();
@@ -79,11 +86,11 @@ impl Core {
     }
 
     /// Gives the port of a connection that has ended back.
-    pub(crate) fn leave_port(&mut self, slot: Slot) {
+    pub(super) fn leave_port(&mut self, slot: Slot) {
         let connection = self.connections.get_mut(slot);
         let was_made = connection.born != Moment(0);
         // The server has said that it closes. Where the kernel can be asked, it knows who was first.
-        let announced = connection.served > 0 && !connection.reader.keep_alive();
+        let announced = connection.served > 0 && !connection.protocol.may_reuse();
         let by_peer = connection.ended_by_peer || (announced && !self.policy.is_port_late);
         let first = was_made && !by_peer && !self.policy.resets;
         if let Some(port) = connection.port.take() {
@@ -92,28 +99,15 @@ impl Core {
         }
     }
 
-    /// Takes a connection out of its user's list, or out of the pool.
-    pub(crate) fn unlink(&mut self, slot: Slot) {
-        let Some(owner) = self.connections.get_mut(slot).disown() else {
-            return;
-        };
-        if owner == SHARED {
-            return self.leave_pool(slot);
-        }
-        self.mark_available(owner);
-        let next = self.connections.get(slot).next;
-        let mut place = self.users.get(owner).connection;
-        if place == slot {
-            self.users.get_mut(owner).connection = next;
-            return;
-        }
-        while place != NONE {
-            let connection = self.connections.get_mut(place);
-            if connection.next == slot {
-                connection.next = next;
-                return;
+    /// Takes a connection out of its owner's list, or out of the pool.
+    fn unlink(&mut self, slot: Slot) {
+        match self.connections.get_mut(slot).disown() {
+            None => {}
+            Some(SHARED) => self.leave_pool(slot),
+            Some(owner) => {
+                self.owners.mark_available(owner);
+                self.owners.unlist(owner, slot, &mut self.connections);
             }
-            place = connection.next;
         }
     }
 }

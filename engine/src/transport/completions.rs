@@ -1,32 +1,56 @@
 //! What comes back from the kernel: bytes, ends and errors, and what follows from them.
 
+use super::connections::{Connection, ConnectionState, End, SHARED};
+use super::reply::failure_of;
+use super::stream::{Completed, NONE, Stage, StreamId, Streams};
+use super::wire::Progress;
+use super::{Deadline, Transport};
 use crate::clock::Moment;
-use crate::core::Core;
-use crate::core::follow_up::FollowUp;
-use crate::core::users::Answer;
-use crate::event::{self, Event};
-use crate::http::head_flags::HeadFlags;
-use crate::http::response::Fed;
-use crate::ring::{Completion, Kind, Slot, Token};
-use crate::timers::Owner;
+use crate::http::response::ResponseHeadCache;
+use crate::ring::{Completion, Kind, Received, RingIo, Slot, Token};
 use crate::tls::Session;
-use crate::transport::connections::State;
-use crate::transport::stream::{Exchange, Keep, Payload, failure_of};
 use stats::{FailureKind, Tally};
-use std::time::Duration;
 
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The other side closed its direction.
-    Closed,
-    /// Reset, or another error.
-    Broken(i32),
+/// What received bytes are read with.
+pub(super) struct ReplyReader<'a> {
+    pub(super) streams: &'a mut Streams,
+    pub(super) head_cache: &'a mut ResponseHeadCache,
+    pub(super) now: Moment,
+    pub(super) is_traced: bool,
 }
 
-impl Core {
+impl ReplyReader<'_> {
+    /// Hands bytes that are plain to the protocol of their connection.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        connection: &mut Connection,
+        bytes: &[u8],
+        progress: &mut Progress,
+    ) {
+        let id = connection.stream;
+        let is_under_way = connection.state == ConnectionState::Busy && id != NONE;
+        if !is_under_way || progress.done || progress.fault.is_some() {
+            return connection.protocol.receive_unasked(bytes, progress);
+        }
+        let stream = self.streams.get_mut(id);
+        if self.is_traced {
+            stream.reply.keep_wire(bytes);
+        }
+        if stream.first_byte == Moment::NEVER {
+            stream.first_byte = self.now;
+            stream.deadline = stream.limit;
+        }
+        stream.reply.bytes_in += bytes.len() as u64;
+        let protocol = &mut connection.protocol;
+        protocol.receive(self.head_cache, bytes, stream, progress);
+    }
+}
+
+impl<R: RingIo> Transport<R> {
     /// Serves one completion.
-    pub(crate) fn on_completion(&mut self, completion: Completion) {
+    #[inline]
+    pub(super) fn on_completion(&mut self, completion: Completion) {
         let Token {
             kind,
             slot,
@@ -53,7 +77,7 @@ impl Core {
     }
 
     /// An owned send ended: its bytes are free again.
-    pub(crate) fn sent_owned(&mut self, completion: &Completion) {
+    fn sent_owned(&mut self, completion: &Completion) {
         let bytes = self.ring.take_sent(completion);
         let slot = completion.token.slot;
         let connection = self.connections.get_mut(slot);
@@ -63,17 +87,12 @@ impl Core {
         if usize::try_from(completion.result) != Ok(bytes.len()) {
             connection.send_failed = true;
         }
+        let (id, is_secure) = (connection.stream, connection.tls.is_some());
         let mut piece = None;
-        let is_secure = connection.tls.is_some();
-        match connection
-            .exchange
-            .as_mut()
-            .map(|exchange| &mut exchange.payload)
-        {
-            Some(payload @ Payload::InRing) => *payload = Payload::Owned(bytes),
-            Some(Payload::Upload) => piece = Some(bytes),
-            _ if is_secure => self.tls.give_back(bytes),
-            _ => {}
+        if id != NONE && self.streams.get(id).is_upload() {
+            piece = Some(bytes);
+        } else {
+            self.tls.give_back(bytes);
         }
         if is_secure && self.send_unsent(slot) {
             return;
@@ -83,7 +102,7 @@ impl Core {
             return self.ended(slot, end);
         }
         if let Some(bytes) = piece
-            && connection.state == State::Busy
+            && connection.state == ConnectionState::Busy
             && !connection.send_failed
         {
             return self.piece_sent(slot, bytes);
@@ -91,7 +110,8 @@ impl Core {
         self.settle(slot);
     }
 
-    pub(crate) fn received(&mut self, completion: Completion) {
+    #[inline]
+    fn received(&mut self, completion: Completion) {
         let slot = completion.token.slot;
         if !completion.more {
             let connection = self.connections.get_mut(slot);
@@ -101,9 +121,8 @@ impl Core {
         let end = match completion.result {
             0 => Some(End::Closed),
             code if code == -libc::ENOBUFS => {
-                self.buffers.grow();
-                self.state
-                    .record(|recorder| recorder.count(Tally::BuffersExhausted, 1));
+                self.ring.grow_buffers();
+                self.telemetry.count(Tally::BuffersExhausted, 1);
                 None
             }
             code if code < 0 => Some(End::Broken(-code)),
@@ -113,19 +132,14 @@ impl Core {
             if completion.result > 0 {
                 self.feed(slot, received);
             } else {
-                self.buffers.give_back(received);
+                self.ring.give_back(received);
             }
         }
         self.after_receive(slot, completion.token.generation, completion.more, end);
     }
 
-    pub(crate) fn after_receive(
-        &mut self,
-        slot: Slot,
-        generation: u32,
-        more: bool,
-        end: Option<End>,
-    ) {
+    #[inline]
+    fn after_receive(&mut self, slot: Slot, generation: u32, more: bool, end: Option<End>) {
         let connection = self.connections.get(slot);
         if connection.generation != generation {
             return;
@@ -138,161 +152,167 @@ impl Core {
                 self.ended(slot, end);
             }
             None if more => {}
-            None if connection.state == State::Closing => self.settle(slot),
+            None if connection.state == ConnectionState::Closing => self.settle(slot),
             None => self.receive(slot),
         }
     }
 
-    /// Hands received bytes to the reader of the connection.
-    pub(crate) fn feed(&mut self, slot: Slot, received: crate::ring::Received) {
-        if self.state.traced {
-            self.keep_wire(slot, self.buffers.bytes(&received));
-        }
+    /// Hands received bytes to the protocol of the connection.
+    #[inline]
+    fn feed(&mut self, slot: Slot, received: Received) {
         let connection = self.connections.get_mut(slot);
         if connection.tls.is_some() {
             return self.feed_encrypted(slot, received);
         }
-        let outcome = match (connection.state, &mut connection.exchange) {
-            (State::Busy, Some(exchange)) => {
-                let bytes = self.buffers.bytes(&received);
-                if exchange.first_byte == Moment::NEVER {
-                    exchange.first_byte = self.now;
-                    connection.deadline = connection.limit;
-                }
-                exchange.reply.bytes_in += bytes.len() as u64;
-                let fed = connection
-                    .reader
-                    .feed(&mut self.head_cache, bytes, &mut exchange.reply);
-                fed.map(|Fed { consumed, done }| (done, consumed < bytes.len()))
-            }
-            (State::Idle, _) => {
-                let timed_out = self.buffers.bytes(&received).starts_with(b"HTTP/1.1 408");
-                self.buffers.give_back(received);
-                return self.spoken_to_while_idle(slot, timed_out);
-            }
-            _ => return self.buffers.give_back(received),
+        let mut reader = ReplyReader {
+            streams: &mut self.streams,
+            head_cache: &mut self.head_cache,
+            now: self.now,
+            is_traced: self.is_traced,
         };
-        self.buffers.give_back(received);
-        match outcome {
-            Ok((false, _)) => self.look_at_part(slot),
-            Ok((true, surplus)) => self.on_response(slot, surplus),
-            Err(fault) => self.fail(slot, failure_of(fault)),
+        let mut progress = Progress::default();
+        let bytes = self.ring.bytes(&received);
+        reader.take(connection, bytes, &mut progress);
+        self.ring.give_back(received);
+        self.follow_progress(slot, &progress);
+    }
+
+    /// What the data that came means for the request or the connection.
+    #[inline]
+    pub(super) fn follow_progress(&mut self, slot: Slot, progress: &Progress) {
+        if progress.done {
+            return self.on_response(slot, progress.surplus);
+        }
+        if let Some(fault) = progress.fault {
+            return self.fail(slot, failure_of(fault));
+        }
+        match self.connections.get(slot).state {
+            ConnectionState::Idle if progress.surplus => {
+                let tally = if progress.timed_out {
+                    Tally::IdleClosed
+                } else {
+                    Tally::UnsolicitedData
+                };
+                self.telemetry.count(tally, 1);
+                self.give_up(slot);
+            }
+            ConnectionState::Busy => self.look_at_part(slot),
+            _ => {}
         }
     }
 
     /// Part of a reply has come. When the body that the script asked for cannot be had, the rest
     /// is not waited for.
-    pub(crate) fn look_at_part(&mut self, slot: Slot) {
-        let Some(exchange) = &self.connections.get(slot).exchange else {
+    fn look_at_part(&mut self, slot: Slot) {
+        let id = self.connections.get(slot).stream;
+        if id == NONE {
             return;
-        };
-        if let Some(kind) = exchange.reply.body_failure() {
+        }
+        let stream = self.streams.get(id);
+        if let Some(kind) = stream.reply.body_failure() {
             self.fail(slot, kind);
-        } else if exchange.upload.is_some() {
+        } else if stream.is_upload() {
             self.look_for_continue(slot);
         }
     }
 
-    /// Bytes that nobody asked for: the server has given the connection up, or is confused.
-    pub(crate) fn spoken_to_while_idle(&mut self, slot: Slot, timed_out: bool) {
-        let tally = if timed_out {
-            Tally::IdleClosed
-        } else {
-            Tally::UnsolicitedData
-        };
-        self.state.record(|recorder| recorder.count(tally, 1));
-        self.hang_up(slot);
-    }
-
-    /// A whole response is there.
-    pub(crate) fn on_response(&mut self, slot: Slot, surplus: bool) {
-        let after = match &self.connections.get(slot).exchange {
-            None => return,
-            Some(exchange) if exchange.reply.seen.has(HeadFlags::FOLLOWED) => self.follow_up(slot),
-            Some(_) => FollowUp::Answer,
-        };
+    /// A whole reply is there.
+    #[inline]
+    pub(super) fn on_response(&mut self, slot: Slot, surplus: bool) {
         let connection = self.connections.get_mut(slot);
-        let Some(exchange) = &connection.exchange else {
+        let id = connection.take_stream();
+        if id == NONE {
             return;
-        };
+        }
         connection.served += 1;
-        let reusable = connection.reader.keep_alive()
+        let stream = self.streams.get_mut(id);
+        let may_reuse = connection.protocol.may_reuse()
             && !surplus
-            && !exchange.last
+            && !stream.last
             && !connection.sending
             && !connection.send_failed
-            && exchange
-                .upload
-                .as_ref()
-                .is_none_or(|upload| upload.is_done())
+            && stream.upload().is_none_or(|upload| upload.is_done())
             && connection.receiving
             && self
                 .policy
                 .may_reuse(connection.served, self.now.since(connection.born))
             && !connection.tls.as_deref().is_some_and(Session::is_closed);
-        let failure = if let FollowUp::Failure(kind) = after {
-            Some(kind)
-        } else if matches!(after, FollowUp::Request(_)) {
-            None
-        } else if !exchange.expects(connection.reader.status()) {
-            Some(FailureKind::Status)
-        } else {
-            exchange.reply.whole_body_failure()
-        };
-        let user = exchange.user;
-        // The reply may have come before all of a long request was sent.
-        let is_sent = reusable || exchange.payload.is_short();
-        let answer = self.conclude(slot, failure);
-        if reusable {
+        if may_reuse {
             self.rest(slot);
         } else {
             if surplus {
-                self.state
-                    .record(|recorder| recorder.count(Tally::UnsolicitedData, 1));
+                self.telemetry.count(Tally::UnsolicitedData, 1);
             }
-            if is_sent {
-                self.connections.get_mut(slot).state = State::Idle;
+            // The reply may have come before all of a long request was sent.
+            if connection.protocol.is_short(&stream.payload) {
+                connection.state = ConnectionState::Idle;
             }
-            self.hang_up(slot);
+            self.give_up(slot);
         }
-        match after {
-            FollowUp::Request(next) => self.issue(user, next.0, next.1),
-            FollowUp::Answer | FollowUp::Failure(_) => self.hand_over(user, answer),
+        self.finish(id, None, true);
+    }
+
+    /// A connection has served a request and may serve another.
+    #[inline]
+    fn rest(&mut self, slot: Slot) {
+        let connection = self.connections.get_mut(slot);
+        connection.state = ConnectionState::Idle;
+        match connection.owner {
+            SHARED => self.list_idle(slot),
+            owner => self.owners.mark_available(owner),
         }
+    }
+
+    /// A request has ended, and the caller will hear of it.
+    #[inline]
+    fn finish(&mut self, id: StreamId, failure: Option<FailureKind>, was_written: bool) {
+        let stream = self.streams.get_mut(id);
+        stream.stage = Stage::Ended;
+        self.finished.push_back(Completed {
+            stream: id,
+            ticket: stream.ticket,
+            failure,
+            was_written,
+            done: self.now,
+        });
+    }
+
+    /// A request fails before any of it was written.
+    pub(super) fn refuse(&mut self, id: StreamId, kind: FailureKind) {
+        self.finish(id, Some(kind), false);
     }
 
     /// The connection ended: what that means depends on what was under way.
-    pub(crate) fn ended(&mut self, slot: Slot, end: End) {
+    pub(super) fn ended(&mut self, slot: Slot, end: End) {
         match self.connections.get(slot).state {
-            State::Idle => {
-                self.state
-                    .record(|recorder| recorder.count(Tally::IdleClosed, 1));
-                self.hang_up(slot);
+            ConnectionState::Idle => {
+                self.telemetry.count(Tally::IdleClosed, 1);
+                self.give_up(slot);
             }
-            State::Busy => self.ended_busy(slot, end),
-            State::Handshaking => self.fail(slot, end_in_handshake(end)),
-            State::Closing => self.settle(slot),
-            State::Free | State::Connecting => {}
+            ConnectionState::Busy => self.ended_busy(slot, end),
+            ConnectionState::Handshaking => self.fail(slot, end_in_handshake(end)),
+            ConnectionState::Closing => self.settle(slot),
+            ConnectionState::Free | ConnectionState::Connecting => {}
         }
     }
 
-    pub(crate) fn ended_busy(&mut self, slot: Slot, end: End) {
+    fn ended_busy(&mut self, slot: Slot, end: End) {
         let connection = self.connections.get_mut(slot);
         if connection.sending {
             // How the send ended tells what this is, and gives the request back for a retry.
             connection.ended = Some(end);
             return;
         }
-        let started = connection.reader.got_any_byte();
+        let started = connection.protocol.has_begun_reply();
         if end == End::Closed && started {
             let cut = connection
                 .tls
                 .as_deref()
                 .is_some_and(|tls| !tls.is_closed());
-            return match connection.reader.eof() {
+            return match connection.protocol.end() {
                 // Only the end of the stream ends it, and somebody else may have made that.
-                Ok(_) if cut => self.fail(slot, FailureKind::TlsTruncated),
-                Ok(_) => self.on_response(slot, false),
+                Ok(()) if cut => self.fail(slot, FailureKind::TlsTruncated),
+                Ok(()) => self.on_response(slot, false),
                 Err(fault) => self.fail(slot, failure_of(fault)),
             };
         }
@@ -316,157 +336,86 @@ impl Core {
 
     /// A reused connection died with no byte answered: the server had closed it before it saw the
     /// request. Once, and when the request may be repeated, it goes out on a new connection.
-    pub(crate) fn retry(&mut self, slot: Slot) -> bool {
+    fn retry(&mut self, slot: Slot) -> bool {
         let connection = self.connections.get_mut(slot);
-        let reused = connection.served > 0;
-        let may = |exchange: &Exchange| {
-            exchange.idempotent && !exchange.retried && !matches!(exchange.payload, Payload::InRing)
-        };
-        if !reused || !connection.exchange.as_ref().is_some_and(may) {
+        let id = connection.stream;
+        if connection.served == 0 || id == NONE {
             return false;
         }
-        let origin = connection.origin;
-        let Some(mut exchange) = connection.exchange.take() else {
+        let stream = self.streams.get_mut(id);
+        if !stream.idempotent || stream.retried {
             return false;
-        };
-        let user = exchange.user;
-        exchange.rewind(self.now);
-        self.state
-            .record(|recorder| recorder.count(Tally::StaleRetry, 1));
-        self.hang_up(slot);
-        self.open(user, origin, exchange);
+        }
+        connection.take_stream();
+        stream.rewind(self.now);
+        self.telemetry.count(Tally::StaleRetry, 1);
+        self.give_up(slot);
+        self.open(id);
         true
     }
 
     /// The request of a connection failed; the connection is given up.
-    pub(crate) fn fail(&mut self, slot: Slot, kind: FailureKind) {
+    pub(super) fn fail(&mut self, slot: Slot, kind: FailureKind) {
         let connection = self.connections.get_mut(slot);
-        if matches!(connection.state, State::Connecting | State::Handshaking) {
-            let exchange = connection.exchange.take();
-            self.hang_up(slot);
-            if let Some(exchange) = exchange {
-                self.refuse(exchange.user, &exchange, kind);
+        let id = connection.take_stream();
+        let was_written = !matches!(
+            connection.state,
+            ConnectionState::Connecting | ConnectionState::Handshaking
+        );
+        self.give_up(slot);
+        if id != NONE {
+            self.finish(id, Some(kind), was_written);
+        }
+    }
+
+    /// A stream's entry in the timers came up.
+    pub(super) fn check_deadline(&mut self, id: StreamId) {
+        let stream = self.streams.get_mut(id);
+        if stream.armed > self.now {
+            return;
+        }
+        stream.armed = Moment::NEVER;
+        if matches!(stream.stage, Stage::Vacant | Stage::Ended) {
+            return;
+        }
+        if stream.deadline > self.now {
+            stream.armed = stream.deadline;
+            self.timers.add(stream.deadline, Deadline::Stream(id));
+            return;
+        }
+        let (owner, origin, slot) = (stream.owner, stream.origin, stream.connection);
+        let is_over = self.now >= stream.limit;
+        match stream.stage {
+            Stage::Vacant | Stage::Ended => {}
+            Stage::Lookup => {
+                self.lookups.dequeue(id);
+                self.refuse(id, FailureKind::Dns);
             }
-        } else if let Some(exchange) = &connection.exchange {
-            let user = exchange.user;
-            let answer = self.conclude(slot, Some(kind));
-            self.hang_up(slot);
-            self.hand_over(user, answer);
-        } else {
-            self.hang_up(slot);
+            Stage::Queued => {
+                self.owners.dequeue(owner, id);
+                self.refuse(id, FailureKind::Timeout);
+            }
+            Stage::Pooled { ticket } => {
+                if let Some(pool) = &mut self.pool {
+                    pool.dequeue(origin, ticket);
+                }
+                self.refuse(id, FailureKind::Timeout);
+            }
+            Stage::Carried => self.out_of_time(slot, is_over),
         }
     }
 
-    /// A request could not even be written: the reply reaches the script a little later, so that
-    /// a dead target costs no busy loop.
-    pub(crate) fn refuse(&mut self, user: u32, exchange: &Exchange, kind: FailureKind) {
-        self.state
-            .record(|recorder| recorder.count(Tally::NotWritten, 1));
-        self.record(user, exchange, Some(kind));
-        let latency_ns = self.now.since(exchange.begun);
-        self.postpone_refusal(user, kind, latency_ns);
-    }
-
-    /// Records the end of a request.
-    #[inline]
-    pub(crate) fn record(&self, user: u32, exchange: &Exchange, failure: Option<FailureKind>) {
-        let sample = exchange.sample(self.now, failure);
-        if exchange.reply.seen.has(HeadFlags::ODD) {
-            self.state
-                .record(|recorder| recorder.count(Tally::OddHead, 1));
-        }
-        if let Some((encoded, plain)) = exchange.reply.decoded_bytes() {
-            self.state.record(|recorder| {
-                recorder.count(Tally::EncodedBytes, encoded);
-                recorder.count(Tally::DecodedBytes, plain);
-            });
-        }
-        self.state
-            .record(|recorder| recorder.request(exchange.name, &sample));
-        if failure.is_some() {
-            self.state.fail_transactions(user);
-        }
-        if self.state.traced {
-            self.trace(exchange, failure);
-        }
-    }
-
-    /// The end of the request of a connection: recorded, and returned as what its script is told.
-    pub(crate) fn conclude(&mut self, slot: Slot, failure: Option<FailureKind>) -> Answer {
+    /// The request of a connection has run out of time, or the phase that it is in has.
+    fn out_of_time(&mut self, slot: Slot, is_over: bool) {
         let connection = self.connections.get(slot);
-        if let Some(exchange) = &connection.exchange {
-            self.record(exchange.user, exchange, failure);
-            let root = self.users.get(exchange.user).root;
-            self.users.get_mut(root).refusals = 0;
-        }
-        let connection = self.connections.get_mut(slot);
-        let exchange = connection.exchange.as_mut();
-        let answer = exchange.map(|exchange| Answer {
-            status: exchange.reply.status,
-            failure,
-            latency_ns: self.now.since(exchange.begun),
-            asked: exchange.reply.keep == Keep::Asked,
-            // What was kept for the sake of the head alone is of no use any more.
-            kept: exchange
-                .reply
-                .kept
-                .take()
-                .filter(|_| exchange.reply.keep != Keep::Nothing),
-        });
-        connection.exchange = None;
-        answer.expect("a busy connection has an exchange")
-    }
-
-    pub(crate) fn trace(&self, exchange: &Exchange, failure: Option<FailureKind>) {
-        let request = match &exchange.payload {
-            Payload::Static(bytes) => bytes.to_vec(),
-            Payload::Owned(bytes) => bytes.clone(),
-            Payload::Upload => exchange
-                .upload
-                .as_ref()
-                .map_or_else(Vec::new, |upload| upload.head().to_vec()),
-            Payload::InRing => Vec::new(),
-        };
-        let kept = exchange.reply.kept.as_ref();
-        self.state.tell(Event::Exchange(Box::new(event::Exchange {
-            name: self.state.recorder.borrow().text(exchange.name).to_owned(),
-            request,
-            head: kept.map_or_else(Vec::new, |kept| kept.head.clone()),
-            body: kept
-                .and_then(|kept| kept.plain())
-                .map_or_else(Vec::new, <[u8]>::to_vec),
-            wire: self.state.wire.take(exchange.user, failure),
-            status: exchange.reply.status,
-            failure: failure.map(FailureKind::as_str),
-            latency: Duration::from_nanos(self.now.since(exchange.intended)),
-        })));
-    }
-
-    /// A connection's entry in the timers came up.
-    pub(crate) fn check_deadline(&mut self, slot: Slot, generation: u32) {
-        let connection = self.connections.get_mut(slot);
-        if connection.generation != generation || connection.armed > self.now {
-            return;
-        }
-        connection.armed = Moment::NEVER;
-        if connection.exchange.is_none() {
-            return;
-        }
-        if connection.deadline > self.now {
-            connection.armed = connection.deadline;
-            self.timers
-                .add(connection.deadline, Owner::Connection { slot, generation });
-            return;
-        }
         let kind = match connection.state {
-            State::Connecting => FailureKind::ConnectTimeout,
-            State::Handshaking => FailureKind::TlsTimeout,
-            _ if self.now < connection.limit => FailureKind::FirstByteTimeout,
+            ConnectionState::Connecting => FailureKind::ConnectTimeout,
+            ConnectionState::Handshaking => FailureKind::TlsTimeout,
+            _ if !is_over => FailureKind::FirstByteTimeout,
             _ => FailureKind::Timeout,
         };
         if kind == FailureKind::ConnectTimeout {
-            let (origin, address) = (connection.origin, connection.address);
-            self.notice_dead(origin, address, kind);
+            self.notice_dead(connection.origin, connection.address, kind);
         }
         self.fail(slot, kind);
     }

@@ -1,166 +1,132 @@
-//! Finding or making the connection that carries a request.
+//! Making the connection that carries a request, and queueing the request on it.
 
+use super::Transport;
+use super::connections::{ConnectionState, SHARED};
+use super::origins::{Address, Addresses, Endpoint, OriginId};
+use super::policy::is_about_ports;
+use super::protocol::encoded;
+use super::stream::{NONE, Stage, StreamId};
+use super::wire::Encoded;
 use crate::clock::Moment;
-use crate::core::{Core, users};
-use crate::http::response::BodyRule;
-use crate::launch::fixed_addresses;
-use crate::ring::Slot;
-use crate::transport::connections::State;
-use crate::transport::origins::{Addresses, Endpoint, Kept, OriginId};
-use crate::transport::policy::is_about_ports;
-use crate::transport::resolver::Resolver;
-use crate::transport::stream::{Exchange, Payload};
-use socket2::SockAddr;
-use stats::{FailureKind, Phase, Tally};
-use std::cell::RefCell;
-use std::collections::HashMap;
+use crate::event::Event;
+use crate::ring::{RingIo, Slot};
+use stats::{FailureKind, Tally};
 use std::io;
-use std::net::SocketAddr;
 
-/// The resolver, and the requests that wait for its answers.
-#[derive(Default)]
-pub(crate) struct Lookups {
-    resolver: RefCell<Resolver>,
-    waiting: RefCell<Vec<Waiting>>,
-    /// The numbers of addresses in the ring: a name that is resolved again mostly has the same.
-    kept: RefCell<HashMap<SocketAddr, usize>>,
-}
-
-struct Waiting {
-    origin: OriginId,
-    user: u32,
-    generation: u32,
-    exchange: Exchange,
-    since: Moment,
-}
-
-impl Lookups {
-    /// Whether nobody waits for an answer.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.borrow().is_empty()
-    }
-}
-
-impl Core {
-    /// Sends a request of a user on one of its idle connections, or on a new one.
+impl<R: RingIo> Transport<R> {
+    /// Gives a stream to a connection.
     #[inline]
-    pub(crate) fn issue(&mut self, user: u32, origin: OriginId, mut exchange: Exchange) {
-        if self.state.recording.get() && !self.budget.take_request() {
-            return self.hold(user);
-        }
-        exchange.user = user;
-        let acting = self.users.get_mut(user);
-        acting.doing = users::Doing::Request;
-        self.state.record(|recorder| recorder.sent(exchange.name));
-        self.acquire(user, origin, exchange);
+    pub(super) fn assign(&mut self, slot: Slot, id: StreamId) {
+        let connection = self.connections.get_mut(slot);
+        debug_assert!(
+            connection.stream == NONE || connection.protocol.streams_max() > 1,
+            "a connection carries no more streams than its protocol allows"
+        );
+        connection.stream = id;
+        let stream = self.streams.get_mut(id);
+        stream.stage = Stage::Carried;
+        stream.connection = slot;
+        self.limit_phase(id, u64::MAX);
     }
 
-    /// Gives a connection to a request and sets its time limit.
-    pub(crate) fn occupy(&mut self, slot: Slot, exchange: Exchange) {
-        let connection = self.connections.get_mut(slot);
-        let limit = exchange.timeout_ns;
-        connection.exchange = Some(exchange);
-        connection.limit = Moment(self.now.0.saturating_add(limit));
-        self.limit_part(slot, u64::MAX);
+    /// A phase of a request begins that has a limit of its own; that of the request goes on.
+    #[inline]
+    pub(super) fn limit_phase(&mut self, id: StreamId, phase_ns: u64) {
+        let stream = self.streams.get_mut(id);
+        let end = Moment(self.now.0.saturating_add(phase_ns));
+        stream.deadline = stream.limit.min(end);
+        if stream.deadline < stream.armed {
+            stream.armed = stream.deadline;
+            self.timers
+                .add(stream.deadline, super::Deadline::Stream(id));
+        }
     }
 
     /// Queues the request of a connection that is ready for it.
-    pub(crate) fn send(&mut self, slot: Slot) {
+    #[inline]
+    pub(super) fn send(&mut self, slot: Slot) {
         let connection = self.connections.get_mut(slot);
-        let Some(exchange) = &mut connection.exchange else {
+        let id = connection.stream;
+        if id == NONE {
             return;
-        };
-        connection.state = State::Busy;
-        let rule = if exchange.head_only {
-            BodyRule::Head
-        } else {
-            BodyRule::Normal
-        };
-        connection.reader.start(rule);
-        let is_upload = matches!(exchange.payload, Payload::Upload);
+        }
+        connection.state = ConnectionState::Busy;
+        let stream = self.streams.get(id);
+        connection.protocol.begin(stream);
+        let is_first = connection.served == 0;
+        let (generation, is_secure) = (connection.generation, connection.tls.is_some());
+        let is_upload = stream.is_upload();
         // After a connect or a handshake, the limit of that no longer holds.
-        if connection.served == 0 || self.policy.first_byte_ns != u64::MAX {
-            let part_ns = if is_upload {
+        if is_first || self.policy.first_byte_ns != u64::MAX {
+            let phase_ns = if is_upload {
                 u64::MAX
             } else {
                 self.policy.first_byte_ns
             };
-            self.limit_part(slot, part_ns);
+            self.limit_phase(id, phase_ns);
         }
-        let connection = self.connections.get_mut(slot);
-        let Some(exchange) = &mut connection.exchange else {
-            return;
-        };
-        if connection.tls.is_some() {
-            return self.send_encrypted(slot);
-        }
-        let generation = connection.generation;
-        match std::mem::replace(&mut exchange.payload, Payload::InRing) {
-            Payload::Static(bytes) => {
-                exchange.payload = Payload::Static(bytes);
-                exchange.bytes_out += bytes.len() as u64;
-                self.ring.send_static(slot, bytes, generation);
+        if is_upload {
+            self.send_piece(slot, Vec::new());
+        } else if is_secure {
+            self.send_encrypted(slot);
+        } else {
+            let connection = self.connections.get(slot);
+            let stream = self.streams.get_mut(id);
+            let spare = || self.tls.buffer();
+            match encoded(&connection.protocol, &stream.payload, spare) {
+                Encoded::Static(bytes) => {
+                    stream.bytes_out += bytes.len() as u64;
+                    self.ring.send_static(slot, bytes, generation);
+                }
+                Encoded::Owned(bytes) => self.send_bytes(slot, bytes),
             }
-            Payload::Owned(bytes) => self.send_bytes(slot, bytes),
-            Payload::Upload => {
-                exchange.payload = Payload::Upload;
-                self.send_piece(slot, Vec::new());
-            }
-            Payload::InRing => unreachable!("a payload is sent once at a time"),
         }
         self.acting.push(slot);
     }
 
     /// Queues bytes made for the request of a connection.
-    pub(crate) fn send_bytes(&mut self, slot: Slot, bytes: Vec<u8>) {
-        let connection = self.connections.get_mut(slot);
-        if let Some(exchange) = &mut connection.exchange {
-            exchange.bytes_out += bytes.len() as u64;
+    pub(super) fn send_bytes(&mut self, slot: Slot, bytes: Vec<u8>) {
+        let connection = self.connections.get(slot);
+        if connection.stream != NONE {
+            let stream = self.streams.get_mut(connection.stream);
+            stream.bytes_out += bytes.len() as u64;
         }
         if connection.tls.is_some() {
             return self.send_encrypted_piece(slot, bytes);
         }
+        self.transmit(slot, bytes);
+    }
+
+    /// Queues bytes as they are.
+    pub(super) fn transmit(&mut self, slot: Slot, bytes: Vec<u8>) {
+        let connection = self.connections.get_mut(slot);
         connection.pending += 1;
         connection.sending = true;
         self.ring.send_owned(slot, bytes, connection.generation);
     }
 
-    /// Makes a new connection for a request.
-    pub(crate) fn open(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+    /// Makes a new connection for a stream.
+    pub(super) fn open(&mut self, id: StreamId) {
+        let origin = self.streams.get(id).origin;
         self.ask_again(origin);
-        let addresses = self.state.origins.borrow().get(origin).addresses.clone();
+        let addresses = self.origins.borrow().get(origin).addresses.clone();
         match addresses {
-            Addresses::Known(list) => self.dial(user, origin, exchange, &list),
-            Addresses::None => self.refuse(user, &exchange, FailureKind::Dns),
-            Addresses::Asked => self.wait_for_address(user, origin, exchange),
+            Addresses::Known(list) => self.dial(id, origin, &list),
+            Addresses::None => self.refuse(id, FailureKind::Dns),
+            Addresses::Asked => self.wait_for_address(id),
             Addresses::Unknown => {
                 if self.look_up(origin) {
-                    self.wait_for_address(user, origin, exchange);
+                    self.wait_for_address(id);
                 } else {
-                    self.open(user, origin, exchange);
+                    self.open(id);
                 }
             }
         }
     }
 
-    /// Names are resolved again when their time has come; meanwhile the old addresses are used.
-    pub(crate) fn ask_again(&mut self, origin: OriginId) {
-        let Some(every) = self.policy.resolve_ns else {
-            return;
-        };
-        let origins = self.state.origins.borrow();
-        let known = origins.get(origin);
-        let is_old = self.now.since(known.asked) >= every && known.origin.socket.is_none();
-        let has_answer = matches!(known.addresses, Addresses::Known(_) | Addresses::None);
-        drop(origins);
-        if is_old && has_answer {
-            self.look_up(origin);
-        }
-    }
-
-    pub(crate) fn dial(&mut self, user: u32, origin: OriginId, exchange: Exchange, list: &[Kept]) {
+    fn dial(&mut self, id: StreamId, origin: OriginId, list: &[Address]) {
         let Some(slot) = self.connections.take() else {
-            return self.refuse(user, &exchange, FailureKind::Descriptors);
+            return self.refuse(id, FailureKind::Descriptors);
         };
         let first = self.policy.address(list.len());
         let mut tried = 1;
@@ -174,62 +140,59 @@ impl Core {
         }
         if let Err(e) = installed {
             self.connections.release(slot);
-            return self.refuse(user, &exchange, connect_failure(&e));
+            return self.refuse(id, connect_failure(&e));
         }
         let connection = self.connections.get_mut(slot);
         connection.origin = origin;
         connection.tried = tried as u16;
-        self.take_in(slot, user, address.to);
-        self.occupy(slot, exchange);
-        self.connect(slot, address.kept);
+        self.take_in(slot, id, address.to);
+        self.assign(slot, id);
+        self.connect(slot, address.index);
         self.count_connections();
     }
 
-    /// A connection that is being made belongs to its user, or to the pool.
-    pub(crate) fn take_in(&mut self, slot: Slot, user: u32, to: Endpoint) {
+    /// A connection that is being made belongs to its owner, or to the pool.
+    fn take_in(&mut self, slot: Slot, id: StreamId, to: Endpoint) {
         if self.pool.is_some() {
             return self.adopt(slot, self.connections.get(slot).origin, to);
         }
-        let root = self.users.get(user).root;
-        let head = std::mem::replace(&mut self.users.get_mut(root).connection, slot);
+        let owner = self.streams.get(id).owner;
+        let next = self.owners.list(owner, slot);
         let connection = self.connections.get_mut(slot);
-        (connection.owner, connection.next) = (root, head);
+        (connection.owner, connection.next) = (owner, next);
     }
 
-    pub(crate) fn connect(&mut self, slot: Slot, address: usize) {
+    fn connect(&mut self, slot: Slot, address: usize) {
         let connection = self.connections.get_mut(slot);
-        connection.state = State::Connecting;
+        let id = connection.stream;
+        connection.state = ConnectionState::Connecting;
         connection.address = address;
         connection.pending += 1;
         self.ring.connect(slot, address, connection.generation);
         self.acting.push(slot);
         if self.policy.connect_ns != u64::MAX {
-            self.limit_part(slot, self.policy.connect_ns);
+            self.limit_phase(id, self.policy.connect_ns);
         }
     }
 
     /// A connect completed.
-    pub(crate) fn connected(&mut self, slot: Slot, result: i32) {
+    pub(super) fn connected(&mut self, slot: Slot, result: i32) {
         let connection = self.connections.get_mut(slot);
         connection.pending -= 1;
-        if connection.state == State::Closing {
+        if connection.state == ConnectionState::Closing {
             return self.settle(slot);
         }
         if result < 0 {
             return self.connect_failed(slot, &io::Error::from_raw_os_error(-result));
         }
         connection.born = self.now;
-        let opened = connection.opened;
-        let name = connection.exchange.as_mut().map(|exchange| {
-            exchange.ready = self.now;
-            exchange.name
-        });
-        let took_ns = self.now.since(opened);
-        self.state.record(|recorder| {
+        let took_ns = self.now.since(connection.opened);
+        let stream = self.streams.get_mut(connection.stream);
+        stream.ready = self.now;
+        let name = stream.name;
+        self.telemetry.record(|recorder| {
             recorder.count(Tally::ConnectionOpened, 1);
-            if let Some(name) = name {
-                recorder.connected(name, took_ns);
-            }
+            recorder.connected(name, took_ns);
         });
         self.receive(slot);
         if !self.start_handshake(slot) {
@@ -238,7 +201,7 @@ impl Core {
     }
 
     /// Arms the multishot receive.
-    pub(crate) fn receive(&mut self, slot: Slot) {
+    pub(super) fn receive(&mut self, slot: Slot) {
         let connection = self.connections.get_mut(slot);
         connection.receiving = true;
         connection.pending += 1;
@@ -246,26 +209,24 @@ impl Core {
     }
 
     /// A connect failed: the next address, or the end of the request.
-    pub(crate) fn connect_failed(&mut self, slot: Slot, error: &io::Error) {
-        let connection = self.connections.get_mut(slot);
+    fn connect_failed(&mut self, slot: Slot, error: &io::Error) {
+        let connection = self.connections.get(slot);
         let (origin, failed) = (connection.origin, connection.address);
-        let tried = usize::from(connection.tried);
+        let (tried, id) = (usize::from(connection.tried), connection.stream);
         let of_ports = is_about_ports(error);
-        let mut origins = self.state.origins.borrow_mut();
+        let mut origins = self.origins.borrow_mut();
         if self.policy.prefers_living() && !of_ports {
             origins.prefer_next(origin, failed);
         }
         let (mut same, mut next) = (None, None);
         if let Addresses::Known(list) = &origins.get(origin).addresses {
-            let place = list.iter().position(|one| one.kept == failed);
-            same = place.map(|place| list[place]);
-            let after = place.map_or(0, |place| (place + 1) % list.len());
+            let index = list.iter().position(|one| one.index == failed);
+            same = index.map(|index| list[index]);
+            let after = index.map_or(0, |index| (index + 1) % list.len());
             next = (tried < list.len()).then(|| list[after]);
         }
         drop(origins);
-        if let Some(exchange) = &mut self.connections.get_mut(slot).exchange {
-            exchange.ready = self.now;
-        }
+        self.streams.get_mut(id).ready = self.now;
         if let Some(same) = same.filter(|_| of_ports)
             && self.change_port(slot, same)
         {
@@ -276,126 +237,58 @@ impl Core {
             self.notice_dead(origin, failed, connect_failure(error));
             self.connections.get_mut(slot).tried += 1;
             if self.install(slot, next).is_ok() {
-                return self.connect(slot, next.kept);
+                return self.connect(slot, next.index);
             }
         }
         self.fail(slot, connect_failure(error));
     }
 
-    /// The request waits for an address, as long as its time limit lets it.
-    pub(crate) fn wait_for_address(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
-        let generation = self.users.get(user).generation;
-        let limit = Moment(self.now.0.saturating_add(exchange.timeout_ns));
-        self.wait_until(user, limit, users::Doing::Lookup);
-        self.lookups.waiting.borrow_mut().push(Waiting {
-            origin,
-            user,
-            generation,
-            exchange,
-            since: self.now,
-        });
-    }
-
-    /// The time of a request is over before its host name had an answer.
-    pub(crate) fn give_up_lookup(&mut self, user: u32, generation: u32) {
-        let mut waiting = self.lookups.waiting.borrow_mut();
-        let mine = |one: &Waiting| one.user == user && one.generation == generation;
-        let found = waiting.iter().position(mine);
-        let found = found.map(|place| waiting.swap_remove(place));
-        drop(waiting);
-        if let Some(one) = found {
-            self.refuse(user, &one.exchange, FailureKind::Dns);
-        }
-    }
-
-    /// Asks the system's resolver on its thread. False when the profile has the answer.
-    pub(crate) fn look_up(&mut self, origin: OriginId) -> bool {
-        let mut origins = self.state.origins.borrow_mut();
-        origins.asked(origin, self.now);
+    /// A connection could not be made to one of several addresses.
+    #[cold]
+    pub(super) fn notice_dead(&self, origin: OriginId, address: usize, kind: FailureKind) {
+        let is_dead = matches!(
+            kind,
+            FailureKind::Refused
+                | FailureKind::Unreachable
+                | FailureKind::ConnectTimeout
+                | FailureKind::ConnectFailed
+                | FailureKind::ResetConnect
+        );
+        let origins = self.origins.borrow();
         let known = origins.get(origin);
-        let (host, port) = (known.origin.host.clone(), known.origin.port);
-        if let Some(fixed) = fixed_addresses(&self.plan, &host, port) {
-            drop(origins);
-            self.resolved(origin, fixed);
-            return false;
-        }
-        if matches!(known.addresses, Addresses::Unknown | Addresses::None) {
-            origins.set_addresses(origin, Addresses::Asked);
-        }
-        drop(origins);
-        self.lookups.resolver.borrow_mut().ask(origin, host, port);
-        true
-    }
-
-    /// The addresses of an origin are known. An empty answer changes none that were known before.
-    pub(crate) fn resolved(&mut self, origin: OriginId, found: Vec<SocketAddr>) {
-        let mut numbers = self.lookups.kept.borrow_mut();
-        let mut keep = |address| {
-            let number = numbers.entry(address);
-            let kept = *number.or_insert_with(|| self.ring.add_address(SockAddr::from(address)));
-            Kept {
-                to: Endpoint::Internet(address),
-                kept,
-            }
+        let Addresses::Known(list) = &known.addresses else {
+            return;
         };
-        let mut kept: Vec<Kept> = Vec::new();
-        for address in found {
-            let one = keep(address);
-            if kept.iter().all(|known| known.kept != one.kept) {
-                kept.push(one);
-            }
-        }
-        let mut origins = self.state.origins.borrow_mut();
-        let is_known = matches!(origins.get(origin).addresses, Addresses::Known(_));
-        match kept.is_empty() {
-            true if is_known => {}
-            true => origins.set_addresses(origin, Addresses::None),
-            false => origins.set_addresses(origin, Addresses::Known(kept)),
-        }
-    }
-
-    /// Takes in what the resolver answered, and opens the connections that waited for it.
-    pub(crate) fn serve_lookups(&mut self) {
-        let mut on_response = false;
-        loop {
-            let answer = self.lookups.resolver.borrow_mut().answer();
-            let Some((origin, found)) = answer else { break };
-            self.resolved(origin, found);
-            on_response = true;
-        }
-        if !on_response {
+        let dead = list.iter().find(|one| one.index == address);
+        let Some(Endpoint::Internet(dead)) = dead.map(|one| one.to) else {
+            return;
+        };
+        if !is_dead || list.len() < 2 {
             return;
         }
-        let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
-        for mut one in waiting {
-            let origins = self.state.origins.borrow();
-            let still = matches!(origins.get(one.origin).addresses, Addresses::Asked);
-            drop(origins);
-            if still {
-                self.lookups.waiting.borrow_mut().push(one);
-            } else if self.users.is_current(one.user, one.generation) {
-                self.users.get_mut(one.user).doing = users::Doing::Request;
-                let waited_ns = self.now.since(one.since);
-                one.exchange.timeout_ns = one.exchange.timeout_ns.saturating_sub(waited_ns);
-                let name = one.exchange.name;
-                self.state
-                    .record(|recorder| recorder.part(name, Phase::Dns, waited_ns));
-                self.acquire(one.user, one.origin, one.exchange);
-            }
-        }
+        let (server, all) = (known.origin.authority(), list.len());
+        self.telemetry
+            .send_once(format!("{server}\n{kind}\n{dead}"), || Event::Notice {
+                text: format!(
+                    "{server}: no connection to {dead}, one of its {all} addresses ({kind})"
+                ),
+            });
     }
 
-    /// Requests of a user that still wait for an address; they end unfinished.
-    pub(crate) fn forget_lookups(&mut self) {
-        let waiting = std::mem::take(&mut *self.lookups.waiting.borrow_mut());
-        for one in waiting {
-            self.record_unfinished(&one.exchange);
-        }
-    }
-
-    pub(crate) fn count_connections(&mut self) {
+    pub(super) fn count_connections(&self) {
         let open = self.connections.open();
-        self.state.record(|recorder| recorder.connections(open));
+        self.telemetry.record(|recorder| recorder.connections(open));
+    }
+
+    /// Whether this is the first TLS handshake of a connection's owner, or of the pool, with its
+    /// origin.
+    pub(super) fn is_first_handshake(&mut self, slot: Slot) -> bool {
+        let connection = self.connections.get(slot);
+        match connection.owner {
+            NONE => true,
+            SHARED => self.is_first_handshake_of_pool(connection.origin),
+            owner => self.owners.is_first_handshake(owner, connection.origin),
+        }
     }
 }
 

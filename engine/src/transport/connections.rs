@@ -1,95 +1,96 @@
 //! The connections of one core: which slot is what, and whose.
 
+use super::origins::OriginId;
+use super::ports::Port;
+use super::protocol::Protocol;
+use super::stream::{NONE, Owner, StreamId};
 use crate::clock::Moment;
-use crate::http::response::ResponseReader;
 use crate::ring::{GENERATION_MASK, Slot};
 use crate::tls::Session;
-use crate::transport::completions::End;
-use crate::transport::origins::OriginId;
-use crate::transport::ports::Port;
-use crate::transport::stream::Exchange;
 
-/// No user, no connection.
-pub(crate) const NONE: u32 = u32::MAX;
 /// The owner of connections that belong to the pool of the core.
-pub(crate) const SHARED: u32 = u32::MAX - 1;
+pub(super) const SHARED: Owner = u32::MAX - 1;
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The other side closed its direction.
+    Closed,
+    /// Reset, or another error.
+    Broken(i32),
+}
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(super) enum ConnectionState {
     /// The slot is unused.
     Free,
-    /// A connect is under way; the exchange waits.
+    /// A connect is under way; the stream waits.
     Connecting,
-    /// A TLS handshake is under way; the exchange waits.
+    /// A TLS handshake is under way; the stream waits.
     Handshaking,
     /// Nothing under way; a request may use it.
     Idle,
-    /// An exchange is under way.
+    /// A stream is under way.
     Busy,
     /// No use any more; free when the kernel has let go of it.
     Closing,
 }
 
 /// One connection, also while it is being made or taken down.
-pub(crate) struct Connection {
-    pub(crate) state: State,
+pub(super) struct Connection {
+    pub(super) state: ConnectionState,
     /// The use of this slot; carried by tokens.
-    pub(crate) generation: u32,
-    /// The user it belongs to, [`SHARED`] or [`NONE`].
-    pub(crate) owner: u32,
-    /// The next connection of the same user, or the next idle one of the pool, or [`NONE`].
-    pub(crate) next: Slot,
+    pub(super) generation: u32,
+    /// Whose it is: an owner, [`SHARED`] or [`NONE`].
+    pub(super) owner: Owner,
+    /// The next connection of the same owner, or the next idle one of the pool, or [`NONE`].
+    pub(super) next: Slot,
     /// The one before it in the list of idle ones of the pool, or [`NONE`].
-    pub(crate) previous: Slot,
-    pub(crate) origin: OriginId,
-    /// The local address it is made from, by its place among those of the plan of its family; 0
+    pub(super) previous: Slot,
+    pub(super) origin: OriginId,
+    /// The index of the local address it is made from, among those of the plan of its family; 0
     /// where the system chooses.
-    pub(crate) source: u32,
+    pub(super) source: u32,
     /// Addresses tried so far for this connect.
-    pub(crate) tried: u16,
+    pub(super) tried: u16,
     /// The address in use, by its number in the ring.
-    pub(crate) address: usize,
+    pub(super) address: usize,
     /// The local port it was given; none to sockets in the file system.
-    pub(crate) port: Option<Port>,
+    pub(super) port: Option<Port>,
     /// Ports that the kernel did not let it have.
-    pub(crate) ports_refused: u8,
+    pub(super) ports_refused: u8,
     /// The other side closed or reset it before we did.
-    pub(crate) ended_by_peer: bool,
+    pub(super) ended_by_peer: bool,
     /// Entries in the kernel whose completion must come before the slot is used again.
-    pub(crate) pending: u8,
+    pub(super) pending: u8,
     /// The multishot receive is armed.
-    pub(crate) receiving: bool,
+    pub(super) receiving: bool,
     /// A send failed; the receive will tell more.
-    pub(crate) send_failed: bool,
+    pub(super) send_failed: bool,
     /// An owned send is under way.
-    pub(crate) sending: bool,
+    pub(super) sending: bool,
     /// The receive ended while the send was still under way.
-    pub(crate) ended: Option<End>,
+    pub(super) ended: Option<End>,
     /// Responses completed on this connection.
-    pub(crate) served: u32,
+    pub(super) served: u32,
     /// When the connect, or the beginning of the TLS handshake, was submitted.
-    pub(crate) opened: Moment,
+    pub(super) opened: Moment,
     /// When it was made.
-    pub(crate) born: Moment,
-    /// When the exchange runs out of time.
-    pub(crate) limit: Moment,
-    /// When it, or the part of it that is under way, does.
-    pub(crate) deadline: Moment,
-    /// The earliest entry of this connection in the timers.
-    pub(crate) armed: Moment,
-    pub(crate) reader: ResponseReader,
+    pub(super) born: Moment,
+    pub(super) protocol: Protocol,
     /// With an origin over TLS, from the connect on.
-    pub(crate) tls: Option<Box<Session>>,
+    pub(super) tls: Option<Box<Session>>,
     /// Encrypted bytes that wait for the send under way.
-    pub(crate) unsent: Vec<u8>,
-    pub(crate) exchange: Option<Exchange>,
+    pub(super) unsent: Vec<u8>,
+    /// The request that it carries or that waits for it to be made, or [`NONE`].
+    pub(super) stream: StreamId,
 }
 
 impl Connection {
     fn free() -> Connection {
         Connection {
-            state: State::Free,
+            state: ConnectionState::Free,
             generation: 0,
             owner: NONE,
             next: NONE,
@@ -109,29 +110,32 @@ impl Connection {
             served: 0,
             opened: Moment::NEVER,
             born: Moment(0),
-            limit: Moment::NEVER,
-            deadline: Moment::NEVER,
-            armed: Moment::NEVER,
-            reader: ResponseReader::new(),
+            protocol: Protocol::negotiated(None),
             tls: None,
             unsent: Vec::new(),
-            exchange: None,
+            stream: NONE,
         }
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
-        self.state == State::Idle
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == ConnectionState::Idle
     }
 
-    /// Takes the connection from its user or the pool, whichever is returned.
-    pub(crate) fn disown(&mut self) -> Option<u32> {
+    /// Takes the stream off the connection; [`NONE`] when there is none.
+    #[inline]
+    pub(super) fn take_stream(&mut self) -> StreamId {
+        std::mem::replace(&mut self.stream, NONE)
+    }
+
+    /// Takes the connection from its owner or the pool, whichever is returned.
+    pub(super) fn disown(&mut self) -> Option<Owner> {
         let owner = std::mem::replace(&mut self.owner, NONE);
         (owner != NONE).then_some(owner)
     }
 }
 
 /// The table of connections, by slot of the ring.
-pub(crate) struct Connections {
+pub(super) struct Connections {
     table: Vec<Connection>,
     free: Vec<Slot>,
     /// Slots that the ring has.
@@ -141,7 +145,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(max: u32) -> Connections {
+    pub(super) fn new(max: u32) -> Connections {
         Connections {
             table: Vec::new(),
             free: Vec::new(),
@@ -151,7 +155,7 @@ impl Connections {
     }
 
     /// Takes a free slot; none when the table is full.
-    pub(crate) fn take(&mut self) -> Option<Slot> {
+    pub(super) fn take(&mut self) -> Option<Slot> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None if (self.table.len() as u32) < self.max => {
@@ -165,7 +169,7 @@ impl Connections {
     }
 
     /// Frees a slot of which the kernel holds nothing any more (or that never held a socket).
-    pub(crate) fn release(&mut self, slot: Slot) {
+    pub(super) fn release(&mut self, slot: Slot) {
         let connection = &mut self.table[slot as usize];
         let generation = connection.generation.wrapping_add(1) & GENERATION_MASK;
         *connection = Connection {
@@ -176,22 +180,22 @@ impl Connections {
         self.open -= 1;
     }
 
-    pub(crate) fn open(&self) -> u32 {
+    pub(super) fn open(&self) -> u32 {
         self.open
     }
 
     /// All slots that were ever used.
-    pub(crate) fn slots(&self) -> std::ops::Range<Slot> {
+    pub(super) fn slots(&self) -> std::ops::Range<Slot> {
         0..self.table.len() as Slot
     }
 
     #[inline]
-    pub(crate) fn get(&self, slot: Slot) -> &Connection {
+    pub(super) fn get(&self, slot: Slot) -> &Connection {
         &self.table[slot as usize]
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Connection {
+    pub(super) fn get_mut(&mut self, slot: Slot) -> &mut Connection {
         &mut self.table[slot as usize]
     }
 }

@@ -1,11 +1,13 @@
 //! The servers a core talks to and their addresses.
 
 use crate::clock::Moment;
+use crate::ring::RingIo;
 use config::{Origin, Scheme};
 use rustls::pki_types::ServerName;
+use socket2::SockAddr;
 use std::net::SocketAddr;
 
-/// An origin's place in [`Origins`].
+/// An origin's index in [`Origins`].
 pub(crate) type OriginId = u32;
 
 /// How many origins one core keeps; a script that makes up more gets an error.
@@ -34,17 +36,17 @@ pub(crate) enum Addresses {
     Unknown,
     /// The resolver works on it.
     Asked,
-    /// Kept in the ring under these numbers, the one to try first in front.
-    Known(Vec<Kept>),
+    /// Address in the ring under these numbers, the one to try first in front.
+    Known(Vec<Address>),
     /// The resolver found none.
     None,
 }
 
-/// An address and its number in the ring.
+/// An address and its index in the ring.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Address {
     pub(crate) to: Endpoint,
-    pub(crate) kept: usize,
+    pub(crate) index: usize,
 }
 
 /// Where a connection goes to.
@@ -56,6 +58,39 @@ pub(crate) enum Endpoint {
 }
 
 impl Origins {
+    /// The target as the first origin, its addresses kept in the ring.
+    ///
+    /// # Errors
+    ///
+    /// No certificate could be for its name, or its socket has no usable path.
+    pub(crate) fn with_target(
+        target: &Origin,
+        addresses: &[SocketAddr],
+        ring: &mut impl RingIo,
+    ) -> Result<Origins, crate::Error> {
+        let known: Vec<Address> = match &target.socket {
+            Some(path) => {
+                let unusable = |e| crate::Error::Tls(format!("{}: {e}", path.display()));
+                let address = SockAddr::unix(path).map_err(unusable)?;
+                vec![Address {
+                    to: Endpoint::Unix,
+                    index: ring.add_address(address),
+                }]
+            }
+            None => {
+                let keep = |&address| Address {
+                    to: Endpoint::Internet(address),
+                    index: ring.add_address(SockAddr::from(address)),
+                };
+                addresses.iter().map(keep).collect()
+            }
+        };
+        let mut origins = Origins::default();
+        let id = origins.intern(target).map_err(crate::Error::Tls)?;
+        origins.set_addresses(id, Addresses::Known(known));
+        Ok(origins)
+    }
+
     /// The number of an origin, new or known.
     ///
     /// # Errors
@@ -69,8 +104,8 @@ impl Origins {
                 && known.scheme == origin.scheme
                 && known.socket == origin.socket
         };
-        if let Some(place) = self.list.iter().position(same) {
-            return Ok(place as OriginId);
+        if let Some(index) = self.list.iter().position(same) {
+            return Ok(index as OriginId);
         }
         if self.list.len() >= ORIGINS_MAX {
             return Err(format!("more than {ORIGINS_MAX} different hosts"));
@@ -106,7 +141,7 @@ impl Origins {
     /// Puts the address after `failed` in front, for the connects to come.
     pub(crate) fn prefer_next(&mut self, id: OriginId, failed: usize) {
         if let Addresses::Known(list) = &mut self.list[id as usize].addresses
-            && list.first().is_some_and(|first| first.kept == failed)
+            && list.first().is_some_and(|first| first.index == failed)
         {
             list.rotate_left(1);
         }

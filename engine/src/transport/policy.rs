@@ -1,69 +1,67 @@
-//! How this core makes connections and how long it keeps them.
+//! How connections are made and how long they are kept: what the plan wishes, and where it stands.
 
+use super::Transport;
+use super::connections::Connection;
+use super::origins::{Address, Endpoint};
+use super::ports::{Left, Port, Ports, TRIES_MAX};
 use crate::clock::Moment;
-use crate::core::Core;
 use crate::local_ports::LocalPorts;
-use crate::ring::{Slot, bind_late, only_port};
-use crate::timers::Owner;
-use crate::transport::connections::NONE;
-use crate::transport::origins::{Endpoint, Kept};
-use crate::transport::ports::{Left, Port, Ports, TRIES_MAX};
+use crate::ring::{RingIo, Slot, SocketSpec, takes_late_ports};
 use config::{Close, Pick, Plan, Renew, random};
-use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The stream of random addresses; no user's.
 const ADDRESS_STREAM: u64 = u64::MAX - 1;
 /// No limit, in nanoseconds.
 const UNLIMITED: u64 = u64::MAX;
-/// The place of the local address that the system chooses.
+/// The index of the local address that the system chooses.
 const ANY_SOURCE: u32 = u32::MAX;
 /// Kernels before keep a socket that left the ring's table until every older operation of the ring
 /// has ended, also those on other sockets.
 const KERNEL_LETS_GO: (u32, u32) = (6, 13);
 
-/// The plan's wishes about connections, and where this core stands with them.
-pub(crate) struct ConnectionPolicy {
-    pub(crate) renew: Renew,
+/// The plan's wishes about connections, and where they stand.
+pub(super) struct ConnectionPolicy {
+    renew: Renew,
     /// Connections to one origin at once: of one user, or of the core's pool.
-    pub(crate) per_origin: u32,
+    pub(super) per_origin: u32,
     /// How often names are resolved again.
-    pub(crate) resolve_ns: Option<u64>,
+    pub(super) resolve_ns: Option<u64>,
     requests_max: u32,
     age_max_ns: u64,
     pick: Pick,
     seed: u64,
     /// Local addresses by family, IPv4 first.
     sources: [Vec<IpAddr>; 2],
-    pub(crate) ports: Ports,
+    pub(super) ports: Ports,
     /// The kernel takes a port without a bind.
-    pub(crate) is_port_late: bool,
+    pub(super) is_port_late: bool,
     /// Connections end with a RST.
-    pub(crate) resets: bool,
+    pub(super) resets: bool,
     /// The FIN has to be asked for, since the kernel would be late with it.
-    pub(crate) shuts_down: bool,
+    pub(super) shuts_down: bool,
     /// Connections begun.
     made: u64,
-    pub(crate) connect_ns: u64,
-    pub(crate) tls_ns: u64,
-    pub(crate) first_byte_ns: u64,
+    pub(super) connect_ns: u64,
+    pub(super) tls_ns: u64,
+    pub(super) first_byte_ns: u64,
     /// Connections end by what is said here.
     is_bounded: bool,
 }
 
 /// Where a connection is to be made from.
-pub(crate) struct Local {
+pub(super) struct LocalEnd {
     /// None: the system's choice.
     source: Option<IpAddr>,
-    /// The place of the address among those of the plan of its family; 0 without any.
-    place: u32,
+    /// The index of the address among those of the plan of its family; 0 without any.
+    index: u32,
     port: Port,
 }
 
 impl ConnectionPolicy {
-    pub(crate) fn of(plan: &Plan, system: LocalPorts, place: (u32, u32)) -> ConnectionPolicy {
+    pub(super) fn of(plan: &Plan, system: LocalPorts, core: u32, cores: u32) -> ConnectionPolicy {
         let wishes = &plan.connections;
         let ns =
             |limit: Option<Duration>| limit.map_or(UNLIMITED, |limit| Moment(0).after(limit).0);
@@ -72,7 +70,7 @@ impl ConnectionPolicy {
             || wishes.age_max.is_some()
             || wishes.renew == Renew::Request;
         let (v4, v6) = wishes.source.iter().partition(|address| address.is_ipv4());
-        let ports = Ports::of(system, place, chance());
+        let ports = Ports::of(system, core, cores, chance());
         let resets = wishes.close == Close::Reset;
         ConnectionPolicy {
             is_port_late: ports.are_systems() && takes_late_ports(),
@@ -97,7 +95,7 @@ impl ConnectionPolicy {
 
     /// Whether a connection of this age that has served so many requests may serve another.
     #[inline]
-    pub(crate) fn may_reuse(&self, served: u32, age_ns: u64) -> bool {
+    pub(super) fn may_reuse(&self, served: u32, age_ns: u64) -> bool {
         !self.is_bounded
             || (self.renew != Renew::Request
                 && served < self.requests_max
@@ -105,12 +103,12 @@ impl ConnectionPolicy {
     }
 
     /// Whether the address that has failed is to be tried last from now on.
-    pub(crate) fn prefers_living(&self) -> bool {
+    pub(super) fn prefers_living(&self) -> bool {
         self.pick == Pick::First
     }
 
     /// Which of so many addresses, at least one, the next connection goes to.
-    pub(crate) fn address(&mut self, count: usize) -> usize {
+    pub(super) fn address(&mut self, count: usize) -> usize {
         let number = self.made;
         self.made += 1;
         let drawn = match self.pick {
@@ -123,24 +121,29 @@ impl ConnectionPolicy {
 
     /// The local address and port of the next connection to an address: the next address of the
     /// same family whose ports are not all taken, if the plan names any.
-    pub(crate) fn local_for(&mut self, to: SocketAddr, kept: usize, now: Moment) -> Option<Local> {
+    pub(super) fn local_for(
+        &mut self,
+        to: SocketAddr,
+        address: usize,
+        now: Moment,
+    ) -> Option<LocalEnd> {
         let sources = &self.sources[usize::from(to.is_ipv6())];
         let count = sources.len().max(1);
         // The connection itself is counted already.
         let first = (self.made.saturating_sub(1) % count as u64) as usize;
         let ports = &mut self.ports;
-        let path_from = |place: usize| {
-            let source = sources.get(place).copied();
-            let key = source.map_or(ANY_SOURCE, |_| place as u32);
+        let path_from = |index: usize| {
+            let source = sources.get(index).copied();
+            let key = source.map_or(ANY_SOURCE, |_| index as u32);
             (source, key)
         };
-        for place in (first..count).chain(0..first) {
-            let (source, key) = path_from(place);
-            let path = ports.path(key, kept, to.ip());
+        for index in (first..count).chain(0..first) {
+            let (source, key) = path_from(index);
+            let path = ports.path(key, address, to.ip());
             if let Some(port) = ports.take(path, now) {
-                return Some(Local {
+                return Some(LocalEnd {
                     source,
-                    place: place as u32,
+                    index: index as u32,
                     port,
                 });
             }
@@ -150,58 +153,33 @@ impl ConnectionPolicy {
             return None;
         }
         let (source, key) = path_from(first);
-        let path = ports.path(key, kept, to.ip());
+        let path = ports.path(key, address, to.ip());
         let port = ports.guess(path)?;
-        Some(Local {
+        Some(LocalEnd {
             source,
-            place: first as u32,
+            index: first as u32,
             port,
         })
     }
 
-    /// A socket for a connection to an address from a local one.
-    pub(crate) fn socket(
-        &self,
-        to: SocketAddr,
-        source: Option<IpAddr>,
-        port: u16,
-    ) -> io::Result<Socket> {
-        let kind = Type::STREAM.nonblocking().cloexec();
-        let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
-        socket.set_tcp_nodelay(true)?;
-        if self.resets {
-            socket.set_linger(Some(Duration::ZERO))?;
-        }
-        if self.is_port_late {
-            if let Some(source) = source {
-                bind_late(&socket, source)?;
-            }
-            only_port(&socket, port)?;
-            return Ok(socket);
-        }
-        socket.set_reuse_address(true)?;
-        let any = || match to {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let local = SocketAddr::new(source.unwrap_or_else(any), port);
-        socket.bind(&local.into())?;
-        Ok(socket)
+    /// A connection is never kept from one iteration of its owner to the next.
+    pub(super) fn renews_by_iteration(&self) -> bool {
+        self.renew == Renew::Iteration
+    }
+
+    /// How old a connection may become, in nanoseconds, if that has a limit.
+    #[inline]
+    pub(super) fn age_max_ns(&self) -> Option<u64> {
+        (self.age_max_ns != UNLIMITED).then_some(self.age_max_ns)
     }
 }
 
 /// Whether an error says that a port, and not a server, cannot be had.
-pub(crate) fn is_about_ports(error: &io::Error) -> bool {
+pub(super) fn is_about_ports(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE)
     )
-}
-
-/// Whether the kernel lets a connect choose from a range of one port (Linux 6.3).
-fn takes_late_ports() -> bool {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP));
-    socket.is_ok_and(|socket| only_port(&socket, 40_000).is_ok())
 }
 
 /// Another number for each process.
@@ -220,96 +198,62 @@ fn kernel() -> (u32, u32) {
     next().zip(next()).unwrap_or((0, 0))
 }
 
-impl Core {
+impl<R: RingIo> Transport<R> {
     /// Puts a fresh socket for a connection to an address into the ring's table.
     ///
     /// # Errors
     ///
     /// What the kernel says; `EADDRNOTAVAIL` when no local port is left.
-    pub(crate) fn install(&mut self, slot: Slot, to: Kept) -> io::Result<()> {
+    pub(super) fn install(&mut self, slot: Slot, to: Address) -> io::Result<()> {
         let Endpoint::Internet(address) = to.to else {
-            let kind = Type::STREAM.nonblocking().cloexec();
-            let socket = Socket::new(Domain::UNIX, kind, None)?;
-            return self.ring.install(slot, socket.into());
+            return self.ring.install(slot, &SocketSpec::Unix);
         };
         loop {
-            let local = self.policy.local_for(address, to.kept, self.now);
+            let local = self.policy.local_for(address, to.index, self.now);
             let none_left = || io::Error::from_raw_os_error(libc::EADDRNOTAVAIL);
-            let Local {
+            let LocalEnd {
                 source,
-                place,
+                index,
                 port,
             } = local.ok_or_else(none_left)?;
-            let made = self.policy.socket(address, source, port.number);
-            match made.and_then(|socket| self.ring.install(slot, socket.into())) {
-                Ok(()) => {
-                    let connection = self.connections.get_mut(slot);
-                    (connection.port, connection.source) = (Some(port), place);
-                    return Ok(());
-                }
-                Err(e) if is_about_ports(&e) => {
-                    self.policy.ports.give_back(port, Left::Refused, self.now);
-                    let connection = self.connections.get_mut(slot);
-                    connection.ports_refused += 1;
-                    if connection.ports_refused >= TRIES_MAX || port.guess.is_some() {
-                        return Err(e);
-                    }
-                }
-                Err(e) => {
-                    self.policy.ports.give_back(port, Left::Free, self.now);
-                    return Err(e);
-                }
+            let spec = SocketSpec::Tcp {
+                to: address,
+                source,
+                port: port.number,
+                is_port_late: self.policy.is_port_late,
+                resets: self.policy.resets,
+            };
+            let Err(e) = self.ring.install(slot, &spec) else {
+                let connection = self.connections.get_mut(slot);
+                (connection.port, connection.source) = (Some(port), index);
+                return Ok(());
+            };
+            if !is_about_ports(&e) {
+                self.policy.ports.give_back(port, Left::Free, self.now);
+                return Err(e);
+            }
+            self.policy.ports.give_back(port, Left::Refused, self.now);
+            if is_enough(self.connections.get_mut(slot), port) {
+                return Err(e);
             }
         }
     }
 
     /// The kernel did not let a connection have its port: makes a socket with another; false when
     /// there is none.
-    pub(crate) fn change_port(&mut self, slot: Slot, to: Kept) -> bool {
+    pub(super) fn change_port(&mut self, slot: Slot, to: Address) -> bool {
         let connection = self.connections.get_mut(slot);
         let Some(port) = connection.port.take() else {
             return false;
         };
-        connection.ports_refused += 1;
-        let is_enough = connection.ports_refused >= TRIES_MAX || port.guess.is_some();
+        let is_enough = is_enough(connection, port);
         self.policy.ports.give_back(port, Left::Refused, self.now);
         !is_enough && self.install(slot, to).is_ok()
     }
+}
 
-    /// A part of a request begins that has a limit of its own; that of the request goes on.
-    #[inline]
-    pub(crate) fn limit_part(&mut self, slot: Slot, part_ns: u64) {
-        let connection = self.connections.get_mut(slot);
-        let end = Moment(self.now.0.saturating_add(part_ns));
-        connection.deadline = connection.limit.min(end);
-        if connection.deadline < connection.armed {
-            connection.armed = connection.deadline;
-            let owner = Owner::Connection {
-                slot,
-                generation: connection.generation,
-            };
-            self.timers.add(connection.deadline, owner);
-        }
-    }
-
-    /// Closes the idle connections of a user that are too old for another request.
-    #[inline]
-    pub(crate) fn retire(&mut self, root: u32) {
-        if self.policy.age_max_ns != UNLIMITED {
-            self.close_idle(root, self.policy.age_max_ns);
-        }
-    }
-
-    /// Closes the idle connections of a user that are of this age or older.
-    pub(crate) fn close_idle(&mut self, root: u32, age_ns: u64) {
-        let mut slot = self.users.get(root).connection;
-        while slot != NONE {
-            let connection = self.connections.get(slot);
-            let next = connection.next;
-            if connection.is_idle() && self.now.since(connection.born) >= age_ns {
-                self.hang_up(slot);
-            }
-            slot = next;
-        }
-    }
+/// A port was refused to a connection: whether that were enough of them.
+fn is_enough(connection: &mut Connection, port: Port) -> bool {
+    connection.ports_refused += 1;
+    connection.ports_refused >= TRIES_MAX || port.guess.is_some()
 }

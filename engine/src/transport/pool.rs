@@ -1,20 +1,17 @@
-//! Connections of a core that outlive its users (`pool = "shared"`): an idle one serves whichever
-//! user comes next to its origin. No step takes longer because there are more of them.
+//! Connections that belong to no owner (`pool = "shared"`): an idle one serves whichever request
+//! comes next to its origin. No step takes longer because there are more of them.
 
-use crate::clock::Moment;
-use crate::core::Core;
-use crate::core::users::Doing;
-use crate::ring::Slot;
-use crate::transport::connections::{NONE, SHARED, State};
-use crate::transport::origins::{Endpoint, OriginId};
-use crate::transport::stream::Exchange;
-use crate::transport::waiting::{Acquired, Queued};
-use stats::FailureKind;
+use super::Transport;
+use super::connections::{ConnectionState, SHARED};
+use super::origins::{Endpoint, OriginId};
+use super::owners::{Acquired, Queued};
+use super::stream::{NONE, Stage, StreamId};
+use crate::ring::{RingIo, Slot};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The connections of a core and the requests that wait for one.
-pub(crate) struct SharedPool {
+pub(super) struct SharedPool {
     /// Local addresses of the plan by family, IPv4 first.
     sources: [u32; 2],
     /// By the number of the origin.
@@ -26,7 +23,7 @@ pub(crate) struct SharedPool {
 }
 
 /// What there is for one origin.
-pub(crate) struct OriginPool {
+struct OriginPool {
     /// By the local address that the plan names, or one for all: the idle connection that was used
     /// last, or [`NONE`]; the others follow by their `next`. The last one is used first, so that
     /// few are kept busy and the server sees the rest idle.
@@ -40,47 +37,52 @@ pub(crate) struct OriginPool {
     /// Requests that wait, by ticket: the first to come is the first to go.
     waiting: BTreeMap<u64, Queued>,
     /// A TLS handshake was begun.
-    handshakes: bool,
+    has_met: bool,
 }
 
 impl OriginPool {
-    pub(crate) fn new() -> OriginPool {
+    fn new() -> OriginPool {
         OriginPool {
             idle: Vec::new(),
             turn: 0,
             sources: 0,
             open: 0,
             waiting: BTreeMap::new(),
-            handshakes: false,
+            has_met: false,
         }
     }
 }
 
 impl OriginPool {
     /// The idle connection to use next: local addresses in turn, without those that have none.
-    pub(crate) fn next_idle(&mut self) -> Option<Slot> {
+    fn next_idle(&mut self) -> Option<Slot> {
         let count = self.idle.len();
         let from_turn = (self.turn..count).chain(0..self.turn);
-        let place = from_turn
+        let index = from_turn
             .into_iter()
-            .find(|&place| self.idle[place] != NONE)?;
-        self.turn = (place + 1) % count;
-        Some(self.idle[place])
+            .find(|&index| self.idle[index] != NONE)?;
+        self.turn = (index + 1) % count;
+        Some(self.idle[index])
     }
 
     /// The first idle connection from a local address.
-    pub(crate) fn head(&mut self, source: u32) -> &mut Slot {
-        let place = source as usize;
-        if place >= self.idle.len() {
-            self.idle.resize(place + 1, NONE);
+    fn head(&mut self, source: u32) -> &mut Slot {
+        let index = source as usize;
+        if index >= self.idle.len() {
+            self.idle.resize(index + 1, NONE);
         }
-        &mut self.idle[place]
+        &mut self.idle[index]
     }
 }
 
 impl SharedPool {
+    /// Takes a waiting request out of its queue.
+    pub(super) fn dequeue(&mut self, origin: OriginId, ticket: u64) {
+        self.at(origin).waiting.remove(&ticket);
+    }
+
     /// The pool of a plan, if its connections are shared.
-    pub(crate) fn of(plan: &config::Plan) -> Option<SharedPool> {
+    pub(super) fn of(plan: &config::Plan) -> Option<SharedPool> {
         let wishes = &plan.connections;
         let count = |is_v4| {
             let same = |source: &&IpAddr| source.is_ipv4() == is_v4;
@@ -94,7 +96,7 @@ impl SharedPool {
         })
     }
 
-    pub(crate) fn at(&mut self, origin: OriginId) -> &mut OriginPool {
+    fn at(&mut self, origin: OriginId) -> &mut OriginPool {
         let index = origin as usize;
         if index >= self.origins.len() {
             self.origins.resize_with(index + 1, OriginPool::new);
@@ -103,33 +105,31 @@ impl SharedPool {
     }
 
     /// A connection has become free or is gone: the requests that wait are looked at soon.
-    pub(crate) fn mark_available(&mut self, origin: OriginId) {
+    pub(super) fn mark_available(&mut self, origin: OriginId) {
         if !self.at(origin).waiting.is_empty() {
             self.available.push(origin);
         }
     }
 }
 
-impl Core {
-    /// Finds the connection for a request in the core's pool, now or later.
-    pub(crate) fn acquire_shared(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
-        let others_wait = self
-            .pool
-            .as_mut()
-            .is_some_and(|pool| !pool.at(origin).waiting.is_empty());
-        if others_wait {
-            return self.wait_in_pool(user, origin, exchange);
+impl<R: RingIo> Transport<R> {
+    /// Finds the connection for a stream in the pool, now or later.
+    pub(super) fn acquire_shared(&mut self, id: StreamId) {
+        let origin = self.streams.get(id).origin;
+        let pool = self.pool.as_mut();
+        if pool.is_some_and(|pool| !pool.at(origin).waiting.is_empty()) {
+            return self.wait_in_pool(id);
         }
         match self.claim(origin) {
-            Acquired::Idle(slot) => self.reuse(slot, exchange),
-            Acquired::New => self.open(user, origin, exchange),
-            Acquired::Later => self.wait_in_pool(user, origin, exchange),
+            Acquired::Idle(slot) => self.reuse(slot, id),
+            Acquired::New => self.open(id),
+            Acquired::Later => self.wait_in_pool(id),
         }
     }
 
     /// Takes an idle connection out of the pool, or says what to do without one. Idle ones that
     /// are too old for another request are closed on the way, each once.
-    pub(crate) fn claim(&mut self, origin: OriginId) -> Acquired {
+    fn claim(&mut self, origin: OriginId) -> Acquired {
         let per_origin = self.policy.per_origin;
         while let Some(pool) = &mut self.pool {
             let of_origin = pool.at(origin);
@@ -148,16 +148,16 @@ impl Core {
             let age_ns = self.now.since(connection.born);
             if self.policy.may_reuse(connection.served, age_ns) {
                 self.unlist(slot);
-                self.connections.get_mut(slot).state = State::Busy;
+                self.connections.get_mut(slot).state = ConnectionState::Busy;
                 return Acquired::Idle(slot);
             }
-            self.hang_up(slot);
+            self.give_up(slot);
         }
         Acquired::New
     }
 
     /// A connection that is being made belongs to the pool from now on.
-    pub(crate) fn adopt(&mut self, slot: Slot, origin: OriginId, to: Endpoint) {
+    pub(super) fn adopt(&mut self, slot: Slot, origin: OriginId, to: Endpoint) {
         if let Some(pool) = &mut self.pool {
             let sources = match to {
                 Endpoint::Internet(address) => pool.sources[usize::from(address.is_ipv6())],
@@ -171,7 +171,7 @@ impl Core {
     }
 
     /// A connection of the pool has become idle.
-    pub(crate) fn list(&mut self, slot: Slot) {
+    pub(super) fn list_idle(&mut self, slot: Slot) {
         let connection = self.connections.get(slot);
         let (origin, source) = (connection.origin, connection.source);
         let Some(pool) = &mut self.pool else { return };
@@ -185,7 +185,7 @@ impl Core {
     }
 
     /// Takes a connection out of the list of idle ones.
-    pub(crate) fn unlist(&mut self, slot: Slot) {
+    fn unlist(&mut self, slot: Slot) {
         let connection = self.connections.get_mut(slot);
         let (origin, source) = (connection.origin, connection.source);
         let next = std::mem::replace(&mut connection.next, NONE);
@@ -201,7 +201,7 @@ impl Core {
     }
 
     /// A connection of the pool is given up.
-    pub(crate) fn leave_pool(&mut self, slot: Slot) {
+    pub(super) fn leave_pool(&mut self, slot: Slot) {
         if self.connections.get(slot).is_idle() {
             self.unlist(slot);
         }
@@ -213,61 +213,46 @@ impl Core {
     }
 
     /// Whether this is the pool's first TLS handshake with an origin; the next one is not.
-    pub(crate) fn is_first_handshake(&mut self, origin: OriginId) -> bool {
+    pub(super) fn is_first_handshake_of_pool(&mut self, origin: OriginId) -> bool {
         let pool = self.pool.as_mut();
-        pool.is_none_or(|pool| !std::mem::replace(&mut pool.at(origin).handshakes, true))
+        pool.is_none_or(|pool| !std::mem::replace(&mut pool.at(origin).has_met, true))
     }
 
     /// The request waits behind those that came before, as long as its time limit lets it.
-    pub(crate) fn wait_in_pool(&mut self, user: u32, origin: OriginId, exchange: Exchange) {
+    fn wait_in_pool(&mut self, id: StreamId) {
+        let (_, queued) = self.queued(id);
         let Some(pool) = &mut self.pool else { return };
         let ticket = pool.tickets;
         pool.tickets += 1;
-        let limit = Moment(self.now.0.saturating_add(exchange.timeout_ns));
-        let queued = Queued {
-            origin,
-            exchange,
-            since: self.now,
-        };
-        pool.at(origin).waiting.insert(ticket, queued);
-        self.wait_until(user, limit, Doing::Waiting { origin, ticket });
+        pool.at(queued.origin).waiting.insert(ticket, queued);
+        self.wait_as(id, Stage::Pooled { ticket });
     }
 
     /// Gives the connections that became free to the requests that wait for them.
-    pub(crate) fn serve_pool(&mut self) {
+    pub(super) fn serve_pool(&mut self) {
         while let Some(origin) = self.pool.as_mut().and_then(|pool| pool.available.pop()) {
             while self.serve_first(origin) {}
         }
     }
 
     /// Sends the request that has waited longest; false when none waits or there is no connection.
-    pub(crate) fn serve_first(&mut self, origin: OriginId) -> bool {
-        let Some(pool) = &mut self.pool else {
-            return false;
-        };
-        if pool.at(origin).waiting.is_empty() {
+    fn serve_first(&mut self, origin: OriginId) -> bool {
+        let pool = self.pool.as_mut();
+        if pool.is_none_or(|pool| pool.at(origin).waiting.is_empty()) {
             return false;
         }
-        let place = self.claim(origin);
-        if matches!(place, Acquired::Later) {
+        let acquired = self.claim(origin);
+        if acquired == Acquired::Later {
             return false;
         }
         let pool = self.pool.as_mut();
         if let Some((_, queued)) = pool.and_then(|pool| pool.at(origin).waiting.pop_first()) {
-            self.send_queued(queued, place);
+            self.send_queued(queued, acquired);
         }
         true
     }
 
-    /// The time of a request is over before it had a connection.
-    pub(crate) fn give_up_waiting(&mut self, user: u32, origin: OriginId, ticket: u64) {
-        let pool = self.pool.as_mut();
-        if let Some(queued) = pool.and_then(|pool| pool.at(origin).waiting.remove(&ticket)) {
-            self.refuse(user, &queued.exchange, FailureKind::Timeout);
-        }
-    }
-
-    /// Closes the pool: what is under way or waits ends unfinished.
+    /// Closes the pool: what is under way or waits is forgotten.
     pub(crate) fn close_pool(&mut self) {
         let Some(pool) = &mut self.pool else { return };
         let origins = pool.origins.iter_mut();
@@ -275,17 +260,12 @@ impl Core {
             .flat_map(|of_origin| std::mem::take(&mut of_origin.waiting).into_values())
             .collect();
         for queued in waiting {
-            self.record_unfinished(&queued.exchange);
+            self.streams.release(queued.stream);
         }
         for slot in self.connections.slots() {
-            let connection = self.connections.get_mut(slot);
-            if connection.owner != SHARED {
-                continue;
+            if self.connections.get(slot).owner == SHARED {
+                self.give_up(slot);
             }
-            if let Some(exchange) = connection.exchange.take() {
-                self.record_unfinished(&exchange);
-            }
-            self.hang_up(slot);
         }
     }
 }

@@ -12,27 +12,27 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// Ports of one connection that the kernel may refuse before it fails.
-pub(crate) const TRIES_MAX: u8 = 16;
+pub(super) const TRIES_MAX: u8 = 16;
 /// When a port that the kernel refused is tried again: somebody else's connection or TIME-WAIT.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
 /// The clocks of the kernel that end a TIME-WAIT tick in steps.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// A path's place in the book.
-pub(crate) type PathId = u32;
+/// A path's index in the book.
+pub(super) type PathId = u32;
 
 /// The port of a connection and the page it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Port {
-    pub(crate) path: PathId,
-    pub(crate) number: u16,
+pub(super) struct Port {
+    pub(super) path: PathId,
+    pub(super) number: u16,
     /// It rests until then by our own book, and whether the kernel agrees is tried.
-    pub(crate) guess: Option<Moment>,
+    pub(super) guess: Option<Moment>,
 }
 
 /// What becomes of a port that is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(super) enum Left {
     /// Nothing is left of its connection.
     Free,
     /// The connection was closed by this side first: TIME-WAIT.
@@ -42,7 +42,7 @@ pub(crate) enum Left {
 }
 
 /// The book of one core.
-pub(crate) struct Ports {
+pub(super) struct Ports {
     /// The core's own, in the order in which a path uses them first.
     own: Vec<u16>,
     /// How many of them, from the first on, the kernel itself prefers for connects. The others are
@@ -50,7 +50,7 @@ pub(crate) struct Ports {
     /// since TIME-WAIT on all ports leaves such servers none.
     preferred: usize,
     pages: Vec<Page>,
-    /// By the place of the local address and the number of the server's.
+    /// By the index of the local address and that of the server's.
     by_ends: HashMap<(u32, usize), PathId>,
     system: LocalPorts,
 }
@@ -63,7 +63,7 @@ struct Page {
     free: VecDeque<u16>,
     /// In TIME-WAIT, with its end, the first to end first.
     resting: VecDeque<(Moment, u16)>,
-    /// The same, and the kernel has said so.
+    /// In TIME-WAIT as the kernel has said, with its end by our own book, the first to end first.
     confirmed: VecDeque<(Moment, u16)>,
     /// Not to be tried before a moment, in its order.
     refused: VecDeque<(Moment, u16)>,
@@ -86,7 +86,7 @@ impl Page {
 impl Ports {
     /// The book of core `core` of `cores`; `chance` decides where it begins, so that two
     /// processes on a machine seldom meet.
-    pub(crate) fn of(system: LocalPorts, (core, cores): (u32, u32), chance: u64) -> Ports {
+    pub(super) fn of(system: LocalPorts, core: u32, cores: u32, chance: u64) -> Ports {
         let stride = cores.max(1) as usize;
         // As in __inet_hash_connect of Linux: even distances from the first port.
         let is_preferred = |port: &u16| (port - system.range.0).is_multiple_of(2);
@@ -107,11 +107,11 @@ impl Ports {
         }
     }
 
-    /// The path from the local address with this place to the server's with this number.
-    pub(crate) fn path(&mut self, source: u32, kept: usize, server: IpAddr) -> PathId {
+    /// The path from the local address with this index to the server's with this one.
+    pub(super) fn path(&mut self, source: u32, address: usize, server: IpAddr) -> PathId {
         let rest = self.system.rest(server) + MARGIN;
         let pages = &mut self.pages;
-        *self.by_ends.entry((source, kept)).or_insert_with(|| {
+        *self.by_ends.entry((source, address)).or_insert_with(|| {
             pages.push(Page {
                 begun: 0,
                 free: VecDeque::new(),
@@ -125,7 +125,7 @@ impl Ports {
     }
 
     /// The port that has been unused for the longest time; none when all are in use or rest.
-    pub(crate) fn take(&mut self, path: PathId, now: Moment) -> Option<Port> {
+    pub(super) fn take(&mut self, path: PathId, now: Moment) -> Option<Port> {
         let page = &mut self.pages[path as usize];
         let used = if page.begun < self.preferred {
             None
@@ -146,7 +146,7 @@ impl Ports {
 
     /// When none can be had: the port whose rest is over first. It may be free all the same, where
     /// the server had closed before us or the kernel keeps fewer ports in TIME-WAIT.
-    pub(crate) fn guess(&mut self, path: PathId) -> Option<Port> {
+    pub(super) fn guess(&mut self, path: PathId) -> Option<Port> {
         let (end, number) = self.pages[path as usize].resting.pop_front()?;
         Some(Port {
             path,
@@ -155,7 +155,7 @@ impl Ports {
         })
     }
 
-    pub(crate) fn give_back(&mut self, port: Port, left: Left, now: Moment) {
+    pub(super) fn give_back(&mut self, port: Port, left: Left, now: Moment) {
         let page = &mut self.pages[port.path as usize];
         match left {
             Left::Free => page.free.push_back(port.number),
@@ -172,7 +172,7 @@ impl Ports {
 
     /// Whether the kernel takes the port from a range of one, which lets others share it; else it
     /// has to be bound.
-    pub(crate) fn are_systems(&self) -> bool {
+    pub(super) fn are_systems(&self) -> bool {
         self.system.is_systems
     }
 }
@@ -189,8 +189,8 @@ fn shuffled(ports: &[u16], chance: u64) -> Vec<u16> {
     while gcd(step, count) != 1 {
         step = (step + 1) % count;
     }
-    let place = |k: usize| (start as u64 + k as u64 * step as u64) % count as u64;
-    (0..count).map(|k| ports[place(k) as usize]).collect()
+    let index = |k: usize| (start as u64 + k as u64 * step as u64) % count as u64;
+    (0..count).map(|k| ports[index(k) as usize]).collect()
 }
 
 fn gcd(a: usize, b: usize) -> usize {
@@ -226,7 +226,7 @@ mod tests {
     fn cores_divide_the_ports_and_each_path_has_all_of_a_core() {
         let mut seen = Vec::new();
         for core in 0..3 {
-            let mut ports = Ports::of(system(2000, 2009), (core, 3), 0x1234_5678_9abc_def0);
+            let mut ports = Ports::of(system(2000, 2009), core, 3, 0x1234_5678_9abc_def0);
             let (one, other) = (ports.path(0, 0, far()), ports.path(0, 1, far()));
             assert_eq!(ports.path(0, 0, far()), one);
             let all = take_all(&mut ports, one, Moment(0));
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn ports_for_servers_are_left_alone_while_others_can_be_had() {
-        let mut ports = Ports::of(system(2010, 2019), (0, 1), 7);
+        let mut ports = Ports::of(system(2010, 2019), 0, 1, 7);
         let path = ports.path(0, 0, "127.0.0.1".parse().unwrap());
         let at = |s: u64| Moment(s * SECOND);
         // Each rests for a second or two: five are enough for one a second.
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_longest_unused_comes_next_and_none_before_its_rest_is_over() {
-        let mut ports = Ports::of(system(2000, 2002), (0, 1), 7);
+        let mut ports = Ports::of(system(2000, 2002), 0, 1, 7);
         let path = ports.path(0, 0, far());
         let at = |s: u64| Moment(s * SECOND);
         let taken: Vec<Port> = (0..3).filter_map(|_| ports.take(path, at(0))).collect();
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn each_resting_port_is_guessed_at_once_and_a_refused_one_comes_back_later() {
-        let mut ports = Ports::of(system(2000, 2000), (0, 1), 7);
+        let mut ports = Ports::of(system(2000, 2000), 0, 1, 7);
         let path = ports.path(0, 0, far());
         let at = |s: u64| Moment(s * SECOND);
         let port = ports.take(path, at(0)).unwrap();
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn on_loopback_a_port_rests_for_a_second() {
-        let mut ports = Ports::of(system(2000, 2000), (0, 1), 7);
+        let mut ports = Ports::of(system(2000, 2000), 0, 1, 7);
         let path = ports.path(0, 0, "127.0.0.1".parse().unwrap());
         let port = ports.take(path, Moment(0)).unwrap();
         ports.give_back(port, Left::Resting, Moment(0));

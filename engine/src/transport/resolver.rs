@@ -1,6 +1,6 @@
 //! The system's resolver on a thread of its own: `getaddrinfo` blocks, and a core must not.
 
-use crate::transport::origins::OriginId;
+use super::origins::OriginId;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -12,10 +12,10 @@ struct Question {
 }
 
 /// What the resolver answered; empty when the name has no address.
-pub(crate) type Answer = (OriginId, Vec<SocketAddr>);
+pub(super) type Answer = (OriginId, Vec<SocketAddr>);
 
 /// One thread per core, made for the first name that is not in the profile. It ends with the core.
-pub(crate) struct Resolver {
+pub(super) struct Resolver {
     questions: Option<Sender<Question>>,
     to_core: Sender<Answer>,
     answers: Receiver<Answer>,
@@ -34,7 +34,7 @@ impl Default for Resolver {
 
 impl Resolver {
     /// Asks for the addresses of a name; the answer comes to [`Resolver::answer`].
-    pub(crate) fn ask(&mut self, origin: OriginId, host: String, port: u16) {
+    pub(super) fn ask(&mut self, origin: OriginId, host: String, port: u16) {
         let question = Question { origin, host, port };
         if self.questions.is_none() {
             self.questions = start(self.to_core.clone());
@@ -48,7 +48,7 @@ impl Resolver {
     }
 
     /// The next answer that has come; never waits.
-    pub(crate) fn answer(&mut self) -> Option<Answer> {
+    pub(super) fn answer(&mut self) -> Option<Answer> {
         self.answers.try_recv().ok()
     }
 }

@@ -1,315 +1,245 @@
-//! One request and its reply: what is sent, what has come back, and the moments in between.
+//! One request and its reply: a stream. It waits for a connection, is carried by one, and ends as
+//! one [`Completed`].
 
+use super::origins::OriginId;
+use super::reply::{Keep, Reply};
 use crate::clock::Moment;
-use crate::http::content::{DecodeFault, Decoder, decode_whole};
-use crate::http::fault::Fault;
-use crate::http::head_flags::{HeadFlags, values};
-use crate::http::response::Sink;
+use crate::http::encode::Template;
+use crate::http::head_flags::HeadFlags;
+use crate::http::message::Message;
 use crate::http::upload::Upload;
-use scripting::RequestSpec;
-use stats::{FailureKind, NameId, Sample};
-use std::cell::OnceCell;
+use crate::ring::Slot;
+use stats::{FailureKind, NameId};
 
-/// A kept body above this size is a failure, unless the script raised no hand for it at all.
-pub(crate) const KEPT_BODY_BYTES_MAX: usize = 64 << 20;
-/// A body that is kept only in case a check asks for it is let go above this size.
-pub(crate) const RETAINED_BODY_BYTES_MAX: usize = 1 << 20;
+/// No owner, no connection, no stream.
+pub(crate) const NONE: u32 = u32::MAX;
 
-/// The encoded request.
+/// Whose connections a request uses: an index that the caller chooses, small and dense, and frees
+/// with `Transport::release`. What it stands for is the caller's matter.
+pub(crate) type Owner = u32;
+
+/// The index of a stream, from its submission until the caller gives it back.
+pub(crate) type StreamId = u32;
+
+/// What is sent.
 #[derive(Debug)]
 pub(crate) enum Payload {
-    /// A template: the same bytes for ever.
-    Static(&'static [u8]),
-    /// Made for this request.
-    Owned(Vec<u8>),
-    /// Made for this request, and held by the ring until it is sent.
-    InRing,
-    /// Sent in pieces, by the exchange's upload.
-    Upload,
+    /// A request that is made once and sent any number of times.
+    Template(&'static Template),
+    /// A template with one more field: the value of Cookie.
+    WithCookies(&'static Template, Vec<u8>),
+    /// A request made for one use.
+    Message(Box<Message>),
+    /// A request whose body goes out in pieces.
+    Upload(Box<Upload>),
+    /// Nothing: the stream is free.
+    Gone,
 }
 
-/// A request up to this length fits into any send buffer that is empty.
-const SHORT_BYTES: usize = 4 << 10;
-
-impl Payload {
-    /// Whether it was sent at once, when it was.
-    pub(crate) fn is_short(&self) -> bool {
-        !matches!(self, Payload::Static(bytes) if bytes.len() > SHORT_BYTES)
-    }
-}
-
-/// How much of a reply is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// Nothing: bytes are counted and dropped.
-    Nothing,
-    /// Head and body, in case a check or a header look-up asks before the user goes on.
-    InCase,
-    /// Head and body: the script asked.
-    Asked,
-}
-
-/// A request under way.
+/// A request that the caller submits.
 #[derive(Debug)]
-pub(crate) struct Exchange {
-    /// The user or branch that waits for the reply.
-    pub(crate) user: u32,
+pub(crate) struct Request {
+    /// The caller's own number for it, handed back when it has ended.
+    pub(crate) ticket: u32,
     pub(crate) name: NameId,
+    pub(crate) origin: OriginId,
     pub(crate) payload: Payload,
-    /// When it was due.
-    pub(crate) intended: Moment,
-    /// When the script was due to make the request that led to it.
-    pub(crate) begun: Moment,
-    /// Since when the generator could have acted.
+    /// Since when the generator could have sent it.
     pub(crate) ready: Moment,
-    /// When the first byte was written.
-    pub(crate) sent: Moment,
-    /// When the first byte of the reply came.
-    pub(crate) first_byte: Moment,
-    /// The generator's own lateness so far, in nanoseconds.
-    pub(crate) lag_ns: u64,
-    /// Time limit from the moment it was issued, in nanoseconds.
+    /// Time limit from its submission, in nanoseconds.
     pub(crate) timeout_ns: u64,
-    pub(crate) bytes_out: u64,
-    /// The template it is made from, unless it has options.
-    pub(crate) template: u32,
-    /// Its options; the URL is the path it went to.
-    pub(crate) spec: Option<Box<RequestSpec>>,
-    pub(crate) upload: Option<Box<Upload>>,
-    /// Redirects followed so far, and how many may be.
-    pub(crate) hops: u8,
-    pub(crate) redirects: u8,
-    /// Times it was sent again with an answer to a challenge.
-    pub(crate) challenges: u8,
-    /// It answers a challenge.
-    pub(crate) is_signed: bool,
+    /// No body is expected whatever the head says.
     pub(crate) head_only: bool,
+    /// It may be sent again when a reused connection turns out dead.
     pub(crate) idempotent: bool,
     /// Close the connection afterwards.
     pub(crate) last: bool,
+    pub(crate) keep: Keep,
+    /// What is looked for in the reply's head.
+    pub(crate) watch: HeadFlags,
+}
+
+/// The end of a request. The stream is the caller's until it calls `Transport::give_back`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Completed {
+    pub(crate) stream: StreamId,
+    /// What the request was submitted with.
+    pub(crate) ticket: u32,
+    /// Why no whole reply came; what its status means is not judged here.
+    pub(crate) failure: Option<FailureKind>,
+    /// False when the request failed before any of it was written.
+    pub(crate) was_written: bool,
+    pub(crate) done: Moment,
+}
+
+/// Where a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The place is free.
+    Vacant,
+    /// It waits for an address.
+    Lookup,
+    /// It waits for a connection of its owner.
+    Queued,
+    /// It waits for a connection of the pool, behind smaller tickets.
+    Pooled { ticket: u64 },
+    /// A connection has it.
+    Carried,
+    /// It has ended, and the caller has not given it back.
+    Ended,
+}
+
+/// A request under way, or one that has ended and is being looked at.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(super) ticket: u32,
+    pub(super) owner: Owner,
+    pub(crate) name: NameId,
+    pub(crate) origin: OriginId,
+    pub(super) stage: Stage,
+    /// The connection that has it, or [`NONE`].
+    pub(super) connection: Slot,
+    pub(crate) payload: Payload,
+    /// Since when the generator could have acted.
+    pub(super) ready: Moment,
+    /// When the first byte was written, or [`Moment::NEVER`].
+    pub(crate) sent: Moment,
+    /// When the first byte of the reply came, or [`Moment::NEVER`].
+    pub(crate) first_byte: Moment,
+    /// The generator's own lateness so far, in nanoseconds.
+    pub(crate) lag_ns: u64,
+    pub(super) timeout_ns: u64,
+    pub(crate) bytes_out: u64,
+    /// When it runs out of time.
+    pub(super) limit: Moment,
+    /// When it, or the phase of it that is under way, does.
+    pub(super) deadline: Moment,
+    /// The earliest entry of this place in the timers; it outlives the request.
+    pub(super) armed: Moment,
+    pub(super) head_only: bool,
+    pub(super) idempotent: bool,
+    pub(super) last: bool,
     /// It was sent once already, on a connection that turned out dead.
-    pub(crate) retried: bool,
+    pub(super) retried: bool,
     pub(crate) reply: Reply,
 }
 
-/// What has come back.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) keep: Keep,
-    /// What is looked for in its head, and what of it was there.
-    pub(crate) watch: HeadFlags,
-    pub(crate) seen: HeadFlags,
-    pub(crate) status: u16,
-    pub(crate) bytes_in: u64,
-    /// What is kept of it, if anything.
-    pub(crate) kept: Option<Box<Kept>>,
-}
-
-/// The kept bytes of a reply.
-#[derive(Debug, Default)]
-pub(crate) struct Kept {
-    pub(crate) head: Vec<u8>,
-    pub(crate) body: Vec<u8>,
-    /// The body was larger than what may be kept, and is gone.
-    pub(crate) overflowed: bool,
-    /// The body is encoded, and is decoded when somebody asks for it.
-    is_encoded: bool,
-    /// So it was.
-    decoded: OnceCell<Result<Vec<u8>, DecodeFault>>,
-    /// Decodes the body as it comes, since the script asked for it.
-    decoder: Option<Decoder>,
-    /// Bytes of the body as it came, when it is decoded.
-    pub(crate) encoded_bytes: u64,
-    fault: Option<DecodeFault>,
-}
-
-impl Kept {
-    fn begin_decoding(&mut self) {
-        match Decoder::new(values(&self.head, "content-encoding"), KEPT_BODY_BYTES_MAX) {
-            Ok(decoder) => self.decoder = decoder,
-            Err(fault) => self.fault = Some(fault),
-        }
-    }
-
-    /// The next bytes of a body that the script asked for.
-    fn decode(&mut self, bytes: &[u8]) {
-        self.encoded_bytes += bytes.len() as u64;
-        if let Some(decoder) = &mut self.decoder
-            && self.fault.is_none()
-        {
-            self.fault = decoder.feed(bytes, &mut self.body).err();
-        }
-    }
-
-    /// The plain body of a reply that was kept in case somebody asks; decodes it the first time.
-    /// None when it is gone or no stream of its coding.
-    pub(crate) fn plain(&self) -> Option<&[u8]> {
-        if self.overflowed {
-            return None;
-        }
-        if !self.is_encoded {
-            return Some(&self.body);
-        }
-        self.decoded().as_deref().ok()
-    }
-
-    /// Whether the body was asked for and could not be decoded.
-    pub(crate) fn is_undecodable(&self) -> bool {
-        matches!(self.decoded.get(), Some(Err(_)))
-    }
-
-    fn decoded(&self) -> &Result<Vec<u8>, DecodeFault> {
-        self.decoded.get_or_init(|| {
-            let fields = values(&self.head, "content-encoding");
-            match Decoder::new(fields, KEPT_BODY_BYTES_MAX)? {
-                None => Ok(self.body.clone()),
-                Some(decoder) => decode_whole(decoder, &self.body),
-            }
-        })
-    }
-}
-
-impl Sink for Reply {
-    #[inline]
-    fn head(&mut self, status: u16, head_flags: HeadFlags, head: &[u8]) {
-        self.status = status;
-        self.seen = head_flags.among(self.watch);
-        if self.keep != Keep::Nothing || !self.seen.is_empty() {
-            let kept = self.kept.get_or_insert_default();
-            kept.head.extend_from_slice(head);
-            if self.seen.has(HeadFlags::ENCODED) {
-                match self.keep {
-                    Keep::Asked => kept.begin_decoding(),
-                    _ => kept.is_encoded = true,
-                }
-            }
-        }
-    }
-
-    #[inline]
-    fn body(&mut self, bytes: &[u8]) {
-        let most = match self.keep {
-            Keep::Nothing => return,
-            Keep::InCase => RETAINED_BODY_BYTES_MAX,
-            Keep::Asked => KEPT_BODY_BYTES_MAX,
-        };
-        let kept = self.kept.get_or_insert_default();
-        if kept.decoder.is_some() {
-            return kept.decode(bytes);
-        }
-        if kept.overflowed || kept.body.len() + bytes.len() > most {
-            kept.overflowed = true;
-            kept.body = Vec::new();
-        } else {
-            kept.body.extend_from_slice(bytes);
-        }
-    }
-}
-
-impl Reply {
-    /// Why the body that the script asked for cannot be had, as far as it has come.
-    pub(crate) fn body_failure(&self) -> Option<FailureKind> {
-        let kept = self.kept.as_ref().filter(|_| self.keep == Keep::Asked)?;
-        match kept.fault {
-            None if kept.overflowed => Some(FailureKind::BodyTooLarge),
-            None => None,
-            Some(DecodeFault::TooLarge) => Some(FailureKind::BodyTooLarge),
-            Some(DecodeFault::Corrupt) => Some(FailureKind::DecodeError),
-        }
-    }
-
-    /// Bytes of the body as they came and after decoding, where the script asked for it.
-    #[inline]
-    pub(crate) fn decoded_bytes(&self) -> Option<(u64, u64)> {
-        let kept = self.kept.as_ref()?;
-        kept.decoder.as_ref()?;
-        Some((kept.encoded_bytes, kept.body.len() as u64))
-    }
-
-    /// The same of a body that has come whole.
-    pub(crate) fn whole_body_failure(&self) -> Option<FailureKind> {
-        let kept = self.kept.as_ref()?;
-        let is_cut = kept.decoder.as_ref().is_some_and(|d| d.finish().is_err());
-        let cut = is_cut.then_some(FailureKind::DecodeError);
-        self.body_failure().or(cut)
-    }
-}
-
-impl Exchange {
-    /// Whether a status counts as ok.
-    pub(crate) fn expects(&self, status: u16) -> bool {
-        match self.expectation() {
-            Some(list) => list.contains(&status),
-            None => status < 400,
-        }
-    }
-
-    /// Whether the script named the status as one it wants.
-    pub(crate) fn is_expected(&self, status: u16) -> bool {
-        self.expectation()
-            .is_some_and(|list| list.contains(&status))
-    }
-
-    fn expectation(&self) -> Option<&[u16]> {
-        self.spec.as_ref()?.expect.as_deref()
-    }
-
-    /// What is recorded of it when it ends at `done`.
-    pub(crate) fn sample(&self, done: Moment, failure: Option<FailureKind>) -> Sample {
-        let sent = if self.sent == Moment::NEVER {
-            done
-        } else {
-            self.sent
-        };
-        let first_byte = if self.first_byte == Moment::NEVER {
-            done
-        } else {
-            self.first_byte
-        };
-        Sample {
-            latency_ns: done.since(self.intended),
-            service_ns: done.since(sent),
-            lag_ns: self.lag_ns,
-            first_byte_ns: first_byte.since(sent),
-            receive_ns: done.since(first_byte),
-            status: self.reply.status,
-            failure,
-            bytes_in: self.reply.bytes_in,
-            bytes_out: self.bytes_out,
-        }
-    }
-
+impl Stream {
     /// The generator acts at `now`: what passed since it could have is its own lateness.
-    pub(crate) fn act(&mut self, now: Moment) {
+    #[inline]
+    pub(super) fn act(&mut self, now: Moment) {
         self.lag_ns += now.since(self.ready);
         self.ready = now;
     }
 
     /// Rewinds to unsent, for the one retry on a new connection. The clock runs on.
-    pub(crate) fn rewind(&mut self, now: Moment) {
+    pub(super) fn rewind(&mut self, now: Moment) {
         self.retried = true;
+        self.limit = Moment(now.0.saturating_add(self.timeout_ns));
+        self.deadline = self.limit;
         self.ready = now;
         self.sent = Moment::NEVER;
         self.first_byte = Moment::NEVER;
-        self.reply.status = 0;
-        self.reply.kept = None;
-        self.reply.seen = HeadFlags::NONE;
-        if let Some(upload) = &mut self.upload {
+        self.connection = NONE;
+        self.reply.rewind();
+        if let Some(upload) = self.upload() {
             upload.rewind();
+        }
+    }
+
+    pub(super) fn is_upload(&self) -> bool {
+        matches!(self.payload, Payload::Upload(_))
+    }
+
+    pub(super) fn upload(&mut self) -> Option<&mut Upload> {
+        match &mut self.payload {
+            Payload::Upload(upload) => Some(upload),
+            _ => None,
         }
     }
 }
 
-/// The failure a framing fault counts as.
-pub(crate) fn failure_of(fault: Fault) -> FailureKind {
-    match fault {
-        Fault::ClosedNoResponse => FailureKind::ClosedNoResponse,
-        Fault::IncompleteBody => FailureKind::IncompleteBody,
-        Fault::HeadTooLarge => FailureKind::HeadTooLarge,
-        Fault::BadHead => FailureKind::BadHead,
-        Fault::BadChunk => FailureKind::BadChunk,
-        Fault::BadLength => FailureKind::BadLength,
-        Fault::TooManyInformational => FailureKind::TooManyInformational,
-        Fault::UnexpectedUpgrade => FailureKind::UnexpectedUpgrade,
+/// The streams of one core. A place is used again as soon as it is given back, the latest first.
+#[derive(Default)]
+pub(super) struct Streams {
+    table: Vec<Stream>,
+    free: Vec<StreamId>,
+}
+
+impl Streams {
+    /// Takes a request in at `now`.
+    #[inline]
+    pub(super) fn take(&mut self, owner: Owner, request: Request, now: Moment) -> StreamId {
+        let limit = Moment(now.0.saturating_add(request.timeout_ns));
+        let stream = Stream {
+            ticket: request.ticket,
+            owner,
+            name: request.name,
+            origin: request.origin,
+            stage: Stage::Carried,
+            connection: NONE,
+            payload: request.payload,
+            ready: request.ready,
+            sent: Moment::NEVER,
+            first_byte: Moment::NEVER,
+            lag_ns: 0,
+            timeout_ns: request.timeout_ns,
+            bytes_out: 0,
+            limit,
+            deadline: limit,
+            armed: Moment::NEVER,
+            head_only: request.head_only,
+            idempotent: request.idempotent,
+            last: request.last,
+            retried: false,
+            reply: Reply::new(request.keep, request.watch),
+        };
+        match self.free.pop() {
+            Some(id) => {
+                let old = &mut self.table[id as usize];
+                let armed = old.armed;
+                *old = Stream { armed, ..stream };
+                id
+            }
+            None => {
+                self.table.push(stream);
+                self.table.len() as StreamId - 1
+            }
+        }
+    }
+
+    /// Frees a place. What the request and its reply held in memory is freed with it.
+    #[inline]
+    pub(super) fn release(&mut self, id: StreamId) {
+        let stream = &mut self.table[id as usize];
+        debug_assert!(stream.stage != Stage::Vacant, "a stream is given back once");
+        stream.stage = Stage::Vacant;
+        stream.reply.kept = None;
+        stream.reply.wire = None;
+        if !matches!(stream.payload, Payload::Template(_)) {
+            stream.payload = Payload::Gone;
+        }
+        self.free.push(id);
+    }
+
+    /// All places that were ever used.
+    pub(super) fn ids(&self) -> std::ops::Range<StreamId> {
+        0..self.table.len() as StreamId
+    }
+
+    /// Streams that are not free.
+    #[cfg(test)]
+    pub(super) fn in_use(&self) -> usize {
+        self.table.len() - self.free.len()
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: StreamId) -> &Stream {
+        &self.table[id as usize]
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: StreamId) -> &mut Stream {
+        &mut self.table[id as usize]
     }
 }

@@ -1,12 +1,12 @@
 //! Bodies that go out in pieces: one piece at a time is in the ring, read from disk there or
 //! copied, so that an upload takes the memory of a piece whatever its size.
 
+use super::connections::ConnectionState;
+use super::stream::NONE;
+use super::{Deadline, Transport};
 use crate::clock::Moment;
-use crate::core::Core;
-use crate::http::upload::{Piece, Upload};
-use crate::ring::{Completion, Slot};
-use crate::timers::Owner;
-use crate::transport::connections::State;
+use crate::http::upload::Piece;
+use crate::ring::{Completion, RingIo, Slot};
 use stats::{FailureKind, Phase};
 use std::time::Duration;
 
@@ -14,13 +14,15 @@ use std::time::Duration;
 /// 10.1.1 leaves the time to the client; curl waits as long).
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
-impl Core {
+impl<R: RingIo> Transport<R> {
     /// Queues the next piece of a connection's upload. `spare` is memory for it.
-    pub(crate) fn send_piece(&mut self, slot: Slot, spare: Vec<u8>) {
+    pub(super) fn send_piece(&mut self, slot: Slot, spare: Vec<u8>) {
         let connection = self.connections.get_mut(slot);
-        let generation = connection.generation;
-        let exchange = connection.exchange.as_mut();
-        let Some(upload) = exchange.and_then(|exchange| exchange.upload.as_deref_mut()) else {
+        let (generation, id) = (connection.generation, connection.stream);
+        if id == NONE {
+            return;
+        }
+        let Some(upload) = self.streams.get_mut(id).upload() else {
             return;
         };
         match upload.next(spare) {
@@ -34,34 +36,32 @@ impl Core {
                 connection.pending += 1;
                 connection.sending = true;
                 self.ring
-                    .read_file(slot, file, offset, (bytes, range), generation);
+                    .read_file(slot, file, offset, bytes, range, generation);
             }
             Piece::Wait => {
                 let when = self.now.after(CONTINUE_WAIT);
-                self.timers.add(when, Owner::Upload { slot, generation });
+                self.timers.add(when, Deadline::Continue(slot, generation));
             }
             Piece::Done => self.sent_whole(slot),
         }
     }
 
     /// The last piece is sent; the reply is what is left.
-    pub(crate) fn sent_whole(&mut self, slot: Slot) {
-        let connection = self.connections.get(slot);
-        let Some(exchange) = &connection.exchange else {
-            return;
-        };
-        if exchange.sent != Moment::NEVER {
-            let (name, took_ns) = (exchange.name, self.now.since(exchange.sent));
-            self.state
+    fn sent_whole(&mut self, slot: Slot) {
+        let id = self.connections.get(slot).stream;
+        let stream = self.streams.get(id);
+        if stream.sent != Moment::NEVER {
+            let (name, took_ns) = (stream.name, self.now.since(stream.sent));
+            self.telemetry
                 .record(|recorder| recorder.part(name, Phase::Send, took_ns));
         }
-        if exchange.first_byte == Moment::NEVER {
-            self.limit_part(slot, self.policy.first_byte_ns);
+        if stream.first_byte == Moment::NEVER {
+            self.limit_phase(id, self.policy.first_byte_ns);
         }
     }
 
     /// Part of a file is in memory, or cannot be.
-    pub(crate) fn piece_read(&mut self, completion: &Completion) {
+    pub(super) fn piece_read(&mut self, completion: &Completion) {
         let (bytes, range) = self.ring.take_read(completion);
         let slot = completion.token.slot;
         let connection = self.connections.get_mut(slot);
@@ -70,7 +70,7 @@ impl Core {
         if let Some(end) = connection.ended.take() {
             return self.ended(slot, end);
         }
-        if connection.state != State::Busy || connection.exchange.is_none() {
+        if connection.state != ConnectionState::Busy || connection.stream == NONE {
             return self.settle(slot);
         }
         // A file that has become shorter cannot fill the length that was announced.
@@ -80,12 +80,11 @@ impl Core {
         self.send_bytes(slot, bytes);
     }
 
-    /// A piece has been sent whole; true when this was an upload, which goes on.
-    pub(crate) fn piece_sent(&mut self, slot: Slot, bytes: Vec<u8>) {
-        let connection = self.connections.get_mut(slot);
-        let continued = connection.reader.continued();
-        if let Some(upload) = upload_of(connection)
-            && continued
+    /// A piece has been sent whole, and the upload goes on.
+    pub(super) fn piece_sent(&mut self, slot: Slot, bytes: Vec<u8>) {
+        let connection = self.connections.get(slot);
+        if connection.protocol.wants_body()
+            && let Some(upload) = self.streams.get_mut(connection.stream).upload()
         {
             upload.go_ahead();
         }
@@ -94,45 +93,40 @@ impl Core {
 
     /// The peer may have asked for the body.
     #[cold]
-    pub(crate) fn look_for_continue(&mut self, slot: Slot) {
-        let connection = self.connections.get_mut(slot);
-        if connection.reader.continued() && !connection.sending {
+    pub(super) fn look_for_continue(&mut self, slot: Slot) {
+        let connection = self.connections.get(slot);
+        if connection.protocol.wants_body() && !connection.sending {
             self.go_ahead(slot);
         }
     }
 
     /// The body has waited long enough.
-    pub(crate) fn stop_waiting(&mut self, slot: Slot, generation: u32) {
+    pub(super) fn stop_waiting(&mut self, slot: Slot, generation: u32) {
         let connection = self.connections.get(slot);
         let is_due = connection.generation == generation
-            && connection.state == State::Busy
-            && connection.reader.status() == 0
+            && connection.state == ConnectionState::Busy
+            && connection.stream != NONE
+            && !connection.protocol.has_head()
             && !connection.sending
-            // An earlier exchange of the connection may have set the timer.
+            // An earlier request of the connection may have set the timer.
             && self.sent_for(slot) >= CONTINUE_WAIT;
         if is_due {
             self.go_ahead(slot);
         }
     }
 
-    pub(crate) fn sent_for(&self, slot: Slot) -> Duration {
-        let exchange = self.connections.get(slot).exchange.as_ref();
-        let sent = exchange.map_or(Moment::NEVER, |exchange| exchange.sent);
-        Duration::from_nanos(self.now.since(sent))
+    fn sent_for(&self, slot: Slot) -> Duration {
+        let stream = self.streams.get(self.connections.get(slot).stream);
+        Duration::from_nanos(self.now.since(stream.sent))
     }
 
-    pub(crate) fn go_ahead(&mut self, slot: Slot) {
-        let connection = self.connections.get_mut(slot);
-        if let Some(upload) = upload_of(connection)
+    fn go_ahead(&mut self, slot: Slot) {
+        let id = self.connections.get(slot).stream;
+        if let Some(upload) = self.streams.get_mut(id).upload()
             && upload.is_waiting()
         {
             upload.go_ahead();
             self.send_piece(slot, Vec::new());
         }
     }
-}
-
-fn upload_of(connection: &mut crate::transport::connections::Connection) -> Option<&mut Upload> {
-    let exchange = connection.exchange.as_mut()?;
-    exchange.upload.as_deref_mut()
 }

@@ -1,6 +1,6 @@
 //! How connections are made and how long they are kept.
 
-use crate::runs::launch_at;
+use crate::runs::{launch_at, prepare_at};
 use mistress_engine::Event;
 use stats::Summary;
 use std::io::{Read, Write};
@@ -238,10 +238,15 @@ fn connections_come_from_the_addresses_of_the_profile_in_turn() {
 }
 
 #[test]
-fn a_source_that_is_none_of_this_machine_is_a_failure_of_its_kind() {
+fn a_source_that_is_none_of_this_machine_keeps_the_run_from_beginning() {
     let tables = format!("[connections]\nsource = \"192.0.2.1\"\n{ONE_USER}");
-    let summary = launch_at("http://127.0.0.1:9", "user:get('/')", &tables, &[]).finish();
-    assert_eq!(summary.totals.counts.failed, 1);
+    let (prepared, _others) = prepare_at("http://127.0.0.1:9", "user:get('/')", &tables, &[]);
+    let error = prepared.err().map(|error| error.to_string());
+    let error = error.expect("no core has begun");
+    assert!(
+        error.starts_with("connections.source: 192.0.2.1"),
+        "{error}"
+    );
 }
 
 #[test]

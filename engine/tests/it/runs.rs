@@ -1,6 +1,9 @@
 //! Running a scenario through the engine's public parts.
 
-use mistress_engine::{Control, Event, Outcome, Ready, RunSpec, Target, TargetOptions, prepare};
+use mistress_engine::{
+    Control, Error, Event, Outcome, Ready, RunSpec, Target, TargetOptions, prepare,
+};
+use stats::WindowSource;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -19,7 +22,7 @@ pub(crate) fn target() -> Target {
 /// A run that goes on, with what is needed to look at it.
 pub(crate) struct Started {
     pub(crate) running: mistress_engine::Running,
-    pub(crate) source: stats::WindowSource,
+    pub(crate) source: WindowSource,
     pub(crate) events: Receiver<Event>,
     /// The scenario's folder lives as long as the run.
     _folder: tempfile::TempDir,
@@ -38,6 +41,28 @@ pub(crate) fn launch_at(
     load: &str,
     files: &[(&str, &[u8])],
 ) -> Started {
+    let (prepared, (source, events, folder)) = prepare_at(target, scenario, load, files);
+    let mut ready = prepared.unwrap_or_else(|e| panic!("{e}"));
+    let data = ready.setup().unwrap_or_else(|e| panic!("{e}"));
+    let running = ready.start(std::time::Instant::now() + Ready::LEAD, data);
+    Started {
+        running,
+        source,
+        events,
+        _folder: folder,
+    }
+}
+
+/// What a run leaves its numbers and events in, and the folder of its files.
+type Others = (WindowSource, Receiver<Event>, tempfile::TempDir);
+
+/// Makes a run ready, if it can be.
+pub(crate) fn prepare_at(
+    target: &str,
+    scenario: &str,
+    load: &str,
+    files: &[(&str, &[u8])],
+) -> (Result<Ready, Error>, Others) {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in files {
         std::fs::write(folder.path().join(name), content).unwrap();
@@ -53,7 +78,7 @@ pub(crate) fn launch_at(
     };
     let (recorder, source) = stats::link(0, 4);
     let (sender, events) = sync_channel(1_000);
-    let mut ready = prepare(RunSpec {
+    let prepared = prepare(RunSpec {
         plan: Arc::new(plan),
         segment: mistress_engine::Segment::WHOLE,
         origin,
@@ -63,16 +88,8 @@ pub(crate) fn launch_at(
         traced: false,
         only: None,
         control: Control::new(),
-    })
-    .unwrap_or_else(|e| panic!("{e}"));
-    let data = ready.setup().unwrap_or_else(|e| panic!("{e}"));
-    let running = ready.start(std::time::Instant::now() + Ready::LEAD, data);
-    Started {
-        running,
-        source,
-        events,
-        _folder: folder,
-    }
+    });
+    (prepared, (source, events, folder))
 }
 
 impl Started {

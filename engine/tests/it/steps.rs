@@ -101,7 +101,7 @@ fn each_step_waits_to_be_called() {
 fn processes_share_one_setup_and_start_at_one_moment() {
     let target = target();
     let segment = |index| Segment::of(index, &[1.0, 1.0]).unwrap();
-    let mut parts = [0, 1].map(|index| part(&target, segment(index)));
+    let mut parts = [1, 2].map(|index| part(&target, segment(index)));
     let data: Value = parts[0].ready.setup().unwrap();
     let at = Instant::now() + Duration::from_millis(200);
     let running: Vec<_> = parts

@@ -1,23 +1,27 @@
 //! Branches of a user: each has a slot of its own, so that its requests, sleeps and time limits
 //! are served as those of users, and shares number, load and connections of its user.
 
-use super::{Core, Doing, Moment, NONE, ScriptUser, Stage, Step, Users};
+use super::table::{Doing, UserStage, Users};
+use crate::clock::Moment;
+use crate::core::Core;
+use crate::core::state::ScriptUser;
 use crate::pacing::branch_stream;
-use scripting::Host;
+use crate::transport::NONE;
+use scripting::{Host, Step};
 
 impl Users {
     /// A slot for a branch of `parent`. It is no user of its own in any count.
-    pub(crate) fn take_branch(&mut self, parent: u32) -> u32 {
+    pub(super) fn take_branch(&mut self, parent: u32) -> u32 {
         let of = self.get(parent);
         let (root, load, number, scenario) = (of.root, of.load, of.number, of.scenario);
-        let slot = self.take(load, number, Stage::Branch, 0);
+        let slot = self.take(load, number, UserStage::Branch, 0);
         self.present -= 1;
         let branch = self.get_mut(slot);
         (branch.root, branch.parent, branch.scenario) = (root, parent, scenario);
         slot
     }
 
-    pub(crate) fn release_branch(&mut self, slot: u32) {
+    pub(super) fn release_branch(&mut self, slot: u32) {
         self.present += 1;
         self.release(slot);
     }
@@ -57,13 +61,13 @@ impl Core {
     }
 
     /// Gives a branch what the script may ask about it.
-    pub(crate) fn enrol(&mut self, slot: u32, parent: u32, stream: u64, due: Moment) {
+    pub(super) fn enrol(&mut self, slot: u32, parent: u32, stream: u64, due: Moment) {
         let mut script_users = self.state.script_users.borrow_mut();
         if script_users.len() <= slot as usize {
             script_users.resize_with(slot as usize + 1, ScriptUser::default);
         }
         let of = &script_users[parent as usize];
-        let actor = ScriptUser {
+        let user = ScriptUser {
             number: of.number,
             load: of.load,
             pass: of.pass,
@@ -77,7 +81,7 @@ impl Core {
             session: None,
             transactions: Vec::new(),
         };
-        script_users[slot as usize].renew(actor);
+        script_users[slot as usize].renew(user);
     }
 
     /// A branch ended. An error that its user hears of is none of the engine's; what comes here as
@@ -104,7 +108,7 @@ impl Core {
     }
 
     /// One branch less under way; the user goes on after the last.
-    pub(crate) fn one_less(&mut self, parent: u32) -> Option<Step> {
+    pub(super) fn one_less(&mut self, parent: u32) -> Option<Step> {
         let user = self.users.get_mut(parent);
         user.branches -= 1;
         if user.branches > 0 {

@@ -1,10 +1,12 @@
 //! The end of a load: users who wait for nothing more, and users who are given up.
 
-use super::{Core, Doing, NONE, Recorder, Stage};
+use super::table::{Doing, UserStage};
+use crate::core::Core;
+use stats::Recorder;
 
 impl Core {
     /// Users that only wait for their next pass need not wait for it: there will be none.
-    pub(crate) fn release_waiting(&mut self) {
+    pub(in crate::core) fn release_waiting(&mut self) {
         for slot in self.users.slots() {
             let user = self.users.get_mut(slot);
             if user.present && user.doing == Doing::Pass {
@@ -17,13 +19,13 @@ impl Core {
     /// A user or branch wants a request that the run's limit has no place for. Its user ends here,
     /// once no other of its branches is under way.
     #[cold]
-    pub(crate) fn hold(&mut self, slot: u32) {
+    pub(in crate::core) fn hold(&mut self, slot: u32) {
         self.users.get_mut(slot).doing = Doing::Held;
         self.end_if_held(self.users.get(slot).root);
     }
 
     /// Holds the users that sleep: there is no request for them to wake up to.
-    pub(crate) fn hold_sleepers(&mut self) {
+    pub(in crate::core) fn hold_sleepers(&mut self) {
         for slot in self.users.slots() {
             let user = self.users.get(slot);
             if user.present && user.doing == Doing::Sleep {
@@ -58,16 +60,27 @@ impl Core {
         for slot in slots.into_iter().filter(|slot| *slot != root) {
             self.dismiss_branch(slot);
         }
-        if matches!(self.users.get(root).stage, Stage::Scenario | Stage::OnStart) {
-            self.state.record(Recorder::iteration_unfinished);
+        if matches!(
+            self.users.get(root).stage,
+            UserStage::Scenario | UserStage::OnStart
+        ) {
+            self.state.telemetry.record(Recorder::iteration_unfinished);
         }
         self.dismiss(root);
     }
 
     /// Ends all users where they stand: what they have not finished is counted as unfinished.
-    pub(crate) fn abandon_users(&mut self) {
-        self.forget_lookups();
-        self.close_pool();
+    pub(in crate::core) fn abandon_users(&mut self) {
+        for slot in self.users.slots() {
+            let user = self.users.get(slot);
+            if user.present && user.doing == Doing::Request {
+                let pending = user.pending();
+                let (name, age_ns) = (pending.name, self.now.since(pending.intended));
+                let telemetry = &self.state.telemetry;
+                telemetry.record(|recorder| recorder.request_unfinished(name, age_ns));
+            }
+        }
+        self.transport.abandon();
         for slot in self.users.slots() {
             let user = self.users.get(slot);
             if !user.present {
@@ -78,18 +91,8 @@ impl Core {
                 continue;
             }
             let between = user.doing == Doing::Pass;
-            if !between && matches!(user.stage, Stage::Scenario | Stage::OnStart) {
-                self.state.record(Recorder::iteration_unfinished);
-            }
-            let mut connection = user.connection;
-            self.forget_queue(slot);
-            while connection != NONE {
-                let held = self.connections.get_mut(connection);
-                let (exchange, next) = (held.exchange.take(), held.next);
-                if let Some(exchange) = exchange {
-                    self.record_unfinished(&exchange);
-                }
-                connection = next;
+            if !between && matches!(user.stage, UserStage::Scenario | UserStage::OnStart) {
+                self.state.telemetry.record(Recorder::iteration_unfinished);
             }
             self.dismiss(slot);
         }

@@ -2,214 +2,41 @@
 
 mod branches;
 mod leaving;
+mod replies;
 mod steps;
+mod table;
 
+use super::Core;
+use super::schedule::Start;
+use super::state::ScriptUser;
 use crate::clock::Moment;
-use crate::core::Core;
-use crate::core::host::ScriptUser;
-use crate::core::schedule::Start;
 use crate::pacing::{Purpose, stream};
-use crate::timers::Owner;
-use crate::transport::connections::NONE;
-use crate::transport::origins::OriginId;
-use crate::transport::stream::Kept;
-use crate::transport::waiting::Queue;
-use config::Renew;
-use scripting::{Entry, Reply, ScriptError, Step};
-use stats::{FailureKind, Recorder};
+use crate::transport::NONE;
+use scripting::{Entry, ScriptError, Step};
+use stats::Recorder;
 use std::time::Duration;
+use table::{Doing, UserStage};
 
-/// How soon a refused request is told to its script, when the one before was refused as well.
-const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+pub(super) use table::Users;
+
 /// How soon a pass follows one that waited for nothing.
 const EMPTY_PASS_PAUSE: Duration = Duration::from_millis(1);
 /// The load number of users that belong to no load: those of setup and teardown.
 const NO_LOAD: usize = 0xfff;
 
-/// What a user is doing, between its steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Doing {
-    /// Nothing: the slot is free, or the user runs this very moment.
-    Nothing,
-    /// Waiting for a reply.
-    Request,
-    /// Sleeping.
-    Sleep,
-    /// About to be told that its request was refused.
-    Refused { kind: FailureKind, latency_ns: u64 },
-    /// About to begin its next pass.
-    Pass,
-    /// Its request waits for an address.
-    Lookup,
-    /// Its request waits for a connection of its user.
-    Queued,
-    /// Its request waits for a connection of the core's pool.
-    Waiting { origin: OriginId, ticket: u64 },
-    /// Its branches run.
-    Branches,
-    /// It wants a request when the run has made as many as it may, and goes no further.
-    Held,
-}
-
-/// The end of a request, as its script is told of it.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) failure: Option<FailureKind>,
-    pub(crate) latency_ns: u64,
-    /// The script asked for the body.
-    pub(crate) asked: bool,
-    pub(crate) kept: Option<Box<Kept>>,
-}
-
-/// Which part of its life a user is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// `setup` or `teardown`.
-    Hook,
-    OnStart,
-    Scenario,
-    OnStop,
-    /// A branch of a user, which has a slot of its own.
-    Branch,
-}
-
-/// How `setup` or `teardown` ended.
-pub(crate) type HookEnd = Result<(), ScriptError>;
-
-/// One user, or one branch of a user, between its steps.
-pub(crate) struct User {
-    /// The use of this slot.
-    pub(crate) generation: u32,
-    pub(crate) doing: Doing,
-    /// When it goes on; an entry of the timers that comes up before is an old one.
-    pub(crate) wakes: Moment,
-    /// The first of its connections, or [`NONE`].
-    pub(crate) connection: u32,
-    /// Its requests that wait for a connection; those of branches are with their root.
-    pub(crate) queue: Queue,
-    /// Requests refused one after another, those of branches counted with their root.
-    pub(crate) refusals: u8,
-    /// Who owns the connections: the user itself, or the user that a branch is of.
-    pub(crate) root: u32,
-    /// The user or branch that this is a branch of, or [`NONE`].
-    parent: u32,
-    /// Its branches that have not ended.
-    branches: u32,
-    /// Origins that it has had TLS with, by their number; those beyond 64 share bits.
-    pub(crate) handshakes: u64,
-    stage: Stage,
-    load: usize,
-    number: u64,
-    /// Passes begun.
-    pass: u32,
-    scenario: u32,
-    /// The present pass has waited for something.
-    waited: bool,
-    /// How many passes it may make.
-    passes: u32,
-    /// With pacing: when the next pass may begin.
-    paced: Moment,
-    /// It belongs to a closed load.
-    is_closed: bool,
-    present: bool,
-}
-
-/// The users of a core by slot.
-#[derive(Default)]
-pub(crate) struct Users {
-    table: Vec<User>,
-    free: Vec<u32>,
-    present: u32,
-}
-
-impl Users {
-    pub(crate) fn get(&self, slot: u32) -> &User {
-        &self.table[slot as usize]
-    }
-
-    pub(crate) fn get_mut(&mut self, slot: u32) -> &mut User {
-        &mut self.table[slot as usize]
-    }
-
-    /// Whether the user that a slot had in `generation` still has it.
-    pub(crate) fn is_current(&self, slot: u32, generation: u32) -> bool {
-        let user = self.get(slot);
-        user.present && user.generation == generation
-    }
-
-    pub(crate) fn present(&self) -> u32 {
-        self.present
-    }
-
-    /// The users of closed loads: slot, load and number.
-    pub(crate) fn closed(&self) -> Vec<(u32, (usize, u64))> {
-        let users = (0..).zip(&self.table);
-        let closed = users.filter(|(_, user)| user.present && user.is_closed);
-        closed
-            .map(|(slot, user)| (slot, (user.load, user.number)))
-            .collect()
-    }
-
-    pub(crate) fn take(&mut self, load: usize, number: u64, stage: Stage, passes: u32) -> u32 {
-        self.present += 1;
-        let slot = self.free.pop().unwrap_or(self.table.len() as u32);
-        let generation = self
-            .table
-            .get(slot as usize)
-            .map_or(0, |old| old.generation + 1);
-        let user = User {
-            generation,
-            doing: Doing::Nothing,
-            wakes: Moment(0),
-            connection: NONE,
-            queue: None,
-            refusals: 0,
-            root: slot,
-            parent: NONE,
-            branches: 0,
-            handshakes: 0,
-            stage,
-            load,
-            number,
-            pass: 0,
-            scenario: 0,
-            waited: false,
-            passes,
-            paced: Moment(0),
-            is_closed: false,
-            present: true,
-        };
-        match self.table.get_mut(slot as usize) {
-            Some(place) => *place = user,
-            None => self.table.push(user),
-        }
-        slot
-    }
-
-    pub(crate) fn release(&mut self, slot: u32) {
-        let user = self.get_mut(slot);
-        user.present = false;
-        user.doing = Doing::Nothing;
-        self.free.push(slot);
-        self.present -= 1;
-    }
-
-    pub(crate) fn slots(&self) -> impl Iterator<Item = u32> + use<> {
-        0..self.table.len() as u32
-    }
-}
-
 impl Core {
     /// Starts a user that is due, unless the load's cap on users is reached.
-    pub(crate) fn start_user(&mut self, start: Start) {
+    pub(super) fn start_user(&mut self, start: Start) {
         if self.budget.is_spent() {
             return;
         }
         let open = start.until.is_none();
         let load = self.schedule.load_mut(start.load);
         if open && load.users_max.is_some_and(|most| load.users >= most) {
-            self.state.record(|recorder| recorder.arrivals_planned(1));
-            return self.state.record(Recorder::arrival_dropped);
+            self.state
+                .telemetry
+                .record(|recorder| recorder.arrivals_planned(1));
+            return self.state.telemetry.record(Recorder::arrival_dropped);
         }
         let has_hook = self.script.hooks().on_start;
         // Taken first, so that no arrival is planned that the limit has no iteration for.
@@ -218,8 +45,10 @@ impl Core {
         }
         load.users += 1;
         if open {
-            self.state.record(|recorder| recorder.arrivals_planned(1));
-            self.state.record(Recorder::arrival_started);
+            self.state
+                .telemetry
+                .record(|recorder| recorder.arrivals_planned(1));
+            self.state.telemetry.record(Recorder::arrival_started);
         }
         let begun = self.state.start.get();
         let until = start
@@ -227,7 +56,7 @@ impl Core {
             .map_or(Moment::NEVER, |until| begun.after(until));
         let slot = self
             .users
-            .take(start.load, start.number, Stage::OnStart, start.passes);
+            .take(start.load, start.number, UserStage::OnStart, start.passes);
         self.users.get_mut(slot).is_closed = !open;
         if !self.admit(
             slot,
@@ -240,7 +69,7 @@ impl Core {
         }
         self.count_users();
         let step = if has_hook {
-            self.run(slot, Stage::OnStart, Entry::OnStart)
+            self.run(slot, UserStage::OnStart, Entry::OnStart)
         } else {
             self.run_pass(slot)
         };
@@ -248,8 +77,8 @@ impl Core {
     }
 
     /// Starts the user that runs `setup` or `teardown`.
-    pub(crate) fn start_hook(&mut self, entry: Entry) {
-        let slot = self.users.take(NO_LOAD, 0, Stage::Hook, 1);
+    pub(super) fn start_hook(&mut self, entry: Entry) {
+        let slot = self.users.take(NO_LOAD, 0, UserStage::Hook, 1);
         self.hook_end = None;
         if !self.admit(slot, NO_LOAD, 0, Moment::NEVER, self.now) {
             let message = "the script's state took no user".to_owned();
@@ -259,12 +88,12 @@ impl Core {
             }));
             return;
         }
-        let step = self.run(slot, Stage::Hook, entry);
+        let step = self.run(slot, UserStage::Hook, entry);
         self.follow(slot, step);
     }
 
     /// Makes the user known to the script; false when that failed and the user is gone.
-    pub(crate) fn admit(
+    pub(super) fn admit(
         &mut self,
         slot: u32,
         load: usize,
@@ -299,18 +128,18 @@ impl Core {
             traceback: String::new(),
         };
         self.tell_error(slot, "(no scenario yet)".to_owned(), &error);
-        self.state.record(Recorder::iteration_failed);
+        self.state.telemetry.record(Recorder::iteration_failed);
         self.dismiss(slot);
         false
     }
 
-    pub(crate) fn run(&mut self, slot: u32, stage: Stage, entry: Entry) -> Step {
+    pub(super) fn run(&mut self, slot: u32, stage: UserStage, entry: Entry) -> Step {
         let user = self.users.get_mut(slot);
         user.stage = stage;
         user.doing = Doing::Nothing;
         user.waited = false;
         let scenario = match entry {
-            Entry::Scenario(place) => place,
+            Entry::Scenario(index) => index,
             _ => crate::control::HOOK,
         };
         user.scenario = scenario;
@@ -319,7 +148,7 @@ impl Core {
     }
 
     /// Begins the user's next pass, or its end where the limit of iterations is reached.
-    pub(crate) fn begin_pass(&mut self, slot: u32) -> Option<Step> {
+    pub(super) fn begin_pass(&mut self, slot: u32) -> Option<Step> {
         if self.budget.take_iteration() {
             Some(self.run_pass(slot))
         } else {
@@ -327,27 +156,27 @@ impl Core {
         }
     }
 
-    pub(crate) fn run_pass(&mut self, slot: u32) -> Step {
+    pub(super) fn run_pass(&mut self, slot: u32) -> Step {
         let user = self.users.get_mut(slot);
         let (load, number, pass) = (user.load, user.number, user.pass);
         user.pass += 1;
-        if pass > 0 && self.policy.renew == Renew::Iteration {
-            self.close_idle(slot, 0);
+        if pass > 0 {
+            self.transport.begin_iteration(slot);
         }
         let due = {
-            let actor = &mut self.state.script_users.borrow_mut()[slot as usize];
-            actor.pass = pass;
-            actor.due
+            let user = &mut self.state.script_users.borrow_mut()[slot as usize];
+            user.pass = pass;
+            user.due
         };
         if let Some(pacing) = self.schedule.load_mut(load).pacing {
             self.users.get_mut(slot).paced = due.after(pacing);
         }
         let scenario = self.schedule.scenario(load, number, pass);
-        self.run(slot, Stage::Scenario, Entry::Scenario(scenario))
+        self.run(slot, UserStage::Scenario, Entry::Scenario(scenario))
     }
 
     /// Does what the script wants, until it has to wait for something.
-    pub(crate) fn follow(&mut self, slot: u32, first: Step) {
+    pub(super) fn follow(&mut self, slot: u32, first: Step) {
         let mut next = Some(first);
         while let Some(step) = next.take() {
             self.heartbeat.leave();
@@ -363,19 +192,19 @@ impl Core {
         }
     }
 
-    pub(crate) fn wait_until(&mut self, slot: u32, wake: Moment, doing: Doing) {
+    pub(super) fn wait_until(&mut self, slot: u32, wake: Moment, doing: Doing) {
         let user = self.users.get_mut(slot);
         user.doing = doing;
         user.wakes = wake;
         let generation = user.generation;
-        self.timers.add(wake, Owner::User { slot, generation });
+        self.timers.add(wake, (slot, generation));
         if doing == Doing::Sleep || doing == Doing::Pass {
             self.state.script_users.borrow_mut()[slot as usize].due = wake;
         }
     }
 
     /// A user whose time has come goes on.
-    pub(crate) fn wake_user(&mut self, slot: u32, generation: u32) {
+    pub(super) fn wake_user(&mut self, slot: u32, generation: u32) {
         if !self.users.is_current(slot, generation) || self.users.get(slot).wakes > self.now {
             return;
         }
@@ -387,79 +216,18 @@ impl Core {
                 self.users.get_mut(slot).doing = doing;
                 return;
             }
-            Doing::Queued => return self.give_up_queued(slot),
-            Doing::Waiting { origin, ticket } => {
-                return self.give_up_waiting(slot, origin, ticket);
-            }
-            Doing::Lookup => return self.give_up_lookup(slot, generation),
             Doing::Sleep => Some(self.script.wake(slot, self.state.stopping(slot))),
             Doing::Pass if self.may_loop(slot) => self.begin_pass(slot),
             Doing::Pass => self.leave(slot),
-            Doing::Refused { kind, latency_ns } => {
-                self.state.script_users.borrow_mut()[slot as usize].due = self.now;
-                let stopping = self.state.stopping(slot);
-                let reply = Reply {
-                    stopping,
-                    ..refused(kind, latency_ns)
-                };
-                Some(self.script.reply(slot, &reply))
-            }
+            Doing::Refused { kind, latency_ns } => Some(self.tell_refusal(slot, kind, latency_ns)),
         };
         if let Some(step) = step {
             self.follow(slot, step);
         }
     }
 
-    /// A request failed before it was written.
-    pub(crate) fn postpone_refusal(&mut self, slot: u32, kind: FailureKind, latency_ns: u64) {
-        let root = self.users.get(slot).root;
-        let refusals = &mut self.users.get_mut(root).refusals;
-        *refusals = refusals.saturating_add(1);
-        let doing = Doing::Refused { kind, latency_ns };
-        if *refusals > 1 {
-            return self.wait_until(slot, self.now.after(REFUSAL_PAUSE), doing);
-        }
-        let user = self.users.get_mut(slot);
-        user.doing = doing;
-        user.wakes = self.now;
-        let generation = user.generation;
-        self.ready.push_back((slot, generation));
-    }
-
-    /// Hands a reply to its script and follows it.
-    pub(crate) fn hand_over(&mut self, slot: u32, answer: Answer) {
-        let user = self.users.get_mut(slot);
-        user.doing = Doing::Nothing;
-        self.heartbeat.enter(user.scenario, user.number);
-        self.state.script_users.borrow_mut()[slot as usize].due = self.now;
-        let mut reply = Reply {
-            status: answer.status,
-            ok: answer.failure.is_none(),
-            failure: answer.failure.map(FailureKind::as_str),
-            latency_ms: answer.latency_ns as f64 / 1e6,
-            stopping: self.state.stopping(slot),
-            head: None,
-            body: None,
-        };
-        if answer.kept.is_none() {
-            let step = self.script.reply(slot, &reply);
-            return self.follow(slot, step);
-        }
-        self.state.latest.replace(answer.kept);
-        let step = {
-            let latest = self.state.latest.borrow();
-            if let Some(kept) = &*latest {
-                reply.head = self.script.reads_heads().then_some(&kept.head[..]);
-                reply.body = (answer.asked && !kept.overflowed).then_some(&kept.body[..]);
-            }
-            self.script.reply(slot, &reply)
-        };
-        self.state.latest.replace(None);
-        self.follow(slot, step);
-    }
-
     /// A hook or a pass ended.
-    pub(crate) fn stage_ended(&mut self, slot: u32, error: Option<&ScriptError>) -> Option<Step> {
+    pub(super) fn stage_ended(&mut self, slot: u32, error: Option<&ScriptError>) -> Option<Step> {
         let user = self.users.get(slot);
         let stage = user.stage;
         if let Some(error) = error {
@@ -467,31 +235,31 @@ impl Core {
             self.tell_error(slot, name, error);
         }
         match (stage, error) {
-            (Stage::Hook, _) => {
+            (UserStage::Hook, _) => {
                 self.hook_end = Some(error.map_or(Ok(()), |error| Err(error.clone())));
                 self.dismiss(slot);
                 None
             }
-            (Stage::OnStart, None) if self.users.get(slot).passes == 0 => self.leave(slot),
-            (Stage::OnStart, None) => self.begin_pass(slot),
-            (Stage::OnStart, Some(_)) => {
-                self.state.record(Recorder::iteration_failed);
+            (UserStage::OnStart, None) if self.users.get(slot).passes == 0 => self.leave(slot),
+            (UserStage::OnStart, None) => self.begin_pass(slot),
+            (UserStage::OnStart, Some(_)) => {
+                self.state.telemetry.record(Recorder::iteration_failed);
                 self.dismiss(slot);
                 None
             }
-            (Stage::Scenario, None) => {
-                self.state.record(Recorder::iteration_finished);
+            (UserStage::Scenario, None) => {
+                self.state.telemetry.record(Recorder::iteration_finished);
                 self.pass_ended(slot)
             }
-            (Stage::Scenario, Some(_)) => {
-                self.state.record(Recorder::iteration_failed);
+            (UserStage::Scenario, Some(_)) => {
+                self.state.telemetry.record(Recorder::iteration_failed);
                 self.pass_ended(slot)
             }
-            (Stage::OnStop, _) => {
+            (UserStage::OnStop, _) => {
                 self.dismiss(slot);
                 None
             }
-            (Stage::Branch, _) => {
+            (UserStage::Branch, _) => {
                 self.branch_ended(slot);
                 None
             }
@@ -499,7 +267,7 @@ impl Core {
     }
 
     /// A pass ended: another one now, another one later, or the end of the user.
-    pub(crate) fn pass_ended(&mut self, slot: u32) -> Option<Step> {
+    pub(super) fn pass_ended(&mut self, slot: u32) -> Option<Step> {
         if !self.may_loop(slot) {
             return self.leave(slot);
         }
@@ -519,24 +287,24 @@ impl Core {
     }
 
     /// The script asked for a row when none was left, and the profile says that users leave then.
-    pub(crate) fn leave_without_row(&mut self, slot: u32) -> Option<Step> {
+    pub(super) fn leave_without_row(&mut self, slot: u32) -> Option<Step> {
         let user = self.users.get_mut(slot);
         user.passes = 0;
         let (load, scenario) = (user.load, user.scenario);
         match user.stage {
-            Stage::OnStart => self.budget.found_no_row(load, None),
-            Stage::Scenario => {
-                let scenario = self.schedule.place_in_plan(load, scenario);
+            UserStage::OnStart => self.budget.found_no_row(load, None),
+            UserStage::Scenario => {
+                let scenario = self.schedule.index_in_plan(load, scenario);
                 if scenario.is_some() {
                     self.budget.found_no_row(load, scenario);
                 }
             }
-            Stage::Hook | Stage::OnStop | Stage::Branch => {}
+            UserStage::Hook | UserStage::OnStop | UserStage::Branch => {}
         }
         self.stage_ended(slot, None)
     }
 
-    pub(crate) fn may_loop(&self, slot: u32) -> bool {
+    pub(super) fn may_loop(&self, slot: u32) -> bool {
         let user = self.users.get(slot);
         let until = self.state.script_users.borrow()[slot as usize].until;
         // The session of an arrival is finished in the drain; a closed user begins nothing in it.
@@ -545,20 +313,17 @@ impl Core {
     }
 
     /// The user has done its work.
-    pub(crate) fn leave(&mut self, slot: u32) -> Option<Step> {
+    pub(super) fn leave(&mut self, slot: u32) -> Option<Step> {
         if self.script.hooks().on_stop {
-            return Some(self.run(slot, Stage::OnStop, Entry::OnStop));
+            return Some(self.run(slot, UserStage::OnStop, Entry::OnStop));
         }
         self.dismiss(slot);
         None
     }
 
     /// The user ceases to exist; its connections close.
-    pub(crate) fn dismiss(&mut self, slot: u32) {
-        while self.users.get(slot).connection != NONE {
-            let connection = self.users.get(slot).connection;
-            self.hang_up(connection);
-        }
+    pub(super) fn dismiss(&mut self, slot: u32) {
+        self.transport.release(slot);
         let load = self.users.get(slot).load;
         if load != NO_LOAD {
             self.schedule.load_mut(load).users -= 1;
@@ -568,30 +333,20 @@ impl Core {
         self.count_users();
     }
 
-    pub(crate) fn count_users(&mut self) {
+    pub(super) fn count_users(&mut self) {
         let present = self.users.present();
-        self.state.record(|recorder| recorder.users(present));
+        self.state
+            .telemetry
+            .record(|recorder| recorder.users(present));
     }
 
-    pub(crate) fn scenario_name(&self, scenario: u32, stage: Stage) -> String {
+    pub(super) fn scenario_name(&self, scenario: u32, stage: UserStage) -> String {
         match stage {
-            Stage::Scenario => self.script.scenarios()[scenario as usize].clone(),
-            Stage::Branch => self.branch_name(scenario),
-            Stage::OnStart => "on_start".to_owned(),
-            Stage::OnStop => "on_stop".to_owned(),
-            Stage::Hook => "setup or teardown".to_owned(),
+            UserStage::Scenario => self.script.scenarios()[scenario as usize].clone(),
+            UserStage::Branch => self.branch_name(scenario),
+            UserStage::OnStart => "on_start".to_owned(),
+            UserStage::OnStop => "on_stop".to_owned(),
+            UserStage::Hook => "setup or teardown".to_owned(),
         }
-    }
-}
-
-fn refused(kind: FailureKind, latency_ns: u64) -> Reply<'static> {
-    Reply {
-        status: 0,
-        ok: false,
-        failure: Some(kind.as_str()),
-        latency_ms: latency_ns as f64 / 1e6,
-        stopping: false,
-        head: None,
-        body: None,
     }
 }

@@ -1,10 +1,11 @@
 //! What a script wants to wait for: a request made from a template, one with options, a sleep.
 
-use super::{Core, Doing, ScriptError, Step};
-use crate::core::request;
-use crate::core::session::Where;
-use crate::core::template;
-use crate::transport::stream::Payload;
+use super::table::Doing;
+use crate::core::Core;
+use crate::core::request::{self, Pending, Prepared};
+use crate::core::session::Location;
+use crate::transport::Payload;
+use scripting::{RequestSpec, ScriptError, Step};
 use std::time::Duration;
 
 impl Core {
@@ -12,44 +13,40 @@ impl Core {
     pub(super) fn send_template(&mut self, slot: u32, id: u32) -> Option<Step> {
         self.users.get_mut(slot).waited = true;
         let due = {
-            let actor = &mut self.state.script_users.borrow_mut()[slot as usize];
-            actor.template = id;
-            if actor.went.is_some() {
-                actor.went = None;
+            let user = &mut self.state.script_users.borrow_mut()[slot as usize];
+            user.template = id;
+            if user.went.is_some() {
+                user.went = None;
             }
-            actor.due
+            user.due
         };
         let templates = self.state.templates.borrow();
         let template = &templates[id as usize];
-        let mut exchange = template.exchange(id, due, &self.defaults);
-        let origin = template.origin;
-        if self.state.has_session(slot) && self.defaults.cookies && !self.state.defaults.has_cookie
-        {
-            let at = Where {
-                origin,
+        let mut request = template.request(slot, due, &self.defaults);
+        let pending = Pending::of_template(template.name, id, due, self.defaults.redirects);
+        let has_field = self.state.default_fields.has_cookie;
+        if self.state.has_session(slot) && self.defaults.cookies && !has_field {
+            let at = Location {
+                origin: template.origin,
                 path: &template.path,
-                known: Some(&template.place),
+                known: Some(&template.scope),
             };
             let cookies = self.state.cookie_field(slot, at);
             if !cookies.is_empty() {
-                exchange.payload = Payload::Owned(template::with_cookies(template.bytes, &cookies));
+                request.payload = Payload::WithCookies(template.request, cookies);
             }
         }
         drop(templates);
-        self.issue(slot, origin, exchange);
+        self.issue(slot, Prepared { request, pending });
         None
     }
 
-    pub(super) fn send_once(
-        &mut self,
-        slot: u32,
-        spec: Box<scripting::RequestSpec>,
-    ) -> Option<Step> {
+    pub(super) fn send_once(&mut self, slot: u32, spec: Box<RequestSpec>) -> Option<Step> {
         self.users.get_mut(slot).waited = true;
         let due = self.state.script_users.borrow()[slot as usize].due;
         match request::build(&self.state, slot, spec, &self.defaults, due) {
-            Ok((origin, exchange)) => {
-                self.issue(slot, origin, exchange);
+            Ok(prepared) => {
+                self.issue(slot, prepared);
                 None
             }
             Err(message) => {
@@ -73,17 +70,17 @@ impl Core {
         let wake = due.after(min + Duration::from_nanos(drawn as u64));
         self.users.get_mut(slot).waited = true;
         self.wait_until(slot, wake, Doing::Sleep);
-        if self.budget.is_out_of_requests() && self.state.recording.get() {
+        if self.budget.is_out_of_requests() && self.state.telemetry.recording.get() {
             self.hold(slot);
         }
         None
     }
 
     /// The next number in [0, 1) of the user's own stream.
-    pub(crate) fn draw(&mut self, slot: u32) -> f64 {
-        let actor = &mut self.state.script_users.borrow_mut()[slot as usize];
-        let drawn = actor.drawn;
-        actor.drawn += 1;
-        config::random::unit(self.state.seed, actor.stream, drawn)
+    pub(super) fn draw(&mut self, slot: u32) -> f64 {
+        let user = &mut self.state.script_users.borrow_mut()[slot as usize];
+        let drawn = user.drawn;
+        user.drawn += 1;
+        config::random::unit(self.state.seed, user.stream, drawn)
     }
 }

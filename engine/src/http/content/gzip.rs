@@ -15,7 +15,7 @@ const FIXED_BYTES: usize = 10;
 const TRAILER_BYTES: usize = 8;
 
 /// Where in a member the next byte lies.
-enum Place {
+enum Position {
     /// So many bytes of the fixed part are behind.
     Fixed(usize),
     /// Length of the extra field: low byte, high byte.
@@ -31,7 +31,7 @@ enum Place {
 
 /// Decodes members.
 pub(super) struct Gzip {
-    place: Place,
+    position: Position,
     flags: u8,
     /// Of the header of the present member.
     header: Crc,
@@ -46,7 +46,7 @@ pub(super) struct Gzip {
 impl Gzip {
     pub(super) fn new() -> Gzip {
         Gzip {
-            place: Place::Fixed(0),
+            position: Position::Fixed(0),
             flags: 0,
             header: Crc::new(),
             plain: Crc::new(),
@@ -58,25 +58,25 @@ impl Gzip {
 
     /// Whether the stream may end here.
     pub(super) fn is_complete(&self) -> bool {
-        self.ended > 0 && matches!(self.place, Place::Fixed(0))
+        self.ended > 0 && matches!(self.position, Position::Fixed(0))
     }
 
     pub(super) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, DecodeFault> {
         let mut taken = 0;
-        while !matches!(self.place, Place::Body) {
+        while !matches!(self.position, Position::Body) {
             let Some(&byte) = input.get(taken) else {
                 return Ok(Step { taken, made: 0 });
             };
             taken += 1;
-            match self.place {
-                Place::Trailer(at) => self.trailer(at, byte)?,
+            match self.position {
+                Position::Trailer(at) => self.trailer(at, byte)?,
                 _ => self.header(byte)?,
             }
         }
         let (step, ended) = inflate(&mut self.inner, &input[taken..], out)?;
         self.plain.update(&out[..step.made]);
         if ended {
-            self.place = Place::Trailer(0);
+            self.position = Position::Trailer(0);
         }
         Ok(Step {
             taken: taken + step.taken,
@@ -85,12 +85,12 @@ impl Gzip {
     }
 
     fn header(&mut self, byte: u8) -> Result<(), DecodeFault> {
-        if let Place::HeaderCrc(low) = self.place {
+        if let Position::HeaderCrc(low) = self.position {
             return self.header_crc(low, byte);
         }
         self.header.update(&[byte]);
-        self.place = match self.place {
-            Place::Fixed(at) => {
+        self.position = match self.position {
+            Position::Fixed(at) => {
                 let fits = match at {
                     0 => byte == 0x1f,
                     1 => byte == 0x8b,
@@ -105,23 +105,23 @@ impl Gzip {
                     self.flags = byte;
                 }
                 if at + 1 < FIXED_BYTES {
-                    Place::Fixed(at + 1)
+                    Position::Fixed(at + 1)
                 } else {
                     self.after(0)
                 }
             }
-            Place::ExtraLength(None) => Place::ExtraLength(Some(byte)),
-            Place::ExtraLength(Some(low)) => match u16::from_le_bytes([low, byte]) {
+            Position::ExtraLength(None) => Position::ExtraLength(Some(byte)),
+            Position::ExtraLength(Some(low)) => match u16::from_le_bytes([low, byte]) {
                 0 => self.after(FLAG_EXTRA),
-                length => Place::Extra(length),
+                length => Position::Extra(length),
             },
-            Place::Extra(1) => self.after(FLAG_EXTRA),
-            Place::Extra(left) => Place::Extra(left - 1),
-            Place::Name if byte == 0 => self.after(FLAG_NAME),
-            Place::Name => Place::Name,
-            Place::Comment if byte == 0 => self.after(FLAG_COMMENT),
-            Place::Comment => Place::Comment,
-            Place::HeaderCrc(_) | Place::Body | Place::Trailer(_) => {
+            Position::Extra(1) => self.after(FLAG_EXTRA),
+            Position::Extra(left) => Position::Extra(left - 1),
+            Position::Name if byte == 0 => self.after(FLAG_NAME),
+            Position::Name => Position::Name,
+            Position::Comment if byte == 0 => self.after(FLAG_COMMENT),
+            Position::Comment => Position::Comment,
+            Position::HeaderCrc(_) | Position::Body | Position::Trailer(_) => {
                 unreachable!("no part of the header that is summed up")
             }
         };
@@ -129,30 +129,30 @@ impl Gzip {
     }
 
     /// The place after the optional part `done`, 0 for the fixed part.
-    fn after(&self, done: u8) -> Place {
+    fn after(&self, done: u8) -> Position {
         let parts = [
-            (FLAG_EXTRA, Place::ExtraLength(None)),
-            (FLAG_NAME, Place::Name),
-            (FLAG_COMMENT, Place::Comment),
+            (FLAG_EXTRA, Position::ExtraLength(None)),
+            (FLAG_NAME, Position::Name),
+            (FLAG_COMMENT, Position::Comment),
         ];
-        for (flag, place) in parts {
+        for (flag, position) in parts {
             if flag > done && self.flags & flag != 0 {
-                return place;
+                return position;
             }
         }
         if self.flags & FLAG_HEADER_CRC != 0 {
-            Place::HeaderCrc(None)
+            Position::HeaderCrc(None)
         } else {
-            Place::Body
+            Position::Body
         }
     }
 
     fn header_crc(&mut self, low: Option<u8>, byte: u8) -> Result<(), DecodeFault> {
         let Some(low) = low else {
-            self.place = Place::HeaderCrc(Some(byte));
+            self.position = Position::HeaderCrc(Some(byte));
             return Ok(());
         };
-        self.place = Place::Body;
+        self.position = Position::Body;
         let fits = u16::from_le_bytes([low, byte]) == self.header.sum() as u16;
         fits.then_some(()).ok_or(DecodeFault::Corrupt)
     }
@@ -160,7 +160,7 @@ impl Gzip {
     fn trailer(&mut self, at: usize, byte: u8) -> Result<(), DecodeFault> {
         self.trailer[at] = byte;
         if at + 1 < TRAILER_BYTES {
-            self.place = Place::Trailer(at + 1);
+            self.position = Position::Trailer(at + 1);
             return Ok(());
         }
         let [a, b, c, d, e, f, g, h] = self.trailer;
@@ -170,7 +170,7 @@ impl Gzip {
             return Err(DecodeFault::Corrupt);
         }
         self.ended += 1;
-        self.place = Place::Fixed(0);
+        self.position = Position::Fixed(0);
         self.header.reset();
         self.plain.reset();
         self.inner.reset(false);

@@ -25,14 +25,14 @@ pub(crate) type Cookie = cookie_store::Cookie<'static>;
 
 /// Where a request goes, as far as cookies care.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct CookieScope {
     url: Url,
 }
 
-impl Place {
+impl CookieScope {
     /// `host` is in lower case, an address without brackets; `path` may have a query. None for a
     /// host that has no URL, like `1.2.3.4.5`: there are no cookies.
-    pub(crate) fn new(host: &str, path: &str, is_secure: bool) -> Option<Place> {
+    pub(crate) fn new(host: &str, path: &str, is_secure: bool) -> Option<CookieScope> {
         let scheme = if is_secure { "https" } else { "http" };
         let path = if path.starts_with('/') { path } else { "/" };
         let text = if host.contains(':') {
@@ -41,7 +41,7 @@ impl Place {
             format!("{scheme}://{host}{path}")
         };
         let url = Url::parse(&text).ok()?;
-        Some(Place { url })
+        Some(CookieScope { url })
     }
 
     fn host(&self) -> &str {
@@ -74,16 +74,17 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// A cookie that a script makes, for `place` alone or also for what is below its host.
+    /// A cookie that a script makes, for `scope` alone or also for what is below its host.
     pub(crate) fn new(
-        (name, value): (&[u8], &[u8]),
-        place: &Place,
+        name: &[u8],
+        value: &[u8],
+        scope: &CookieScope,
         is_for_below: bool,
         expires_s: Option<i64>,
     ) -> Draft {
         let mut raw = RawCookie::new(text(name), text(value));
-        raw.set_secure(place.is_secure());
-        let host = place.host().to_owned();
+        raw.set_secure(scope.is_secure());
+        let host = scope.host().to_owned();
         Draft {
             raw,
             domain: if is_for_below {
@@ -91,16 +92,16 @@ impl Draft {
             } else {
                 CookieDomain::HostOnly(host)
             },
-            path: CookiePath::new(place.url.path(), &place.url),
+            path: CookiePath::new(scope.url.path(), &scope.url),
             expires: expires_s.map_or(CookieExpiration::SessionEnd, |end| utc(end).into()),
         }
     }
 
     /// The cookie that a field makes for a host, unless the host may not set it.
-    fn admitted(field: SetCookie, place: &Place) -> Option<Draft> {
+    fn admitted(field: SetCookie, scope: &CookieScope) -> Option<Draft> {
         let wanted = &field.attributes;
         let is_secure = wanted.secure().unwrap_or(false);
-        if is_secure && !place.is_secure() {
+        if is_secure && !scope.is_secure() {
             return None; // 6265bis section 5.7, step 10; the crate takes it
         }
         if wanted.same_site().is_some_and(|site| site.is_none()) && !is_secure {
@@ -109,15 +110,15 @@ impl Draft {
         let domain = match CookieDomain::try_from(wanted).ok()? {
             // 6265bis section 5.7, step 9; the crate would have to be given the list.
             CookieDomain::Suffix(domain) if is_public_suffix(&domain) => {
-                (domain == place.host()).then_some(CookieDomain::HostOnly(domain))?
+                (domain == scope.host()).then_some(CookieDomain::HostOnly(domain))?
             }
             domain @ CookieDomain::Suffix(_) => domain,
-            _ => CookieDomain::host_only(&place.url).ok()?,
+            _ => CookieDomain::host_only(&scope.url).ok()?,
         };
-        if !domain.matches(&place.url) {
+        if !domain.matches(&scope.url) {
             return None; // the crate looks for it too, but after room was made
         }
-        let path = CookiePath::new(wanted.path().unwrap_or_default(), &place.url);
+        let path = CookiePath::new(wanted.path().unwrap_or_default(), &scope.url);
         let begins = |prefix: &str| {
             let start = field.name.get(..prefix.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -166,20 +167,20 @@ pub(crate) struct Jar {
 }
 
 impl Jar {
-    /// Takes in the value of a Set-Cookie field of a reply from `place` (section 5.3).
-    pub(crate) fn set(&mut self, field: &[u8], place: &Place, now_s: i64) -> Outcome {
+    /// Takes in the value of a Set-Cookie field of a reply from `scope` (section 5.3).
+    pub(crate) fn set(&mut self, field: &[u8], scope: &CookieScope, now_s: i64) -> Outcome {
         let field = SetCookie::parse(field, utc(now_s));
-        let Some(draft) = field.and_then(|field| Draft::admitted(field, place)) else {
+        let Some(draft) = field.and_then(|field| Draft::admitted(field, scope)) else {
             return Outcome::Ignored;
         };
-        if !place.is_secure() && self.shadows_secure(&draft, place) {
+        if !scope.is_secure() && self.shadows_secure(&draft, scope) {
             return Outcome::Ignored;
         }
-        self.put(draft, place, now_s)
+        self.put(draft, scope, now_s)
     }
 
     /// Keeps a cookie.
-    pub(crate) fn put(&mut self, mut draft: Draft, place: &Place, now_s: i64) -> Outcome {
+    pub(crate) fn put(&mut self, mut draft: Draft, scope: &CookieScope, now_s: i64) -> Outcome {
         let now = utc(now_s);
         let (domain, name) = (draft.domain(), draft.raw.name());
         // The crate keeps what has expired, and its place; a new one has a new place.
@@ -202,13 +203,13 @@ impl Jar {
         }
         let number = known.unwrap_or(self.made);
         draft.raw.set_max_age(Duration::seconds(number));
-        let Ok(mut cookie) = Cookie::try_from_raw_cookie(&draft.raw, &place.url) else {
+        let Ok(mut cookie) = Cookie::try_from_raw_cookie(&draft.raw, &scope.url) else {
             return Outcome::Ignored;
         };
         cookie.domain = draft.domain;
         cookie.path = draft.path;
         cookie.expires = draft.expires;
-        match self.store.insert(cookie, &place.url) {
+        match self.store.insert(cookie, &scope.url) {
             Ok(_) => Outcome::Stored,
             Err(_) => Outcome::Ignored,
         }
@@ -219,11 +220,11 @@ impl Jar {
         self.store.iter_any().next().is_none()
     }
 
-    /// Appends the value of the Cookie field for a request to `place` (section 5.4); whether there
+    /// Appends the value of the Cookie field for a request to `scope` (section 5.4); whether there
     /// is one.
-    pub(crate) fn write(&self, place: &Place, now_s: i64, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn write(&self, scope: &CookieScope, now_s: i64, out: &mut Vec<u8>) -> bool {
         let begun = out.len();
-        for cookie in self.matching(place, now_s) {
+        for cookie in self.matching(scope, now_s) {
             if out.len() > begun {
                 out.extend_from_slice(b"; ");
             }
@@ -234,13 +235,13 @@ impl Jar {
         out.len() > begun
     }
 
-    /// The cookies for a request to `place`, in the order in which it names them: longer paths
+    /// The cookies for a request to `scope`, in the order in which it names them: longer paths
     /// first, then older ones. The crate has them by domain and path as they came.
-    pub(crate) fn matching(&self, place: &Place, now_s: i64) -> Vec<&Cookie> {
-        let may_go = |cookie: &&Cookie| place.is_secure() || cookie.secure() != Some(true);
+    pub(crate) fn matching(&self, scope: &CookieScope, now_s: i64) -> Vec<&Cookie> {
+        let may_go = |cookie: &&Cookie| scope.is_secure() || cookie.secure() != Some(true);
         let fitting = self.all(now_s).filter(may_go);
         // The crate's own match knows the machine itself by fewer names.
-        let is_for = |c: &&Cookie| c.path.matches(&place.url) && c.domain.matches(&place.url);
+        let is_for = |c: &&Cookie| c.path.matches(&scope.url) && c.domain.matches(&scope.url);
         let mut found: Vec<&Cookie> = fitting.filter(is_for).collect();
         found.sort_by_key(|cookie| (usize::MAX - cookie.path.len(), number(cookie)));
         found
@@ -267,9 +268,9 @@ impl Jar {
 
     /// 6265bis section 5.7, step 16: who listens on the plain wire may not change what goes over
     /// the encrypted one. The crate lets it.
-    fn shadows_secure(&self, new: &Draft, place: &Place) -> bool {
+    fn shadows_secure(&self, new: &Draft, scope: &CookieScope) -> bool {
         let is_near = |known: &Cookie| {
-            let mut url = place.url.clone();
+            let mut url = scope.url.clone();
             url.set_path(&new.path);
             let (new, known_domain) = (new.domain(), domain_of(&known.domain));
             let is_related =

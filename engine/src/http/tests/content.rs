@@ -134,8 +134,8 @@ fn truncation_junk_and_wrong_sums_are_found() {
     }
     for at in 1..=8 {
         let mut bytes = gzip(plain);
-        let place = bytes.len() - at;
-        bytes[place] ^= 0x40;
+        let index = bytes.len() - at;
+        bytes[index] ^= 0x40;
         assert_eq!(
             all_ways("gzip", &bytes),
             Err(DecodeFault::Corrupt),

@@ -1,7 +1,8 @@
 //! Requests as bytes, and what is refused.
 
 use super::super::content::ACCEPTED;
-use super::super::encode::{EncodeError, Head, STANDARD, USER_AGENT, encode_head};
+use super::super::encode::{EncodeError, Head, STANDARD, USER_AGENT};
+use super::encode_head;
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
 

@@ -7,7 +7,7 @@ use testkit::fuzz::{Campaign, pieces};
 use testkit::random::Random;
 
 use super::super::content::{DecodeFault, Decoder};
-use super::super::cookies::{Jar, Place};
+use super::super::cookies::{CookieScope, Jar};
 use super::super::digest::{Challenge, Signer};
 use super::super::redirect;
 use super::super::response::{BodyRule, ResponseHeadCache};
@@ -176,15 +176,15 @@ fn cookies() {
         let mut jar = Jar::default();
         let host = *random.pick(&["site.test", "a.site.test", "127.0.0.1", "::1"]);
         let path = *random.pick(&["/", "/x/y?z"]);
-        let place = Place::new(host, path, random.chance(0.5)).expect("a URL");
+        let scope = CookieScope::new(host, path, random.chance(0.5)).expect("a URL");
         let fields = input.split(|byte| *byte == b'\n');
-        let outcomes: Vec<_> = fields.map(|field| jar.set(field, &place, NOW_S)).collect();
+        let outcomes: Vec<_> = fields.map(|field| jar.set(field, &scope, NOW_S)).collect();
         let mut out = Vec::new();
-        let any = jar.write(&place, NOW_S, &mut out);
+        let any = jar.write(&scope, NOW_S, &mut out);
         assert_eq!(any, !out.is_empty());
         assert!(!out.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
         assert!(jar.all(NOW_S).count() <= outcomes.len());
-        jar.write(&place, i64::MAX, &mut out);
+        jar.write(&scope, i64::MAX, &mut out);
         format!("{outcomes:?} {any}")
             .chars()
             .take(200)

@@ -19,6 +19,7 @@ mod splits;
 mod uploads;
 mod urls;
 
+use super::encode::{EncodeError, Head, compose, encode};
 use super::fault::Fault;
 use super::head_flags::HeadFlags;
 use super::response::{BodyRule, ResponseHeadCache, ResponseReader, Sink};
@@ -43,6 +44,16 @@ impl Sink for Heard {
         assert_eq!(self.heads.len(), 1, "the head comes before the body");
         self.body.extend_from_slice(bytes);
     }
+}
+
+/// Appends a head to `out`, up to and with its empty line.
+fn encode_head<N, V>(out: &mut Vec<u8>, head: &Head<'_, N, V>) -> Result<(), EncodeError>
+where
+    N: AsRef<[u8]>,
+    V: AsRef<[u8]>,
+{
+    encode(&compose(head)?, out);
+    Ok(())
 }
 
 /// How reading a response ended.

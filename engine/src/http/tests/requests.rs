@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
-use super::super::encode::{Head, encode_head};
+use super::super::encode::Head;
 use super::super::fault::Fault;
 use super::super::request::{
     RequestBody, RequestHead, RequestHeadCache, RequestReader, RequestSink,
 };
+use super::encode_head;
 
 /// One request as a server hears it.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,13 +5,24 @@ use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::rc::Rc;
 
-use super::super::upload::{PIECE_BYTES, Part, Piece, Upload};
+use super::super::message::Message;
+use super::super::upload::{BodyPart, PIECE_BYTES, Piece, Upload};
+
+const HEAD: &[u8] = b"PUT / HTTP/1.1\r\n\r\n";
+
+fn message() -> Message {
+    Message {
+        method: "PUT".into(),
+        target: "/".into(),
+        ..Message::default()
+    }
+}
 
 /// A file with these bytes.
-fn file(content: &[u8]) -> Part {
+fn file(content: &[u8]) -> BodyPart {
     let mut file = tempfile::tempfile().expect("a scratch file");
     file.write_all(content).expect("it takes all");
-    Part::File {
+    BodyPart::File {
         file: Rc::new(file),
         bytes: content.len() as u64,
     }
@@ -76,24 +87,24 @@ fn unchunked(mut stream: &[u8]) -> Vec<u8> {
 #[test]
 fn all_parts_go_out_in_their_order() {
     let large: Vec<u8> = (0..3 * PIECE_BYTES + 7).map(|n| (n % 251) as u8).collect();
-    let bodies: [Vec<Part>; 6] = [
+    let bodies: [Vec<BodyPart>; 6] = [
         vec![],
-        vec![Part::Bytes(Vec::new()), file(b"")],
-        vec![Part::Bytes(b"abc".to_vec())],
+        vec![BodyPart::Bytes(Vec::new()), file(b"")],
+        vec![BodyPart::Bytes(b"abc".to_vec())],
         vec![file(b"abc")],
-        vec![Part::Bytes(large.clone())],
+        vec![BodyPart::Bytes(large.clone())],
         vec![
-            Part::Bytes(b"head".to_vec()),
+            BodyPart::Bytes(b"head".to_vec()),
             file(&large),
-            Part::Bytes(b"middle".to_vec()),
+            BodyPart::Bytes(b"middle".to_vec()),
             file(b"x"),
             file(&large[..PIECE_BYTES]),
-            Part::Bytes(b"end".to_vec()),
+            BodyPart::Bytes(b"end".to_vec()),
         ],
     ];
-    let plain = |part: &Part| match part {
-        Part::Bytes(bytes) => bytes.clone(),
-        Part::File { file, bytes } => {
+    let plain = |part: &BodyPart| match part {
+        BodyPart::Bytes(bytes) => bytes.clone(),
+        BodyPart::File { file, bytes } => {
             let mut all = vec![0; *bytes as usize];
             read(file, 0, &mut all);
             all
@@ -102,18 +113,18 @@ fn all_parts_go_out_in_their_order() {
     for parts in bodies {
         let expected: Vec<u8> = parts.iter().flat_map(plain).collect();
         assert_eq!(Upload::length(&parts), expected.len() as u64);
-        let parts: Rc<[Part]> = parts.into();
+        let parts: Rc<[BodyPart]> = parts.into();
         for expects_continue in [false, true] {
-            let head = b"HEAD\r\n\r\n".to_vec();
+            let head = HEAD.to_vec();
             let again = || Rc::clone(&parts);
-            let mut upload = Upload::new(head.clone(), again(), false, expects_continue);
+            let mut upload = Upload::new(message(), again(), false, expects_continue);
             for _ in 0..2 {
                 let (all, largest) = sent(&mut upload);
                 assert!(all == [&head[..], &expected].concat());
                 assert!(largest <= PIECE_BYTES + 100, "{largest}");
                 upload.rewind();
             }
-            let mut upload = Upload::new(head.clone(), again(), true, expects_continue);
+            let mut upload = Upload::new(message(), again(), true, expects_continue);
             let (all, largest) = sent(&mut upload);
             assert!(unchunked(&all[head.len()..]) == expected);
             assert!(largest <= PIECE_BYTES + 200, "{largest}");
@@ -123,9 +134,9 @@ fn all_parts_go_out_in_their_order() {
 
 #[test]
 fn an_expecting_body_waits() {
-    let parts: Rc<[Part]> = vec![Part::Bytes(b"abc".to_vec())].into();
-    let mut upload = Upload::new(b"HEAD".to_vec(), parts, false, true);
-    assert!(matches!(upload.next(Vec::new()), Piece::Send(bytes) if bytes == b"HEAD"));
+    let parts: Rc<[BodyPart]> = vec![BodyPart::Bytes(b"abc".to_vec())].into();
+    let mut upload = Upload::new(message(), parts, false, true);
+    assert!(matches!(upload.next(Vec::new()), Piece::Send(bytes) if bytes == HEAD));
     assert!(upload.is_waiting());
     assert!(matches!(upload.next(Vec::new()), Piece::Wait));
     upload.go_ahead();

@@ -1,0 +1,45 @@
+//! The addresses of servers before a core asks: those of the profile, and those of the target.
+
+use crate::Error;
+use config::{Origin, Plan};
+use std::net::{SocketAddr, ToSocketAddrs};
+
+/// The addresses of the target, in the order of the system's resolver; none where it is a socket in
+/// the file system.
+///
+/// # Errors
+///
+/// The name has none.
+pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
+    if origin.socket.is_some() {
+        return Ok(Vec::new());
+    }
+    if let Some(fixed) = fixed_addresses(plan, &origin.host, origin.port) {
+        return Ok(fixed);
+    }
+    let failed = |source| Error::Resolve {
+        host: origin.host.clone(),
+        source,
+    };
+    let found = (origin.host.as_str(), origin.port)
+        .to_socket_addrs()
+        .map_err(failed)?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(failed(std::io::Error::other("the answer is empty")));
+    }
+    Ok(addresses)
+}
+
+/// The addresses that the profile has for a name.
+pub(crate) fn fixed_addresses(plan: &Plan, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    let hosts = &plan.connections.hosts;
+    let (_, addresses) = hosts.iter().find(|(name, _)| name == host)?;
+    let with_port = |address: &std::net::IpAddr| SocketAddr::new(*address, port);
+    Some(addresses.iter().map(with_port).collect())
+}

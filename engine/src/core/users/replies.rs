@@ -1,0 +1,232 @@
+//! The ends of requests: recorded, followed up, and told to the scripts that wait for them.
+
+use super::table::Doing;
+use crate::clock::Moment;
+use crate::core::Core;
+use crate::core::follow_up::FollowUp;
+use crate::core::request::Prepared;
+use crate::event::{self, Event};
+use crate::http::head_flags::HeadFlags;
+use crate::transport::{Completed, Keep, KeptReply, Stream};
+use scripting::{Reply, Step};
+use stats::{FailureKind, Sample, Tally};
+use std::time::Duration;
+
+/// How soon a refused request is told to its script, when the one before was refused as well.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// The end of a request, as its script is told of it.
+struct Answer {
+    status: u16,
+    failure: Option<FailureKind>,
+    latency_ns: u64,
+    /// The script asked for the body.
+    asked: bool,
+    kept: Option<Box<KeptReply>>,
+}
+
+impl Core {
+    /// Submits a request of a user or branch, which waits for its end.
+    #[inline]
+    pub(super) fn issue(&mut self, slot: u32, prepared: Prepared) {
+        let telemetry = &self.state.telemetry;
+        if telemetry.recording.get() && !self.budget.take_request() {
+            return self.hold(slot);
+        }
+        let Prepared { request, pending } = prepared;
+        telemetry.record(|recorder| recorder.sent(request.name));
+        let user = self.users.get_mut(slot);
+        user.doing = Doing::Request;
+        user.request = Some(pending);
+        self.transport.submit(user.root, request);
+    }
+
+    /// A request has ended.
+    #[inline]
+    pub(in crate::core) fn on_completed(&mut self, done: Completed) {
+        let slot = done.ticket;
+        if !done.was_written {
+            return self.on_refused(done);
+        }
+        let stream = self.transport.stream(done.stream);
+        let is_whole = done.failure.is_none();
+        let follow_up = if is_whole && stream.reply.seen.has(HeadFlags::FOLLOWED) {
+            self.follow_up(&done)
+        } else {
+            FollowUp::Answer
+        };
+        let reply = &stream.reply;
+        let failure = match &follow_up {
+            _ if !is_whole => done.failure,
+            FollowUp::Request(_) => None,
+            FollowUp::Failure(kind) => Some(*kind),
+            FollowUp::Answer if !self.users.get(slot).pending().expects(reply.status) => {
+                Some(FailureKind::Status)
+            }
+            FollowUp::Answer => reply.whole_body_failure(),
+        };
+        let mut answer = Answer {
+            status: reply.status,
+            failure,
+            latency_ns: done.done.since(self.users.get(slot).pending().begun),
+            asked: reply.keep == Keep::Asked,
+            kept: None,
+        };
+        // What was kept for the sake of the head alone is of no use any more.
+        let is_kept = reply.kept.is_some() && reply.keep != Keep::Nothing;
+        self.record(&done, failure);
+        if is_kept {
+            answer.kept = self.transport.take_kept(done.stream);
+        }
+        self.transport.give_back(done.stream);
+        let root = self.users.get(slot).root;
+        self.users.get_mut(root).refusals = 0;
+        match follow_up {
+            FollowUp::Request(next) => self.issue(slot, *next),
+            FollowUp::Answer | FollowUp::Failure(_) => self.hand_over(slot, answer),
+        }
+    }
+
+    /// A request could not even be written: the reply reaches the script a little later, so that
+    /// a dead target costs no busy loop.
+    #[cold]
+    fn on_refused(&mut self, done: Completed) {
+        let Some(kind) = done.failure else { return };
+        self.state.telemetry.count(Tally::NotWritten, 1);
+        self.record(&done, Some(kind));
+        self.transport.give_back(done.stream);
+        let latency_ns = done.done.since(self.users.get(done.ticket).pending().begun);
+        self.postpone_refusal(done.ticket, kind, latency_ns);
+    }
+
+    /// Records the end of a request.
+    #[inline]
+    fn record(&mut self, done: &Completed, failure: Option<FailureKind>) {
+        let stream = self.transport.stream(done.stream);
+        let reply = &stream.reply;
+        let telemetry = &self.state.telemetry;
+        let intended = self.users.get(done.ticket).pending().intended;
+        let sample = sample(stream, intended, done.done, failure);
+        if reply.seen.has(HeadFlags::ODD) {
+            telemetry.count(Tally::OddHead, 1);
+        }
+        if let Some((encoded, plain)) = reply.decoded_bytes() {
+            telemetry.count(Tally::EncodedBytes, encoded);
+            telemetry.count(Tally::DecodedBytes, plain);
+        }
+        telemetry.record(|recorder| recorder.request(stream.name, &sample));
+        if failure.is_some() {
+            self.state.fail_transactions(done.ticket);
+        }
+        if self.is_traced {
+            self.trace(done, &sample);
+        }
+    }
+
+    /// Tells a request and its reply as an event.
+    #[cold]
+    fn trace(&mut self, done: &Completed, sample: &Sample) {
+        let wire = self.transport.take_unreadable(done.stream, sample.failure);
+        let stream = self.transport.stream(done.stream);
+        let kept = stream.reply.kept.as_ref();
+        let telemetry = &self.state.telemetry;
+        let name = telemetry.recorder.borrow().text(stream.name).to_owned();
+        let body = kept.and_then(|kept| kept.plain());
+        telemetry.send(Event::Exchange(Box::new(event::Exchange {
+            name,
+            request: self.transport.request_bytes(done.stream),
+            head: kept.map_or_else(Vec::new, |kept| kept.head.clone()),
+            body: body.map_or_else(Vec::new, <[u8]>::to_vec),
+            wire,
+            status: stream.reply.status,
+            failure: sample.failure.map(FailureKind::as_str),
+            latency: Duration::from_nanos(sample.latency_ns),
+        })));
+    }
+
+    /// A request failed before it was written.
+    fn postpone_refusal(&mut self, slot: u32, kind: FailureKind, latency_ns: u64) {
+        let root = self.users.get(slot).root;
+        let refusals = &mut self.users.get_mut(root).refusals;
+        *refusals = refusals.saturating_add(1);
+        let doing = Doing::Refused { kind, latency_ns };
+        if *refusals > 1 {
+            return self.wait_until(slot, self.now.after(REFUSAL_PAUSE), doing);
+        }
+        let user = self.users.get_mut(slot);
+        user.doing = doing;
+        user.wakes = self.now;
+        let generation = user.generation;
+        self.ready.push_back((slot, generation));
+    }
+
+    /// Hands a reply to its script and follows it.
+    fn hand_over(&mut self, slot: u32, answer: Answer) {
+        let user = self.users.get_mut(slot);
+        user.doing = Doing::Nothing;
+        self.heartbeat.enter(user.scenario, user.number);
+        self.state.script_users.borrow_mut()[slot as usize].due = self.now;
+        let mut reply = Reply {
+            status: answer.status,
+            ok: answer.failure.is_none(),
+            failure: answer.failure.map(FailureKind::as_str),
+            latency_ms: answer.latency_ns as f64 / 1e6,
+            stopping: self.state.stopping(slot),
+            head: None,
+            body: None,
+        };
+        if answer.kept.is_none() {
+            let step = self.script.reply(slot, &reply);
+            return self.follow(slot, step);
+        }
+        self.state.latest.replace(answer.kept);
+        let step = {
+            let latest = self.state.latest.borrow();
+            if let Some(kept) = &*latest {
+                reply.head = self.script.reads_heads().then_some(&kept.head[..]);
+                reply.body = (answer.asked && !kept.overflowed).then_some(&kept.body[..]);
+            }
+            self.script.reply(slot, &reply)
+        };
+        self.state.latest.replace(None);
+        self.follow(slot, step);
+    }
+
+    /// Tells a script that its request was refused.
+    pub(super) fn tell_refusal(&mut self, slot: u32, kind: FailureKind, latency_ns: u64) -> Step {
+        self.state.script_users.borrow_mut()[slot as usize].due = self.now;
+        let reply = Reply {
+            status: 0,
+            ok: false,
+            failure: Some(kind.as_str()),
+            latency_ms: latency_ns as f64 / 1e6,
+            stopping: self.state.stopping(slot),
+            head: None,
+            body: None,
+        };
+        self.script.reply(slot, &reply)
+    }
+}
+
+/// What is recorded of a request that ended at `done`.
+fn sample(stream: &Stream, intended: Moment, done: Moment, failure: Option<FailureKind>) -> Sample {
+    let known = |moment: Moment| {
+        if moment == Moment::NEVER {
+            done
+        } else {
+            moment
+        }
+    };
+    let (sent, first_byte) = (known(stream.sent), known(stream.first_byte));
+    Sample {
+        latency_ns: done.since(intended),
+        service_ns: done.since(sent),
+        lag_ns: stream.lag_ns,
+        first_byte_ns: first_byte.since(sent),
+        receive_ns: done.since(first_byte),
+        status: stream.reply.status,
+        failure,
+        bytes_in: stream.reply.bytes_in,
+        bytes_out: stream.bytes_out,
+    }
+}
