@@ -51,7 +51,24 @@ pub enum Command {
     /// Is this machine fit to generate load? Says what to change
     #[command(after_long_help = DOCTOR_HELP)]
     Doctor,
+    /// Print the completion script of a shell
+    #[command(after_long_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write all of them into a folder
+    #[command(after_long_help = MAN_HELP)]
+    Man(ManArguments),
 }
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  mistress completions bash >~/.local/share/bash-completion/completions/mistress
+  mistress completions zsh >~/.zfunc/_mistress
+  mistress completions fish >~/.config/fish/completions/mistress.fish";
+
+const MAN_HELP: &str = "\
+Examples:
+  mistress man | man -l -
+  mistress man --dir ~/.local/share/man/man1";
 
 const RUN_HELP: &str = "\
 Examples:
@@ -190,6 +207,21 @@ to change. Changes nothing itself. Takes half a second.
 Exit codes:
   0    nothing stands in the way (warnings are possible)
   3    a run would fail on this machine";
+
+/// Arguments of `mistress completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArguments {
+    /// The shell that reads the script.
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `mistress man`.
+#[derive(Args, Debug)]
+pub struct ManArguments {
+    /// Write mistress.1 and a page for each subcommand here; the folder is made.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]

@@ -12,6 +12,7 @@ mod push;
 mod report;
 mod run;
 mod serve;
+mod shell;
 mod store;
 mod target;
 
@@ -31,6 +32,8 @@ pub fn execute(arguments: Arguments) -> Exit {
         Command::Push(arguments) => push::execute(&arguments),
         Command::Target(arguments) => target::execute(&arguments),
         Command::Doctor => doctor::execute(),
+        Command::Completions(arguments) => shell::completions(&arguments),
+        Command::Man(arguments) => shell::man(&arguments),
     };
     done.unwrap_or_else(|failure| {
         console::complain(&failure);

@@ -35,6 +35,18 @@ impl QuotaGroup {
         is_set.then_some(group)
     }
 
+    /// Periods so far in which programs of the group wanted to run, and those of them in which the
+    /// quota stopped them. Zeros where the kernel does not tell.
+    pub fn periods(&self) -> (u64, u64) {
+        let text = fs::read_to_string(self.0.join("cpu.stat")).unwrap_or_default();
+        let number = |key: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(key));
+            value.and_then(|value| value.trim().parse().ok())
+        };
+        let read = |key: &str| number(key).unwrap_or(0);
+        (read("nr_periods "), read("nr_throttled "))
+    }
+
     /// The same command, within the group.
     pub fn command(&self, command: &Command) -> Command {
         let mut inside = Command::new("sh");

@@ -515,3 +515,31 @@ fn the_result_of_a_run_is_replaced_whole() {
     let files = std::fs::read_dir(scratch.path("p.toml").parent().unwrap()).unwrap();
     assert_eq!(files.count(), 3, "profile, script and result");
 }
+
+#[test]
+fn shells_and_man_know_every_subcommand() {
+    let help = run(&["--help"]).expect(0).out;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<&str> = commands
+        .map_while(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.contains(&"run"), "{help}");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]).expect(0).out;
+        for command in &commands {
+            assert!(script.contains(command), "{command} in {shell}:\n{script}");
+        }
+    }
+    run(&["completions", "cmd"]).expect(2);
+
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    run(&["man", "--dir", pages.to_str().unwrap()]).expect(0);
+    for command in &commands {
+        let page = pages.join(format!("mistress-{command}.1"));
+        let text = std::fs::read_to_string(&page).unwrap_or_else(|e| panic!("{page:?}: {e}"));
+        assert!(text.contains(".SH SYNOPSIS"), "{text}");
+    }
+    let main = std::fs::read_to_string(pages.join("mistress.1")).unwrap();
+    assert_eq!(run(&["man"]).expect(0).out, main);
+}

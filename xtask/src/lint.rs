@@ -1,12 +1,17 @@
-//! Formatting and clippy over the whole workspace, warnings denied.
+//! Formatting and linting of the whole workspace, Rust and JavaScript, warnings denied.
 
 use crate::Failure;
-use crate::project::cargo;
+use crate::project::{cargo, root};
 use crate::run::{self, Limit};
+use crate::setup;
+use std::process::Command;
+
+/// The linter and formatter of the pages' JavaScript; biome.json says what it reads.
+const BIOME: &str = "tests/browser/node_modules/.bin/biome";
 
 /// Runs each linter; returns how many of them complained.
 pub fn lint() -> Result<u32, Failure> {
-    let linters: [&[&str]; 2] = [
+    let rust: [&[&str]; 2] = [
         &["fmt", "--all", "--check"],
         &[
             "clippy",
@@ -18,11 +23,21 @@ pub fn lint() -> Result<u32, Failure> {
         ],
     ];
     let mut failed = 0;
-    for linter in linters {
+    for linter in rust {
         println!("== cargo {}", linter.join(" "));
-        let end = run::lines(cargo(linter), Limit::None, |_, line| println!("{line}"))?;
-        failed += u32::from(!end.is_success());
+        failed += u32::from(!is_clean(cargo(linter))?);
     }
+    setup::install_browser_packages()?;
+    println!("== biome ci");
+    let mut biome = Command::new(root().join(BIOME));
+    biome.current_dir(root());
+    biome.args(["ci", "--error-on-warnings", "--colors=off"]);
+    failed += u32::from(!is_clean(biome)?);
     println!("lint: {}", if failed == 0 { "clean" } else { "failed" });
     Ok(failed)
+}
+
+fn is_clean(linter: Command) -> Result<bool, Failure> {
+    let end = run::lines(linter, Limit::None, |_, line| println!("{line}"))?;
+    Ok(end.is_success())
 }

@@ -25,7 +25,7 @@ cargo xtask COMMAND
   test [--ci]     install what is missing, lint, run every test of the workspace; ends with one
                   line `N passed, N failed, N skipped`; with --ci (or CI set) a skip is a failure
   setup           install what building and testing need, and is missing
-  lint            formatting and clippy, warnings denied
+  lint            formatting and linting of Rust and JavaScript, warnings denied
   smoke           the quickstart, `check` and `target` of a release build, as a user runs them
   truth           the known answers about latency in full, about 20 minutes; --versus, --packets
   acceptance AREA what tests show in seconds, in its long form: expected beside measured; network

@@ -43,6 +43,15 @@ pub fn install_missing() -> Result<(), Failure> {
     browser::install()
 }
 
+/// Installs what the browser tests and the JavaScript linter come from, when it is missing.
+///
+/// # Errors
+/// When npm is missing or cannot get them.
+pub fn install_browser_packages() -> Result<(), Failure> {
+    install(&[("node", "nodejs"), ("npm", "npm")])?;
+    browser::install()
+}
+
 /// Installs those of the programs that are missing; each comes with its package.
 ///
 /// # Errors

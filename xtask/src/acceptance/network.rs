@@ -180,6 +180,10 @@ fn tail(table: &mut Table, name: &str, host: Option<&Host>, url: &str) -> Result
     );
     table.at_most(&row("lag p99"), LAG_MAX_MS, ran.ms("/lag/p99_us"), "ms");
     stalls(table, name, &ran);
+    let pool = "[connections]\npool = \"shared\"";
+    let shared = runs::mistress(host, &profile(url, TAIL, pool))?;
+    let p99_ms = shared.ms("/latency/p99_us");
+    table.at_most(&row("p99 of a shared pool, oha's"), oha_ms, p99_ms, "ms");
     Ok(())
 }
 

@@ -22,6 +22,9 @@ const LOOPS_LIMIT_S: &str = "1800";
 const RUNS: u64 = 50;
 /// A run takes 2 s, its drain, and what the quota adds to both.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
+/// The verdict names a quota that stops a program in a twentieth of a second's periods; a run has
+/// seconds in which it does less.
+const STOPPED_SHARE: f64 = 0.1;
 const ONE_REQUEST: &str = "return { main = function(user) user:get('/') end }";
 
 /// What the runs of one kind came to.
@@ -30,7 +33,10 @@ struct Sum {
     ended: u64,
     conserved: u64,
     suspect: u64,
-    quota_named: u64,
+    /// Runs that the quota stopped in at least [`STOPPED_SHARE`] of their periods.
+    stopped: u64,
+    /// Those of them whose verdict names the quota.
+    stopped_named: u64,
     share_max: f64,
 }
 
@@ -46,20 +52,16 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
         if table.wants(&name) {
             let group =
                 QuotaGroup::new(quota_ms).ok_or("no group with a quota can be made here")?;
-            let sum = runs_of(&profile, |command| group.command(&command))?;
+            let within = |command| group.command(&command);
+            let sum = runs_of(&profile, within, || group.periods())?;
             rows(table, &name, &sum);
-            let named = sum.quota_named;
-            table.row(
-                &format!("{name}: named"),
-                "every suspect run",
-                named,
-                named == sum.suspect,
-            );
+            let named = format!("{name}: named in runs it stopped");
+            table.same(&named, sum.stopped, sum.stopped_named);
         }
     }
     if table.wants("busy loops") {
         let _loops = Loops::start()?;
-        let sum = runs_of(&profile, |command| command)?;
+        let sum = runs_of(&profile, |command| command, || (0, 0))?;
         rows(table, "busy loops", &sum);
     }
     Ok(())
@@ -72,7 +74,12 @@ fn rows(table: &mut Table, name: &str, sum: &Sum) {
     table.at_most(&format!("{name}: share of time"), 1.0, sum.share_max, "");
 }
 
-fn runs_of(profile: &str, within: impl Fn(Command) -> Command) -> Result<Sum, Failure> {
+/// Makes the runs; `periods` tells all periods so far, and those in which the quota stopped them.
+fn runs_of(
+    profile: &str,
+    within: impl Fn(Command) -> Command,
+    periods: impl Fn() -> (u64, u64),
+) -> Result<Sum, Failure> {
     let mut sum = Sum::default();
     for seed in 0..RUNS {
         let scratch = Scratch::new("quota")?;
@@ -84,6 +91,7 @@ fn runs_of(profile: &str, within: impl Fn(Command) -> Command) -> Result<Sum, Fa
         command.args(["--quiet", "--seed", &seed.to_string(), "--json"]);
         command.arg(scratch.file("r.json"));
         let limit = Limit::At(Instant::now() + RUN_LIMIT);
+        let before = periods();
         let end = run::lines(within(command), limit, |from, line| {
             if from == run::From::Stderr {
                 eprintln!("{line}");
@@ -94,13 +102,16 @@ fn runs_of(profile: &str, within: impl Fn(Command) -> Command) -> Result<Sum, Fa
         }
         sum.ended += 1;
         let text = std::fs::read_to_string(scratch.file("r.json"))?;
-        sum.take(&serde_json::from_str(&text)?);
+        let (all, stopped) = periods();
+        let (all, stopped) = (all - before.0, stopped - before.1);
+        let is_stopped = stopped > 0 && stopped as f64 >= STOPPED_SHARE * all as f64;
+        sum.take(&serde_json::from_str(&text)?, is_stopped);
     }
     Ok(sum)
 }
 
 impl Sum {
-    fn take(&mut self, result: &Value) {
+    fn take(&mut self, result: &Value, is_stopped: bool) {
         let n = |key: &str| result["totals"][key].as_u64().unwrap_or(u64::MAX / 8);
         let is_conserved = n("planned") == n("started") + n("dropped")
             && n("sent") == n("ok") + n("failed") + n("unfinished");
@@ -109,7 +120,9 @@ impl Sum {
         self.suspect += u64::from(verdict["state"] == "suspect");
         let reasons = verdict["reasons"].as_array();
         let mut reasons = reasons.into_iter().flatten();
-        self.quota_named += u64::from(reasons.any(|reason| reason["kind"] == "cpu_quota"));
+        let is_named = reasons.any(|reason| reason["kind"] == "cpu_quota");
+        self.stopped += u64::from(is_stopped);
+        self.stopped_named += u64::from(is_stopped && is_named);
         let seconds = result["series"].as_array().into_iter().flatten();
         let cores = seconds.flat_map(|second| second["cores"].as_array().into_iter().flatten());
         for core in cores {
