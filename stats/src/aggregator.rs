@@ -4,7 +4,7 @@ use crate::custom::{Custom, CustomCounts, CustomKind};
 use crate::detail::Detail;
 use crate::encoding;
 use crate::histogram::Histogram;
-use crate::kinds::{FailureKind, Model, NameKind, Phase, Tally};
+use crate::kinds::{Counter, FailureKind, Model, NameKind, Phase};
 use crate::names::Names;
 use crate::pending::{CoreWindow, Pending};
 use crate::second::{Counts, Second, share};
@@ -30,7 +30,7 @@ pub struct Aggregator {
     customs: Vec<CustomCounts>,
     cores: Vec<Core>,
     counts: Counts,
-    tallies: [u64; Tally::COUNT],
+    counters: [u64; Counter::COUNT],
     pending: Pending,
     series: Vec<Second>,
     evidence: Evidence,
@@ -79,7 +79,7 @@ impl Aggregator {
             customs: Vec::new(),
             cores: (0..cores).map(|_| Core::default()).collect(),
             counts: Counts::default(),
-            tallies: [0; Tally::COUNT],
+            counters: [0; Counter::COUNT],
             pending: Pending::new(cores),
             series: Vec::new(),
             evidence: Evidence::new(model),
@@ -195,7 +195,7 @@ impl Aggregator {
     fn detail(&self, body: &Body) -> Detail {
         let core = &self.cores[body.core as usize];
         let mut detail = Detail {
-            tallies: body.counts.tallies,
+            counters: body.counts.counters,
             ..Detail::default()
         };
         let names = body.names.iter().zip(&core.names);
@@ -309,7 +309,7 @@ impl Aggregator {
 
     fn add_core(&mut self, body: &Body) {
         let counts = &body.counts;
-        add_counts(&mut self.tallies, &counts.tallies);
+        add_counts(&mut self.counters, &counts.counters);
         let core = &mut self.cores[body.core as usize];
         core.turns.add(&body.turns);
         core.busy_ns += counts.busy_ns;
@@ -375,7 +375,7 @@ impl Aggregator {
             phases: Phases::of(&merged),
             status: merged.statuses.0.iter().copied().collect(),
             failures: Counted::of(FailureKind::ALL, FailureKind::as_str, &merged.failures),
-            events: Counted::of(Tally::ALL, Tally::as_str, &self.tallies),
+            events: Counted::of(Counter::ALL, Counter::as_str, &self.counters),
             histogram: merged.latency_ok().to_base64(),
             histogram_failed: encoding::encode_phase(&merged, Phase::LatencyFailed),
             checks: self.check_summaries(),
@@ -417,7 +417,7 @@ impl Aggregator {
         Totals {
             counts: self.counts.clone(),
             users_max,
-            connections: self.tallies[Tally::ConnectionOpened.index()],
+            connections: self.counters[Counter::ConnectionOpened.index()],
             connections_max,
         }
     }

@@ -1,4 +1,4 @@
-//! The closed sets everything is counted by: failures, tallies, phases, kinds of names, models.
+//! The closed sets everything is counted by: failures, counters, phases, kinds of names, models.
 
 /// Writes an enum whose members are indices into a counter array.
 macro_rules! closed_enum {
@@ -119,7 +119,7 @@ closed_enum! {
 
 closed_enum! {
     /// Things worth counting that are neither requests nor failures.
-    Tally {
+    Counter {
         /// A request was sent again because its reused connection had died unanswered.
         StaleRetry => "stale_retry",
         /// The target closed an idle connection.

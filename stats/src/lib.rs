@@ -23,7 +23,7 @@ pub mod wire;
 pub use aggregator::Aggregator;
 pub use detail::Detail;
 pub use histogram::{Histogram, Places};
-pub use kinds::{FailureKind, Model, NameKind, Phase, Tally};
+pub use kinds::{Counter, FailureKind, Model, NameKind, Phase};
 pub use link::{WindowSource, link};
 pub use names::{NAMES_MAX, OTHER};
 pub use recorder::{CheckId, CustomId, NameId, Recorder, Sample};

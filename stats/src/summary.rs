@@ -31,7 +31,7 @@ pub struct Summary {
     pub status: BTreeMap<u16, u64>,
     /// Failed requests by [`FailureKind`], those that happened.
     pub failures: Counted,
-    /// Other things worth counting by [`crate::Tally`], those that happened.
+    /// Other things worth counting by [`crate::Counter`], those that happened.
     pub events: Counted,
     /// Latency of the requests that ended ok in the encoding of [`Histogram::to_base64`].
     pub histogram: String,

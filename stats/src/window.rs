@@ -2,7 +2,7 @@
 
 use crate::custom::CustomCounts;
 use crate::histogram::{Histogram, Spare};
-use crate::kinds::{FailureKind, NameKind, Phase, Tally};
+use crate::kinds::{Counter, FailureKind, NameKind, Phase};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -134,7 +134,7 @@ pub(crate) struct CoreCounts {
     pub(crate) iterations_unfinished: u64,
     pub(crate) users: Gauge,
     pub(crate) connections: Gauge,
-    pub(crate) tallies: [u64; Tally::COUNT],
+    pub(crate) counters: [u64; Counter::COUNT],
     pub(crate) busy_ns: u64,
     pub(crate) idle_ns: u64,
     /// How long the core's thread could have run and was not let.

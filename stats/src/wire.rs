@@ -183,9 +183,9 @@ pub struct SecondRow {
     /// Most connections.
     #[prost(uint64, tag = "13")]
     pub connections_max: u64,
-    /// Other things counted, by the names of [`crate::Tally`]; those that happened.
+    /// Other things counted, by the names of [`crate::Counter`]; those that happened.
     #[prost(message, repeated, tag = "14")]
-    pub tallies: Vec<Count>,
+    pub counters: Vec<Count>,
     /// One entry per core that delivered.
     #[prost(message, repeated, tag = "15")]
     pub cores: Vec<CoreRow>,

@@ -14,7 +14,7 @@ use crate::http::redirect::{self, Base};
 use crate::http::url::Scheme;
 use crate::ring::Slot;
 use scripting::{Cookies, RequestSpec};
-use stats::{FailureKind, Tally};
+use stats::{Counter, FailureKind};
 
 /// Times one request is sent again with an answer to a challenge: once, and once more when the
 /// nonce had become stale.
@@ -67,7 +67,7 @@ impl Driver {
         };
         if matches!(next, After::Request(_)) && seen.has(Notes::ELSEWHERE) {
             self.shared
-                .record(|recorder| recorder.count(Tally::RedirectFollowed, 1));
+                .record(|recorder| recorder.count(Counter::RedirectFollowed, 1));
         }
         next
     }

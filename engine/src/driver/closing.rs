@@ -10,7 +10,7 @@ use super::connections::{NONE, SHARED, State};
 use super::ports::Left;
 use crate::clock::Moment;
 use crate::ring::{Kind, Slot, Token};
-use stats::Tally;
+use stats::Counter;
 
 impl Driver {
     /// Gives a connection up. Its slot is free once the kernel has let go of it.
@@ -28,7 +28,7 @@ impl Driver {
                     self.say_goodbye(slot);
                 }
                 self.shared
-                    .record(|recorder| recorder.count(Tally::ConnectionClosed, 1));
+                    .record(|recorder| recorder.count(Counter::ConnectionClosed, 1));
                 self.disarm(slot, state);
             }
         }

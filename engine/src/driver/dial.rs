@@ -11,7 +11,7 @@ use crate::http::response::BodyRule;
 use crate::launch::fixed_addresses;
 use crate::ring::Slot;
 use socket2::SockAddr;
-use stats::{FailureKind, Phase, Tally};
+use stats::{Counter, FailureKind, Phase};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
@@ -226,7 +226,7 @@ impl Driver {
         });
         let took_ns = self.now.since(opened);
         self.shared.record(|recorder| {
-            recorder.count(Tally::ConnectionOpened, 1);
+            recorder.count(Counter::ConnectionOpened, 1);
             if let Some(name) = name {
                 recorder.connected(name, took_ns);
             }

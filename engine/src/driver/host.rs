@@ -16,7 +16,7 @@ use crate::http::encode::Field;
 use config::random;
 use scripting::{CookieSpec, Host, MetricKind, Row};
 use stats::custom::CustomKind;
-use stats::{CheckId, CustomId, FailureKind, NameId, Recorder, Tally};
+use stats::{CheckId, Counter, CustomId, FailureKind, NameId, Recorder};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc::SyncSender;
 
@@ -120,7 +120,7 @@ impl Shared {
     /// Sends an event, or counts its loss.
     pub(super) fn tell(&self, event: Event) {
         if self.events.try_send(event).is_err() {
-            self.recorder.borrow_mut().count(Tally::LogsDropped, 1);
+            self.recorder.borrow_mut().count(Counter::LogsDropped, 1);
         }
     }
 
@@ -283,7 +283,7 @@ impl Host for Shared {
         let was_undecodable = kept.is_undecodable();
         f(kept.plain());
         if kept.is_undecodable() && !was_undecodable {
-            self.record(|recorder| recorder.count(Tally::DecodeErrorLate, 1));
+            self.record(|recorder| recorder.count(Counter::DecodeErrorLate, 1));
         }
     }
 

@@ -8,7 +8,7 @@ use super::origins::OriginId;
 use super::users::Doing;
 use crate::clock::Moment;
 use crate::ring::Slot;
-use stats::{FailureKind, Phase, Tally};
+use stats::{Counter, FailureKind, Phase};
 use std::collections::VecDeque;
 
 /// The requests of a user that wait, the first to come first. Only users with branches have any.
@@ -51,7 +51,7 @@ impl Driver {
 
     pub(super) fn reuse(&mut self, slot: Slot, exchange: Exchange) {
         self.shared
-            .record(|recorder| recorder.count(Tally::ConnectionReused, 1));
+            .record(|recorder| recorder.count(Counter::ConnectionReused, 1));
         self.occupy(slot, exchange);
         self.send(slot);
     }

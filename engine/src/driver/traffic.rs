@@ -12,7 +12,7 @@ use crate::http::response::Fed;
 use crate::ring::{Completion, Kind, Slot, Token};
 use crate::timers::Owner;
 use crate::tls::Session;
-use stats::{FailureKind, Tally};
+use stats::{Counter, FailureKind};
 use std::time::Duration;
 
 /// How a connection ended.
@@ -103,7 +103,7 @@ impl Driver {
             code if code == -libc::ENOBUFS => {
                 self.buffers.grow();
                 self.shared
-                    .record(|recorder| recorder.count(Tally::BuffersExhausted, 1));
+                    .record(|recorder| recorder.count(Counter::BuffersExhausted, 1));
                 None
             }
             code if code < 0 => Some(End::Broken(-code)),
@@ -189,12 +189,12 @@ impl Driver {
 
     /// Bytes that nobody asked for: the server has given the connection up, or is confused.
     pub(super) fn spoken_to_while_idle(&mut self, slot: Slot, timed_out: bool) {
-        let tally = if timed_out {
-            Tally::IdleClosed
+        let counter = if timed_out {
+            Counter::IdleClosed
         } else {
-            Tally::UnsolicitedData
+            Counter::UnsolicitedData
         };
-        self.shared.record(|recorder| recorder.count(tally, 1));
+        self.shared.record(|recorder| recorder.count(counter, 1));
         self.hang_up(slot);
     }
 
@@ -242,7 +242,7 @@ impl Driver {
         } else {
             if surplus {
                 self.shared
-                    .record(|recorder| recorder.count(Tally::UnsolicitedData, 1));
+                    .record(|recorder| recorder.count(Counter::UnsolicitedData, 1));
             }
             if is_sent {
                 self.connections.get_mut(slot).state = State::Idle;
@@ -260,7 +260,7 @@ impl Driver {
         match self.connections.get(slot).state {
             State::Idle => {
                 self.shared
-                    .record(|recorder| recorder.count(Tally::IdleClosed, 1));
+                    .record(|recorder| recorder.count(Counter::IdleClosed, 1));
                 self.hang_up(slot);
             }
             State::Busy => self.ended_busy(slot, end),
@@ -326,7 +326,7 @@ impl Driver {
         let user = exchange.user;
         exchange.rewind(self.now);
         self.shared
-            .record(|recorder| recorder.count(Tally::StaleRetry, 1));
+            .record(|recorder| recorder.count(Counter::StaleRetry, 1));
         self.hang_up(slot);
         self.open(user, origin, exchange);
         true
@@ -355,7 +355,7 @@ impl Driver {
     /// a dead target costs no busy loop.
     pub(super) fn refuse(&mut self, user: u32, exchange: &Exchange, kind: FailureKind) {
         self.shared
-            .record(|recorder| recorder.count(Tally::NotWritten, 1));
+            .record(|recorder| recorder.count(Counter::NotWritten, 1));
         self.account(user, exchange, Some(kind));
         let latency_ns = self.now.since(exchange.begun);
         self.postpone_refusal(user, kind, latency_ns);
@@ -367,12 +367,12 @@ impl Driver {
         let sample = exchange.sample(self.now, failure);
         if exchange.reply.seen.has(Notes::ODD) {
             self.shared
-                .record(|recorder| recorder.count(Tally::OddHead, 1));
+                .record(|recorder| recorder.count(Counter::OddHead, 1));
         }
         if let Some((encoded, plain)) = exchange.reply.decoded_bytes() {
             self.shared.record(|recorder| {
-                recorder.count(Tally::EncodedBytes, encoded);
-                recorder.count(Tally::DecodedBytes, plain);
+                recorder.count(Counter::EncodedBytes, encoded);
+                recorder.count(Counter::DecodedBytes, plain);
             });
         }
         self.shared

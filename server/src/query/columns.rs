@@ -233,7 +233,7 @@ fn put_load(map: &mut Map<String, Value>, axis: Axis, rows: &BTreeMap<u64, Total
             table.add("dropped", place, row.dropped as f64 * share);
             let ended = row.iterations_finished + row.iterations_failed;
             table.add("iterations", place, ended as f64 * share);
-            let opened = row.tallies.iter().find(|t| t.name == "connection_opened");
+            let opened = row.counters.iter().find(|t| t.name == "connection_opened");
             let opened = opened.map_or(0, |t| t.count) as f64;
             table.add("connections_opened", place, opened * share);
             limited[column] |= row.limited;

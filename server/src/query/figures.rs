@@ -200,7 +200,7 @@ pub(super) fn totals_json(totals: &Totals) -> Value {
     );
     put_counts(&mut map, &totals.requests.clone().unwrap_or_default());
     let opened = totals
-        .tallies
+        .counters
         .iter()
         .find(|t| t.name == "connection_opened");
     map.insert("users_max".to_owned(), totals.users_max.into());

@@ -191,7 +191,7 @@ pub fn summary(view: &dyn RunView, of: Of) -> Result<Value, Error> {
     let requests = totals.requests.unwrap_or_default();
     map.insert("status".to_owned(), statuses(&requests));
     map.insert("failures".to_owned(), counted(&requests.failures));
-    map.insert("events".to_owned(), counted(&totals.tallies));
+    map.insert("events".to_owned(), counted(&totals.counters));
     map.insert(
         "checks".to_owned(),
         columns::checks(view, warmup_s, u64::MAX)?["checks"].take(),

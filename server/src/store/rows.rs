@@ -108,7 +108,7 @@ pub struct Totals {
     pub connections_max: u64,
     /// Other things counted.
     #[prost(message, repeated, tag = "13")]
-    pub tallies: Vec<Count>,
+    pub counters: Vec<Count>,
     /// The generator shaped it.
     #[prost(bool, tag = "14")]
     pub limited: bool,
@@ -244,7 +244,7 @@ impl Totals {
             users_max: row.users_max,
             connections_min: row.connections_min,
             connections_max: row.connections_max,
-            tallies: row.tallies.clone(),
+            counters: row.counters.clone(),
             limited: row.generator_limited,
             requests: None,
         }
@@ -277,7 +277,7 @@ impl Totals {
         add(&mut self.iterations_finished, other.iterations_finished);
         add(&mut self.iterations_failed, other.iterations_failed);
         add(&mut self.iterations_unfinished, other.iterations_unfinished);
-        add_counts(&mut self.tallies, &other.tallies);
+        add_counts(&mut self.counters, &other.counters);
         self.limited |= other.limited;
         if let Some(requests) = &other.requests {
             self.requests.get_or_insert_default().add(requests);

@@ -3,7 +3,7 @@
 use crate::render::facts::{Ended, RunFacts};
 use crate::render::outline::Outline;
 use stats::{
-    Aggregator, FailureKind, Model, NameId, Recorder, Sample, Summary, Tally, Window, link,
+    Aggregator, Counter, FailureKind, Model, NameId, Recorder, Sample, Summary, Window, link,
 };
 use std::path::Path;
 
@@ -19,8 +19,8 @@ pub fn closed() -> Summary {
     let check = recorder.check_name("status is 200");
     recorder.users(64);
     recorder.connections(64);
-    recorder.count(Tally::ConnectionOpened, 64);
-    recorder.count(Tally::ConnectionReused, 2_936);
+    recorder.count(Counter::ConnectionOpened, 64);
+    recorder.count(Counter::ConnectionReused, 2_936);
     (0..64).for_each(|_| recorder.connected(home, MS / 5));
     for second in 0..3 {
         for k in 0..1_000 {
@@ -100,7 +100,7 @@ fn trouble(recorder: &mut Recorder, core: u32, second: u64) {
         recorder.request_unfinished(long, 700 * MS);
         recorder.iteration_unfinished();
     }
-    recorder.count(Tally::StaleRetry, 1);
+    recorder.count(Counter::StaleRetry, 1);
     time(recorder, 300 + 100 * u64::from(core));
     if core == 1 && second == 2 {
         recorder.turn(200 * MS);

@@ -6,7 +6,7 @@ use super::{
 use crate::custom::{CustomCounts, CustomKind};
 use crate::detail::Detail;
 use crate::histogram::Histogram;
-use crate::kinds::{FailureKind, NameKind, Phase, Tally};
+use crate::kinds::{Counter, FailureKind, NameKind, Phase};
 use crate::second::Second;
 use crate::window::NameCounts;
 
@@ -60,7 +60,7 @@ impl SecondRow {
             users_max: second.users.max,
             connections_min: second.connections.min,
             connections_max: second.connections.max,
-            tallies: counted(Tally::ALL, Tally::as_str, &detail.tallies),
+            counters: counted(Counter::ALL, Counter::as_str, &detail.counters),
             cores: cores(second, detail),
             generator_limited: second.generator_limited,
             names: detail.names.values().map(NameRow::of).collect(),

@@ -21,7 +21,7 @@ impl SecondRow {
         self.connections_min = self.connections_min.min(later.connections_min);
         self.connections_max = self.connections_max.max(later.connections_max);
         self.generator_limited |= later.generator_limited;
-        add_counts(&mut self.tallies, later.tallies);
+        add_counts(&mut self.counters, later.counters);
         for core in later.cores {
             match self.cores.iter_mut().find(|mine| mine.core == core.core) {
                 Some(mine) => mine.absorb(&core, mine_s, later.seconds),

@@ -32,7 +32,7 @@ fn rows_of_all_seconds_add_up_to_the_summary() {
     assert_eq!(requests().map(|n| n.sent).sum::<u64>(), totals.sent);
     assert_eq!(requests().map(|n| n.failed).sum::<u64>(), totals.failed);
     assert_eq!(merged.planned, totals.planned);
-    assert_eq!(merged.tallies, [count("connection_opened", 6)]);
+    assert_eq!(merged.counters, [count("connection_opened", 6)]);
     assert_eq!((merged.checks[0].passed, merged.checks[0].failed), (6, 0));
     assert_eq!((merged.customs[0].count, merged.customs[0].sum), (6, 9.0));
     for (name, expected) in requests().zip(&summary.names) {
@@ -115,7 +115,7 @@ fn record_second(recorder: &mut crate::Recorder, seed: u64) {
         };
         recorder.request(name, &sample);
     }
-    recorder.count(crate::Tally::ConnectionOpened, 1);
+    recorder.count(crate::Counter::ConnectionOpened, 1);
     let check = recorder.check_name("fits");
     recorder.check(check, true);
     let custom = recorder.custom_name(crate::custom::CustomKind::Counter, "coins");
