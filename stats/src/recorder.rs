@@ -2,7 +2,7 @@
 
 use crate::custom::{CustomCounts, CustomKind};
 use crate::kinds::{Counter, FailureKind, NameKind, Phase};
-use crate::link::Exchange;
+use crate::link::WindowRings;
 use crate::names::Names;
 use crate::window::{Body, CheckCounts, LoadTime, NameCounts, Window};
 use std::time::Duration;
@@ -57,13 +57,13 @@ pub struct Recorder {
     names: Names<NameKind>,
     checks: Names<()>,
     customs: Names<CustomKind>,
-    exchange: Exchange,
+    exchange: WindowRings,
     /// The time of load is over: windows to come hold nothing of it.
     is_load_over: bool,
 }
 
 impl Recorder {
-    pub(crate) fn new(window: Box<Body>, exchange: Exchange) -> Self {
+    pub(crate) fn new(window: Box<Body>, exchange: WindowRings) -> Self {
         Recorder {
             window,
             names: Names::new(),

@@ -58,6 +58,8 @@ fn second(row: &SecondRow) -> Result<(), String> {
         ("checks", row.checks.len(), NAMES_MAX_PER_ROW),
         ("customs", row.customs.len(), NAMES_MAX_PER_ROW),
         ("cores", row.cores.len(), CORES_MAX),
+        ("gaps", row.gaps.len(), CORES_MAX),
+        ("late", row.late.len(), CORES_MAX),
         ("counters", row.counters.len(), COUNTS_MAX),
     ] {
         at_most(&place(what), len, max)?;

@@ -115,6 +115,12 @@ pub struct Totals {
     /// All requests.
     #[prost(message, optional, tag = "15")]
     pub requests: Option<NameCounts>,
+    /// Of a single second of one node: cores that had delivered nothing when it was closed.
+    #[prost(uint32, repeated, tag = "16")]
+    pub gaps: Vec<u32>,
+    /// Of a single second of one node: cores of which it holds what began before it.
+    #[prost(uint32, repeated, tag = "17")]
+    pub late: Vec<u32>,
 }
 
 /// Counters of one name.
@@ -247,6 +253,8 @@ impl Totals {
             counters: row.counters.clone(),
             limited: row.generator_limited,
             requests: None,
+            gaps: row.gaps.clone(),
+            late: row.late.clone(),
         }
     }
 
@@ -256,6 +264,9 @@ impl Totals {
         self.users_max = self.users_max.saturating_add(other.users_max);
         self.connections_min = self.connections_min.saturating_add(other.connections_min);
         self.connections_max = self.connections_max.saturating_add(other.connections_max);
+        // numbers of cores mean nothing beside those of another node
+        self.gaps.clear();
+        self.late.clear();
         self.add_sums(other);
     }
 
@@ -265,6 +276,8 @@ impl Totals {
         self.users_max = self.users_max.max(other.users_max);
         self.connections_min = self.connections_min.min(other.connections_min);
         self.connections_max = self.connections_max.max(other.connections_max);
+        self.gaps.clear();
+        self.late.clear();
         self.add_sums(other);
     }
 

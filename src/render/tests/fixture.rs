@@ -1,9 +1,10 @@
 //! Fixed runs to report.
 
-use crate::render::facts::{Ended, RunFacts};
-use crate::render::outline::Outline;
+use crate::render::outline::{LoadOutline, Outline};
+use stats::report::{Ending, RunFacts};
 use stats::{
-    Aggregator, Counter, FailureKind, Model, NameId, Recorder, Sample, Summary, Window, link,
+    Aggregator, Counter, FailureKind, Model, NameId, Recorder, RunReport, Sample, Summary, Window,
+    link,
 };
 use std::path::Path;
 
@@ -139,7 +140,7 @@ fn summary(mut aggregator: Aggregator, last: Vec<Window>) -> Summary {
 }
 
 /// Facts to go with either run.
-pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
+pub fn facts(ended: Ending, cores: Vec<usize>, duration_s: f64) -> RunFacts {
     RunFacts {
         name: "shop".into(),
         id: "20261122T224506Z-shop".into(),
@@ -147,7 +148,7 @@ pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         duration_s,
         planned_s: 40.0,
         warmup_s: 0,
-        ended,
+        ended: Some(ended),
         seed: 1,
         target: "http://127.0.0.1:8080".into(),
         insecure: false,
@@ -157,9 +158,17 @@ pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         profile_sha256: "cd".repeat(32),
         cores,
         segment: None,
+        loads: Vec::new(),
         changes: Vec::new(),
         version: "0.1.0".into(),
     }
+}
+
+/// A report of a run of a profile with these loads.
+pub fn report(mut run: RunFacts, loads: &str, summary: Summary) -> RunReport {
+    let outline = outline(loads);
+    run.loads = outline.loads.iter().map(LoadOutline::facts).collect();
+    RunReport::new(run, Vec::new(), summary)
 }
 
 /// The outline of a profile with these loads.

@@ -3,7 +3,7 @@
 use super::{
     CheckRow, CoreRow, Count, CustomRow, HistogramRow, Kind, NameRow, SecondRow, StatusCount,
 };
-use crate::custom::{CustomCounts, CustomKind};
+use crate::custom::CustomCounts;
 use crate::detail::Detail;
 use crate::histogram::Histogram;
 use crate::kinds::{Counter, FailureKind, NameKind, Phase};
@@ -72,6 +72,8 @@ impl SecondRow {
                 })
                 .collect(),
             customs: detail.customs.values().map(CustomRow::of).collect(),
+            gaps: second.gaps.clone(),
+            late: second.late.clone(),
         }
     }
 }
@@ -128,13 +130,7 @@ impl CustomRow {
         let figures = &custom.figures;
         let values = figures.values.as_deref().filter(|h| h.count() > 0);
         CustomRow {
-            kind: match custom.kind {
-                CustomKind::Counter => "counter",
-                CustomKind::Gauge => "gauge",
-                CustomKind::Rate => "rate",
-                CustomKind::Trend => "trend",
-            }
-            .to_owned(),
+            kind: custom.kind.to_string(),
             name: custom.name.to_string(),
             count: figures.count,
             sum: figures.sum,
