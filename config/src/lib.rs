@@ -22,10 +22,8 @@ mod web;
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
 pub use origin::{Origin, Scheme, ascii_host};
-pub use plan::{
-    Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Metric, Model, Of, Op, Order, Plan,
-};
-pub use plan::{Stat, StatsSink, Target, Threshold, Weighted};
+pub use plan::{Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Model, Order, Plan};
+pub use plan::{StatsSink, Target, Weighted};
 pub use profile::{RateFunctions, load, load_with, parse};
 pub use steering::{Change, FACTOR_MAX, Steered};
 pub use transport::{

@@ -1,5 +1,6 @@
 //! The plan: a profile after validation, without illegal state.
 
+use stats::threshold::Threshold;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -218,100 +219,6 @@ pub enum Arrivals {
     /// Evenly spaced slots, each arrival at any place of its slot: arrival k is due at
     /// `rate.inverse(k + u)`, u uniform from 0 to 1.
     Jittered,
-}
-
-/// Which requests a threshold is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Of {
-    /// Those that ended ok.
-    #[default]
-    Ok,
-    /// Those that failed.
-    Failed,
-    /// Both.
-    All,
-}
-
-/// What must hold for the run to pass.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Threshold {
-    /// What is looked at.
-    pub metric: Metric,
-    /// Of which request, transaction or check; none: of all.
-    pub name: Option<String>,
-    /// Of those that ended how; only latency and rate tell them apart.
-    pub of: Of,
-    /// Which figure of it.
-    pub stat: Stat,
-    /// How the figure must stand to the limit.
-    pub op: Op,
-    /// Times in microseconds, shares from 0 to 1, rates per second, otherwise plain.
-    pub limit: f64,
-    /// Every span of this length is judged, in whole seconds; none: the whole run.
-    pub over: Option<Duration>,
-    /// Whether the run ends when it is missed.
-    pub abort: bool,
-    /// It is not judged before this time has passed.
-    pub delay: Duration,
-    /// The threshold in words, for reports.
-    pub text: String,
-}
-
-/// What a threshold looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// Done minus intended.
-    Latency,
-    /// Done minus sent.
-    ServiceTime,
-    /// Sent minus intended.
-    Lag,
-    /// Sent to first byte of the reply.
-    FirstByte,
-    /// Making connections.
-    Connect,
-    /// Failed requests.
-    Failures,
-    /// Checks of the script.
-    Checks,
-    /// Requests that ended, per second.
-    Rate,
-    /// Arrivals that were started, of those planned.
-    Arrivals,
-    /// A metric that scripts make themselves; its threshold has a name.
-    Custom,
-}
-
-/// A figure of a metric.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Stat {
-    /// The value below which this share lies, above 0, below 1.
-    Percentile(f64),
-    /// The mean.
-    Mean,
-    /// The smallest.
-    Min,
-    /// The largest.
-    Max,
-    /// How many.
-    Count,
-    /// How many per second.
-    Rate,
-    /// The share from 0 to 1.
-    Share,
-}
-
-/// How a figure must stand to its limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// `<`
-    Below,
-    /// `<=`
-    AtMost,
-    /// `>`
-    Above,
-    /// `>=`
-    AtLeast,
 }
 
 /// A file whose rows are handed out to users.

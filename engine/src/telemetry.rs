@@ -1,7 +1,7 @@
 //! What a core tells the outside: numbers to its recorder, events to the launcher.
 
 use crate::event::Event;
-use stats::{Recorder, Tally};
+use stats::{Counter, Recorder};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc::SyncSender;
 
@@ -38,14 +38,14 @@ impl Telemetry {
 
     /// Adds to a counter, unless this is setup or teardown.
     #[inline]
-    pub(crate) fn count(&self, tally: Tally, by: u64) {
+    pub(crate) fn count(&self, tally: Counter, by: u64) {
         self.record(|recorder| recorder.count(tally, by));
     }
 
     /// Sends an event, or counts its loss.
     pub(crate) fn send(&self, event: Event) {
         if self.events.try_send(event).is_err() {
-            self.recorder.borrow_mut().count(Tally::LogsDropped, 1);
+            self.recorder.borrow_mut().count(Counter::LogsDropped, 1);
         }
     }
 

@@ -211,7 +211,8 @@ async fn failures(
 
 async fn checks(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
     answer(app, id, move |view| {
-        Ok(query::checks(view, ask.from(), ask.to())?)
+        let checks = query::checks(view, ask.from(), ask.to())?;
+        Ok(json!({ "checks": checks }))
     })
     .await
 }

@@ -1,16 +1,14 @@
 //! Runs as files of other formats, and /metrics.
 
-mod csv;
 mod hlog;
-mod junit;
 mod metrics;
-mod result;
-mod rows;
+mod report;
+mod series;
 
 use crate::access::{Guarded, Visitor};
 use crate::api::ask::OF_UNKNOWN;
 use crate::pages::offline::{self, Saved};
-use crate::query::{Axis, Of, Rest};
+use crate::query::{Axis, Rest, keys};
 use crate::store::{Filter, RunRecord, RunView, State as RunState, Wanted};
 use crate::{App, Error, Refusal, compare, query};
 use axum::extract::{Path, Query, State};
@@ -20,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stats::Phase;
+use stats::{Of, Phase, RunReport};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -84,25 +82,24 @@ impl Format {
     }
 }
 
+/// The report of a kept run.
+///
+/// # Errors
+/// When the store fails.
+pub fn report(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
+    report::of(run, view)
+}
+
 /// A run as a file.
 ///
 /// # Errors
 /// When the store fails.
 pub fn render(format: Format, run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     match format {
-        Format::Json => Ok(result::of(run, view)?.to_string() + "\n"),
-        Format::Csv => Ok(csv::of(&rows::all(view)?)),
+        Format::Json => Ok(report(run, view)?.to_json()),
+        Format::Csv => Ok(report(run, view)?.to_csv()),
+        Format::Junit => Ok(report(run, view)?.to_junit()),
         Format::Hlog => log(run, view),
-        Format::Junit => {
-            let checks = query::summary(view, Of::Ok)?;
-            let checks = checks["checks"].as_array().cloned().unwrap_or_default();
-            let start = result::utc(run.started_us);
-            Ok(junit::of(
-                &query::detail(run, view, Of::Ok)?,
-                &checks,
-                &start,
-            ))
-        }
         Format::Html => page(run, view),
     }
 }
@@ -129,7 +126,7 @@ fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
         failed: other(Of::Failed)?,
         all: other(Of::All)?,
         failures: query::failures(view, 0, u64::MAX)?,
-        checks: query::checks(view, 0, u64::MAX)?,
+        checks: json!({ "checks": query::checks(view, 0, u64::MAX)? }),
         events: query::events(view)?,
     };
     offline::page(&saved).map_err(|refusal| Error::Format(refusal.message))
@@ -143,7 +140,7 @@ fn log(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     let mut log = hlog::head(&run.name, run.started_us);
     let mut lines: BTreeMap<(u64, usize), String> = BTreeMap::new();
     for (place, of) in [Of::Ok, Of::Failed].into_iter().enumerate() {
-        let keys = of.keys(0, Phase::Latency);
+        let keys = keys(of, 0, Phase::Latency);
         let mut intervals: BTreeMap<u64, (u64, Rest)> = BTreeMap::new();
         let wanted = Wanted::Keys(Rest::wanted(keys));
         view.read(0, length, level, &wanted, &mut |row| {

@@ -13,17 +13,19 @@ mod span;
 mod window;
 
 pub use columns::{Axis, checks, latency_columns, series};
+pub(crate) use detail::verdict;
 pub use detail::{card, detail, events, figures};
-pub(crate) use figures::put_other_phases;
+pub(crate) use figures::{counted, statuses, totals_of};
 pub use heat::{distribution, heatmap};
 pub(crate) use load::load;
-pub use of::Of;
-pub(crate) use of::Rest;
+pub(crate) use of::{Rest, keys};
 pub use span::span;
-pub use window::{failures, names, summary};
+pub use window::{failures, names};
+pub(crate) use window::{kind_of, measured, metrics};
 
 use crate::Error;
 use crate::store::{RunView, SLOTS};
+use stats::NameKind;
 
 /// The number of a name; 0 for all requests when no name is asked for.
 ///
@@ -33,7 +35,7 @@ pub fn name_id(view: &dyn RunView, kind: &str, name: Option<&str>) -> Result<Opt
     let Some(name) = name else {
         return Ok(Some(0));
     };
-    let kind = i32::from(kind == "transaction");
+    let kind = i32::from(kind == NameKind::Transaction.as_str());
     let mut names = view.names().iter();
     let found = names.find(|(_, (k, n))| *k == kind && n == name);
     Ok(found.map(|(id, _)| *id))

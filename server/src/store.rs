@@ -28,7 +28,7 @@ pub use run_file::{Node, is_id};
 pub use sqlite::Sqlite;
 
 pub use digest::{Digest, Figures};
-pub(crate) use digest::{QUANTILES, RestOf, quantiles, rest_of};
+pub(crate) use digest::{QUANTILES, RestOf, rest_of};
 pub(crate) use merge::{add_histogram, read};
 pub(crate) use rows::{CHECKS, CORES, COUNTERS, CUSTOMS, SLOTS, phase_key};
 pub(crate) use run_file::make_folder;

@@ -4,11 +4,11 @@ use super::console::Stream;
 use super::exit::{Exit, Failure};
 use super::store;
 use crate::cli::{CompareArguments, ReportArguments};
-use crate::render::kept;
+use crate::render::{comparison, format, text};
 use anyhow::anyhow;
-use server::query::Of;
 use server::store::{Filter, RunRecord, RunView, Sqlite, Store};
 use server::{compare, export, query};
+use stats::Of;
 use std::path::Path;
 
 /// Runs that are looked through for a name or the beginning of an id.
@@ -26,13 +26,20 @@ pub fn execute(arguments: &ReportArguments) -> Result<Exit, Failure> {
         Stream::Out.print(&text);
         return Ok(Exit::Done);
     }
-    let detail = query::detail(&run, &*view, Of::Ok).map_err(Failure::failed)?;
-    let from = detail["warmup_s"].as_u64().unwrap_or(0);
-    let names = query::names(&*view, from, u64::MAX, Of::Ok).map_err(Failure::failed)?;
+    let report = export::report(&run, &*view).map_err(Failure::failed)?;
     let style = Stream::Out.style(false);
-    let width = Stream::Out.width();
-    Stream::Out.print(&kept::report(&detail, &names, width, style));
+    Stream::Out.print(&text::render(&report, Stream::Out.width(), style));
+    Stream::Out.print(&kept_as(&run));
     Ok(Exit::Done)
+}
+
+/// Under which id a run is kept, and what people say about it.
+fn kept_as(run: &RunRecord) -> String {
+    let mut text = format!("run id       {}  {}\n", run.id, run.state.as_str());
+    if !run.comment.is_empty() {
+        text += &format!("comment      {}\n", format::escape(&run.comment));
+    }
+    text
 }
 
 /// Shows what differs between runs, and whether that is beyond noise.
@@ -50,7 +57,7 @@ pub fn compare(arguments: &CompareArguments) -> Result<Exit, Failure> {
     }
     let metrics = compare::compare(&blocks);
     let style = Stream::Out.style(false);
-    Stream::Out.print(&kept::comparison(&cards, &metrics, style));
+    Stream::Out.print(&comparison::render(&cards, &metrics, style));
     Ok(Exit::Done)
 }
 

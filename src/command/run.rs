@@ -9,7 +9,6 @@ mod keys;
 mod opening;
 mod publish;
 mod quiet;
-mod rules;
 mod socket;
 mod steer;
 
@@ -18,18 +17,20 @@ use super::exit::{Exit, Failure};
 use super::prepare::{self, Cpus, Loaded};
 use crate::cgroup::Groups;
 use crate::cli::RunArguments;
-use crate::render::facts::{Ended, RunFacts};
-use crate::render::outline::Outline;
-use crate::render::{csv, json, junit, text};
+use crate::render::flow::Style;
+use crate::render::outline::{LoadOutline, Outline};
+use crate::render::text;
 use crate::reporter::{LinePrinter, LiveView, Observer, Terminal};
 use carry::Ran;
 use config::{Plan, StatsSink};
-use desk::Hands;
+use desk::{Hands, Notices};
 use files::OutputFile;
 use keys::Keys;
 use publish::{Occasion, Publication};
 use socket::ControlSocket;
-use stats::verdict::State;
+use stats::RunReport;
+use stats::report::{Ending, RunFacts};
+use stats::verdict::VerdictState;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -53,7 +54,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
     let quota = Groups::of_this_process().quota();
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
-    prepare_open_files(&plan, &cpus);
+    let mut notices: Vec<String> = prepare_open_files(&plan, &cpus).into_iter().collect();
     cpus.step_aside();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);
@@ -65,9 +66,11 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     };
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
-    foresee(&plan, &loaded.origin, part);
-    let made = || identity::run_id(SystemTime::now());
-    let id = arguments.run_id.clone().unwrap_or_else(made);
+    notices.extend(foresee(&plan, &loaded.origin, part));
+    let id = match &arguments.run_id {
+        Some(id) => id.clone(),
+        None => identity::run_id(SystemTime::now())?,
+    };
     let occasion = Occasion {
         plan: &plan,
         cpus: &cpus,
@@ -89,40 +92,35 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let mut run = facts(&plan, &cpus, &loaded, &ran, id);
     run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());
+    run.loads = outline.loads.iter().map(LoadOutline::facts).collect();
+    let Ran {
+        summary,
+        notices: told,
+        error,
+        ..
+    } = ran;
+    notices.extend_from_slice(told.noticed());
+    let report = RunReport::new(run, notices, summary);
     let style = stream.style(arguments.no_color);
-    stream.print(&text::render(
-        &run,
-        &outline,
-        &ran.summary,
-        stream.width(),
-        style,
-    ));
-    stream.print(&ran.notices.closing(style, stream.width()));
-    let written = outputs.write(&run, &ran);
-    if let Some(publication) = publication {
-        stream.print(&publication.reference());
-        let left = publication.end(Some(publish::end(&run, &ran.summary)));
-        Stream::Err.print(&left.unwrap_or_default());
-    }
-    written?;
-    Ok(verdict(ran, arguments.strict))
+    outputs.tell(&report, &told, publication, style)?;
+    Ok(verdict(error, &told, &report, arguments.strict))
 }
 
 /// Raises the limit of open files, and says when the plan may need more.
-fn prepare_open_files(plan: &Plan, cpus: &Cpus) {
+fn prepare_open_files(plan: &Plan, cpus: &Cpus) -> Option<String> {
     engine::raise_open_files();
-    if let Some(notice) = engine::open_files_notice(plan, cpus.load.len()) {
-        Stream::Err.print(&format!("notice: {notice}\n"));
-    }
+    let notice = engine::open_files_notice(plan, cpus.load.len())?;
+    Stream::Err.print(&format!("notice: {notice}\n"));
+    Some(notice)
 }
 
 /// Says what the plan will lack. A name without addresses is met again, and told, at the start.
-fn foresee(plan: &Plan, target: &config::Origin, part: engine::Segment) {
+fn foresee(plan: &Plan, target: &config::Origin, part: engine::Segment) -> Option<String> {
     let system = engine::LocalPorts::of_system(plan.connections.ports);
     let servers = engine::resolve(target, plan).unwrap_or_default();
-    if let Some(text) = foreseen::want_of_ports(plan, part.part(), &system, &servers) {
-        Stream::Err.print(&format!("{text}\n"));
-    }
+    let text = foreseen::want_of_ports(plan, part.part(), &system, &servers)?;
+    Stream::Err.print(&format!("{text}\n"));
+    Some(text)
 }
 
 /// Begins to tell a stats server of the run, and the user of the page.
@@ -209,15 +207,35 @@ impl Outputs {
         })
     }
 
-    fn write(&self, run: &RunFacts, ran: &Ran) -> Result<(), Failure> {
+    /// Shows the report, writes the files and ends the delivery to a stats server.
+    fn tell(
+        &self,
+        report: &RunReport,
+        told: &Notices,
+        publication: Option<Publication>,
+        style: Style,
+    ) -> Result<(), Failure> {
+        let stream = self.report;
+        stream.print(&text::render(report, stream.width(), style));
+        stream.print(&told.closing(style, stream.width()));
+        let written = self.write(report);
+        if let Some(publication) = publication {
+            stream.print(&publication.reference());
+            let left = publication.end(Some(report.to_run_end()));
+            Stream::Err.print(&left.unwrap_or_default());
+        }
+        written
+    }
+
+    fn write(&self, report: &RunReport) -> Result<(), Failure> {
         if let Some(file) = &self.json {
-            file.write(&json::render(run, &ran.summary).map_err(Failure::failed)?)?;
+            file.write(&report.to_json())?;
         }
         if let Some(file) = &self.csv {
-            file.write(&csv::render(&ran.summary))?;
+            file.write(&report.to_csv())?;
         }
         if let Some(file) = &self.junit {
-            file.write(&junit::render(run, &ran.summary))?;
+            file.write(&report.to_junit())?;
         }
         Ok(())
     }
@@ -231,7 +249,7 @@ fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, id: String) -> Ru
         duration_s: (ran.took.as_secs_f64() * 1e6).round() / 1e6,
         planned_s: plan.duration().as_secs_f64(),
         warmup_s: plan.warmup.as_secs(),
-        ended: ended(ran),
+        ended: Some(ended(ran)),
         seed: plan.seed,
         target: loaded.origin.to_string(),
         insecure: plan.tls.insecure,
@@ -241,31 +259,32 @@ fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, id: String) -> Ru
         profile_sha256: identity::sha256(plan.profile_text.as_bytes()),
         cores: cpus.load.clone(),
         segment: None,
+        loads: Vec::new(),
         changes: ran.notices.changes().to_vec(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 
-fn ended(ran: &Ran) -> Ended {
+fn ended(ran: &Ran) -> Ending {
     match (&ran.error, ran.notices.interrupted(), ran.notices.stopped()) {
-        (Some(_), ..) => Ended::Failed,
-        (None, _, true) => Ended::Stopped,
-        (None, Some(_), false) => Ended::Interrupted,
-        (None, None, false) if ran.notices.aborted() => Ended::Aborted,
-        (None, None, false) if ran.notices.drained() => Ended::Interrupted,
-        (None, None, false) => Ended::Completed,
+        (Some(_), ..) => Ending::Failed,
+        (None, _, true) => Ending::Stopped,
+        (None, Some(_), false) => Ending::Interrupted,
+        (None, None, false) if ran.notices.aborted() => Ending::Aborted,
+        (None, None, false) if ran.notices.drained() => Ending::Interrupted,
+        (None, None, false) => Ending::Completed,
     }
 }
 
 /// How to exit after the report.
-fn verdict(ran: Ran, strict: bool) -> Exit {
-    if let Some(error) = ran.error {
+fn verdict(error: Option<engine::Error>, told: &Notices, report: &RunReport, strict: bool) -> Exit {
+    if let Some(error) = error {
         console::complain(&Failure::failed(error));
         return Exit::Failed;
     }
-    let missed = ran.summary.thresholds.iter().any(|one| !one.met);
-    let dirty = ran.summary.verdict.state != State::Clean;
-    match ran.notices.interrupted() {
+    let missed = report.summary.thresholds.iter().any(|one| !one.met);
+    let dirty = report.summary.verdict.state != VerdictState::Clean;
+    match told.interrupted() {
         Some(exit) => exit,
         None if missed => Exit::ThresholdMissed,
         None if strict && dirty => Exit::GeneratorLimited,

@@ -28,24 +28,30 @@ pub fn tables(metrics: &[Custom]) -> Vec<Table> {
 
 fn row(metric: &Custom) -> Vec<String> {
     let mut row = vec![escape(&metric.name)];
-    let spread = metric
-        .spread
-        .map(|s| (short(s.min), short(s.mean), short(s.max)));
-    let (min, mean, max) = spread.unwrap_or_default();
+    let figure = |value: Option<f64>| value.map_or(String::new(), short);
     match metric.kind {
         CustomKind::Counter => {
-            row.extend([metric.sum, metric.per_s].map(|value| short(value.unwrap_or(0.0))));
+            row.extend([metric.sum, metric.per_s].map(|v| short(v.unwrap_or(0.0))))
         }
-        CustomKind::Gauge => row.extend([min, mean, max, short(metric.last.unwrap_or(0.0))]),
+        CustomKind::Gauge => {
+            row.extend([metric.min, metric.mean, metric.max, metric.last].map(figure));
+        }
         CustomKind::Rate => {
             let share = metric.share.unwrap_or(0.0) * 100.0;
             row.extend([format!("{} %", short(share)), count(metric.count)]);
         }
         CustomKind::Trend => {
-            row.extend([count(metric.count), min, mean]);
-            let percentiles = metric.percentiles.map(|p| [p.p50, p.p90, p.p95, p.p99]);
-            row.extend(percentiles.unwrap_or_default().map(short));
-            row.push(max);
+            let figures = [
+                metric.min,
+                metric.mean,
+                metric.p50,
+                metric.p90,
+                metric.p95,
+                metric.p99,
+                metric.max,
+            ];
+            row.push(count(metric.count));
+            row.extend(figures.map(figure));
         }
     }
     row

@@ -2,6 +2,7 @@
 
 use crate::render::format;
 use config::{Arrivals, Load, Model, Plan, Segment};
+use stats::report::LoadFacts;
 use std::time::Duration;
 
 /// Phases that a report lists one by one.
@@ -115,8 +116,17 @@ impl LoadOutline {
         }
     }
 
+    /// The load for a report.
+    pub fn facts(&self) -> LoadFacts {
+        LoadFacts {
+            kind: self.kind.clone(),
+            scenarios: self.scenarios.clone(),
+            phases: self.phases_told(),
+        }
+    }
+
     /// The phases for a report; of many, as shapes have, the first and their number.
-    pub fn phases_told(&self) -> Vec<String> {
+    fn phases_told(&self) -> Vec<String> {
         let told = |phases: &[PhaseOutline]| -> Vec<String> {
             phases.iter().map(|phase| phase.text.clone()).collect()
         };

@@ -3,16 +3,15 @@
 mod verdict;
 
 use crate::render::custom;
-use crate::render::facts::RunFacts;
 use crate::render::flow::{Paint, Piece, Style};
 use crate::render::format::{
     bytes, count, escape, length, number, per_second, percent, percent_of, time_us,
 };
-use crate::render::outline::{Outline, model_label};
+use crate::render::outline::model_label;
 use crate::render::table::Table;
-use crate::render::thresholds;
-use stats::summary::{NameSummary, Percentiles};
-use stats::{NameKind, Summary};
+use stats::report::{Ending, RunFacts};
+use stats::summary::{GeneratorCore, NameSummary, Percentiles};
+use stats::{NameKind, Phase, RunReport, Summary};
 use std::time::Duration;
 
 const WIDTH_MIN: usize = 60;
@@ -23,38 +22,31 @@ const CORES_LISTED: usize = 8;
 const CHANGES_TOLD: usize = 20;
 
 /// The report of a run, `width` columns wide where its figures allow, ending in a line feed.
-pub fn render(
-    run: &RunFacts,
-    outline: &Outline,
-    summary: &Summary,
-    width: usize,
-    style: Style,
-) -> String {
-    let mut report = Report {
+pub fn render(report: &RunReport, width: usize, style: Style) -> String {
+    let mut text = Text {
         lines: Vec::new(),
         width: width.clamp(WIDTH_MIN, WIDTH_MAX),
         style,
-        run,
-        summary,
+        run: &report.run,
+        summary: &report.summary,
     };
-    report.head(outline);
-    report.totals();
-    report.latency();
-    report.names(NameKind::Request, "request");
-    report.names(NameKind::Transaction, "transaction");
-    report.replies();
-    report.checks();
-    report.metrics();
-    report.thresholds();
-    report.cores();
-    report.verdict();
-    let mut text = report.lines.join("\n");
-    text.push('\n');
-    text
+    text.head();
+    text.totals();
+    text.latency();
+    text.names(NameKind::Request, "request");
+    text.names(NameKind::Transaction, "transaction");
+    text.replies();
+    text.checks();
+    text.metrics();
+    text.thresholds();
+    text.cores();
+    text.verdict();
+    text.notices(&report.notices);
+    text.lines.join("\n") + "\n"
 }
 
-/// The report as it grows.
-struct Report<'a> {
+/// The text as it grows.
+struct Text<'a> {
     lines: Vec<String>,
     width: usize,
     style: Style,
@@ -62,7 +54,7 @@ struct Report<'a> {
     summary: &'a Summary,
 }
 
-impl Report<'_> {
+impl Text<'_> {
     fn flow(&mut self, label: &str, pieces: &[Piece]) {
         self.lines
             .extend(self.style.flow(label, pieces, self.width));
@@ -80,8 +72,8 @@ impl Report<'_> {
         self.lines.extend(lines);
     }
 
-    fn head(&mut self, outline: &Outline) {
-        let title = format!("{} → {}", outline.name, outline.target);
+    fn head(&mut self) {
+        let title = format!("{} → {}", escape(&self.run.name), escape(&self.run.target));
         let title = Piece::new(title).paint(Paint::Strong);
         let label = Piece::new(model_label(self.summary.model)).paint(Paint::Strong);
         self.lines.push(self.style.ends(&title, &label, self.width));
@@ -101,31 +93,33 @@ impl Report<'_> {
             pieces.push(Piece::new(format!("without {warmup} of warm-up")));
         }
         if let Some(segment) = &run.segment {
-            pieces.push(Piece::new(format!("segment {segment} of the run")));
+            pieces.push(Piece::new(format!(
+                "segment {} of the run",
+                escape(segment)
+            )));
         }
         self.flow("run", &pieces);
         if run.insecure {
             let text = "certificates of servers were not verified (tls.insecure)";
             self.flow("", &[Piece::new(text).paint(Paint::Warn)]);
         }
-        if let Some(remark) = run.ended.remark() {
+        if let Some(remark) = run.ended.and_then(remark) {
             self.flow("", &[Piece::new(remark).paint(Paint::Warn)]);
         }
-        for (place, made) in run.changes.iter().take(CHANGES_TOLD).enumerate() {
-            let label = if place == 0 { "changed" } else { "" };
-            let text = format!("at {} s: {}", number(made.time_s), made.change);
+        for (index, made) in run.changes.iter().take(CHANGES_TOLD).enumerate() {
+            let label = if index == 0 { "changed" } else { "" };
+            let text = format!("at {} s: {}", number(made.time_s), escape(&made.change));
             self.flow(label, &[Piece::new(text)]);
         }
         if run.changes.len() > CHANGES_TOLD {
             let more = run.changes.len() - CHANGES_TOLD;
             self.flow("", &[Piece::new(format!("and {more} more"))]);
         }
-        for load in &outline.loads {
-            let mut pieces = vec![
-                Piece::new(load.kind.as_str()),
-                Piece::new(load.scenarios.as_str()),
-            ];
-            pieces.extend(load.phases_told().into_iter().map(Piece::new));
+        for load in &run.loads {
+            let texts = [&load.kind, &load.scenarios]
+                .into_iter()
+                .chain(&load.phases);
+            let pieces: Vec<Piece> = texts.map(|text| Piece::new(escape(text))).collect();
             self.flow("load", &pieces);
         }
     }
@@ -216,25 +210,18 @@ impl Report<'_> {
         let mut table = Table::new(&[
             "", "mean", "p50", "p75", "p90", "p95", "p99", "p99.9", "max",
         ]);
-        let rows = [
-            ("latency", &phases.latency, true),
-            ("of failed", &phases.latency_failed, false),
-            ("of all", &phases.latency_all, false),
-            ("service time", &phases.service_time, true),
-            ("lag", &phases.lag, true),
-            ("queue", &phases.queue, false),
-            ("dns", &phases.dns, false),
-            ("connect", &phases.connect, false),
-            ("tls", &phases.tls, false),
-            ("send", &phases.send, false),
-            ("first byte", &phases.first_byte, false),
-            ("receive", &phases.receive, false),
-        ];
-        let some_failed = phases.latency_failed.count > 0;
-        for (name, times, always) in rows {
-            let shown = times.count > 0 && (name != "of all" || some_failed);
-            if always || shown {
-                table.rows.push(time_row(name, times));
+        for phase in Phase::ALL {
+            let times = phases.get(*phase);
+            let label = match phase {
+                Phase::LatencyFailed => "of failed".to_owned(),
+                phase => phase.as_str().replace('_', " "),
+            };
+            let is_main = matches!(phase, Phase::Latency | Phase::ServiceTime | Phase::Lag);
+            if is_main || times.count > 0 {
+                table.rows.push(time_row(&label, times));
+            }
+            if *phase == Phase::LatencyFailed && times.count > 0 {
+                table.rows.push(time_row("of all", &phases.latency_all));
             }
         }
         self.gap();
@@ -286,11 +273,16 @@ impl Report<'_> {
             self.flow("statuses", &pieces);
         }
         let counts = &summary.totals.counts;
-        let unfinished = ("unfinished", counts.unfinished);
+        let unfinished = ("unfinished".into(), counts.unfinished);
         let unfinished = (counts.unfinished > 0).then_some(&unfinished);
         let failures = summary.failures.0.iter().chain(unfinished);
         let failures = failures.map(|(kind, n)| {
-            let text = format!("{kind}: {} ({})", count(*n), percent_of(*n, counts.sent));
+            let text = format!(
+                "{}: {} ({})",
+                escape(kind),
+                count(*n),
+                percent_of(*n, counts.sent)
+            );
             Piece::new(text).paint(Paint::Bad)
         });
         let failures: Vec<Piece> = failures.collect();
@@ -301,7 +293,7 @@ impl Report<'_> {
         }
         let events = summary.events.0.iter();
         let events: Vec<Piece> = events
-            .map(|(name, n)| Piece::new(format!("{name}: {}", count(*n))))
+            .map(|(name, n)| Piece::new(format!("{}: {}", escape(name), count(*n))))
             .collect();
         if !events.is_empty() {
             self.flow("events", &events);
@@ -339,14 +331,13 @@ impl Report<'_> {
             return;
         }
         self.gap();
-        for (place, outcome) in outcomes.iter().enumerate() {
-            let label = if place == 0 { "thresholds" } else { "" };
+        for (index, outcome) in outcomes.iter().enumerate() {
+            let label = if index == 0 { "thresholds" } else { "" };
             let (word, paint) = match outcome.met {
                 true => ("met   ", Paint::Good),
                 false => ("MISSED", Paint::Bad),
             };
-            let found = thresholds::finding(outcome);
-            let text = format!("{word}  {}: {found}", outcome.text);
+            let text = format!("{word}  {}: {}", outcome.text, outcome.finding());
             self.flow(label, &[Piece::new(escape(&text)).paint(paint)]);
         }
     }
@@ -359,7 +350,8 @@ impl Report<'_> {
                 .iter()
                 .map(|core| {
                     let (busy, turn) = (percent(core.busy_share), time_us(core.turn_max_us));
-                    Piece::new(format!("{}: {busy}, turns up to {turn}", core.core))
+                    let name = core_name(core);
+                    Piece::new(format!("{name}: {busy}, turns up to {turn}"))
                 })
                 .collect();
             self.flow("cores busy", &pieces);
@@ -371,18 +363,33 @@ impl Report<'_> {
             .iter()
             .max_by(|a, b| a.busy_share.total_cmp(&b.busy_share))
         {
-            let text = format!("most {} (core {})", percent(core.busy_share), core.core);
+            let text = format!(
+                "most {} (core {})",
+                percent(core.busy_share),
+                core_name(core)
+            );
             pieces.push(Piece::new(text));
         }
         if let Some(core) = cores.iter().max_by_key(|c| c.turn_max_us) {
             let text = format!(
                 "turns up to {} (core {})",
                 time_us(core.turn_max_us),
-                core.core
+                core_name(core)
             );
             pieces.push(Piece::new(text));
         }
         self.flow("cores busy", &pieces);
+    }
+}
+
+/// What to tell the reader of the end; nothing when there is nothing special.
+fn remark(ending: Ending) -> Option<&'static str> {
+    match ending {
+        Ending::Completed => None,
+        Ending::Aborted => Some("ended by a missed threshold: no new arrivals, then drained"),
+        Ending::Interrupted => Some("interrupted: no new arrivals, then drained"),
+        Ending::Stopped => Some("stopped at once: a partial run"),
+        Ending::Failed => Some("ended by an error: a partial run"),
     }
 }
 
@@ -409,6 +416,12 @@ impl Figure {
         }
         self
     }
+}
+
+/// A core's number; after that of its node, in runs of several.
+fn core_name(core: &GeneratorCore) -> String {
+    let node = core.node.map_or(String::new(), |node| format!("{node}/"));
+    format!("{node}{}", core.core)
 }
 
 fn time_row(name: &str, times: &Percentiles) -> Vec<String> {

@@ -2,9 +2,8 @@
 
 use crate::custom::{Custom, CustomCounts, CustomKind};
 use crate::detail::Detail;
-use crate::encoding;
 use crate::histogram::Histogram;
-use crate::kinds::{FailureKind, Model, NameKind, Phase, Tally};
+use crate::kinds::{Counter, FailureKind, Model, NameKind, Phase};
 use crate::names::Names;
 use crate::pending::{CoreWindow, Pending};
 use crate::second::{Counts, Second, share};
@@ -12,13 +11,13 @@ use crate::summary::{
     Check, Counted, Generator, GeneratorCore, NameSummary, Percentiles, Phases, Summary,
     Throughput, Totals,
 };
-use crate::threshold::{Closing, Judges, Rule};
+use crate::threshold::{Closing, Judges, Threshold};
 use crate::verdict::{Evidence, RunFigures};
 use crate::window::{Body, CheckCounts, Gauge, LoadTime, NameCounts, Window, add_counts};
 
 /// Merges windows; percentiles are only ever taken from merged histograms, never averaged.
 ///
-/// Core sets are merged by kind and name, so cores may know names in different orders.
+/// Names are merged by kind and text, so cores may know them in different orders.
 #[derive(Debug)]
 pub struct Aggregator {
     model: Model,
@@ -28,9 +27,9 @@ pub struct Aggregator {
     checks: Vec<CheckCounts>,
     custom_names: Names<CustomKind>,
     customs: Vec<CustomCounts>,
-    cores: Vec<Core>,
+    cores: Vec<CoreTotals>,
     counts: Counts,
-    tallies: [u64; Tally::COUNT],
+    counters: [u64; Counter::COUNT],
     pending: Pending,
     series: Vec<Second>,
     evidence: Evidence,
@@ -48,7 +47,7 @@ pub struct Aggregator {
 
 /// What is known of one core.
 #[derive(Debug, Default)]
-struct Core {
+struct CoreTotals {
     /// The core's name numbers to ours; grows as the core learns names.
     names: Vec<u32>,
     checks: Vec<u32>,
@@ -77,9 +76,9 @@ impl Aggregator {
             checks: Vec::new(),
             custom_names: Names::new(),
             customs: Vec::new(),
-            cores: (0..cores).map(|_| Core::default()).collect(),
+            cores: (0..cores).map(|_| CoreTotals::default()).collect(),
             counts: Counts::default(),
-            tallies: [0; Tally::COUNT],
+            counters: [0; Counter::COUNT],
             pending: Pending::new(cores),
             series: Vec::new(),
             evidence: Evidence::new(model),
@@ -95,8 +94,8 @@ impl Aggregator {
     /// The same with thresholds. The plan asks for load until `planned_s`: what happens after it
     /// is no matter of rates and arrivals.
     #[must_use]
-    pub fn with_rules(mut self, rules: Vec<Rule>, planned_s: u64) -> Self {
-        self.judges = Judges::new(rules, planned_s);
+    pub fn with_thresholds(mut self, thresholds: Vec<Threshold>, planned_s: u64) -> Self {
+        self.judges = Judges::new(thresholds, planned_s);
         self
     }
 
@@ -178,6 +177,7 @@ impl Aggregator {
         body.first = lost.delivered_to.max(self.warmup_s);
         body.next = body.first + 1;
         body.sliver = body.first > 0;
+        body.lost = true;
         body.counts.planned = missing;
         body.counts.dropped = missing;
         body.counts.iterations_unfinished = u64::from(lost.users.now);
@@ -195,7 +195,7 @@ impl Aggregator {
     fn detail(&self, body: &Body) -> Detail {
         let core = &self.cores[body.core as usize];
         let mut detail = Detail {
-            tallies: body.counts.tallies,
+            counters: body.counts.counters,
             ..Detail::default()
         };
         let names = body.names.iter().zip(&core.names);
@@ -238,7 +238,7 @@ impl Aggregator {
     fn learn_names(&mut self, body: &Body) {
         let index = body.core as usize;
         if index >= self.cores.len() {
-            self.cores.resize_with(index + 1, Core::default);
+            self.cores.resize_with(index + 1, CoreTotals::default);
         }
         let core = &mut self.cores[index];
         for name in &body.names[core.names.len().min(body.names.len())..] {
@@ -309,7 +309,7 @@ impl Aggregator {
 
     fn add_core(&mut self, body: &Body) {
         let counts = &body.counts;
-        add_counts(&mut self.tallies, &counts.tallies);
+        add_counts(&mut self.counters, &counts.counters);
         let core = &mut self.cores[body.core as usize];
         core.turns.add(&body.turns);
         core.busy_ns += counts.busy_ns;
@@ -372,12 +372,12 @@ impl Aggregator {
             verdict: self.evidence.verdict(&figures),
             totals,
             throughput: Throughput::of(merged.in_load, self.load_s()),
-            phases: Phases::of(&merged),
+            phases: Phases::of(|phase| merged.phase(phase)),
             status: merged.statuses.0.iter().copied().collect(),
             failures: Counted::of(FailureKind::ALL, FailureKind::as_str, &merged.failures),
-            events: Counted::of(Tally::ALL, Tally::as_str, &self.tallies),
+            events: Counted::of(Counter::ALL, Counter::as_str, &self.counters),
             histogram: merged.latency_ok().to_base64(),
-            histogram_failed: encoding::encode_phase(&merged, Phase::LatencyFailed),
+            histogram_failed: merged.encoded(Phase::LatencyFailed),
             checks: self.check_summaries(),
             metrics: self.custom_summaries(),
             thresholds: self.judges.outcomes(self.load_s()),
@@ -417,7 +417,7 @@ impl Aggregator {
         Totals {
             counts: self.counts.clone(),
             users_max,
-            connections: self.tallies[Tally::ConnectionOpened.index()],
+            connections: self.counters[Counter::ConnectionOpened.index()],
             connections_max,
         }
     }
@@ -451,6 +451,7 @@ impl Aggregator {
 
     fn generator(&self) -> Generator {
         let cores = (0..).zip(&self.cores).map(|(core, figures)| GeneratorCore {
+            node: None,
             core,
             busy_share: share(figures.busy_ns, figures.busy_ns + figures.idle_ns),
             turns: Percentiles::of(&figures.turns),

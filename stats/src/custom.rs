@@ -1,25 +1,26 @@
 //! Metrics that scripts make themselves: counters, gauges, rates and trends.
 
 use crate::histogram::{Histogram, Spare};
+use crate::kinds::closed_enum;
 use crate::window::LoadTime;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Trends keep thousandths.
 pub(crate) const TREND_STEPS: f64 = 1_000.0;
 
-/// What a metric of a script's own adds up to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CustomKind {
-    /// A sum of what was added.
-    Counter,
-    /// A number that is set: its smallest, largest, mean and last.
-    Gauge,
-    /// How often something was so, of all times it was looked at.
-    Rate,
-    /// A distribution.
-    Trend,
+closed_enum! {
+    /// What a metric of a script's own adds up to.
+    CustomKind {
+        /// A sum of what was added.
+        Counter => "counter",
+        /// A number that is set: its smallest, largest, mean and last.
+        Gauge => "gauge",
+        /// How often something was true, of all times it was looked at.
+        Rate => "rate",
+        /// A distribution.
+        Trend => "trend",
+    }
 }
 
 /// The values of one metric in one window, or of the run.
@@ -27,7 +28,7 @@ pub enum CustomKind {
 pub(crate) struct CustomCounts {
     pub(crate) kind: CustomKind,
     pub(crate) name: Arc<str>,
-    pub(crate) figures: Figures,
+    pub(crate) figures: CustomFigures,
     /// What came within the time of load: of a window set only when the load ended in it, see
     /// [`CustomCounts::added_in`].
     pub(crate) in_load: Added,
@@ -49,15 +50,19 @@ impl Added {
 
 /// Sums and extremes of values; all zero where there are none.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Figures {
+pub struct CustomFigures {
     /// How many values.
-    pub(crate) count: u64,
-    pub(crate) sum: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-    pub(crate) last: f64,
+    pub count: u64,
+    /// Their sum.
+    pub sum: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// The last.
+    pub last: f64,
     /// Of trends: the values in thousandths, made with the first.
-    pub(crate) values: Option<Box<Histogram>>,
+    pub values: Option<Box<Histogram>>,
 }
 
 impl CustomCounts {
@@ -65,7 +70,7 @@ impl CustomCounts {
         CustomCounts {
             kind,
             name,
-            figures: Figures::default(),
+            figures: CustomFigures::default(),
             in_load: Added::default(),
         }
     }
@@ -97,7 +102,7 @@ impl CustomCounts {
 
     pub(crate) fn clear(&mut self) {
         let values = self.figures.values.take();
-        self.figures = Figures::default();
+        self.figures = CustomFigures::default();
         self.in_load = Added::default();
         self.figures.values = values.map(|mut values| {
             values.clear();
@@ -106,7 +111,7 @@ impl CustomCounts {
     }
 }
 
-impl Figures {
+impl CustomFigures {
     fn record(&mut self, value: f64) {
         if self.count == 0 {
             (self.min, self.max) = (value, value);
@@ -119,7 +124,7 @@ impl Figures {
     }
 
     /// Adds what came after.
-    pub(crate) fn add(&mut self, other: &Figures) {
+    pub(crate) fn add(&mut self, other: &CustomFigures) {
         if other.count == 0 {
             return;
         }
@@ -137,7 +142,7 @@ impl Figures {
     }
 
     pub(crate) fn mean(&self) -> f64 {
-        self.sum / self.count as f64
+        self.sum / self.count.max(1) as f64
     }
 
     /// The value below which `share` of a trend's values lies; `None` for other kinds.
@@ -149,7 +154,7 @@ impl Figures {
 }
 
 /// A metric of a script's own over the run. Which figures there are follows from its kind.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Custom {
     /// The name as the script gave it, tags included; hostile text.
     pub name: String,
@@ -163,72 +168,66 @@ pub struct Custom {
     /// Counters: what was added within the time of load, per second of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_s: Option<f64>,
-    /// Rates: the share that was so, 0 to 1.
+    /// Rates: the share that was true, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
     /// Gauges: the last value of a core, of whichever reported last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<f64>,
-    /// Gauges and trends.
-    #[serde(flatten)]
-    pub spread: Option<Spread>,
-    /// Trends.
-    #[serde(flatten)]
-    pub percentiles: Option<CustomPercentiles>,
-}
-
-/// Where values lie.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
-    /// The smallest.
-    pub min: f64,
-    /// The mean.
-    pub mean: f64,
-    /// The largest.
-    pub max: f64,
-}
-
-/// Percentiles of a trend, to 3 digits; values beyond 3.6 million count as that.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct CustomPercentiles {
-    /// Median.
-    pub p50: f64,
-    /// 90th percentile.
-    pub p90: f64,
-    /// 95th percentile.
-    pub p95: f64,
-    /// 99th percentile.
-    pub p99: f64,
+    /// Gauges and trends: the smallest value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Gauges and trends: the mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// Gauges and trends: the largest value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// Trends: the median, to 3 digits as all percentiles; values beyond 3.6 million count as that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p50: Option<f64>,
+    /// Trends: the 90th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p90: Option<f64>,
+    /// Trends: the 95th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p95: Option<f64>,
+    /// Trends: the 99th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99: Option<f64>,
 }
 
 impl Custom {
-    pub(crate) fn of(counts: &CustomCounts, load_s: f64) -> Self {
-        let figures = &counts.figures;
-        let is = |kind| counts.kind == kind;
-        let spread = Spread {
-            min: figures.min,
-            mean: figures.mean(),
-            max: figures.max,
-        };
-        let at = |share| figures.value_at(share);
-        let percentiles = || {
-            Some(CustomPercentiles {
-                p50: at(0.5)?,
-                p90: at(0.9)?,
-                p95: at(0.95)?,
-                p99: at(0.99)?,
-            })
-        };
+    /// Of the figures of a metric. `sum_in_load` is what was added within `load_s` seconds of load.
+    pub fn new(
+        kind: CustomKind,
+        name: &str,
+        figures: &CustomFigures,
+        (sum_in_load, load_s): (f64, f64),
+    ) -> Self {
+        let is = |one| kind == one;
+        let has_spread = is(CustomKind::Gauge) || is(CustomKind::Trend);
+        let spread = |value| has_spread.then_some(value);
         Custom {
-            name: counts.name.to_string(),
-            kind: counts.kind,
+            name: name.to_owned(),
+            kind,
             count: figures.count,
             sum: is(CustomKind::Counter).then_some(figures.sum),
-            per_s: (is(CustomKind::Counter) && load_s > 0.0).then(|| counts.in_load.sum / load_s),
+            per_s: (is(CustomKind::Counter) && load_s > 0.0).then(|| sum_in_load / load_s),
             share: is(CustomKind::Rate).then(|| figures.mean()),
             last: is(CustomKind::Gauge).then_some(figures.last),
-            spread: (is(CustomKind::Gauge) || is(CustomKind::Trend)).then_some(spread),
-            percentiles: percentiles(),
+            min: spread(figures.min),
+            mean: spread(figures.mean()),
+            max: spread(figures.max),
+            p50: figures.value_at(0.5),
+            p90: figures.value_at(0.9),
+            p95: figures.value_at(0.95),
+            p99: figures.value_at(0.99),
         }
+    }
+
+    pub(crate) fn of(counts: &CustomCounts, load_s: f64) -> Self {
+        let in_load = (counts.in_load.sum, load_s);
+        Custom::new(counts.kind, &counts.name, &counts.figures, in_load)
     }
 }

@@ -1,7 +1,7 @@
 //! What one row of the series is made of, by name: for whoever keeps or sends more than the row.
 
 use crate::custom::CustomCounts;
-use crate::kinds::Tally;
+use crate::kinds::Counter;
 use crate::pending::CoreWindow;
 use crate::window::{CheckCounts, NameCounts, add_counts};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ pub struct Detail {
     pub(crate) names: BTreeMap<u32, NameCounts>,
     pub(crate) checks: BTreeMap<u32, CheckCounts>,
     pub(crate) customs: BTreeMap<u32, CustomCounts>,
-    pub(crate) tallies: [u64; Tally::COUNT],
+    pub(crate) counters: [u64; Counter::COUNT],
     pub(crate) lags: Vec<CoreLag>,
 }
 
@@ -64,7 +64,7 @@ impl Detail {
         for (id, counts) in later.customs {
             self.add_custom(id, counts);
         }
-        add_counts(&mut self.tallies, &later.tallies);
+        add_counts(&mut self.counters, &later.counters);
     }
 
     /// Takes in one core's windows of the row, oldest first.

@@ -5,8 +5,6 @@
 //! 3 600 000 000, 3 digits, unit microseconds. Text begins with `HISTFAAA`.
 
 use crate::histogram::{DIGITS, Histogram, VALUE_MAX_US};
-use crate::kinds::Phase;
-use crate::window::NameCounts;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
@@ -51,13 +49,5 @@ impl Histogram {
             debug_assert!(recorded.is_ok(), "{recorded:?}");
         }
         dense
-    }
-}
-
-/// One phase of a name, encoded; an empty histogram when nothing was recorded.
-pub(crate) fn encode_phase(name: &NameCounts, phase: Phase) -> String {
-    match name.phase(phase) {
-        Some(histogram) => histogram.to_base64(),
-        None => Histogram::new().to_base64(),
     }
 }

@@ -1,12 +1,13 @@
-//! The closed sets everything is counted by: failures, tallies, phases, kinds of names, models.
+//! The closed sets by which everything is counted, each listed once: phases, failures, counters.
 
-/// Writes an enum whose members are indices into a counter array.
+/// Writes an enum whose members are indices into a counter array and words in results. A member's
+/// documentation is its meaning wherever the list is shown.
 macro_rules! closed_enum {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident => $text:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident => $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
-        pub enum $name { $($(#[$vmeta])* $variant,)+ }
+        pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
 
         impl $name {
             /// Every member, in the order of its index.
@@ -14,12 +15,22 @@ macro_rules! closed_enum {
             /// How many members there are: the length of an array indexed by this enum.
             pub const COUNT: usize = Self::ALL.len();
 
-            /// The name in reports and results; stable.
+            /// The name in profiles, reports and results; stable.
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $text,)+ }
             }
 
-            /// This member's place in [`Self::ALL`].
+            /// The member of this name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == name)
+            }
+
+            /// What it means, in one line.
+            pub const fn meaning(self) -> &'static str {
+                match self { $($name::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// This member's index in [`Self::ALL`].
             pub const fn index(self) -> usize {
                 self as usize
             }
@@ -30,178 +41,210 @@ macro_rules! closed_enum {
                 f.write_str(self.as_str())
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+                let name = <std::borrow::Cow<'_, str>>::deserialize(reader)?;
+                let unknown = || serde::de::Error::custom(format!("unknown word {name:?}"));
+                Self::named(&name).ok_or_else(unknown)
+            }
+        }
     };
 }
+pub(crate) use closed_enum;
 
 closed_enum! {
-    /// Why a request failed. Closed, so that counting needs no strings.
+    /// Why a request failed.
     FailureKind {
         /// The target refused the connection.
         Refused => "refused",
-        /// No route to the target, or the network said it cannot be reached.
+        /// There is no route to the target, or the network reported it unreachable.
         Unreachable => "unreachable",
-        /// The connection was not made within the time limit.
+        /// The connection was not established within the time limit.
         ConnectTimeout => "connect_timeout",
         /// Any other error while connecting.
         ConnectFailed => "connect_failed",
         /// The host name did not resolve to an address.
         Dns => "dns",
-        /// The process ran out of file descriptors.
+        /// This process ran out of file descriptors.
         Descriptors => "descriptors",
-        /// No local port was left.
+        /// No local port was free for the connection.
         PortsExhausted => "ports_exhausted",
-        /// Reset while connecting.
+        /// The connection was reset while connecting.
         ResetConnect => "reset_connect",
-        /// Reset while the request was being sent.
+        /// The connection was reset while the request was being sent.
         ResetSend => "reset_send",
-        /// Reset after the request was sent and before the first byte of the reply.
+        /// The connection was reset after the request was sent and before the first byte of the reply.
         ResetFirstByte => "reset_first_byte",
-        /// Reset in the middle of the reply.
+        /// The connection was reset in the middle of the reply.
         ResetReceive => "reset_receive",
-        /// The target closed the connection without a byte of reply.
+        /// The target closed the connection before the first byte of the reply.
         ClosedNoResponse => "closed_no_response",
-        /// The reply ended before its body did.
+        /// The connection ended before the body of the reply was complete.
         IncompleteBody => "incomplete_body",
-        /// The time limit passed within the TLS handshake.
+        /// The time limit passed during the TLS handshake.
         TlsTimeout => "tls_timeout",
-        /// Closed within the TLS handshake.
+        /// The connection was closed during the TLS handshake.
         TlsClosed => "tls_closed",
-        /// Reset within the TLS handshake.
+        /// The connection was reset during the TLS handshake.
         ResetTls => "reset_tls",
-        /// The certificate of the target is not valid today.
+        /// The certificate of the target has expired or is not valid yet.
         TlsExpired => "tls_expired",
         /// The certificate of the target is for another host.
         TlsWrongHost => "tls_wrong_host",
-        /// The certificate of the target is signed by nobody who is trusted.
+        /// The certificate of the target is not signed by a trusted authority.
         TlsUnknownCa => "tls_unknown_ca",
-        /// Anything else about the certificate of the target.
+        /// Any other error of the target's certificate.
         TlsCertificate => "tls_certificate",
-        /// The target wants a client certificate, and there is none.
+        /// The target requires a client certificate, and none is configured.
         TlsClientCertificate => "tls_client_certificate",
         /// The target ended the connection with an alert.
         TlsAlert => "tls_alert",
-        /// What the target speaks is not TLS.
+        /// The target does not speak TLS.
         TlsPlainText => "tls_plain_text",
-        /// Anything else about TLS: no version or cipher in common, broken messages.
+        /// Any other TLS error: no version or cipher in common, malformed messages.
         TlsProtocol => "tls_protocol",
-        /// A close-delimited body over TLS ended without close_notify.
+        /// A body delimited by the end of a TLS connection ended without close_notify.
         TlsTruncated => "tls_truncated",
-        /// The head of the reply is larger than what is accepted.
+        /// The head of the reply is larger than the limit.
         HeadTooLarge => "head_too_large",
-        /// The head of the reply is not HTTP/1.1.
+        /// The head of the reply is not valid HTTP/1.1.
         BadHead => "bad_head",
-        /// The chunked framing of the body is broken.
+        /// The chunked framing of the body is malformed.
         BadChunk => "bad_chunk",
-        /// Content-Length is not a number, or says two things.
+        /// Content-Length is not a number, or has contradicting values.
         BadLength => "bad_length",
-        /// More interim (1xx) replies than are accepted.
+        /// More informational (1xx) replies than the limit.
         TooManyInformational => "too_many_informational",
-        /// 101 Switching Protocols, which nobody asked for.
+        /// The reply is 101 Switching Protocols, which was not requested.
         UnexpectedUpgrade => "unexpected_upgrade",
-        /// No byte of the reply within the time limit for the first.
+        /// The first byte of the reply did not arrive within its time limit.
         FirstByteTimeout => "first_byte_timeout",
-        /// The request was not done within its time limit.
+        /// The request did not complete within its time limit.
         Timeout => "timeout",
-        /// The reply is complete, but its status is not among those expected.
+        /// The reply is complete, but its status was not expected.
         Status => "status",
-        /// The body is larger than what the script may keep.
+        /// The body is larger than the limit on bodies that a script reads.
         BodyTooLarge => "body_too_large",
         /// The body could not be decoded.
         DecodeError => "decode_error",
         /// Any other error of the operating system.
         Io => "io",
-        /// Redirected more often than is followed, or to where nobody can go.
+        /// More redirects than the limit, or a redirect to an unusable URL.
         Redirects => "redirects",
-        /// A file that was to be sent could not be read.
+        /// A file to be uploaded could not be read.
         UploadRead => "upload_read",
     }
 }
 
 closed_enum! {
-    /// Things worth counting that are neither requests nor failures.
-    Tally {
-        /// A request was sent again because its reused connection had died unanswered.
+    /// Events worth counting that are neither requests nor failures.
+    Counter {
+        /// Requests sent again because the reused connection had died without a reply.
         StaleRetry => "stale_retry",
-        /// The target closed an idle connection.
+        /// Idle connections that the target closed.
         IdleClosed => "idle_closed",
-        /// Bytes came after the end of a reply; the connection was closed.
+        /// Connections closed because bytes arrived after the end of a reply.
         UnsolicitedData => "unsolicited_data",
-        /// A connection was made.
+        /// Connections established.
         ConnectionOpened => "connection_opened",
-        /// A request went out on a connection that had served one before.
+        /// Requests sent on a connection that had already carried one.
         ConnectionReused => "connection_reused",
-        /// A connection ended, whoever closed it.
+        /// Connections that ended, whichever side closed them.
         ConnectionClosed => "connection_closed",
-        /// A TLS handshake without an earlier session.
+        /// Full TLS handshakes.
         TlsFull => "tls_full",
-        /// A TLS handshake that resumed an earlier session.
+        /// TLS handshakes that resumed an earlier session.
         TlsResumed => "tls_resumed",
-        /// The receive buffers of a core ran out, and receiving was armed again.
+        /// Times that a core ran out of receive buffers.
         BuffersExhausted => "buffers_exhausted",
-        /// A request failed before a byte of it was written.
+        /// Requests that failed before any byte was written.
         NotWritten => "not_written",
-        /// A line logged by a script was dropped, since nobody took it in time.
+        /// Log lines of scripts that were dropped because too many were waiting.
         LogsDropped => "logs_dropped",
-        /// A redirect was followed.
+        /// Redirects followed.
         RedirectFollowed => "redirect_followed",
-        /// Bytes of bodies that were decoded, as they came.
+        /// Bytes of encoded bodies as received, of those that were decoded.
         EncodedBytes => "encoded_bytes",
-        /// The same bodies' bytes after decoding.
+        /// Bytes of decoded bodies after decoding.
         DecodedBytes => "decoded_bytes",
-        /// A script asked for the body of a reply that had counted as ok, and it could not be
-        /// decoded.
+        /// Bodies of replies counted as ok that could not be decoded when a script asked for them.
         DecodeErrorLate => "decode_error_late",
-        /// The head of a reply was not what the standard has, and could be read all the same.
+        /// Heads of replies that break the standard but were read as browsers read them.
         OddHead => "odd_head",
     }
 }
 
-closed_enum! {
-    /// What is measured of a name, one histogram each.
-    Phase {
-        /// Done minus intended, of every request that ended, ok or failed. The headline.
-        Latency => "latency",
-        /// Done minus sent, of every request of which a byte was sent.
-        ServiceTime => "service_time",
-        /// Sent minus intended: the generator's own lateness.
-        Lag => "lag",
-        /// From sent to the first byte of the reply.
-        FirstByte => "first_byte",
-        /// Making a connection.
-        Connect => "connect",
-        /// The TLS handshake of a new connection.
-        Tls => "tls",
-        /// Waiting for one of the user's connections to become free.
-        Queue => "queue",
-        /// Waiting for the address of a name.
-        Dns => "dns",
-        /// From the first to the last byte of a request that is sent in pieces.
-        Send => "send",
-        /// From the first to the last byte of the reply, where they came apart.
-        Receive => "receive",
-        /// The part of `Latency` that belongs to failed requests.
-        LatencyFailed => "latency_failed",
+impl Counter {
+    /// The unit of the count.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Counter::EncodedBytes | Counter::DecodedBytes => "bytes",
+            _ => "count",
+        }
     }
 }
 
-/// What a name belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NameKind {
-    /// One request.
-    Request,
-    /// A named group of requests.
-    Transaction,
+closed_enum! {
+    /// What is measured of a name, one histogram each, in microseconds; the parts of a request in
+    /// the order they come.
+    Phase {
+        /// From due to done, of all requests that ended.
+        Latency => "latency",
+        /// From due to the failure, of failed requests.
+        LatencyFailed => "latency_failed",
+        /// From the first byte sent to done: the target and the network.
+        ServiceTime => "service_time",
+        /// From due to sent, without connecting: the generator's own lateness.
+        Lag => "lag",
+        /// Waiting for a free connection.
+        Queue => "queue",
+        /// Waiting for the address of a name.
+        Dns => "dns",
+        /// Establishing a connection.
+        Connect => "connect",
+        /// The TLS handshake of a new connection.
+        Tls => "tls",
+        /// From the first to the last byte of a request that is sent in pieces.
+        Send => "send",
+        /// From sent to the first byte of the reply.
+        FirstByte => "first_byte",
+        /// From the first to the last byte of a reply that arrived in pieces.
+        Receive => "receive",
+    }
 }
 
-/// How the plan asks for load; decides how a fully busy core is judged and what reports say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Model {
-    /// Arrivals at times of the plan, whatever the target does.
-    Open,
-    /// A number of users that loop; each waits for the target.
-    Closed,
-    /// Loads of both kinds in one run.
-    Mixed,
+impl Phase {
+    /// Whether it is one part of a request, and not a time of the request as a whole.
+    pub fn is_part(self) -> bool {
+        self >= Phase::Queue
+    }
+}
+
+closed_enum! {
+    /// What a name belongs to.
+    NameKind {
+        /// One request.
+        Request => "request",
+        /// A named group of requests.
+        Transaction => "transaction",
+    }
+}
+
+closed_enum! {
+    /// How the plan asks for load; decides how a fully busy core is judged and what reports say.
+    Model {
+        /// Arrivals at times of the plan, however slow the target is.
+        Open => "open",
+        /// A number of users that loop; each waits for the target.
+        Closed => "closed",
+        /// Loads of both kinds in one run.
+        Mixed => "mixed",
+    }
 }

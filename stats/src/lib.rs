@@ -1,7 +1,9 @@
-//! Numbers of a run: per-core recorders, windows that move through rings, aggregation, summary.
+//! Numbers of a run: per-core recorders, windows that move through rings, aggregation, report.
 //!
 //! Knows no clock, no input or output and nothing of the other crates: whoever records says how
 //! long things took and when a window ends.
+
+#![warn(unreachable_pub)]
 
 mod aggregator;
 pub mod custom;
@@ -13,6 +15,7 @@ mod link;
 mod names;
 mod pending;
 mod recorder;
+pub mod report;
 pub mod second;
 pub mod summary;
 pub mod threshold;
@@ -23,11 +26,13 @@ pub mod wire;
 pub use aggregator::Aggregator;
 pub use detail::Detail;
 pub use histogram::{Histogram, Places};
-pub use kinds::{FailureKind, Model, NameKind, Phase, Tally};
+pub use kinds::{Counter, FailureKind, Model, NameKind, Phase};
 pub use link::{WindowSource, link};
 pub use names::{NAMES_MAX, OTHER};
 pub use recorder::{CheckId, CustomId, NameId, Recorder, Sample};
+pub use report::RunReport;
 pub use second::Second;
 pub use summary::Summary;
+pub use threshold::Of;
 pub use verdict::Verdict;
-pub use window::Window;
+pub use window::{EndedInLoad, Window};

@@ -16,7 +16,7 @@ pub fn link(core: u32, windows_in_flight: usize) -> (Recorder, WindowSource) {
         // the ring was made for this many
         let _ = emptied_in.push(Window(Box::new(Body::new(core))));
     }
-    let exchange = Exchange {
+    let exchange = WindowRings {
         filled: filled_in,
         emptied: emptied_out,
     };
@@ -32,12 +32,12 @@ pub fn link(core: u32, windows_in_flight: usize) -> (Recorder, WindowSource) {
 
 /// The core's end of the rings.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct WindowRings {
     filled: Producer<Window>,
     emptied: Consumer<Window>,
 }
 
-impl Exchange {
+impl WindowRings {
     /// Puts `filled` into the ring and an emptied window, with its gauges carried on, in its
     /// place; leaves it alone when that cannot be done now.
     pub(crate) fn swap(&mut self, filled: &mut Box<Body>) -> Result<(), ()> {

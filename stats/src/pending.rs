@@ -3,7 +3,7 @@
 use crate::detail::Detail;
 use crate::histogram::Histogram;
 use crate::kinds::{NameKind, Phase};
-use crate::second::{Counts, Row, Second};
+use crate::second::{Counts, Second, SecondBuilder};
 use crate::window::{Body, Gauge, add_counts};
 use std::collections::VecDeque;
 
@@ -30,6 +30,8 @@ pub(crate) struct CoreWindow {
     pub(crate) ending: bool,
     /// A piece of a second: its counts and times of requests matter, its shares of time do not.
     pub(crate) sliver: bool,
+    /// What was due on a lost core and never happened.
+    pub(crate) lost: bool,
     /// Whether the generator shaped what was measured in it; set by the verdict's rules.
     pub(crate) limited: bool,
     /// All of it by name, where somebody wants that.
@@ -55,6 +57,7 @@ impl CoreWindow {
             overflows: body.counts.overflows,
             ending: body.ending,
             sliver: body.sliver,
+            lost: body.lost,
             limited: false,
             detail: None,
         };
@@ -193,7 +196,7 @@ impl Pending {
     }
 
     fn close(&mut self, next: u64, more_to_come: bool) -> Option<Second> {
-        let mut row = Row::new(self.closed_to, next);
+        let mut row = SecondBuilder::new(self.closed_to, next);
         let mut detail = self.detailed.then(Detail::default);
         for (core, lane) in (0..).zip(&mut self.lanes) {
             let of_row = lane.windows.iter().take_while(|w| w.first < next).count();

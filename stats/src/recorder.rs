@@ -1,8 +1,8 @@
 //! The recorder of one core: counts into its window, hands it over, never waits.
 
 use crate::custom::{CustomCounts, CustomKind};
-use crate::kinds::{FailureKind, NameKind, Phase, Tally};
-use crate::link::Exchange;
+use crate::kinds::{Counter, FailureKind, NameKind, Phase};
+use crate::link::WindowRings;
 use crate::names::Names;
 use crate::window::{Body, CheckCounts, LoadTime, NameCounts, Window};
 use std::time::Duration;
@@ -57,13 +57,13 @@ pub struct Recorder {
     names: Names<NameKind>,
     checks: Names<()>,
     customs: Names<CustomKind>,
-    exchange: Exchange,
+    exchange: WindowRings,
     /// The time of load is over: windows to come hold nothing of it.
     is_load_over: bool,
 }
 
 impl Recorder {
-    pub(crate) fn new(window: Box<Body>, exchange: Exchange) -> Self {
+    pub(crate) fn new(window: Box<Body>, exchange: WindowRings) -> Self {
         Recorder {
             window,
             names: Names::new(),
@@ -225,12 +225,12 @@ impl Recorder {
 
     /// The TLS handshake of a connection for a request of this name took `tls_ns`.
     pub fn secured(&mut self, id: NameId, tls_ns: u64, resumed: bool) {
-        let tally = if resumed {
-            Tally::TlsResumed
+        let counter = if resumed {
+            Counter::TlsResumed
         } else {
-            Tally::TlsFull
+            Counter::TlsFull
         };
-        self.count(tally, 1);
+        self.count(counter, 1);
         let Body { names, spare, .. } = &mut *self.window;
         names[id.0 as usize].record(Phase::Tls, tls_ns, spare);
     }
@@ -293,8 +293,8 @@ impl Recorder {
 
     /// `n` more of something.
     #[inline]
-    pub fn count(&mut self, tally: Tally, n: u64) {
-        self.window.counts.tallies[tally.index()] += n;
+    pub fn count(&mut self, counter: Counter, n: u64) {
+        self.window.counts.counters[counter.index()] += n;
     }
 
     /// One turn of the core took `busy_ns` from the end of a wait to the beginning of the next.

@@ -3,15 +3,15 @@
 use crate::histogram::Histogram;
 use crate::kinds::FailureKind;
 use crate::pending::CoreWindow;
+use crate::summary::figures;
 use crate::window::{CoreCounts, Gauge, add_counts};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// What all cores did between two whole seconds of the run.
 ///
 /// Normally one second. A core that could not hand its window over in time delivers one that
 /// covers several; its row then covers as many, so that no rate is shown that never was.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Second {
     /// Where it begins, in seconds from the start of the run.
     pub time_s: u64,
@@ -48,6 +48,17 @@ pub struct Second {
     pub late: Vec<u32>,
 }
 
+impl Second {
+    /// Sets the times of requests: latency of all that ended, that of the failed, and lag.
+    pub fn set_times(&mut self, mut latency: Histogram, failed: &Histogram, lag: &Histogram) {
+        self.latency_all = Snapshot::of(&latency);
+        self.latency_failed = Snapshot::of(failed);
+        latency.subtract(failed);
+        self.latency = Snapshot::of(&latency);
+        self.lag = Snapshot::of(lag);
+    }
+}
+
 /// Smallest and largest of a number that goes up and down.
 ///
 /// Cores do not reach their extremes at the same moment: the true smallest is at or above `min`,
@@ -68,7 +79,7 @@ impl Extent {
 }
 
 /// The counters of a second, and in the same words of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Arrivals the plan asked for.
     pub planned: u64,
@@ -91,8 +102,12 @@ pub struct Counts {
     /// Bytes sent.
     pub bytes_out: u64,
     /// Failed requests by [`FailureKind::index`]; results show them once for the run.
-    #[serde(skip)]
+    #[serde(skip, default = "no_failures")]
     pub failures: [u64; FailureKind::COUNT],
+}
+
+fn no_failures() -> [u64; FailureKind::COUNT] {
+    [0; FailureKind::COUNT]
 }
 
 impl Default for Counts {
@@ -149,7 +164,7 @@ impl Counts {
 }
 
 /// How passes through a scenario ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Iterations {
     /// At the end of the scenario.
     pub finished: u64,
@@ -159,25 +174,26 @@ pub struct Iterations {
     pub unfinished: u64,
 }
 
-/// The percentiles a second keeps of a histogram, in microseconds; in JSON null when `count` is 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// How many values.
-    pub count: u64,
-    /// Median.
-    pub p50_us: u64,
-    /// 90th percentile.
-    pub p90_us: u64,
-    /// 99th percentile.
-    pub p99_us: u64,
-    /// 99.9th percentile.
-    pub p999_us: u64,
-    /// The largest value, exact.
-    pub max_us: u64,
+figures! {
+    /// The percentiles that a second keeps of a histogram, in microseconds; null in JSON when
+    /// `count` is 0.
+    Snapshot {
+        /// Median.
+        p50_us: u64,
+        /// 90th percentile.
+        p90_us: u64,
+        /// 99th percentile.
+        p99_us: u64,
+        /// 99.9th percentile.
+        p999_us: u64,
+        /// The largest value, exact.
+        max_us: u64,
+    }
 }
 
 impl Snapshot {
-    pub(crate) fn of(histogram: &Histogram) -> Self {
+    /// The figures of a histogram.
+    pub fn of(histogram: &Histogram) -> Self {
         let [p50_us, p90_us, p99_us, p999_us] = histogram.values_at([0.5, 0.9, 0.99, 0.999]);
         Snapshot {
             count: histogram.count(),
@@ -195,27 +211,13 @@ impl Snapshot {
     }
 }
 
-impl Serialize for Snapshot {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(6))?;
-        map.serialize_entry("count", &self.count)?;
-        for (name, us) in [
-            ("p50_us", self.p50_us),
-            ("p90_us", self.p90_us),
-            ("p99_us", self.p99_us),
-            ("p999_us", self.p999_us),
-            ("max_us", self.max_us),
-        ] {
-            map.serialize_entry(name, &self.known(us))?;
-        }
-        map.end()
-    }
-}
-
 /// What one core says of itself for one second.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct CoreSecond {
-    /// The core's number within the run, from 0.
+    /// Its node; only in runs of several nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<u32>,
+    /// The core's number within its node, from 0.
     pub core: u32,
     /// The share of time in which its thread used the processor, 0 to 1.
     pub busy_share: f32,
@@ -228,31 +230,20 @@ pub struct CoreSecond {
 }
 
 /// Puts the windows of one row together.
-pub(crate) struct Row {
+pub(crate) struct SecondBuilder {
     second: Second,
     latency: Histogram,
     latency_failed: Histogram,
     lag: Histogram,
 }
 
-impl Row {
+impl SecondBuilder {
     pub(crate) fn new(first: u64, next: u64) -> Self {
-        Row {
+        SecondBuilder {
             second: Second {
                 time_s: first,
                 seconds: next - first,
-                users: Extent::default(),
-                connections: Extent::default(),
-                counts: Counts::default(),
-                latency: Snapshot::default(),
-                latency_failed: Snapshot::default(),
-                latency_all: Snapshot::default(),
-                lag: Snapshot::default(),
-                cores: Vec::new(),
-                generator_limited: false,
-                warmup: false,
-                gaps: Vec::new(),
-                late: Vec::new(),
+                ..Second::default()
             },
             latency: Histogram::new(),
             latency_failed: Histogram::new(),
@@ -277,10 +268,7 @@ impl Row {
         let mut waited_ns = 0;
         let mut entry = CoreSecond {
             core,
-            busy_share: 0.0,
-            waited_share: 0.0,
-            turn_max_us: 0,
-            generator_limited: false,
+            ..CoreSecond::default()
         };
         for window in windows {
             self.second.counts.add(&window.counts);
@@ -311,11 +299,8 @@ impl Row {
     }
 
     pub(crate) fn finish(mut self) -> Second {
-        self.second.latency_all = Snapshot::of(&self.latency);
-        self.second.latency_failed = Snapshot::of(&self.latency_failed);
-        self.latency.subtract(&self.latency_failed);
-        self.second.latency = Snapshot::of(&self.latency);
-        self.second.lag = Snapshot::of(&self.lag);
+        let latencies = (self.latency, self.latency_failed);
+        self.second.set_times(latencies.0, &latencies.1, &self.lag);
         self.second
     }
 }

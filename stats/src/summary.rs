@@ -1,20 +1,18 @@
 //! The result of a run: what reports show and what the JSON result holds.
 
 use crate::custom::Custom;
-use crate::encoding;
 use crate::histogram::Histogram;
 use crate::kinds::{FailureKind, Model, NameKind, Phase};
 use crate::second::{Counts, Second};
-use crate::threshold::Outcome;
+use crate::threshold::ThresholdResult;
 use crate::verdict::Verdict;
-use crate::window::{Ended, NameCounts};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use crate::window::{EndedInLoad, NameCounts};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Everything a run counted. Serialises in the shape of the JSON result, without the description
-/// of the run itself.
-#[derive(Debug, Clone, Serialize)]
+/// Everything a run counted: the JSON result without the description of the run itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
     /// How the plan asked for load.
     pub model: Model,
@@ -31,25 +29,26 @@ pub struct Summary {
     pub status: BTreeMap<u16, u64>,
     /// Failed requests by [`FailureKind`], those that happened.
     pub failures: Counted,
-    /// Other things worth counting by [`crate::Tally`], those that happened.
+    /// Other things worth counting by [`crate::Counter`], those that happened.
     pub events: Counted,
     /// Latency of the requests that ended ok in the encoding of [`Histogram::to_base64`].
     pub histogram: String,
-    /// Latency of those that failed in the same encoding.
+    /// Latency of the requests that failed in the encoding of [`Histogram::to_base64`].
     pub histogram_failed: String,
     /// Checks by name.
     pub checks: Vec<Check>,
     /// Metrics of the scripts' own, by kind and name.
     pub metrics: Vec<Custom>,
     /// What had to hold, in the order of the profile.
-    pub thresholds: Vec<Outcome>,
+    pub thresholds: Vec<ThresholdResult>,
     /// Requests, then transactions, each in the order of their names.
     pub names: Vec<NameSummary>,
     /// Whether there were more names than are kept apart, so that some are under `(other)`.
     pub names_folded: bool,
     /// What the generator's cores say of themselves.
     pub generator: Generator,
-    /// One row per second, in order.
+    /// One row per second, in order; not read back.
+    #[serde(skip_deserializing)]
     pub series: Vec<Second>,
 }
 
@@ -94,7 +93,7 @@ pub(crate) fn conserved(counts: &Counts) -> Result<(), String> {
 }
 
 /// Counters of the whole run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// The same counters as a second has.
     #[serde(flatten)]
@@ -109,7 +108,7 @@ pub struct Totals {
 
 /// What ended within the time of load: from the end of the warm-up to the end of what the plan
 /// asks for, without the drain. Rates are per second of that time, 0 when it has no length.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Throughput {
     /// How long the time of load is, in seconds.
     pub load_s: f64,
@@ -128,7 +127,8 @@ pub struct Throughput {
 }
 
 impl Throughput {
-    pub(crate) fn of(ended: Ended, load_s: f64) -> Self {
+    /// Of what ended within `load_s` seconds of load.
+    pub fn of(ended: EndedInLoad, load_s: f64) -> Self {
         // three decimals: a rate is shown, not calculated with
         let per_s = |n: u64| match load_s > 0.0 {
             true => (n as f64 / load_s * 1e3).round() / 1e3,
@@ -146,9 +146,9 @@ impl Throughput {
     }
 }
 
-/// Latency of those that ended ok, of those that failed, and of both; then one entry per other
+/// Latency of the requests that ended ok, of the failed and of all; then one entry per other
 /// [`Phase`], each of all requests.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Phases {
     /// Done minus intended, of those that ended ok.
     pub latency: Percentiles,
@@ -177,10 +177,19 @@ pub struct Phases {
 }
 
 impl Phases {
-    pub(crate) fn of(name: &NameCounts) -> Self {
-        let of = |phase| name.phase(phase).map(Percentiles::of).unwrap_or_default();
+    /// The figures of the histograms that `phase` finds.
+    pub fn of<'a>(phase: impl Fn(Phase) -> Option<&'a Histogram>) -> Self {
+        let of = |one| phase(one).map(Percentiles::of).unwrap_or_default();
+        let latency = match (phase(Phase::Latency), phase(Phase::LatencyFailed)) {
+            (Some(all), Some(failed)) => {
+                let mut ok = all.clone();
+                ok.subtract(failed);
+                Percentiles::of(&ok)
+            }
+            _ => of(Phase::Latency),
+        };
         Phases {
-            latency: Percentiles::of(&name.latency_ok()),
+            latency,
             latency_failed: of(Phase::LatencyFailed),
             latency_all: of(Phase::Latency),
             service_time: of(Phase::ServiceTime),
@@ -194,31 +203,83 @@ impl Phases {
             receive: of(Phase::Receive),
         }
     }
+
+    /// The figures of one phase; [`Phase::Latency`] is of the requests that ended ok.
+    pub fn get(&self, phase: Phase) -> &Percentiles {
+        match phase {
+            Phase::Latency => &self.latency,
+            Phase::LatencyFailed => &self.latency_failed,
+            Phase::ServiceTime => &self.service_time,
+            Phase::Lag => &self.lag,
+            Phase::Queue => &self.queue,
+            Phase::Dns => &self.dns,
+            Phase::Connect => &self.connect,
+            Phase::Tls => &self.tls,
+            Phase::Send => &self.send,
+            Phase::FirstByte => &self.first_byte,
+            Phase::Receive => &self.receive,
+        }
+    }
 }
 
-/// A histogram in ten numbers, times in microseconds; all 0 when `count` is, and then null in JSON.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Percentiles {
-    /// How many values.
-    pub count: u64,
-    /// The smallest, exact.
-    pub min_us: u64,
-    /// The mean, exact, to 3 decimals.
-    pub mean_us: f64,
-    /// Median.
-    pub p50_us: u64,
-    /// 75th percentile.
-    pub p75_us: u64,
-    /// 90th percentile.
-    pub p90_us: u64,
-    /// 95th percentile.
-    pub p95_us: u64,
-    /// 99th percentile.
-    pub p99_us: u64,
-    /// 99.9th percentile.
-    pub p999_us: u64,
-    /// The largest, exact.
-    pub max_us: u64,
+/// Figures of a histogram: all 0 when `count` is, and then null in JSON.
+macro_rules! figures {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            /// How many values.
+            pub count: u64,
+            $($(#[$doc])* #[serde(deserialize_with = "crate::summary::or_zero")] pub $field: $type,)+
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeMap as _;
+                let is_known = self.count > 0;
+                let mut map = serializer.serialize_map(None)?;
+                map.serialize_entry("count", &self.count)?;
+                $(map.serialize_entry(stringify!($field), &is_known.then_some(self.$field))?;)+
+                map.end()
+            }
+        }
+    };
+}
+pub(crate) use figures;
+
+/// A figure; 0 for null.
+pub(crate) fn or_zero<'de, T, D>(reader: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::deserialize(reader)?.unwrap_or_default())
+}
+
+figures! {
+    /// A histogram in ten numbers, times in microseconds; all 0 when `count` is, and then null in
+    /// JSON.
+    Percentiles {
+        /// The smallest, exact.
+        min_us: u64,
+        /// The mean, exact, to 3 decimals.
+        mean_us: f64,
+        /// Median.
+        p50_us: u64,
+        /// 75th percentile.
+        p75_us: u64,
+        /// 90th percentile.
+        p90_us: u64,
+        /// 95th percentile.
+        p95_us: u64,
+        /// 99th percentile.
+        p99_us: u64,
+        /// 99.9th percentile.
+        p999_us: u64,
+        /// The largest, exact.
+        max_us: u64,
+    }
 }
 
 impl Percentiles {
@@ -241,59 +302,57 @@ impl Percentiles {
     }
 }
 
-impl Serialize for Percentiles {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(10))?;
-        map.serialize_entry("count", &self.count)?;
-        let known = self.count > 0;
-        map.serialize_entry("min_us", &known.then_some(self.min_us))?;
-        map.serialize_entry("mean_us", &known.then_some(self.mean_us))?;
-        for (name, us) in [
-            ("p50_us", self.p50_us),
-            ("p75_us", self.p75_us),
-            ("p90_us", self.p90_us),
-            ("p95_us", self.p95_us),
-            ("p99_us", self.p99_us),
-            ("p999_us", self.p999_us),
-            ("max_us", self.max_us),
-        ] {
-            map.serialize_entry(name, &known.then_some(us))?;
-        }
-        map.end()
-    }
-}
-
 /// Counts above 0 by name, in a fixed order; a map in JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counted(pub Vec<(&'static str, u64)>);
+pub struct Counted(pub Vec<(Cow<'static, str>, u64)>);
 
 impl Counted {
     pub(crate) fn of<K: Copy>(all: &[K], name: fn(K) -> &'static str, counts: &[u64]) -> Self {
-        let named = all.iter().map(|k| name(*k)).zip(counts.iter().copied());
+        let named = all.iter().map(|k| name(*k).into());
+        let named = named.zip(counts.iter().copied());
         Counted(named.filter(|(_, n)| *n > 0).collect())
     }
 
     /// The count of `name`, 0 when it did not happen.
     pub fn count(&self, name: &str) -> u64 {
-        self.0
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map_or(0, |(_, n)| *n)
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        found.map_or(0, |(_, n)| *n)
     }
 }
 
 impl Serialize for Counted {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, n) in &self.0 {
-            map.serialize_entry(name, n)?;
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, n)| (name, n)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> serde::de::Visitor<'de> for Pairs {
+            type Value = Counted;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("counts by name")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Counted, A::Error> {
+                let mut counts = Vec::new();
+                while let Some((name, n)) = map.next_entry::<String, u64>()? {
+                    counts.push((name.into(), n));
+                }
+                Ok(Counted(counts))
+            }
         }
-        map.end()
+        reader.deserialize_map(Pairs)
     }
 }
 
 /// How often one check passed and failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// Its name.
     pub name: String,
@@ -304,7 +363,7 @@ pub struct Check {
 }
 
 /// What was measured of one request or transaction name.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NameSummary {
     /// The name as the script gave it; hostile text, to be escaped where it is shown.
     pub name: String,
@@ -331,7 +390,7 @@ pub struct NameSummary {
     pub failures: Counted,
     /// Latency of those that ended ok in the encoding of [`Histogram::to_base64`].
     pub histogram: String,
-    /// Latency of those that failed in the same encoding.
+    /// Latency of those that failed in the encoding of [`Histogram::to_base64`].
     pub histogram_failed: String,
 }
 
@@ -346,26 +405,29 @@ impl NameSummary {
             unfinished: name.unfinished,
             bytes_in: name.bytes_in,
             bytes_out: name.bytes_out,
-            phases: Phases::of(name),
+            phases: Phases::of(|phase| name.phase(phase)),
             status: name.statuses.0.iter().copied().collect(),
             failures: Counted::of(FailureKind::ALL, FailureKind::as_str, &name.failures),
             histogram: name.latency_ok().to_base64(),
-            histogram_failed: encoding::encode_phase(name, Phase::LatencyFailed),
+            histogram_failed: name.encoded(Phase::LatencyFailed),
         }
     }
 }
 
 /// What the generator's cores say of themselves.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Generator {
     /// By core number.
     pub cores: Vec<GeneratorCore>,
 }
 
 /// One core over the whole run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GeneratorCore {
-    /// Its number within the run, from 0.
+    /// Its node; only in runs of several nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<u32>,
+    /// Its number within its node, from 0.
     pub core: u32,
     /// The share of time in which its thread used the processor, 0 to 1.
     pub busy_share: f64,

@@ -7,90 +7,102 @@
 //! and a busy core only together with lag.
 
 use crate::histogram::Histogram;
-use crate::kinds::{FailureKind, Model};
+use crate::kinds::{FailureKind, Model, closed_enum};
 use crate::pending::CoreWindow;
 use crate::second::{Counts, share};
 use crate::summary::conserved;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A turn at least this long means that the core was blocked: users' timers and replies waited.
 /// Four times a scheduler hiccup of a shared machine, half of the shortest block that a person
 /// would call one.
-pub const TURN_BLOCKED_MS: u64 = 100;
+const TURN_BLOCKED_MS: u64 = 100;
 /// A window whose lag reaches this at the 99th percentile, and makes up [`LAG_MAIN_SHARE`] of its
 /// latency there, was shaped by the generator. Above the single hiccups (some tens of ms) of a
 /// correct generator on a shared machine.
-pub const LAG_BLOCKED_MS: u64 = 50;
+const LAG_BLOCKED_MS: u64 = 50;
 /// A smaller lag at the 99th percentile that counts when it comes back in window after window.
-pub const LAG_REPEATED_MS: u64 = 10;
+const LAG_REPEATED_MS: u64 = 10;
 /// [`LAG_REPEATED_MS`] counts when it is found in more than this share of a run's windows ...
-pub const REPEATED_SHARE: f64 = 0.1;
+const REPEATED_SHARE: f64 = 0.1;
 /// ... and in at least this many, or in all of a run that has fewer.
-pub const REPEATED_WINDOWS_MIN: u64 = 3;
+const REPEATED_WINDOWS_MIN: u64 = 3;
 /// A median lag over the run that counts when it makes up [`LAG_MAIN_SHARE`] of the median latency.
-pub const LAG_TYPICAL_US: u64 = 1_000;
+const LAG_TYPICAL_US: u64 = 1_000;
 /// A lag at the 99th percentile of the run that counts when it makes up [`LAG_TAIL_SHARE`] of the
 /// latency there. In runs of [`LAG_TAIL_LONG_RUN`] windows or more it has to be found in
 /// [`REPEATED_WINDOWS_MIN`] of them, too. What is less is a note.
-pub const LAG_TAIL_US: u64 = 2_000;
+const LAG_TAIL_US: u64 = 2_000;
 /// From this many core windows on a single hiccup is not taken for the tail of the run.
-pub const LAG_TAIL_LONG_RUN: u64 = 20;
+const LAG_TAIL_LONG_RUN: u64 = 20;
 /// The share of a percentile that is no longer a detail: a reader would plan by the difference.
-pub const LAG_TAIL_SHARE: f64 = 0.1;
+const LAG_TAIL_SHARE: f64 = 0.1;
 /// The share of the latency from which lag is the main part of it.
-pub const LAG_MAIN_SHARE: f64 = 0.5;
+const LAG_MAIN_SHARE: f64 = 0.5;
 /// A core whose thread uses the processor at least this share of the time has no room left.
-pub const BUSY_FULL_SHARE: f64 = 0.95;
+const BUSY_FULL_SHARE: f64 = 0.95;
 /// With arrivals to keep to, a full core is the limit when its lag at the 99th percentile reaches
 /// this ...
-pub const LAG_BUSY_US: u64 = 2_000;
+const LAG_BUSY_US: u64 = 2_000;
 /// ... and is this share of its latency there.
-pub const LAG_BUSY_SHARE: f64 = 0.25;
+const LAG_BUSY_SHARE: f64 = 0.25;
 /// A core that waits for its processor at least this share of a window measures the other
 /// programs there, too: replies lie unread while they run. An idle machine has about 1 %, a
 /// neighbour that computes without a pause takes 16 % from a core that uses a tenth of its
 /// processor, and 50 % from a full one.
-pub const WAITED_SHARE: f64 = 0.1;
+const WAITED_SHARE: f64 = 0.1;
 /// The same for time that the hypervisor gave to other machines.
-pub const STOLEN_SHARE: f64 = 0.05;
+const STOLEN_SHARE: f64 = 0.05;
 /// A CPU quota that stops the generator in at least this share of the quota's periods in a second
 /// (most often 100 ms each) delays what was due in them.
-pub const THROTTLED_SHARE: f64 = 0.05;
+const THROTTLED_SHARE: f64 = 0.05;
 /// All three count when they are found in at least this share of the windows, and in
 /// [`REPEATED_WINDOWS_MIN`] or all of a run that has fewer.
-pub const TAKEN_WINDOWS_SHARE: f64 = 0.05;
+const TAKEN_WINDOWS_SHARE: f64 = 0.05;
 /// A run gets the note that its cores were full when they were in this share of the time.
-pub const BUSY_NOTE_SHARE: f64 = 0.5;
+const BUSY_NOTE_SHARE: f64 = 0.5;
 
 /// What to think of the run as a measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum VerdictState {
     /// Nothing speaks against it.
     Clean,
     /// The generator shaped part of what was measured.
     Suspect,
     /// The figures contradict each other.
     Invalid,
+    /// Not known before the end of the run: null in JSON.
+    #[default]
+    #[serde(untagged)]
+    Open,
 }
 
-impl State {
+impl VerdictState {
+    /// The state of a word; open for any other.
+    pub fn named(word: &str) -> Self {
+        let all = [Self::Clean, Self::Suspect, Self::Invalid];
+        let found = all.into_iter().find(|one| one.as_str() == word);
+        found.unwrap_or_default()
+    }
+
     /// The word in reports.
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Clean => "clean",
-            State::Suspect => "suspect",
-            State::Invalid => "invalid",
+            VerdictState::Open => "open",
+            VerdictState::Clean => "clean",
+            VerdictState::Suspect => "suspect",
+            VerdictState::Invalid => "invalid",
         }
     }
 }
 
 /// The judgement and what it rests on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Clean when there are no reasons.
-    pub state: State,
+    pub state: VerdictState,
     /// What speaks against the run.
     pub reasons: Vec<Reason>,
     /// What a reader should know though it speaks against nothing.
@@ -100,53 +112,55 @@ pub struct Verdict {
 impl Verdict {
     /// The same after an error ended the run: what was measured is not what happened.
     pub fn after_error(mut self, error: &str) -> Self {
-        self.state = State::Invalid;
-        let reason = Found::default().reason(ReasonKind::RunFailed, error.to_owned());
+        self.state = VerdictState::Invalid;
+        let reason = Finding::default().reason(ReasonKind::RunFailed, error.to_owned());
         self.reasons.insert(0, reason);
         self
     }
 }
 
-/// What a reason is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReasonKind {
-    /// A sum that must hold does not.
-    Conservation,
-    /// Arrivals found the cap on users reached.
-    ArrivalsDropped,
-    /// A core was blocked by a single turn.
-    CoreBlocked,
-    /// Requests of a window went out late.
-    LagBlocked,
-    /// Requests went out late in window after window.
-    LagRepeated,
-    /// Half of all requests went out late.
-    LagTypical,
-    /// Lag is a good part of the latency of the slowest requests.
-    LagTail,
-    /// A core was full and late at the same time.
-    CoreBusy,
-    /// Other programs had the cores' processors.
-    CoreShared,
-    /// A CPU quota stopped the generator.
-    CpuQuota,
-    /// The hypervisor gave the cores' processors to other machines.
-    TimeStolen,
-    /// Windows were handed over late, so rows of the series are coarse.
-    RingOverflow,
-    /// File descriptors ran out.
-    Descriptors,
-    /// Local ports ran out.
-    PortsExhausted,
-    /// A note: closed users kept the cores full.
-    CoresFull,
-    /// An error ended the run, and part of its figures are missing.
-    RunFailed,
+closed_enum! {
+    /// What a reason is about.
+    ReasonKind {
+        /// A sum that must hold does not.
+        Conservation => "conservation",
+        /// Arrivals found the cap on users reached.
+        ArrivalsDropped => "arrivals_dropped",
+        /// A core was lost, and with it the rest of its arrivals.
+        CoreLost => "core_lost",
+        /// A core was blocked by a single turn.
+        CoreBlocked => "core_blocked",
+        /// Requests of a window went out late.
+        LagBlocked => "lag_blocked",
+        /// Requests went out late in window after window.
+        LagRepeated => "lag_repeated",
+        /// Half of all requests went out late.
+        LagTypical => "lag_typical",
+        /// Lag is a good part of the latency of the slowest requests.
+        LagTail => "lag_tail",
+        /// A core was full and late at the same time.
+        CoreBusy => "core_busy",
+        /// Other programs had the cores' processors.
+        CoreShared => "core_shared",
+        /// A CPU quota stopped the generator.
+        CpuQuota => "cpu_quota",
+        /// The hypervisor gave the cores' processors to other machines.
+        TimeStolen => "time_stolen",
+        /// Windows were handed over late, so rows of the series are coarse.
+        RingOverflow => "ring_overflow",
+        /// File descriptors ran out.
+        Descriptors => "descriptors",
+        /// Local ports ran out.
+        PortsExhausted => "ports_exhausted",
+        /// A note: closed users kept the cores full.
+        CoresFull => "cores_full",
+        /// An error ended the run, and part of its figures are missing.
+        RunFailed => "run_failed",
+    }
 }
 
 /// One thing found, and where.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
     /// What it is about.
     pub kind: ReasonKind,
@@ -156,10 +170,13 @@ pub struct Reason {
     pub windows: Spans,
     /// The cores it was found on; empty when it is about all.
     pub cores: Vec<u32>,
+    /// The node it was found on; only in runs of several nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<u32>,
 }
 
 /// Seconds of the run as ranges, first and last of each; pairs in JSON.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spans(pub Vec<(u64, u64)>);
 
 impl Spans {
@@ -175,15 +192,9 @@ impl Spans {
     }
 }
 
-impl Serialize for Spans {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
 /// Where one rule found something.
 #[derive(Debug, Default)]
-struct Found {
+struct Finding {
     /// Core windows it was found in.
     windows: u64,
     seconds: BTreeSet<u64>,
@@ -192,7 +203,7 @@ struct Found {
     worst: u64,
 }
 
-impl Found {
+impl Finding {
     fn at(&mut self, window: &CoreWindow, figure: u64) {
         self.seconds.extend(window.first..window.next);
         self.on(window.core, figure);
@@ -211,6 +222,7 @@ impl Found {
             text,
             windows: Spans::of(&self.seconds),
             cores,
+            node: None,
         }
     }
 }
@@ -223,27 +235,30 @@ pub(crate) struct Evidence {
     windows_with_requests: u64,
     /// Core windows in which time was counted.
     windows_timed: u64,
-    dropped: Found,
-    blocked: Found,
-    lag_blocked: Found,
-    lag_repeated: Found,
-    lag_tail: Found,
-    busy_late: Found,
-    busy: Found,
+    dropped: Finding,
+    /// Arrivals of lost cores, which count as dropped.
+    lost: Finding,
+    lost_arrivals: u64,
+    blocked: Finding,
+    lag_blocked: Finding,
+    lag_repeated: Finding,
+    lag_tail: Finding,
+    busy_late: Finding,
+    busy: Finding,
     /// Time of all core windows, and of those with a full core, in nanoseconds.
     time_ns: u64,
     full_ns: u64,
     /// Whole seconds in which the CPU quota was looked at.
     seconds_quota: u64,
     /// In thousandths of the periods of a second.
-    throttled: Found,
+    throttled: Finding,
     /// In thousandths of the time.
-    waited: Found,
+    waited: Finding,
     /// In thousandths of the time.
-    stolen: Found,
-    overflow: Found,
-    descriptors: Found,
-    ports: Found,
+    stolen: Finding,
+    overflow: Finding,
+    descriptors: Finding,
+    ports: Finding,
 }
 
 /// Figures of the whole run that rules look at.
@@ -259,29 +274,40 @@ impl Evidence {
             model,
             windows_with_requests: 0,
             windows_timed: 0,
-            dropped: Found::default(),
-            blocked: Found::default(),
-            lag_blocked: Found::default(),
-            lag_repeated: Found::default(),
-            lag_tail: Found::default(),
-            busy_late: Found::default(),
-            busy: Found::default(),
+            dropped: Finding::default(),
+            lost: Finding::default(),
+            lost_arrivals: 0,
+            blocked: Finding::default(),
+            lag_blocked: Finding::default(),
+            lag_repeated: Finding::default(),
+            lag_tail: Finding::default(),
+            busy_late: Finding::default(),
+            busy: Finding::default(),
             time_ns: 0,
             full_ns: 0,
             seconds_quota: 0,
-            throttled: Found::default(),
-            waited: Found::default(),
-            stolen: Found::default(),
-            overflow: Found::default(),
-            descriptors: Found::default(),
-            ports: Found::default(),
+            throttled: Finding::default(),
+            waited: Finding::default(),
+            stolen: Finding::default(),
+            overflow: Finding::default(),
+            descriptors: Finding::default(),
+            ports: Finding::default(),
         }
     }
 
     /// Applies the rules to one core's window; true when the generator shaped it.
     pub(crate) fn judge(&mut self, window: &CoreWindow) -> bool {
+        let dropped = match window.lost {
+            true => &mut self.lost,
+            false => &mut self.dropped,
+        };
+        self.lost_arrivals += if window.lost {
+            window.counts.dropped
+        } else {
+            0
+        };
         let counted = [
-            (&mut self.dropped, window.counts.dropped),
+            (dropped, window.counts.dropped),
             (&mut self.overflow, window.overflows),
             (
                 &mut self.descriptors,
@@ -372,22 +398,16 @@ impl Evidence {
     /// The verdict over what was judged and the figures of the whole run.
     pub(crate) fn verdict(&self, run: &RunFigures<'_>) -> Verdict {
         let mut reasons = Vec::new();
-        let mut state = State::Clean;
+        let mut state = VerdictState::Clean;
         if let Err(text) = conserved(run.counts) {
-            state = State::Invalid;
-            let windows = Spans::default();
-            reasons.push(Reason {
-                kind: ReasonKind::Conservation,
-                text,
-                windows,
-                cores: vec![],
-            });
+            state = VerdictState::Invalid;
+            reasons.push(Finding::default().reason(ReasonKind::Conservation, text));
         }
         self.counted_reasons(run, &mut reasons);
         self.lag_reasons(run, &mut reasons);
         self.taken_reasons(&mut reasons);
         if !reasons.is_empty() {
-            state = state.max(State::Suspect);
+            state = state.max(VerdictState::Suspect);
         }
         Verdict {
             state,
@@ -398,20 +418,19 @@ impl Evidence {
 
     fn counted_reasons(&self, run: &RunFigures<'_>, reasons: &mut Vec<Reason>) {
         let counts = run.counts;
-        let mut push = |found: &Found, kind, text: String| {
+        let mut push = |found: &Finding, kind, text: String| {
             if found.windows > 0 {
                 reasons.push(found.reason(kind, text));
             }
         };
-        let dropped = percent(counts.dropped, counts.planned);
-        push(
-            &self.dropped,
-            ReasonKind::ArrivalsDropped,
-            format!(
-                "{} of {} arrivals dropped ({dropped})",
-                counts.dropped, counts.planned
-            ),
-        );
+        let of_planned = |n| {
+            let share = percent(n, counts.planned);
+            format!("{n} of {} arrivals dropped ({share})", counts.planned)
+        };
+        let text = of_planned(counts.dropped.saturating_sub(self.lost_arrivals));
+        push(&self.dropped, ReasonKind::ArrivalsDropped, text);
+        let text = format!("{}: their core was lost", of_planned(self.lost_arrivals));
+        push(&self.lost, ReasonKind::CoreLost, text);
         let n = counts.failures_of(FailureKind::Descriptors);
         let text = format!("{n} requests failed for want of a file descriptor");
         push(&self.descriptors, ReasonKind::Descriptors, text);
@@ -448,7 +467,7 @@ impl Evidence {
 
     fn lag_reasons(&self, run: &RunFigures<'_>, reasons: &mut Vec<Reason>) {
         let before = reasons.len();
-        let mut push = |found: &Found, kind, text: String| {
+        let mut push = |found: &Finding, kind, text: String| {
             reasons.push(found.reason(kind, text));
         };
         if self.blocked.windows > 0 {
@@ -485,7 +504,7 @@ impl Evidence {
                     "half of all requests went out {} ms late or more",
                     lag / 1_000
                 );
-                push(&Found::default(), ReasonKind::LagTypical, text);
+                push(&Finding::default(), ReasonKind::LagTypical, text);
             }
         }
         if reasons.len() == before {
@@ -506,7 +525,7 @@ impl Evidence {
             );
             reasons.push(self.throttled.reason(ReasonKind::CpuQuota, text));
         }
-        let mut push = |found: &Found, kind, who: &str| {
+        let mut push = |found: &Finding, kind, who: &str| {
             let often = share(found.windows, self.windows_timed) >= TAKEN_WINDOWS_SHARE;
             if often && found.windows >= repeated_min(self.windows_timed) {
                 let (windows, timed) = (found.windows, self.windows_timed);

@@ -2,7 +2,7 @@
 
 use crate::custom::CustomCounts;
 use crate::histogram::{Histogram, Spare};
-use crate::kinds::{FailureKind, NameKind, Phase, Tally};
+use crate::kinds::{Counter, FailureKind, NameKind, Phase};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub(crate) struct Body {
     pub(crate) ending: bool,
     /// A piece of a second after the load: part of the window before, no window of its own.
     pub(crate) sliver: bool,
+    /// What was due on a lost core and never happened.
+    pub(crate) lost: bool,
     pub(crate) names: Vec<NameCounts>,
     pub(crate) checks: Vec<CheckCounts>,
     pub(crate) customs: Vec<CustomCounts>,
@@ -63,6 +65,7 @@ impl Body {
             next: 1,
             ending: false,
             sliver: false,
+            lost: false,
             names: Vec::new(),
             checks: Vec::new(),
             customs: Vec::new(),
@@ -107,15 +110,19 @@ pub(crate) enum LoadTime {
 
 /// Requests that ended within the time of load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub(crate) ok: u64,
-    pub(crate) failed: u64,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
+pub struct EndedInLoad {
+    /// Those that ended ok.
+    pub ok: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Bytes received of both.
+    pub bytes_in: u64,
+    /// Bytes sent of both.
+    pub bytes_out: u64,
 }
 
-impl Ended {
-    pub(crate) fn add(&mut self, other: Ended) {
+impl EndedInLoad {
+    pub(crate) fn add(&mut self, other: EndedInLoad) {
         self.ok += other.ok;
         self.failed += other.failed;
         self.bytes_in += other.bytes_in;
@@ -134,7 +141,7 @@ pub(crate) struct CoreCounts {
     pub(crate) iterations_unfinished: u64,
     pub(crate) users: Gauge,
     pub(crate) connections: Gauge,
-    pub(crate) tallies: [u64; Tally::COUNT],
+    pub(crate) counters: [u64; Counter::COUNT],
     pub(crate) busy_ns: u64,
     pub(crate) idle_ns: u64,
     /// How long the core's thread could have run and was not let.
@@ -196,7 +203,7 @@ pub(crate) struct NameCounts {
     pub(crate) ages: Option<Box<Histogram>>,
     /// What ended within the time of load: of a window set only when the load ended in it, see
     /// [`NameCounts::ended_in`].
-    pub(crate) in_load: Ended,
+    pub(crate) in_load: EndedInLoad,
 }
 
 impl NameCounts {
@@ -214,13 +221,13 @@ impl NameCounts {
             failures: [0; FailureKind::COUNT],
             phases: [const { None }; Phase::COUNT],
             ages: None,
-            in_load: Ended::default(),
+            in_load: EndedInLoad::default(),
         }
     }
 
     /// What was counted so far, as ended.
-    pub(crate) fn ended(&self) -> Ended {
-        Ended {
+    pub(crate) fn ended(&self) -> EndedInLoad {
+        EndedInLoad {
             ok: self.ok,
             failed: self.failed,
             bytes_in: self.bytes_in,
@@ -229,11 +236,11 @@ impl NameCounts {
     }
 
     /// What of a window's counts ended within the time of load.
-    pub(crate) fn ended_in(&self, load: LoadTime) -> Ended {
+    pub(crate) fn ended_in(&self, load: LoadTime) -> EndedInLoad {
         match load {
             LoadTime::All => self.ended(),
             LoadTime::Until(_) => self.in_load,
-            LoadTime::Over => Ended::default(),
+            LoadTime::Over => EndedInLoad::default(),
         }
     }
 
@@ -254,6 +261,11 @@ impl NameCounts {
 
     pub(crate) fn phase(&self, phase: Phase) -> Option<&Histogram> {
         self.phases[phase.index()].as_deref()
+    }
+
+    /// One phase as [`Histogram::to_base64`] writes it.
+    pub(crate) fn encoded(&self, phase: Phase) -> String {
+        self.phase(phase).unwrap_or(&Histogram::new()).to_base64()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -295,7 +307,7 @@ impl NameCounts {
         for histogram in self.phases.iter_mut().chain([&mut self.ages]).flatten() {
             histogram.clear();
         }
-        self.in_load = Ended::default();
+        self.in_load = EndedInLoad::default();
     }
 }
 

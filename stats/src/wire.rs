@@ -1,4 +1,5 @@
-//! What a load node tells a stats server: protobuf messages, written by hand.
+//! What a load node tells a stats server: protobuf messages, written by hand. `wire.proto` beside
+//! this file says the same for other programs; a test holds that it does.
 //!
 //! `POST /ingest/v1/batch` carries one [`Batch`], compressed with zstd, and is answered by an
 //! [`Ack`] once the batch is stored. A sender numbers its batches from 1; `(node, epoch,
@@ -28,7 +29,7 @@ pub struct Batch {
     /// The run, a UUID as text; the same for all its nodes.
     #[prost(string, tag = "2")]
     pub run_id: String,
-    /// The node's place in the run, from 0.
+    /// The number of the node within the run, from 0.
     #[prost(uint32, tag = "3")]
     pub node: u32,
     /// The node's host name; hostile text.
@@ -183,9 +184,9 @@ pub struct SecondRow {
     /// Most connections.
     #[prost(uint64, tag = "13")]
     pub connections_max: u64,
-    /// Other things counted, by the names of [`crate::Tally`]; those that happened.
+    /// Other things counted, by the names of [`crate::Counter`]; those that happened.
     #[prost(message, repeated, tag = "14")]
-    pub tallies: Vec<Count>,
+    pub counters: Vec<Count>,
     /// One entry per core that delivered.
     #[prost(message, repeated, tag = "15")]
     pub cores: Vec<CoreRow>,
@@ -201,6 +202,12 @@ pub struct SecondRow {
     /// Metrics of the scripts' own.
     #[prost(message, repeated, tag = "19")]
     pub customs: Vec<CustomRow>,
+    /// Cores that had delivered nothing when the row was closed; a later row has what they counted.
+    #[prost(uint32, repeated, tag = "20")]
+    pub gaps: Vec<u32>,
+    /// Cores of which this row holds what began before it.
+    #[prost(uint32, repeated, tag = "21")]
+    pub late: Vec<u32>,
 }
 
 /// A number with a name out of a closed set.

@@ -1,6 +1,6 @@
 //! A server that does wrong things on order, addresses that do not answer, and the tables of both.
 //!
-//! The tables name what is expected by the text of a failure kind or tally, so that this crate
+//! The tables name what is expected by the text of a failure kind or counter, so that this crate
 //! need not know the types of those it tests.
 
 mod address;

@@ -1,7 +1,7 @@
 //! Servers and addresses that misbehave: how each request ends, what is counted, what is reused.
 //!
-//! The tables are those of `testkit::faults`. Rows without tallies share a run, each with a user
-//! and a server of its own; the others have a run each, since tallies are kept per run.
+//! The tables are those of `testkit::faults`. Rows without counters share a run, each with a user
+//! and a server of its own; the others have a run each, since counters are kept per run.
 
 use crate::binary::{Program, Scratch, can_run, conserved, count, mistress};
 use crate::harness::{Place, event, failures, measuring, name, number, one_arrival, run_table};
@@ -121,10 +121,10 @@ fn problems(
             found.push(format!("{place}, the result has {status} {failure:?}"));
         }
     }
-    for (tally, expected) in &row.tallies {
-        let counted = event(result, tally);
+    for (counter, expected) in &row.counters {
+        let counted = event(result, counter);
         if counted != *expected {
-            found.push(format!("{tally} is {counted} instead of {expected}"));
+            found.push(format!("{counter} is {counted} instead of {expected}"));
         }
     }
     // the client is gone; a connection may still wait to be accepted
@@ -194,10 +194,10 @@ fn carry_out(place: &Place, groups: Vec<Group>) {
     }
 }
 
-/// Those with tallies alone, the others together.
+/// Those with counters alone, the others together.
 fn grouped(place: &Place, rows: Vec<Row>) -> Vec<Group> {
     let (alone, together): (Vec<Row>, Vec<Row>) =
-        rows.into_iter().partition(|row| !row.tallies.is_empty());
+        rows.into_iter().partition(|row| !row.counters.is_empty());
     let mut groups: Vec<Group> = alone
         .into_iter()
         .map(|row| Group::of(place, vec![row]))

@@ -106,11 +106,11 @@ pub fn name<'a>(result: &'a Value, name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no request {name:?} in {names:?}"))
 }
 
-/// A tally of the run; 0 when it did not happen.
-pub fn event(result: &Value, tally: &str) -> u64 {
+/// A counter of the run; 0 when it did not happen.
+pub fn event(result: &Value, counter: &str) -> u64 {
     result["events"]
-        .get(tally)
-        .map_or(0, |n| n.as_u64().expect("tallies are counts"))
+        .get(counter)
+        .map_or(0, |n| n.as_u64().expect("counters are counts"))
 }
 
 /// How many requests failed of one kind.

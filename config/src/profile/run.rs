@@ -10,9 +10,10 @@ use super::fields::{self, Table, wrong};
 use super::phases::LENGTH_MAX;
 use crate::document::{Report, Span, Value};
 use crate::origin::Origin;
-use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target, Threshold};
+use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target};
 use crate::transport::{Connections, Tls};
 use crate::web::Web;
+use stats::threshold::Threshold;
 
 const KEYS: [&str; 12] = [
     "name",

@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::fields::{self, Table, wrong};
 use crate::document::{Report, Value, quoted};
-use crate::plan::{Metric, Of, Op, Stat, Threshold};
 use crate::units;
+use stats::threshold::{Comparison, Metric, Of, Statistic, Threshold};
 
 const KEYS: [&str; 8] = [
     "metric", "name", "of", "stat", "is", "over", "abort", "delay",
@@ -16,23 +16,6 @@ const THRESHOLDS_MAX: usize = 1000;
 /// Longest span that is judged by itself: its seconds are kept.
 const OVER_MAX: Duration = Duration::from_secs(3600);
 const DELAY_MAX: Duration = Duration::from_secs(30 * 86_400);
-/// What a metric is called, in the order of the documentation.
-const METRICS: [(&str, Metric); 10] = [
-    ("latency", Metric::Latency),
-    ("service_time", Metric::ServiceTime),
-    ("lag", Metric::Lag),
-    ("first_byte", Metric::FirstByte),
-    ("connect", Metric::Connect),
-    ("failures", Metric::Failures),
-    ("checks", Metric::Checks),
-    ("rate", Metric::Rate),
-    ("arrivals", Metric::Arrivals),
-    ("custom", Metric::Custom),
-];
-
-/// Which requests a latency or a rate may be of.
-const OFS: [(&str, Of); 3] = [("ok", Of::Ok), ("failed", Of::Failed), ("all", Of::All)];
-
 /// In which unit a limit is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
@@ -89,9 +72,12 @@ pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Thre
 
 fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
     table.refuse_unknown(report, &KEYS);
-    let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
     let metric = table
-        .require("metric", &format!("one of {}", names.join(", ")), report)
+        .require(
+            "metric",
+            &format!("one of {}", metrics().join(", ")),
+            report,
+        )
         .and_then(|value| read_metric(value, report));
     let name = match table.get("name") {
         Some(value) => fields::name(value, "threshold.name", report).map(|n| Some(n.to_owned())),
@@ -140,8 +126,8 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
         metric,
         name,
         of,
-        stat,
-        op,
+        statistic: stat,
+        comparison: op,
         limit,
         over,
         abort: abort?,
@@ -163,8 +149,7 @@ struct Told<'a> {
 impl Told<'_> {
     /// `latency p99 of "login" < 250ms over any 10s`.
     fn text(&self) -> String {
-        let metric = METRICS.iter().find(|(_, known)| *known == self.metric);
-        let mut text = metric.map_or("", |(word, _)| word).to_owned();
+        let mut text = self.metric.to_string();
         if let Some(word) = &self.word {
             text += &format!(" {word}");
         }
@@ -189,19 +174,18 @@ fn read_of(table: &Table<'_, '_>, metric: Metric, report: &mut Report) -> Option
     const PATH: &str = "threshold.of";
     const ALLOWED: &str = "\"ok\", \"failed\" or \"all\"";
     let Some(value) = table.get("of") else {
-        return Some(Of::default());
+        return Some(Of::Ok);
     };
-    if !matches!(metric, Metric::Latency | Metric::Rate) {
-        let name = METRICS.iter().find(|(_, known)| *known == metric)?.0;
+    if !metric.has_of() {
         let text = format!(
-            "found `of` with the metric {name}, allowed is it with latency and rate only (`{PATH}`)"
+            "found `of` with the metric {metric}, allowed is it with latency and rate only (`{PATH}`)"
         );
         report.found(value.span(), text);
         return None;
     }
     let text = fields::text(value, PATH, ALLOWED, report)?;
-    match OFS.iter().find(|(word, _)| *word == text) {
-        Some((_, of)) => Some(*of),
+    match Of::named(text) {
+        Some(of) => Some(of),
         None => wrong(report, value, PATH, ALLOWED),
     }
 }
@@ -222,12 +206,17 @@ fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, report: &mut Report)
     true
 }
 
+/// The words of all metrics.
+fn metrics() -> Vec<&'static str> {
+    Metric::ALL.iter().map(|metric| metric.as_str()).collect()
+}
+
 fn read_metric(value: &Value<'_>, report: &mut Report) -> Option<Metric> {
-    let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
+    let names = metrics();
     let allowed = format!("one of {}", names.join(", "));
     let text = fields::text(value, "threshold.metric", &allowed, report)?;
-    if let Some((_, metric)) = METRICS.iter().find(|(name, _)| *name == text) {
-        return Some(*metric);
+    if let Some(metric) = Metric::named(text) {
+        return Some(metric);
     }
     let hint = fields::nearest(text, &names).map_or(String::new(), |known| {
         format!(", meant is perhaps {known:?}")
@@ -247,13 +236,13 @@ fn read_stat(
     table: &Table<'_, '_>,
     metric: Metric,
     report: &mut Report,
-) -> Option<(Stat, Option<String>)> {
+) -> Option<(Statistic, Option<String>)> {
     const PATH: &str = "threshold.stat";
     let times = "a percentile such as \"p99\" or \"p99.9\", \"mean\", \"min\" or \"max\"";
     let (default, allowed) = match metric {
-        Metric::Failures | Metric::Checks => (Some(Stat::Share), "\"share\" or \"count\""),
-        Metric::Rate => (Some(Stat::Rate), "no `stat`"),
-        Metric::Arrivals => (Some(Stat::Share), "no `stat`"),
+        Metric::Failures | Metric::Checks => (Some(Statistic::Share), "\"share\" or \"count\""),
+        Metric::Rate => (Some(Statistic::Rate), "no `stat`"),
+        Metric::Arrivals => (Some(Statistic::Share), "no `stat`"),
         Metric::Custom => (
             None,
             "\"count\" or \"rate\" of counters, \"share\" of rates, \"mean\", \"min\" or \"max\" of \
@@ -267,30 +256,18 @@ fn read_stat(
         (None, None) => table.require("stat", allowed, report)?,
     };
     let text = fields::text(value, PATH, allowed, report)?;
-    let stat = match (metric, text) {
-        (Metric::Failures | Metric::Checks, "share") => Some(Stat::Share),
-        (Metric::Failures | Metric::Checks, "count") => Some(Stat::Count),
-        (Metric::Failures | Metric::Checks | Metric::Rate | Metric::Arrivals, _) => None,
-        (Metric::Custom, "count") => Some(Stat::Count),
-        (Metric::Custom, "rate") => Some(Stat::Rate),
-        (Metric::Custom, "share") => Some(Stat::Share),
-        (_, "mean") => Some(Stat::Mean),
-        (_, "min") => Some(Stat::Min),
-        (_, "max") => Some(Stat::Max),
-        (_, text) => percentile(text),
-    };
+    let stat = Statistic::named(text).filter(|stat| match (metric, stat) {
+        (Metric::Failures | Metric::Checks, stat) => {
+            matches!(stat, Statistic::Share | Statistic::Count)
+        }
+        (Metric::Rate | Metric::Arrivals, _) => false,
+        (Metric::Custom, _) => true,
+        (_, stat) => !matches!(stat, Statistic::Count | Statistic::Rate | Statistic::Share),
+    });
     match stat {
         Some(stat) => Some((stat, Some(text.to_owned()))),
         None => wrong(report, value, PATH, allowed),
     }
-}
-
-/// `p99.9` as 0.999.
-fn percentile(text: &str) -> Option<Stat> {
-    let digits = text.strip_prefix('p')?;
-    let plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let share = hundredth(digits).filter(|_| plain)?;
-    (share > 0.0 && share < 1.0).then_some(Stat::Percentile(share))
 }
 
 /// Scaled as a decimal, so that 99.9 is 0.999 and not 0.9990000000000001.
@@ -298,26 +275,30 @@ fn hundredth(digits: &str) -> Option<f64> {
     format!("{digits}e-2").parse().ok()
 }
 
-fn unit(metric: Metric, stat: Stat) -> Unit {
+fn unit(metric: Metric, stat: Statistic) -> Unit {
     match (metric, stat) {
         (Metric::Rate, _) => Unit::PerSecond,
-        (_, Stat::Share) => Unit::Share,
-        (_, Stat::Count) => Unit::Plain,
-        (Metric::Custom, Stat::Rate) => Unit::PerSecond,
+        (_, Statistic::Share) => Unit::Share,
+        (_, Statistic::Count) => Unit::Plain,
+        (Metric::Custom, Statistic::Rate) => Unit::PerSecond,
         (Metric::Custom, _) => Unit::Plain,
         _ => Unit::Time,
     }
 }
 
 /// The comparison, the limit in base units, and how it is written in reports.
-fn read_limit(value: &Value<'_>, unit: Unit, report: &mut Report) -> Option<(Op, f64, String)> {
+fn read_limit(
+    value: &Value<'_>,
+    unit: Unit,
+    report: &mut Report,
+) -> Option<(Comparison, f64, String)> {
     const PATH: &str = "threshold.is";
     let text = fields::text(value, PATH, unit.example(), report)?.trim();
     let split = [
-        ("<=", Op::AtMost),
-        (">=", Op::AtLeast),
-        ("<", Op::Below),
-        (">", Op::Above),
+        ("<=", Comparison::AtMost),
+        (">=", Comparison::AtLeast),
+        ("<", Comparison::Below),
+        (">", Comparison::Above),
     ]
     .into_iter()
     .find_map(|(sign, op)| Some((sign, op, text.strip_prefix(sign)?.trim())));

@@ -12,7 +12,7 @@ use crate::http::redirect::{self, Base};
 use crate::http::url::Scheme;
 use crate::transport::{Completed, OriginId, Payload, Stream};
 use scripting::{Cookies, RequestSpec};
-use stats::{FailureKind, Tally};
+use stats::{Counter, FailureKind};
 
 /// Times one request is sent again with an answer to a challenge: once, and once more when the
 /// nonce had become stale.
@@ -77,7 +77,7 @@ impl Core {
             FollowUp::Answer
         };
         if matches!(next, FollowUp::Request(_)) && seen.has(HeadFlags::ELSEWHERE) {
-            self.state.telemetry.count(Tally::RedirectFollowed, 1);
+            self.state.telemetry.count(Counter::RedirectFollowed, 1);
         }
         next
     }

@@ -8,7 +8,7 @@ use crate::feeder::Asker;
 use config::random;
 use scripting::{CookieSpec, Host, MetricKind, Row};
 use stats::custom::CustomKind;
-use stats::{FailureKind, Tally};
+use stats::{Counter, FailureKind};
 
 /// How many templates one core keeps; each costs its encoded request for the rest of the run.
 const TEMPLATES_MAX: usize = 10_000;
@@ -138,7 +138,7 @@ impl Host for CoreState {
         f(kept.plain());
         if kept.is_undecodable() && !was_undecodable {
             self.telemetry
-                .record(|recorder| recorder.count(Tally::DecodeErrorLate, 1));
+                .record(|recorder| recorder.count(Counter::DecodeErrorLate, 1));
         }
     }
 

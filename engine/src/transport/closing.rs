@@ -11,7 +11,7 @@ use super::ports::Left;
 use super::stream::NONE;
 use crate::clock::Moment;
 use crate::ring::{Kind, RingIo, Slot, Token};
-use stats::Tally;
+use stats::Counter;
 
 impl<R: RingIo> Transport<R> {
     /// Gives a connection up. Its slot is free once the kernel has let go of it. A request that is
@@ -35,7 +35,7 @@ impl<R: RingIo> Transport<R> {
                 if !self.policy.resets {
                     self.close_session(slot);
                 }
-                self.telemetry.count(Tally::ConnectionClosed, 1);
+                self.telemetry.count(Counter::ConnectionClosed, 1);
                 self.disarm(slot, state);
             }
         }

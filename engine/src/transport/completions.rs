@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::http::response::ResponseHeadCache;
 use crate::ring::{Completion, Kind, Received, RingIo, Slot, Token};
 use crate::tls::Session;
-use stats::{FailureKind, Tally};
+use stats::{Counter, FailureKind};
 
 /// What received bytes are read with.
 pub(super) struct ReplyReader<'a> {
@@ -122,7 +122,7 @@ impl<R: RingIo> Transport<R> {
             0 => Some(End::Closed),
             code if code == -libc::ENOBUFS => {
                 self.ring.grow_buffers();
-                self.telemetry.count(Tally::BuffersExhausted, 1);
+                self.telemetry.count(Counter::BuffersExhausted, 1);
                 None
             }
             code if code < 0 => Some(End::Broken(-code)),
@@ -189,9 +189,9 @@ impl<R: RingIo> Transport<R> {
         match self.connections.get(slot).state {
             ConnectionState::Idle if progress.surplus => {
                 let tally = if progress.timed_out {
-                    Tally::IdleClosed
+                    Counter::IdleClosed
                 } else {
-                    Tally::UnsolicitedData
+                    Counter::UnsolicitedData
                 };
                 self.telemetry.count(tally, 1);
                 self.give_up(slot);
@@ -241,7 +241,7 @@ impl<R: RingIo> Transport<R> {
             self.rest(slot);
         } else {
             if surplus {
-                self.telemetry.count(Tally::UnsolicitedData, 1);
+                self.telemetry.count(Counter::UnsolicitedData, 1);
             }
             // The reply may have come before all of a long request was sent.
             if connection.protocol.is_short(&stream.payload) {
@@ -286,7 +286,7 @@ impl<R: RingIo> Transport<R> {
     pub(super) fn ended(&mut self, slot: Slot, end: End) {
         match self.connections.get(slot).state {
             ConnectionState::Idle => {
-                self.telemetry.count(Tally::IdleClosed, 1);
+                self.telemetry.count(Counter::IdleClosed, 1);
                 self.give_up(slot);
             }
             ConnectionState::Busy => self.ended_busy(slot, end),
@@ -348,7 +348,7 @@ impl<R: RingIo> Transport<R> {
         }
         connection.take_stream();
         stream.rewind(self.now);
-        self.telemetry.count(Tally::StaleRetry, 1);
+        self.telemetry.count(Counter::StaleRetry, 1);
         self.give_up(slot);
         self.open(id);
         true

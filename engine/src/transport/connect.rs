@@ -10,7 +10,7 @@ use super::wire::Encoded;
 use crate::clock::Moment;
 use crate::event::Event;
 use crate::ring::{RingIo, Slot};
-use stats::{FailureKind, Tally};
+use stats::{Counter, FailureKind};
 use std::io;
 
 impl<R: RingIo> Transport<R> {
@@ -191,7 +191,7 @@ impl<R: RingIo> Transport<R> {
         stream.ready = self.now;
         let name = stream.name;
         self.telemetry.record(|recorder| {
-            recorder.count(Tally::ConnectionOpened, 1);
+            recorder.count(Counter::ConnectionOpened, 1);
             recorder.connected(name, took_ns);
         });
         self.receive(slot);

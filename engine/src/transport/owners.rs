@@ -7,7 +7,7 @@ use super::origins::OriginId;
 use super::stream::{NONE, Owner, Stage, StreamId};
 use crate::clock::Moment;
 use crate::ring::{RingIo, Slot};
-use stats::{Phase, Tally};
+use stats::{Counter, Phase};
 use std::collections::VecDeque;
 
 /// A request that waits.
@@ -165,7 +165,7 @@ impl<R: RingIo> Transport<R> {
 
     #[inline]
     pub(super) fn reuse(&mut self, slot: Slot, id: StreamId) {
-        self.telemetry.count(Tally::ConnectionReused, 1);
+        self.telemetry.count(Counter::ConnectionReused, 1);
         self.assign(slot, id);
         self.send(slot);
     }

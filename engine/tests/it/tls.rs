@@ -39,7 +39,7 @@ fn check(row: &TlsRow, summary: &Summary) -> Vec<String> {
             continue;
         };
         let status = name.status.keys().next().copied().unwrap_or(0);
-        let failure = name.failures.0.first().map(|(kind, _)| *kind);
+        let failure = name.failures.0.first().map(|(kind, _)| &**kind);
         if !expected.holds(status, failure) {
             let found = format!("{status} {failure:?}");
             wrong.push(format!("{}: {wanted}: {found}, not {expected:?}", row.name));

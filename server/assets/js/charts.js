@@ -79,15 +79,25 @@ function failures(series) {
   return kinds.map((kind, at) => ({ key: kind, label: kind, colour: ["c4", "c2", "c7", "c5", "c8", "c1"][at % 6], values: series.failures[kind] }));
 }
 
-/** The parts of a request in the order they come, with their colours. */
-export const PHASES = [
-  ["queue", "queue", "c9"], ["dns", "dns", "c8"], ["connect", "connect", "c3"], ["tls", "tls", "c5"],
-  ["send", "send", "c2"], ["first_byte", "first byte", "c1"], ["receive", "receive", "c6"],
-];
+/** Colours of the parts of a request, in the order they come. */
+const PART_COLOURS = ["c9", "c8", "c3", "c5", "c2", "c1", "c6"];
+/** What is measured of a request, as the API lists it: `name`, `is_part`, `meaning`. */
+let measured = [];
+
+/** Learns what is measured of a request. */
+export function learnPhases(phases) {
+  measured = phases;
+}
+
+/** Names and labels of the times of a request; of its parts only, in the order they come. */
+export function phaseLabels(onlyParts = false) {
+  return measured.filter((phase) => phase.is_part || !onlyParts).map(({ name }) => [name, name.replaceAll("_", " ")]);
+}
 
 function phases(series, stat) {
-  const measured = PHASES.filter(([key]) => isAny(series.phases?.[key]?.max));
-  return measured.map(([key, label, colour]) => ({ key, label, colour, values: series.phases[key][stat] ?? orNull(series) }));
+  const parts = phaseLabels(true).map(([key, label], at) => ({ key, label, colour: PART_COLOURS[at % PART_COLOURS.length] }));
+  const filled = parts.filter(({ key }) => isAny(series.phases?.[key]?.max));
+  return filled.map((part) => ({ ...part, values: series.phases[part.key][stat] ?? orNull(series) }));
 }
 
 function busy(series) {

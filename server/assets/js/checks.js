@@ -48,7 +48,7 @@ function checkColumns() {
 }
 
 function metricColumns() {
-  const values = (row) => Object.entries({ ...row, ...row.percentiles }).filter(([key, value]) => !["name", "kind", "tags"].includes(key) && isNumber(value)).map(([key, value]) => `${key} ${key === "share" ? percent(value) : count(value)}`).join(", ");
+  const values = (row) => Object.entries(row).filter(([key, value]) => !["name", "kind", "tags"].includes(key) && isNumber(value)).map(([key, value]) => `${key} ${key === "share" ? percent(value) : count(value)}`).join(", ");
   return [
     { key: "name", label: "metric", isName: true, text: (row) => row.name },
     { key: "kind", label: "kind", text: (row) => row.kind },

@@ -1,13 +1,12 @@
 // How times are distributed in the window shown: spectrum, histogram, latency against rate.
 
 import { get, isSaved } from "./api.js";
-import { PHASES } from "./charts.js";
+import { phaseLabels } from "./charts.js";
 import { el, refill } from "./dom.js";
 import { count, perSecond, shortCount, us } from "./format.js";
 import { FreePlot } from "./freeplot.js";
 import { nameKey } from "./transactions.js";
 
-const TIMES = [["latency", "latency"], ["service_time", "service time"], ["lag", "lag"], ...PHASES.map(([key, label]) => [key, label])];
 /** Bars of the histogram per decade of time. */
 const BARS_PER_DECADE = 24;
 
@@ -33,7 +32,7 @@ export function spectrumPlot(id) {
 export class Distribution {
   constructor(page) {
     this.page = page;
-    this.phase = this.select("phase", "Time", TIMES);
+    this.phase = this.select("phase", "Time", phaseLabels().filter(([key]) => key !== "latency_failed"));
     this.name = this.select("name", "Of", [["", "all requests"]]);
     this.total = el("span", { class: "muted small" });
     this.spectrum = spectrumPlot("spectrum");

@@ -23,7 +23,7 @@ export class Failures {
     const [answer, { names }] = await Promise.all([get(`${page.path}/failures`, page.query), get(`${page.path}/names`, page.query)]);
     const kinds = counted(answer).map(([kind, many]) => ({ kind, count: many }));
     const total = kinds.reduce((sum, row) => sum + row.count, 0);
-    refill(this.kinds, kinds.length ? sortable("Kinds of failures", kindColumns(total), kinds, this.kindOrder) : el("p", { class: "empty" }, el("strong", null, "No failures"), "Every request of this window got a reply that the script expected."));
+    refill(this.kinds, kinds.length ? sortable("Kinds of failures", kindColumns(total, page.run.failure_kinds), kinds, this.kindOrder) : el("p", { class: "empty" }, el("strong", null, "No failures"), "Every request of this window got a reply that the script expected."));
     const rows = names.flatMap((row) => counted(row).map(([kind, many]) => ({ name: row.name, kind, count: many, sent: row.sent })));
     refill(this.names, rows.length ? sortable("Failures by name", nameColumns(), rows, this.nameOrder) : el("p", { class: "muted" }, "none"));
     const messages = answer.messages ?? [];
@@ -37,9 +37,10 @@ function counted(row) {
   return row.unfinished > 0 ? [...kinds, ["unfinished", row.unfinished]] : kinds;
 }
 
-function kindColumns(total) {
+function kindColumns(total, meanings) {
   return [
     { key: "kind", label: "kind", isName: true, text: (row) => row.kind },
+    { key: "meaning", label: "meaning", isLong: true, text: (row) => meanings[row.kind] ?? "" },
     { key: "count", label: "failures", isNumber: true, sort: (row) => row.count, text: (row) => count(row.count) },
     { key: "share", label: "of all failures", isNumber: true, sort: (row) => row.count, text: (row) => percent(total ? row.count / total : 0) },
   ];

@@ -2,7 +2,7 @@
 
 import { get, isSaved, listen, segment } from "./api.js";
 import { byId, el, refill } from "./dom.js";
-import { learnNodes } from "./charts.js";
+import { learnNodes, learnPhases } from "./charts.js";
 import { joinSeries } from "./columns.js";
 import { clock, readClock } from "./format.js";
 import { ofChooser, ofWord, readOf } from "./of.js";
@@ -63,6 +63,7 @@ class RunPage {
       refill(this.root, el("h1", null, "Run"), el("p", { class: "error", role: "alert" }, text));
       return;
     }
+    learnPhases(this.run.phases);
     this.build();
     await this.loadSeries();
     this.follow();

@@ -1,10 +1,9 @@
 //! What may stand behind the question mark.
 
-use crate::query::Of;
 use crate::store::RunView;
 use crate::{Refusal, query};
 use serde::Deserialize;
-use stats::Phase;
+use stats::{Of, Phase};
 
 /// The answer to an `of` that there is not.
 pub(crate) const OF_UNKNOWN: &str = "of: expected ok, failed or all";
@@ -57,7 +56,7 @@ impl Ask {
     /// Which requests a latency is asked of; those that ended ok when nothing is said.
     pub(super) fn of(&self) -> Result<Of, Refusal> {
         let Some(asked) = self.of.as_deref().filter(|of| !of.is_empty()) else {
-            return Ok(Of::default());
+            return Ok(Of::Ok);
         };
         Of::named(asked).ok_or_else(|| Refusal::bad(OF_UNKNOWN))
     }
@@ -65,8 +64,7 @@ impl Ask {
     /// The phase asked for; latency when none is.
     pub(super) fn phase(&self) -> Result<Phase, Refusal> {
         let asked = self.phase.as_deref().unwrap_or("latency");
-        let found = Phase::ALL.iter().find(|phase| phase.as_str() == asked);
-        found.copied().ok_or_else(|| {
+        Phase::named(asked).ok_or_else(|| {
             let known: Vec<&str> = Phase::ALL.iter().map(|phase| phase.as_str()).collect();
             Refusal::bad(format!(
                 "phase: none is called so; there are {}",

@@ -2,14 +2,14 @@
 
 use super::{Block, block_s};
 use crate::Error;
-use crate::query::{self, Of, Rest};
+use crate::query::{self, Rest, keys};
 use crate::store::{COUNTERS, RunView, Totals, Wanted, level_for, read};
-use stats::Phase;
+use stats::{Of, Phase};
 use std::collections::BTreeMap;
 
 /// What there is of a block while it is read.
 #[derive(Default)]
-struct Part {
+struct BlockParts {
     is_warmup: bool,
     block: Block,
     latency: Rest,
@@ -23,8 +23,8 @@ pub fn of(view: &dyn RunView, of: Of) -> Result<Vec<Block>, Error> {
     let length = view.length_s();
     let load = query::load(view)?;
     let step = block_s(length);
-    let keys = of.keys(0, Phase::Latency);
-    let mut parts: BTreeMap<u64, Part> = BTreeMap::new();
+    let keys = keys(of, 0, Phase::Latency);
+    let mut parts: BTreeMap<u64, BlockParts> = BTreeMap::new();
     let mut wanted = Rest::wanted(keys);
     wanted.push(COUNTERS);
     let wanted = Wanted::Keys(wanted);

@@ -2,8 +2,7 @@
 //! HistogramLogAnalyzer and their like read. Values are microseconds. Lines without a tag are of
 //! requests that ended ok; both kinds added up are all that ended.
 
-use crate::query::Of;
-use stats::Histogram;
+use stats::{Histogram, Of};
 
 /// The head of a log whose times count from the start of the run.
 pub(super) fn head(run: &str, started_us: u64) -> String {

@@ -16,7 +16,7 @@ const ROW_MAX_S: u64 = 24 * 3_600;
 pub(super) const EVENTS_MAX: usize = 10_000;
 /// Cores of a node.
 const CORES_MAX: usize = 1_024;
-/// Statuses, kinds of failures and tallies of one row.
+/// Statuses, kinds of failures and counters of one row.
 pub(super) const COUNTS_MAX: usize = 1_000;
 /// The two kinds of names may each have one `(other)`.
 const NAMES_MAX_PER_ROW: usize = NAMES_MAX + 2;
@@ -58,7 +58,9 @@ fn second(row: &SecondRow) -> Result<(), String> {
         ("checks", row.checks.len(), NAMES_MAX_PER_ROW),
         ("customs", row.customs.len(), NAMES_MAX_PER_ROW),
         ("cores", row.cores.len(), CORES_MAX),
-        ("tallies", row.tallies.len(), COUNTS_MAX),
+        ("gaps", row.gaps.len(), CORES_MAX),
+        ("late", row.late.len(), CORES_MAX),
+        ("counters", row.counters.len(), COUNTS_MAX),
     ] {
         at_most(&place(what), len, max)?;
     }

@@ -1,14 +1,15 @@
 //! A run as columns over time.
 
 use super::figures::add_totals;
-use super::of::{Of, Rest};
+use super::of::{Rest, keys};
 use crate::Error;
 use crate::store::{
     CHECKS, CORES, COUNTERS, Checks, Cores, Digest, Figures, NameCounts, QUANTILES, RestOf,
     RunView, SLOTS, Totals, Wanted, add_histogram, level_for, read, rest_of,
 };
 use serde_json::{Map, Value, json};
-use stats::{Histogram, Phase};
+use stats::summary::Check;
+use stats::{Counter, Histogram, Of, Phase};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -164,7 +165,7 @@ pub fn series(view: &dyn RunView, axis: Axis, name: u32, of: Of) -> Result<Value
 /// When the store fails.
 pub fn latency_columns(view: &dyn RunView, axis: Axis, of: Of) -> Result<Value, Error> {
     let digests = view.digests(axis.from, axis.end(), axis.step_s)?;
-    let columns = figures_of(view, axis, of.keys(0, Phase::Latency), &digests)?;
+    let columns = figures_of(view, axis, keys(of, 0, Phase::Latency), &digests)?;
     Ok(percentile_columns(&columns))
 }
 
@@ -221,6 +222,7 @@ fn covered(axis: Axis, time_s: u64, seconds: u64) -> impl Iterator<Item = (usize
 }
 
 fn put_load(map: &mut Map<String, Value>, axis: Axis, rows: &BTreeMap<u64, Totals>) {
+    let connection_opened = Counter::ConnectionOpened.as_str();
     let len = axis.len();
     let mut table = Table::default();
     let mut extents: [Vec<Option<u64>>; 4] = std::array::from_fn(|_| vec![None; len]);
@@ -233,7 +235,10 @@ fn put_load(map: &mut Map<String, Value>, axis: Axis, rows: &BTreeMap<u64, Total
             table.add("dropped", place, row.dropped as f64 * share);
             let ended = row.iterations_finished + row.iterations_failed;
             table.add("iterations", place, ended as f64 * share);
-            let opened = row.tallies.iter().find(|t| t.name == "connection_opened");
+            let opened = row
+                .counters
+                .iter()
+                .find(|one| one.name == connection_opened);
             let opened = opened.map_or(0, |t| t.count) as f64;
             table.add("connections_opened", place, opened * share);
             limited[column] |= row.limited;
@@ -323,7 +328,7 @@ fn put_phases(
     };
     let mut phases = Map::new();
     for phase in Phase::ALL {
-        let keys = of.keys(name, *phase);
+        let keys = keys(of, name, *phase);
         let columns = figures_of(view, axis, keys, &digests)?;
         let shown = percentile_columns(&columns);
         match phase {
@@ -456,7 +461,7 @@ fn percentile_columns(columns: &[Option<Figures>]) -> Value {
 ///
 /// # Errors
 /// When the store fails.
-pub fn checks(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
+pub fn checks(view: &dyn RunView, from: u64, to: u64) -> Result<Vec<Check>, Error> {
     let mut sum = Checks::default();
     let wanted = Wanted::Keys(vec![CHECKS]);
     view.read(from, to, crate::store::COARSEST_S, &wanted, &mut |row| {
@@ -464,9 +469,12 @@ pub fn checks(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> {
         Ok(())
     })?;
     sum.checks.sort_by(|a, b| a.name.cmp(&b.name));
-    let rows = sum.checks.iter();
-    let rows = rows.map(|c| json!({ "name": c.name, "passed": c.passed, "failed": c.failed }));
-    Ok(json!({ "checks": rows.collect::<Vec<Value>>() }))
+    let rows = sum.checks.into_iter().map(|row| Check {
+        name: row.name,
+        passed: row.passed,
+        failed: row.failed,
+    });
+    Ok(rows.collect())
 }
 
 fn put_cores(map: &mut Map<String, Value>, axis: Axis, columns: &[Cores]) {

@@ -1,15 +1,17 @@
 //! A run as a whole: its card in a list, and everything but its series.
 
 use super::columns::Axis;
-use super::figures::{percentiles, phase, totals_json};
+use super::columns::checks;
+use super::figures::{percentiles, phase, totals_of};
 use super::load::throughput;
-use super::of::Of;
-use super::window::{measured, summary, warmup_s};
+use super::window::{measured, measured_totals, metrics, warmup_s};
 use crate::Error;
 use crate::store::{Node, RunRecord, RunView, State};
 use serde_json::{Value, json};
-use stats::Phase;
+use stats::verdict::{Reason, ReasonKind, Spans, VerdictState};
 use stats::wire::ReasonRow;
+use stats::{FailureKind, Of, Phase, Verdict};
+use std::collections::BTreeMap;
 
 /// Points of the small plot of a card.
 const SPARK_POINTS: u64 = 60;
@@ -19,7 +21,7 @@ const SPARK_POINTS: u64 = 60;
 /// # Errors
 /// When the store fails.
 pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
-    let totals = measured(view)?;
+    let totals = measured_totals(view)?;
     let window = (warmup_s(view)?, u64::MAX);
     let latency = phase(view, 0, window, (Phase::Latency, Of::Ok))?;
     let axis = Axis::new(view, 0, u64::MAX, SPARK_POINTS);
@@ -33,7 +35,7 @@ pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
     }
     spark.iter_mut().for_each(|n| *n /= axis.step_s);
     Ok(json!({
-        "totals": totals_json(&totals), "throughput": throughput(view)?,
+        "totals": totals_of(&totals), "throughput": throughput(view)?,
         "latency": percentiles(&latency), "sparkline": spark,
     }))
 }
@@ -79,6 +81,9 @@ pub fn detail(record: &RunRecord, view: &dyn RunView, of: Of) -> Result<Value, E
     let files = files
         .iter()
         .map(|f| json!({ "name": f.name, "text": f.text }));
+    let mut summary = measured(view)?.to_json(of);
+    summary["checks"] = json!(checks(view, warmup_s(view)?, u64::MAX)?);
+    summary["metrics"] = json!(metrics(view)?);
     Ok(json!({
         "card": card(record, (!record.is_current()).then_some(view))?,
         "length_s": view.length_s(),
@@ -92,8 +97,17 @@ pub fn detail(record: &RunRecord, view: &dyn RunView, of: Of) -> Result<Value, E
         "nodes": nodes.iter().map(node).collect::<Vec<Value>>(),
         "files": files.collect::<Vec<Value>>(),
         "profile": start.map(|start| &start.profile),
-        "summary": summary(view, of)?,
+        "summary": summary,
+        "phases": Phase::ALL.iter().map(phase_row).collect::<Vec<Value>>(),
+        "failure_kinds": FailureKind::ALL.iter()
+            .map(|kind| (kind.as_str(), kind.meaning()))
+            .collect::<BTreeMap<_, _>>(),
     }))
+}
+
+/// What is measured of requests, for whoever shows it.
+fn phase_row(phase: &Phase) -> Value {
+    json!({ "name": phase.as_str(), "is_part": phase.is_part(), "meaning": phase.meaning() })
 }
 
 fn thresholds(nodes: &[Node]) -> Vec<Value> {
@@ -114,31 +128,31 @@ fn thresholds(nodes: &[Node]) -> Vec<Value> {
     rows
 }
 
-fn verdict(record: &RunRecord, nodes: &[Node]) -> Value {
-    let of = |node: &Node, rows: &[ReasonRow]| -> Vec<Value> {
-        let rows = rows.iter();
-        rows.map(|row| {
-            let windows: Vec<[u64; 2]> = row
-                .windows
-                .iter()
-                .map(|span| [span.first_s, span.last_s])
-                .collect();
-            json!({
-                "kind": row.kind, "text": row.text, "windows": windows, "cores": row.cores,
-                "node": node.node,
-            })
-        })
-        .collect()
+/// What the nodes say of the generator, and the worst of their verdicts.
+pub(crate) fn verdict(record: &RunRecord, nodes: &[Node]) -> Verdict {
+    let mut verdict = Verdict {
+        state: VerdictState::named(&record.verdict),
+        ..Verdict::default()
     };
-    let (mut reasons, mut notes) = (Vec::new(), Vec::new());
-    for node in nodes {
-        if let Some(end) = &node.end {
-            reasons.extend(of(node, &end.reasons));
-            notes.extend(of(node, &end.notes));
-        }
+    let ended = |node: &'_ Node| Some((node.node, node.end.clone()?));
+    for (node, end) in nodes.iter().filter_map(ended) {
+        let node = (nodes.len() > 1).then_some(node);
+        let reason = |row: &ReasonRow| Reason {
+            // a kind of a later version is known by its text only
+            kind: ReasonKind::named(&row.kind).unwrap_or(ReasonKind::RunFailed),
+            text: row.text.clone(),
+            windows: Spans(
+                (row.windows.iter())
+                    .map(|s| (s.first_s, s.last_s))
+                    .collect(),
+            ),
+            cores: row.cores.clone(),
+            node,
+        };
+        verdict.reasons.extend(end.reasons.iter().map(reason));
+        verdict.notes.extend(end.notes.iter().map(reason));
     }
-    let state = Some(&record.verdict).filter(|verdict| !verdict.is_empty());
-    json!({ "state": state, "reasons": reasons, "notes": notes })
+    verdict
 }
 
 fn node(node: &Node) -> Value {

@@ -1,33 +1,20 @@
 //! Rows summed over a window, and numbers put into JSON.
 
-use super::of::{Of, Rest};
+use super::of::{Rest, keys};
 use crate::Error;
 use crate::store::{
-    COARSEST_S, COUNTERS, NameCounts, QUANTILES, RunView, Totals, Wanted, add_histogram, phase_key,
-    quantiles, read,
+    COARSEST_S, COUNTERS, NameCounts, RunView, Totals, Wanted, add_histogram, phase_key, read,
 };
 use serde_json::{Map, Value, json};
+use stats::second::{Counts, Iterations};
+use stats::summary::{self, Counted, Percentiles, Phases};
 use stats::wire::Count;
-use stats::{Histogram, Phase};
+use stats::{Counter, Histogram, Of, Phase};
 use std::collections::BTreeMap;
 
 /// A histogram in ten numbers; `null` where there is nothing.
 pub(super) fn percentiles(histogram: &Histogram) -> Value {
-    let mut map = Map::new();
-    let filled = histogram.count() > 0;
-    let mut put = |name: String, value: Value| {
-        map.insert(name, if filled { value } else { Value::Null });
-    };
-    put("min_us".into(), histogram.min_us().into());
-    let mean = (histogram.mean_us() * 1_000.0).round() / 1_000.0;
-    put("mean_us".into(), mean.into());
-    let values = histogram.values_at(quantiles());
-    for ((name, _), value) in QUANTILES.iter().zip(values) {
-        put(format!("{name}_us"), value.into());
-    }
-    put("max_us".into(), histogram.max_us().into());
-    map.insert("count".to_owned(), histogram.count().into());
-    Value::Object(map)
+    json!(Percentiles::of(histogram))
 }
 
 /// The rows of all requests by the second they begin in.
@@ -73,7 +60,7 @@ pub(super) fn phase(
     window: (u64, u64),
     of: (Phase, Of),
 ) -> Result<Histogram, Error> {
-    let keys = of.1.keys(name, of.0);
+    let keys = keys(of.1, name, of.0);
     let mut rest = Rest::default();
     let wanted = Wanted::Keys(Rest::wanted(keys));
     view.read(window.0, window.1, COARSEST_S, &wanted, &mut |row| {
@@ -82,45 +69,15 @@ pub(super) fn phase(
     Ok(rest.finish().unwrap_or_default())
 }
 
-/// Puts all phases of all requests in a window: `latency` is of the requests `of` names, and
-/// `latency_failed` and `latency_all` stand beside it.
-pub(super) fn put_phases(
-    map: &mut Map<String, Value>,
-    view: &dyn RunView,
-    window: (u64, u64),
-    of: Of,
-) -> Result<(), Error> {
+/// All phases of all requests in a window.
+pub(super) fn phases(view: &dyn RunView, window: (u64, u64)) -> Result<Phases, Error> {
     let mut sums: BTreeMap<u32, Histogram> = BTreeMap::new();
     let keys = Phase::ALL.iter().map(|phase| phase_key(0, *phase));
     let wanted = Wanted::Keys(keys.collect());
     view.read(window.0, window.1, COARSEST_S, &wanted, &mut |row| {
         add_histogram(sums.entry(row.key).or_default(), row.content)
     })?;
-    let mut sum = |phase| sums.remove(&phase_key(0, phase)).unwrap_or_default();
-    let (all, failed) = (sum(Phase::Latency), sum(Phase::LatencyFailed));
-    put_latencies(map, &all, &failed, of);
-    for phase in Phase::ALL {
-        if !matches!(phase, Phase::Latency | Phase::LatencyFailed) {
-            map.insert(phase.as_str().to_owned(), percentiles(&sum(*phase)));
-        }
-    }
-    Ok(())
-}
-
-/// Puts the phases of a name but its latencies, of the whole run from a second on.
-pub(crate) fn put_other_phases(
-    map: &mut Map<String, Value>,
-    view: &dyn RunView,
-    name: u32,
-    from: u64,
-) -> Result<(), Error> {
-    for phase in Phase::ALL {
-        if !matches!(phase, Phase::Latency | Phase::LatencyFailed) {
-            let sum = self::phase(view, name, (from, u64::MAX), (*phase, Of::All))?;
-            map.insert(phase.as_str().to_owned(), percentiles(&sum));
-        }
-    }
-    Ok(())
+    Ok(Phases::of(|phase| sums.get(&phase_key(0, phase))))
 }
 
 /// Puts the latency of the requests `of` names, and those of the failed and of all beside it.
@@ -162,52 +119,48 @@ pub(super) fn put_counts(map: &mut Map<String, Value>, counts: &NameCounts) {
 }
 
 /// Replies by status.
-pub(super) fn statuses(counts: &NameCounts) -> Value {
-    let sorted: BTreeMap<u32, u64> = counts
-        .statuses
-        .iter()
-        .map(|s| (s.status, s.count))
-        .collect();
-    let named = sorted
-        .into_iter()
-        .map(|(status, n)| (status.to_string(), n.into()));
-    Value::Object(named.collect())
+pub(crate) fn statuses(counts: &NameCounts) -> BTreeMap<u16, u64> {
+    let rows = counts.statuses.iter();
+    // 0 are those beyond the limit of the store
+    rows.map(|s| (u16::try_from(s.status).unwrap_or(0), s.count))
+        .collect()
 }
 
 /// Counts by their names.
-pub(super) fn counted(counts: &[Count]) -> Value {
-    let sorted: BTreeMap<&str, u64> = counts.iter().map(|c| (c.name.as_str(), c.count)).collect();
-    json!(sorted)
+pub(crate) fn counted(counts: &[Count]) -> Counted {
+    let mut named: Vec<_> = counts
+        .iter()
+        .map(|c| (c.name.clone().into(), c.count))
+        .collect();
+    named.sort();
+    Counted(named)
 }
 
-/// Totals as members of a JSON object.
-pub(super) fn totals_json(totals: &Totals) -> Value {
-    let mut map = Map::new();
-    for (name, n) in [
-        ("planned", totals.planned),
-        ("started", totals.started),
-        ("dropped", totals.dropped),
-    ] {
-        map.insert(name.to_owned(), n.into());
+/// Counters in the words of results.
+pub(crate) fn totals_of(totals: &Totals) -> summary::Totals {
+    let requests = totals.requests.clone().unwrap_or_default();
+    let opened = Counter::ConnectionOpened.as_str();
+    let opened = totals.counters.iter().find(|one| one.name == opened);
+    summary::Totals {
+        counts: Counts {
+            planned: totals.planned,
+            started: totals.started,
+            dropped: totals.dropped,
+            iterations: Iterations {
+                finished: totals.iterations_finished,
+                failed: totals.iterations_failed,
+                unfinished: totals.iterations_unfinished,
+            },
+            sent: requests.sent,
+            ok: requests.ok,
+            failed: requests.failed,
+            unfinished: requests.unfinished,
+            bytes_in: requests.bytes_in,
+            bytes_out: requests.bytes_out,
+            ..Counts::default()
+        },
+        users_max: totals.users_max,
+        connections: opened.map_or(0, |one| one.count),
+        connections_max: totals.connections_max,
     }
-    map.insert(
-        "iterations".to_owned(),
-        json!({
-            "finished": totals.iterations_finished,
-            "failed": totals.iterations_failed,
-            "unfinished": totals.iterations_unfinished,
-        }),
-    );
-    put_counts(&mut map, &totals.requests.clone().unwrap_or_default());
-    let opened = totals
-        .tallies
-        .iter()
-        .find(|t| t.name == "connection_opened");
-    map.insert("users_max".to_owned(), totals.users_max.into());
-    map.insert(
-        "connections".to_owned(),
-        opened.map_or(0, |t| t.count).into(),
-    );
-    map.insert("connections_max".to_owned(), totals.connections_max.into());
-    Value::Object(map)
 }

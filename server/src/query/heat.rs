@@ -2,11 +2,11 @@
 
 use super::columns::Axis;
 use super::figures::phase;
-use super::of::{Of, Rest};
+use super::of::{Rest, keys};
 use crate::Error;
 use crate::store::{RunView, Wanted};
 use serde_json::{Value, json};
-use stats::{Histogram, Phase};
+use stats::{Histogram, Of, Phase};
 
 /// Rows of a heat map per power of two.
 const ROWS_PER_OCTAVE: f64 = 4.0;
@@ -18,7 +18,7 @@ const BUCKETS_MAX: usize = 400;
 /// # Errors
 /// When the store fails.
 pub fn heatmap(view: &dyn RunView, axis: Axis, name: u32, of: Of) -> Result<Value, Error> {
-    let keys = of.keys(name, Phase::Latency);
+    let keys = keys(of, name, Phase::Latency);
     let wanted = Wanted::Keys(Rest::wanted(keys));
     let mut columns: Vec<Rest> = Vec::new();
     columns.resize_with(axis.len(), Rest::default);

@@ -3,47 +3,16 @@
 
 use crate::Error;
 use crate::store::{Content, add_histogram, phase_key};
-use stats::{Histogram, Phase};
+use stats::{Histogram, Of, Phase};
 
-/// Which requests a latency is of; other times are of all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Of {
-    /// Those that ended ok: the headline.
-    #[default]
-    Ok,
-    /// Those that failed.
-    Failed,
-    /// All that ended.
-    All,
-}
-
-impl Of {
-    /// Every member.
-    pub const ALL: [Of; 3] = [Of::Ok, Of::Failed, Of::All];
-
-    /// The name in questions and answers; stable.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Of::Ok => "ok",
-            Of::Failed => "failed",
-            Of::All => "all",
-        }
-    }
-
-    /// By its name.
-    pub fn named(name: &str) -> Option<Of> {
-        Of::ALL.into_iter().find(|of| of.as_str() == name)
-    }
-
-    /// The key of a phase of a name, and where it is a latency of what ended ok, the key of the
-    /// failed ones, which are to be taken out.
-    pub(crate) fn keys(self, name: u32, phase: Phase) -> (u32, Option<u32>) {
-        let failed = phase_key(name, Phase::LatencyFailed);
-        match (phase, self) {
-            (Phase::Latency, Of::Ok) => (phase_key(name, phase), Some(failed)),
-            (Phase::Latency, Of::Failed) => (failed, None),
-            _ => (phase_key(name, phase), None),
-        }
+/// The key of a phase of a name, and where it is a latency of what ended ok, the key of the failed
+/// ones, which are to be taken out. Latencies are of the requests that `of` says.
+pub(crate) fn keys(of: Of, name: u32, phase: Phase) -> (u32, Option<u32>) {
+    let failed = phase_key(name, Phase::LatencyFailed);
+    match (phase, of) {
+        (Phase::Latency, Of::Ok) => (phase_key(name, phase), Some(failed)),
+        (Phase::Latency, Of::Failed) => (failed, None),
+        _ => (phase_key(name, phase), None),
     }
 }
 

@@ -1,18 +1,20 @@
 //! What a window of a run holds: names, failures, and all of it in a summary.
 
 use super::figures::{
-    counted, percentiles, put_counts, put_latencies, put_phases, statuses, totals, totals_json,
+    counted, percentiles, phases, put_counts, put_latencies, statuses, totals, totals_of,
 };
 use super::load::{load, per_s, throughput};
-use super::of::Of;
-use super::{columns, name_of};
+use super::name_of;
 use crate::Error;
 use crate::store::{
     COARSEST_S, CUSTOMS, Customs, NameCounts, RunView, SLOTS, Totals, Wanted, add_histogram,
     phase_key, read,
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
-use stats::{Histogram, Phase};
+use stats::custom::{Custom, CustomFigures, CustomKind};
+use stats::summary::{self, Counted, Phases, Throughput};
+use stats::{Histogram, NameKind, Of, Phase};
 use std::collections::BTreeMap;
 
 /// Every request and transaction with something in the window; `latency` is of the requests `of`
@@ -49,14 +51,14 @@ pub fn names(view: &dyn RunView, from: u64, to: u64, of: Of) -> Result<Value, Er
             continue;
         };
         let mut map = Map::new();
-        map.insert("kind".to_owned(), kind_name(*kind).into());
+        map.insert("kind".to_owned(), kind_of(*kind).as_str().into());
         map.insert("name".to_owned(), name.as_str().into());
         put_counts(&mut map, counts);
         map.insert("requests_per_s".to_owned(), json!(rates.get(id)));
         put_latencies(&mut map, &sum.times, &sum.failed, of);
         map.insert("service_time".to_owned(), percentiles(services));
-        map.insert("status".to_owned(), statuses(counts));
-        map.insert("failures".to_owned(), counted(&counts.failures));
+        map.insert("status".to_owned(), json!(statuses(counts)));
+        map.insert("failures".to_owned(), json!(counted(&counts.failures)));
         rows.push(((*kind, name), Value::Object(map)));
     }
     rows.sort_by_key(|(place, _)| *place);
@@ -116,8 +118,12 @@ fn rates(view: &dyn RunView, (from, to): (u64, u64)) -> Result<BTreeMap<u32, f64
         .collect())
 }
 
-fn kind_name(kind: i32) -> &'static str {
-    if kind == 1 { "transaction" } else { "request" }
+/// The kind of a name in the store.
+pub(crate) fn kind_of(kind: i32) -> NameKind {
+    match kind {
+        1 => NameKind::Transaction,
+        _ => NameKind::Request,
+    }
 }
 
 /// Failures by kind, in all and by name.
@@ -140,7 +146,7 @@ pub fn failures(view: &dyn RunView, from: u64, to: u64) -> Result<Value, Error> 
         let (kind, name) = view.names().get(id)?;
         let failures = counted(&counts.failures);
         Some(json!({
-            "kind": kind_name(*kind), "name": name, "failed": counts.failed,
+            "kind": kind_of(*kind), "name": name, "failed": counts.failed,
             "unfinished": counts.unfinished,
             "failures": failures, "status": statuses(counts),
         }))
@@ -176,66 +182,103 @@ fn messages(view: &dyn RunView, from: u64, to: u64) -> Result<Vec<Value>, Error>
         .collect())
 }
 
-/// The whole run without its warm-up, in the words of the JSON result; `latency` is of the
-/// requests `of` names.
+/// What was measured in a window, in the words of the JSON result.
+#[derive(Serialize)]
+pub(crate) struct Measured {
+    pub(crate) totals: summary::Totals,
+    pub(crate) throughput: Throughput,
+    #[serde(flatten)]
+    pub(crate) phases: Phases,
+    pub(crate) status: BTreeMap<u16, u64>,
+    pub(crate) failures: Counted,
+    pub(crate) events: Counted,
+}
+
+impl Measured {
+    /// Of a window with these totals and rates.
+    pub(super) fn of(
+        view: &dyn RunView,
+        window: (u64, u64),
+        totals: Totals,
+        throughput: Throughput,
+    ) -> Result<Self, Error> {
+        let of_all = totals_of(&totals);
+        let requests = totals.requests.unwrap_or_default();
+        Ok(Measured {
+            totals: of_all,
+            throughput,
+            phases: phases(view, window)?,
+            status: statuses(&requests),
+            failures: counted(&requests.failures),
+            events: counted(&totals.counters),
+        })
+    }
+
+    /// As JSON; `latency` is of the requests `of` names.
+    pub(super) fn to_json(&self, of: Of) -> Value {
+        let mut json = json!(self);
+        json["of"] = of.as_str().into();
+        match of {
+            Of::Ok => {}
+            Of::Failed => json["latency"] = json["latency_failed"].clone(),
+            Of::All => json["latency"] = json["latency_all"].clone(),
+        }
+        json
+    }
+}
+
+/// The whole run without its warm-up.
 ///
 /// # Errors
 /// When the store fails.
-pub fn summary(view: &dyn RunView, of: Of) -> Result<Value, Error> {
-    let warmup_s = warmup_s(view)?;
-    let totals = measured(view)?;
-    let mut map = Map::new();
-    map.insert("totals".to_owned(), totals_json(&totals));
-    map.insert("throughput".to_owned(), throughput(view)?);
-    put_phases(&mut map, view, (warmup_s, u64::MAX), of)?;
-    let requests = totals.requests.unwrap_or_default();
-    map.insert("status".to_owned(), statuses(&requests));
-    map.insert("failures".to_owned(), counted(&requests.failures));
-    map.insert("events".to_owned(), counted(&totals.tallies));
-    map.insert(
-        "checks".to_owned(),
-        columns::checks(view, warmup_s, u64::MAX)?["checks"].take(),
-    );
-    map.insert("metrics".to_owned(), metrics(view, warmup_s)?);
-    Ok(Value::Object(map))
+pub(crate) fn measured(view: &dyn RunView) -> Result<Measured, Error> {
+    let window = (warmup_s(view)?, u64::MAX);
+    Measured::of(view, window, measured_totals(view)?, throughput(view)?)
 }
 
-fn metrics(view: &dyn RunView, from: u64) -> Result<Value, Error> {
-    let mut sum = Customs::default();
+/// The metrics of the scripts' own over the run without its warm-up.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn metrics(view: &dyn RunView) -> Result<Vec<Custom>, Error> {
     let wanted = Wanted::Keys(vec![CUSTOMS]);
     let mut rows: BTreeMap<u64, Customs> = BTreeMap::new();
-    view.read(from, u64::MAX, COARSEST_S, &wanted, &mut |row| {
+    view.read(warmup_s(view)?, u64::MAX, COARSEST_S, &wanted, &mut |row| {
         rows.entry(row.time_s)
             .or_default()
             .add(read::<Customs>(row.content)?.customs);
         Ok(())
     })?;
+    let mut sum = Customs::default();
     rows.into_values().for_each(|row| sum.add(row.customs));
-    sum.customs
-        .sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+    let load_s = throughput(view)?.load_s;
     let mut list = Vec::new();
     for custom in sum.customs {
-        let mut values = Histogram::new();
-        if !custom.values.is_empty() {
-            add_histogram(&mut values, custom.values.as_slice())?;
-        }
-        let mean = if custom.count > 0 {
-            custom.sum / custom.count as f64
-        } else {
-            0.0
+        let Some(kind) = CustomKind::named(&custom.kind) else {
+            continue;
         };
-        let shown = (values.count() > 0).then(|| {
-            let [p50, p90, p95, p99] = values.values_at([0.5, 0.9, 0.95, 0.99]);
-            let of = |v: u64| v as f64 / 1_000.0;
-            json!({ "p50": of(p50), "p90": of(p90), "p95": of(p95), "p99": of(p99) })
-        });
-        list.push(json!({
-            "kind": custom.kind, "name": custom.name, "count": custom.count, "sum": custom.sum,
-            "min": custom.min, "mean": mean, "max": custom.max, "last": custom.last,
-            "percentiles": shown,
-        }));
+        let mut values: Option<Box<Histogram>> = None;
+        if !custom.values.is_empty() {
+            add_histogram(values.get_or_insert_default(), custom.values.as_slice())?;
+        }
+        let figures = CustomFigures {
+            count: custom.count,
+            sum: custom.sum,
+            min: custom.min,
+            max: custom.max,
+            last: custom.last,
+            values,
+        };
+        // what came in the drain is not told apart here
+        list.push(Custom::new(
+            kind,
+            &custom.name,
+            &figures,
+            (custom.sum, load_s),
+        ));
     }
-    Ok(Value::Array(list))
+    list.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    Ok(list)
 }
 
 /// How long the warm-up was, by what the nodes said when they began.
@@ -246,7 +289,7 @@ pub(super) fn warmup_s(view: &dyn RunView) -> Result<u64, Error> {
 }
 
 /// The totals of a run: without the warm-up but for the requests that it left under way.
-pub(super) fn measured(view: &dyn RunView) -> Result<Totals, Error> {
+pub(super) fn measured_totals(view: &dyn RunView) -> Result<Totals, Error> {
     let warmup_s = warmup_s(view)?;
     let mut sum = totals(view, warmup_s, u64::MAX, COARSEST_S)?;
     if warmup_s > 0 {

@@ -108,13 +108,19 @@ pub struct Totals {
     pub connections_max: u64,
     /// Other things counted.
     #[prost(message, repeated, tag = "13")]
-    pub tallies: Vec<Count>,
+    pub counters: Vec<Count>,
     /// The generator shaped it.
     #[prost(bool, tag = "14")]
     pub limited: bool,
     /// All requests.
     #[prost(message, optional, tag = "15")]
     pub requests: Option<NameCounts>,
+    /// Of a single second of one node: cores that had delivered nothing when it was closed.
+    #[prost(uint32, repeated, tag = "16")]
+    pub gaps: Vec<u32>,
+    /// Of a single second of one node: cores of which it holds what began before it.
+    #[prost(uint32, repeated, tag = "17")]
+    pub late: Vec<u32>,
 }
 
 /// Counters of one name.
@@ -244,9 +250,11 @@ impl Totals {
             users_max: row.users_max,
             connections_min: row.connections_min,
             connections_max: row.connections_max,
-            tallies: row.tallies.clone(),
+            counters: row.counters.clone(),
             limited: row.generator_limited,
             requests: None,
+            gaps: row.gaps.clone(),
+            late: row.late.clone(),
         }
     }
 
@@ -256,6 +264,9 @@ impl Totals {
         self.users_max = self.users_max.saturating_add(other.users_max);
         self.connections_min = self.connections_min.saturating_add(other.connections_min);
         self.connections_max = self.connections_max.saturating_add(other.connections_max);
+        // numbers of cores mean nothing beside those of another node
+        self.gaps.clear();
+        self.late.clear();
         self.add_sums(other);
     }
 
@@ -265,6 +276,8 @@ impl Totals {
         self.users_max = self.users_max.max(other.users_max);
         self.connections_min = self.connections_min.min(other.connections_min);
         self.connections_max = self.connections_max.max(other.connections_max);
+        self.gaps.clear();
+        self.late.clear();
         self.add_sums(other);
     }
 
@@ -277,7 +290,7 @@ impl Totals {
         add(&mut self.iterations_finished, other.iterations_finished);
         add(&mut self.iterations_failed, other.iterations_failed);
         add(&mut self.iterations_unfinished, other.iterations_unfinished);
-        add_counts(&mut self.tallies, &other.tallies);
+        add_counts(&mut self.counters, &other.counters);
         self.limited |= other.limited;
         if let Some(requests) = &other.requests {
             self.requests.get_or_insert_default().add(requests);

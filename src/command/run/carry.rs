@@ -1,7 +1,6 @@
 //! Puts engine, reporter and desk together for the length of a run.
 
 use super::desk::{Desk, Hands, Notices, Progress};
-use super::rules;
 use crate::command::exit::Failure;
 use crate::command::load;
 use crate::command::prepare::Cpus;
@@ -60,7 +59,7 @@ pub fn carry(
         .unzip();
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let aggregator = Aggregator::new(sources.len(), outline::model(plan))
-        .with_rules(rules::of(&plan.thresholds), plan.duration().as_secs())
+        .with_thresholds(plan.thresholds.clone(), plan.duration().as_secs())
         .with_warmup(plan.warmup.as_secs());
     let reporter = Reporter::start(sources, aggregator, cpus.load.clone(), observers)
         .map_err(Failure::failed)?;

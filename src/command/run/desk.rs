@@ -5,7 +5,6 @@ use super::keys::Keys;
 use super::socket::{Asked, ControlSocket};
 use super::steer::{Helm, Wish};
 use crate::command::exit::Exit;
-use crate::render::facts::ChangeMade;
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use crate::render::live::Stage;
@@ -14,6 +13,7 @@ use config::Plan;
 use engine::{Control, Event};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
+use stats::report::LoadChange;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -60,14 +60,14 @@ pub struct Notices {
     drained: bool,
     /// Distinct script errors: where, and the text.
     errors: Vec<(String, String)>,
-    /// What was noticed about servers, each once.
-    servers: Vec<String>,
+    /// What was noticed, each text once.
+    noticed: Vec<String>,
     /// Distinct script errors beyond those kept.
     errors_more: u64,
     /// Messages that found too many before them.
     unshown: u64,
     /// Changes of the load that were asked for.
-    changes: Vec<ChangeMade>,
+    changes: Vec<LoadChange>,
 }
 
 /// What steers a run besides signals.
@@ -88,8 +88,13 @@ impl Notices {
         })
     }
 
+    /// What was noticed about files and servers, in order, each text once.
+    pub fn noticed(&self) -> &[String] {
+        &self.noticed
+    }
+
     /// Changes of the load, in order.
-    pub fn changes(&self) -> &[ChangeMade] {
+    pub fn changes(&self) -> &[LoadChange] {
         &self.changes
     }
 
@@ -126,13 +131,6 @@ impl Notices {
         }
         if self.errors.len() > ERRORS_SAID {
             lines.push(format!("  and {} more", self.errors.len() - ERRORS_SAID));
-        }
-        for text in self.servers.iter().take(ERRORS_SAID) {
-            let line = format!("notice: {}", format::escape(text));
-            lines.push(style.apply(Paint::Warn, &format::cut(&line, width)));
-        }
-        if self.servers.len() > ERRORS_SAID {
-            lines.push(format!("  and {} more", self.servers.len() - ERRORS_SAID));
         }
         if self.unshown > 0 {
             lines.push(format!(
@@ -383,9 +381,9 @@ impl<'a> Desk<'a> {
 
     /// The same of what is noticed about servers.
     fn tell_notice(&mut self, text: String) {
-        if self.notices.servers.len() < ERRORS_KEPT && !self.notices.servers.contains(&text) {
+        if self.notices.noticed.len() < ERRORS_KEPT && !self.notices.noticed.contains(&text) {
             self.say(format!("notice: {text}"));
-            self.notices.servers.push(text);
+            self.notices.noticed.push(text);
         }
     }
 

@@ -4,8 +4,7 @@ use crate::command::exit::Failure;
 use crate::render::format;
 use anyhow::anyhow;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,44 +20,15 @@ pub fn utc(time: SystemTime) -> String {
 
 /// An id for a run that began at `start`: a UUID of version 7 (RFC 9562), so that ids sort by
 /// time and machines that know nothing of each other make different ones.
-pub fn run_id(start: SystemTime) -> String {
-    uuid7(since_epoch(start).as_millis() as u64, random_bytes())
-}
-
-/// A random number, to tell processes apart.
-pub fn random() -> u64 {
-    random_bytes()[..8]
-        .iter()
-        .fold(0, |n, byte| n << 8 | u64::from(*byte))
-}
-
-fn random_bytes() -> [u8; 10] {
+///
+/// # Errors
+/// The kernel has no random numbers.
+pub fn run_id(start: SystemTime) -> Result<String, Failure> {
     let mut random = [0; 10];
-    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
-    if read.is_err() {
-        // still different for each process and moment of this machine
-        let now = since_epoch(SystemTime::now());
-        random[..4].copy_from_slice(&std::process::id().to_be_bytes());
-        random[4..8].copy_from_slice(&now.subsec_nanos().to_be_bytes());
-    }
-    random
-}
-
-fn uuid7(ms: u64, random: [u8; 10]) -> String {
-    let mut bytes = [0; 16];
-    bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
-    bytes[6..].copy_from_slice(&random);
-    bytes[6] = 0x70 | bytes[6] & 0x0f;
-    bytes[8] = 0x80 | bytes[8] & 0x3f;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (a, b, c, d, e) = (
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    );
-    format!("{a}-{b}-{c}-{d}-{e}")
+    getrandom::fill(&mut random).map_err(Failure::failed)?;
+    let ms = since_epoch(start).as_millis() as u64;
+    let id = uuid::Builder::from_unix_timestamp_millis(ms, &random);
+    Ok(id.into_uuid().to_string())
 }
 
 /// SHA-256 in hexadecimal.
@@ -82,19 +52,24 @@ pub fn sha256_of_file(path: &Path) -> Result<String, Failure> {
 mod tests {
     use super::*;
 
-    /// The example of RFC 9562, appendix A.6.
+    /// The time of the example of RFC 9562, appendix A.6.
     #[test]
     fn ids_are_uuids_of_version_7() {
-        let random = [0x0c, 0xc3, 0x18, 0xc4, 0xdc, 0x0c, 0x0c, 0x07, 0x39, 0x8f];
-        let id = uuid7(0x017f_22e2_79b0, random);
-        assert_eq!(id, "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+        let id = run_id(UNIX_EPOCH + Duration::from_millis(0x017f_22e2_79b0)).unwrap();
+        assert!(id.starts_with("017f22e2-79b0-7"), "{id}");
+        assert_eq!(id.len(), 36, "{id}");
+        assert!(
+            matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'),
+            "{id}"
+        );
     }
 
     #[test]
     fn ids_sort_by_time_and_differ() {
         let at = |ms| UNIX_EPOCH + Duration::from_millis(ms);
-        assert!(run_id(at(1_790_000_000_000)) < run_id(at(1_790_000_000_001)));
-        assert_ne!(run_id(at(5)), run_id(at(5)));
+        let id = |ms| run_id(at(ms)).unwrap();
+        assert!(id(1_790_000_000_000) < id(1_790_000_000_001));
+        assert_ne!(id(5), id(5));
     }
 
     /// FIPS 180-2, appendix B.1.

@@ -1,21 +1,18 @@
 //! A run's way to a stats server: which one, and what it is told at the end.
 
-use super::{identity, opening};
+use super::opening;
 use crate::cli::RunArguments;
 use crate::command::exit::Failure;
 use crate::command::prepare::{Cpus, Loaded};
 use crate::command::store;
-use crate::render::facts::RunFacts;
-use crate::render::{format, json, thresholds};
+use crate::render::format;
 use crate::reporter::Observer;
 use crate::reporter::send::{Delivery, Errand, Hello, Limits, NICE, Origin, Poster, Sending};
 use anyhow::anyhow;
 use config::{Plan, StatsSink};
 use rustix::process::setpriority_process;
 use server::Running;
-use stats::Summary;
-use stats::verdict::Reason;
-use stats::wire::{ReasonRow, RunEnd, Span, ThresholdRow};
+use stats::wire::RunEnd;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -86,6 +83,11 @@ impl Publication {
                 return (None, notes);
             }
         };
+        let epoch = match getrandom::u64() {
+            // below 2^63, as the wire has it
+            Ok(random) => random >> 1,
+            Err(error) => return (None, vec![format!("stats: no random numbers: {error}")]),
+        };
         let id = occasion.id;
         let node = occasion.node();
         let address = own
@@ -106,7 +108,7 @@ impl Publication {
                 run_id: id.to_owned(),
                 node,
                 node_name: node_name(),
-                epoch: identity::random() >> 1,
+                epoch,
             },
         };
         match Sending::start(errand) {
@@ -249,47 +251,4 @@ fn start_own(bind: SocketAddr, data: &Path) -> Result<Running, server::Error> {
 fn node_name() -> String {
     let system = rustix::system::uname();
     system.nodename().to_string_lossy().into_owned()
-}
-
-/// The end of a run for the wire.
-pub fn end(run: &RunFacts, summary: &Summary) -> RunEnd {
-    let verdict = &summary.verdict;
-    RunEnd {
-        ended: word(&run.ended),
-        duration_s: run.duration_s,
-        verdict: verdict.state.as_str().to_owned(),
-        reasons: verdict.reasons.iter().map(reason).collect(),
-        notes: verdict.notes.iter().map(reason).collect(),
-        thresholds: (summary.thresholds.iter())
-            .map(|outcome| ThresholdRow {
-                text: outcome.text.clone(),
-                met: outcome.met,
-                value: outcome.value,
-                limit: outcome.limit,
-                first_missed_s: outcome.first_missed_s,
-                finding: thresholds::finding(outcome),
-            })
-            .collect(),
-        summary_json: json::without_series(run, summary).unwrap_or_default(),
-    }
-}
-
-fn reason(reason: &Reason) -> ReasonRow {
-    ReasonRow {
-        kind: word(&reason.kind),
-        text: reason.text.clone(),
-        windows: (reason.windows.0.iter())
-            .map(|(first_s, last_s)| Span {
-                first_s: *first_s,
-                last_s: *last_s,
-            })
-            .collect(),
-        cores: reason.cores.clone(),
-    }
-}
-
-/// The word that results use for a member of a closed set.
-fn word(member: &impl serde::Serialize) -> String {
-    let value = serde_json::to_value(member).unwrap_or_default();
-    value.as_str().unwrap_or_default().to_owned()
 }

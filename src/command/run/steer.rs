@@ -1,9 +1,9 @@
 //! Steering a run: what may be said to it, and what became of it.
 
-use crate::render::facts::ChangeMade;
 use crate::render::format;
 use config::{Change, FACTOR_MAX, Plan, Steered};
 use engine::Control;
+use stats::report::LoadChange;
 use std::time::Duration;
 
 /// From a change until it holds: time for all cores to hear of it, so that all make it at the
@@ -69,7 +69,7 @@ pub struct Helm {
     is_paused: bool,
     time_max: Duration,
     /// What was changed, in order.
-    pub made: Vec<ChangeMade>,
+    pub made: Vec<LoadChange>,
 }
 
 impl Helm {
@@ -147,7 +147,7 @@ impl Helm {
             load.change(at, change);
         }
         let time_s = (at.as_secs_f64() * 1e3).round() / 1e3;
-        self.made.push(ChangeMade {
+        self.made.push(LoadChange {
             time_s,
             change: text.clone(),
             factor: if self.is_paused { 0.0 } else { self.factor },

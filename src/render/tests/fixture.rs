@@ -1,9 +1,10 @@
 //! Fixed runs to report.
 
-use crate::render::facts::{Ended, RunFacts};
-use crate::render::outline::Outline;
+use crate::render::outline::{LoadOutline, Outline};
+use stats::report::{Ending, RunFacts};
 use stats::{
-    Aggregator, FailureKind, Model, NameId, Recorder, Sample, Summary, Tally, Window, link,
+    Aggregator, Counter, FailureKind, Model, NameId, Recorder, RunReport, Sample, Summary, Window,
+    link,
 };
 use std::path::Path;
 
@@ -19,8 +20,8 @@ pub fn closed() -> Summary {
     let check = recorder.check_name("status is 200");
     recorder.users(64);
     recorder.connections(64);
-    recorder.count(Tally::ConnectionOpened, 64);
-    recorder.count(Tally::ConnectionReused, 2_936);
+    recorder.count(Counter::ConnectionOpened, 64);
+    recorder.count(Counter::ConnectionReused, 2_936);
     (0..64).for_each(|_| recorder.connected(home, MS / 5));
     for second in 0..3 {
         for k in 0..1_000 {
@@ -100,7 +101,7 @@ fn trouble(recorder: &mut Recorder, core: u32, second: u64) {
         recorder.request_unfinished(long, 700 * MS);
         recorder.iteration_unfinished();
     }
-    recorder.count(Tally::StaleRetry, 1);
+    recorder.count(Counter::StaleRetry, 1);
     time(recorder, 300 + 100 * u64::from(core));
     if core == 1 && second == 2 {
         recorder.turn(200 * MS);
@@ -139,7 +140,7 @@ fn summary(mut aggregator: Aggregator, last: Vec<Window>) -> Summary {
 }
 
 /// Facts to go with either run.
-pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
+pub fn facts(ended: Ending, cores: Vec<usize>, duration_s: f64) -> RunFacts {
     RunFacts {
         name: "shop".into(),
         id: "20261122T224506Z-shop".into(),
@@ -147,7 +148,7 @@ pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         duration_s,
         planned_s: 40.0,
         warmup_s: 0,
-        ended,
+        ended: Some(ended),
         seed: 1,
         target: "http://127.0.0.1:8080".into(),
         insecure: false,
@@ -157,9 +158,17 @@ pub fn facts(ended: Ended, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         profile_sha256: "cd".repeat(32),
         cores,
         segment: None,
+        loads: Vec::new(),
         changes: Vec::new(),
         version: "0.1.0".into(),
     }
+}
+
+/// A report of a run of a profile with these loads.
+pub fn report(mut run: RunFacts, loads: &str, summary: Summary) -> RunReport {
+    let outline = outline(loads);
+    run.loads = outline.loads.iter().map(LoadOutline::facts).collect();
+    RunReport::new(run, Vec::new(), summary)
 }
 
 /// The outline of a profile with these loads.

@@ -1,14 +1,14 @@
 //! Whole reports.
 
-use super::fixture::{CLOSED, HOSTILE, OPEN, closed, facts, outline, troubled};
+use super::fixture::{CLOSED, HOSTILE, OPEN, closed, facts, outline, report, troubled};
 use super::snapshot;
-use crate::render::facts::Ended;
 use crate::render::flow::Style;
 use crate::render::live::{Size, Stage, View, frame, repaint};
-use crate::render::{csv, json, line, text};
-use stats::Summary;
+use crate::render::{line, text};
+use stats::report::Ending;
 use stats::second::{CoreSecond, Counts};
 use stats::summary::GeneratorCore;
+use stats::{RunReport, Summary};
 use std::time::Duration;
 
 const WIDE: Size = Size {
@@ -33,23 +33,24 @@ fn columns(line: &str) -> usize {
 
 #[test]
 fn summary_of_a_closed_run() {
-    let facts = facts(Ended::Completed, vec![1], 3.0);
-    let report = text::render(&facts, &outline(CLOSED), &closed(), 80, Style::Plain);
+    let facts = facts(Ending::Completed, vec![1], 3.0);
+    let report = text::render(&report(facts, CLOSED, closed()), 80, Style::Plain);
     assert!(report.contains("CLOSED MODEL"));
     snapshot("summary_closed", &report);
 }
 
 #[test]
 fn summary_of_a_troubled_run() {
-    let facts = facts(Ended::Interrupted, vec![2, 3], 4.5);
-    let report = text::render(&facts, &outline(OPEN), &troubled(), 80, Style::Plain);
+    let facts = facts(Ending::Interrupted, vec![2, 3], 4.5);
+    let report = text::render(&report(facts, OPEN, troubled()), 80, Style::Plain);
     snapshot("summary_troubled", &report);
 }
 
 #[test]
 fn summary_in_colour_is_the_same_text() {
-    let facts = facts(Ended::Stopped, vec![2, 3], 4.5);
-    let render = |style| text::render(&facts, &outline(OPEN), &troubled(), 80, style);
+    let facts = facts(Ending::Stopped, vec![2, 3], 4.5);
+    let report = report(facts, OPEN, troubled());
+    let render = |style| text::render(&report, 80, style);
     let coloured = render(Style::Colour);
     assert!(coloured.contains("\x1b[33mSUSPECT\x1b[0m"), "{coloured}");
     let codes = [
@@ -63,11 +64,11 @@ fn summary_in_colour_is_the_same_text() {
 
 #[test]
 fn reports_stay_within_their_width() {
-    let facts = facts(Ended::Completed, vec![2, 3], 4.5);
-    let (outline, summary) = (outline(OPEN), troubled());
+    let facts = facts(Ending::Completed, vec![2, 3], 4.5);
+    let report = report(facts, OPEN, troubled());
     for width in 80..160 {
-        let report = text::render(&facts, &outline, &summary, width, Style::Plain);
-        for line in report.lines() {
+        let text = text::render(&report, width, Style::Plain);
+        for line in text.lines() {
             assert!(columns(line) <= width, "{width}: {line}");
             assert!(!line.contains(char::is_control), "{line:?}");
         }
@@ -76,15 +77,15 @@ fn reports_stay_within_their_width() {
 
 #[test]
 fn a_run_without_anything_is_reported_too() {
-    let facts = facts(Ended::Failed, vec![0], 0.0);
+    let facts = facts(Ending::Failed, vec![0], 0.0);
     let summary = stats::Aggregator::new(1, stats::Model::Open).summary();
-    let report = text::render(&facts, &outline(OPEN), &summary, 80, Style::Plain);
+    let report = text::render(&report(facts, OPEN, summary), 80, Style::Plain);
     snapshot("summary_empty", &report);
 }
 
 #[test]
 fn many_cores_are_summed_up() {
-    let facts = facts(Ended::Completed, (0..64).collect(), 4.5);
+    let facts = facts(Ending::Completed, (0..64).collect(), 4.5);
     let mut summary = troubled();
     let two = summary.generator.cores.clone();
     summary
@@ -94,7 +95,7 @@ fn many_cores_are_summed_up() {
             core,
             ..two[0].clone()
         }));
-    let report = text::render(&facts, &outline(OPEN), &summary, 80, Style::Plain);
+    let report = text::render(&report(facts, OPEN, summary), 80, Style::Plain);
     // 63 cores at 30 % and one at 40 %
     let expected = "cores busy   mean 30 %  most 40 % (core 1)  turns up to 200ms (core 1)\n";
     assert!(report.contains(expected), "{report}");
@@ -115,7 +116,8 @@ fn lines_per_second() {
 fn series_as_csv() {
     let mut summary = troubled();
     summary.series[3].cores.remove(0);
-    let table = csv::render(&summary);
+    let facts = facts(Ending::Completed, vec![2, 3], 4.5);
+    let table = report(facts, OPEN, summary).to_csv();
     let fields: Vec<usize> = table.lines().map(|line| line.split(',').count()).collect();
     assert_eq!(fields, [39; 5]);
     snapshot("series_csv", &table);
@@ -123,8 +125,8 @@ fn series_as_csv() {
 
 #[test]
 fn the_json_result_begins_with_the_run() {
-    let facts = facts(Ended::Completed, vec![2, 3], 4.5);
-    let document = json::render(&facts, &troubled()).unwrap();
+    let facts = facts(Ending::Completed, vec![2, 3], 4.5);
+    let document = RunReport::new(facts, Vec::new(), troubled()).to_json();
     assert!(document.ends_with("}\n"));
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
     let keys: Vec<&str> = document
@@ -134,10 +136,11 @@ fn the_json_result_begins_with_the_run() {
         .map(String::as_str)
         .collect();
     assert_eq!(
-        keys[..7],
+        keys[..8],
         [
             "schema",
             "run",
+            "notices",
             "model",
             "verdict",
             "totals",
@@ -172,6 +175,7 @@ fn live(summary: &Summary, size: Size, style: Style, stage: Stage, cores: usize)
     let mut second = summary.series[2].clone();
     let extra = cores.saturating_sub(second.cores.len()) as u32;
     second.cores.extend((0..extra).map(|k| CoreSecond {
+        node: None,
         core: 2 + k,
         busy_share: k as f32 / extra as f32,
         waited_share: 0.0,

@@ -1,20 +1,24 @@
 //! The verdict at the end of the summary: what speaks against the run, where, and what to do.
 
-use super::Report;
+use super::Text;
 use crate::render::flow::{LABEL, Paint, Piece};
+use crate::render::format::{self, escape};
 use stats::OTHER;
-use stats::verdict::{Reason, ReasonKind, Spans, State};
+use stats::verdict::{Reason, ReasonKind, Spans, VerdictState};
 
+/// Notices that are shown.
+const NOTICES_SHOWN: usize = 10;
 /// Ranges of seconds listed for a reason before the rest is summed up.
 const SPANS_MAX: usize = 6;
 
-impl Report<'_> {
+impl Text<'_> {
     pub(super) fn verdict(&mut self) {
         let verdict = &self.summary.verdict;
         let (paint, meaning) = match verdict.state {
-            State::Clean => (Paint::Good, "the generator did its part"),
-            State::Suspect => (Paint::Warn, "the generator shaped part of these figures"),
-            State::Invalid => (
+            VerdictState::Open => (Paint::None, "the run has not ended"),
+            VerdictState::Clean => (Paint::Good, "the generator did its part"),
+            VerdictState::Suspect => (Paint::Warn, "the generator shaped part of these figures"),
+            VerdictState::Invalid => (
                 Paint::Bad,
                 "these figures are incomplete or contradict each other",
             ),
@@ -25,12 +29,12 @@ impl Report<'_> {
             &[Piece::new(word).paint(paint), Piece::new(meaning)],
         );
         for reason in &verdict.reasons {
-            let text = format!("- {}{}", reason.text, place(reason));
+            let text = format!("- {}{}", escape(&reason.text), place(reason));
             self.sentence(&text, Paint::None);
             self.sentence(&format!("  {}", advice(reason.kind)), Paint::Faint);
         }
         for note in &verdict.notes {
-            self.sentence(&format!("note: {}", note.text), Paint::None);
+            self.sentence(&format!("note: {}", escape(&note.text)), Paint::None);
         }
         if self.summary.names_folded {
             let text = format!(
@@ -38,6 +42,20 @@ impl Report<'_> {
                 stats::NAMES_MAX
             );
             self.sentence(&text, Paint::None);
+        }
+    }
+
+    /// What was noticed, each on a line of its own.
+    pub(super) fn notices(&mut self, notices: &[String]) {
+        let mut more = notices.len();
+        for notice in notices.iter().take(NOTICES_SHOWN) {
+            let text = escape(&format!("notice: {notice}"));
+            let line = format::cut(&text, self.width);
+            self.lines.push(self.style.apply(Paint::Warn, &line));
+            more -= 1;
+        }
+        if more > 0 {
+            self.lines.push(format!("  and {more} more notices"));
         }
     }
 
@@ -66,7 +84,8 @@ impl Report<'_> {
 
 /// ` (core 3; second 2)`; nothing when the reason is about the run as a whole.
 fn place(reason: &Reason) -> String {
-    let mut parts = Vec::new();
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(reason.node.map(|node| format!("node {node}")));
     match &reason.cores[..] {
         [] => {}
         [core] => parts.push(format!("core {core}")),
@@ -111,6 +130,9 @@ fn advice(kind: ReasonKind) -> &'static str {
         ReasonKind::Conservation => "a fault of this tool: please report it with the profile",
         ReasonKind::ArrivalsDropped => {
             "the target did not keep up with the arrivals: raise users_max or lower the rate"
+        }
+        ReasonKind::CoreLost => {
+            "the core ended before its load did: the error that ended it says why"
         }
         ReasonKind::CoreBlocked => {
             "look for script code that computes long without waiting, and for other programs on \

@@ -3,10 +3,10 @@
 use super::{
     CheckRow, CoreRow, Count, CustomRow, HistogramRow, Kind, NameRow, SecondRow, StatusCount,
 };
-use crate::custom::{CustomCounts, CustomKind};
+use crate::custom::CustomCounts;
 use crate::detail::Detail;
 use crate::histogram::Histogram;
-use crate::kinds::{FailureKind, NameKind, Phase, Tally};
+use crate::kinds::{Counter, FailureKind, NameKind, Phase};
 use crate::second::Second;
 use crate::window::NameCounts;
 
@@ -60,7 +60,7 @@ impl SecondRow {
             users_max: second.users.max,
             connections_min: second.connections.min,
             connections_max: second.connections.max,
-            tallies: counted(Tally::ALL, Tally::as_str, &detail.tallies),
+            counters: counted(Counter::ALL, Counter::as_str, &detail.counters),
             cores: cores(second, detail),
             generator_limited: second.generator_limited,
             names: detail.names.values().map(NameRow::of).collect(),
@@ -72,6 +72,8 @@ impl SecondRow {
                 })
                 .collect(),
             customs: detail.customs.values().map(CustomRow::of).collect(),
+            gaps: second.gaps.clone(),
+            late: second.late.clone(),
         }
     }
 }
@@ -128,13 +130,7 @@ impl CustomRow {
         let figures = &custom.figures;
         let values = figures.values.as_deref().filter(|h| h.count() > 0);
         CustomRow {
-            kind: match custom.kind {
-                CustomKind::Counter => "counter",
-                CustomKind::Gauge => "gauge",
-                CustomKind::Rate => "rate",
-                CustomKind::Trend => "trend",
-            }
-            .to_owned(),
+            kind: custom.kind.to_string(),
             name: custom.name.to_string(),
             count: figures.count,
             sum: figures.sum,

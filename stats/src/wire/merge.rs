@@ -21,7 +21,9 @@ impl SecondRow {
         self.connections_min = self.connections_min.min(later.connections_min);
         self.connections_max = self.connections_max.max(later.connections_max);
         self.generator_limited |= later.generator_limited;
-        add_counts(&mut self.tallies, later.tallies);
+        add_cores(&mut self.gaps, &later.gaps);
+        add_cores(&mut self.late, &later.late);
+        add_counts(&mut self.counters, later.counters);
         for core in later.cores {
             match self.cores.iter_mut().find(|mine| mine.core == core.core) {
                 Some(mine) => mine.absorb(&core, mine_s, later.seconds),
@@ -124,6 +126,12 @@ impl HistogramRow {
         merged.add(&other.read().unwrap_or_default());
         *self = HistogramRow::of(&self.phase, &merged);
     }
+}
+
+fn add_cores(mine: &mut Vec<u32>, later: &[u32]) {
+    mine.extend(later);
+    mine.sort_unstable();
+    mine.dedup();
 }
 
 fn add_counts(mine: &mut Vec<Count>, later: Vec<Count>) {

@@ -32,7 +32,7 @@ fn rows_of_all_seconds_add_up_to_the_summary() {
     assert_eq!(requests().map(|n| n.sent).sum::<u64>(), totals.sent);
     assert_eq!(requests().map(|n| n.failed).sum::<u64>(), totals.failed);
     assert_eq!(merged.planned, totals.planned);
-    assert_eq!(merged.tallies, [count("connection_opened", 6)]);
+    assert_eq!(merged.counters, [count("connection_opened", 6)]);
     assert_eq!((merged.checks[0].passed, merged.checks[0].failed), (6, 0));
     assert_eq!((merged.customs[0].count, merged.customs[0].sum), (6, 9.0));
     for (name, expected) in requests().zip(&summary.names) {
@@ -115,9 +115,109 @@ fn record_second(recorder: &mut crate::Recorder, seed: u64) {
         };
         recorder.request(name, &sample);
     }
-    recorder.count(crate::Tally::ConnectionOpened, 1);
+    recorder.count(crate::Counter::ConnectionOpened, 1);
     let check = recorder.check_name("fits");
     recorder.check(check, true);
     let custom = recorder.custom_name(crate::custom::CustomKind::Counter, "coins");
     recorder.custom(custom, 1.5);
+}
+
+/// A field of a message: the message, the label and type, the name, the tag.
+type Field = (String, String, String, u32);
+
+/// The fields of `wire.proto`, and the values of its enum.
+fn fields_of_proto() -> Vec<Field> {
+    let mut fields = Vec::new();
+    let mut message = String::new();
+    for line in include_str!("../wire.proto").lines().map(str::trim) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match &words[..] {
+            ["//", ..] | [] => {}
+            ["message" | "enum", name, "{"] => message = (*name).to_owned(),
+            [kind @ .., name, "=", tag] if !message.is_empty() => {
+                let tag = tag
+                    .trim_end_matches(';')
+                    .parse()
+                    .expect("a tag is a number");
+                fields.push((message.clone(), kind.join(" "), (*name).to_owned(), tag));
+            }
+            _ => {}
+        }
+    }
+    fields
+}
+
+/// The fields of the types beside it, as prost's attributes tell them.
+fn fields_of_types() -> Vec<Field> {
+    let mut fields = Vec::new();
+    let (mut message, mut attribute) = (String::new(), "");
+    for line in include_str!("../wire.rs").lines().map(str::trim) {
+        let declared = line
+            .strip_prefix("pub struct ")
+            .or(line.strip_prefix("pub enum "));
+        if let Some(name) = declared {
+            message = name.trim_end_matches(" {").to_owned();
+        } else if let Some(found) = line.strip_prefix("#[prost(") {
+            attribute = found;
+        } else if let Some((name, value)) = line.split_once(" = ").filter(|_| message == "Kind") {
+            let tag = value
+                .trim_end_matches(',')
+                .parse()
+                .expect("a value is a number");
+            let name = format!("KIND_{}", name.to_uppercase());
+            fields.push((message.clone(), String::new(), name, tag));
+        } else if let Some((name, kind)) =
+            line.strip_prefix("pub ").and_then(|l| l.split_once(": "))
+        {
+            if attribute.is_empty() {
+                continue;
+            }
+            let (_, tag) = attribute
+                .split_once("tag = \"")
+                .expect("every field has a tag");
+            let tag = tag
+                .trim_end_matches("\")]")
+                .parse()
+                .expect("a tag is a number");
+            fields.push((
+                message.clone(),
+                declared_kind(attribute, kind),
+                name.to_owned(),
+                tag,
+            ));
+            attribute = "";
+        }
+    }
+    fields
+}
+
+/// Label and type of a field in the words of protobuf.
+fn declared_kind(attribute: &str, rust: &str) -> String {
+    let has = |word: &str| attribute.split(", ").any(|part| part == word);
+    let kind = attribute
+        .split([',', ' '])
+        .next()
+        .expect("an attribute has words");
+    let is_message = kind == "message";
+    let name = match kind {
+        "message" => rust
+            .trim_end_matches([',', '>'])
+            .rsplit('<')
+            .next()
+            .expect("a type"),
+        "enumeration" => "Kind",
+        kind => kind,
+    };
+    match (has("repeated"), has("optional") && !is_message) {
+        (true, _) => format!("repeated {name}"),
+        (_, true) => format!("optional {name}"),
+        _ => name.to_owned(),
+    }
+}
+
+#[test]
+fn wire_proto_has_the_fields_of_the_types() {
+    let fields = fields_of_proto();
+    assert!(fields.len() > 100, "{fields:?}");
+    assert_eq!(fields, fields_of_types());
 }

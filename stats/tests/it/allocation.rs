@@ -1,7 +1,7 @@
 //! No allocation per request: neither while recording nor when a window is handed over.
 
 use allocation_counter::measure;
-use mistress_stats::{FailureKind, Sample, Tally, link};
+use mistress_stats::{Counter, FailureKind, Sample, link};
 
 /// Enough seconds for every window of the ring to have been in use.
 const SECONDS_WARM: u64 = 8;
@@ -36,7 +36,7 @@ fn recording_and_rolling_allocate_nothing_after_warm_up() {
             recorder.connected(name, 50_000);
             recorder.transaction(login, 1_000_000, !failed);
             recorder.check(check, !failed);
-            recorder.count(Tally::ConnectionReused, 1);
+            recorder.count(Counter::ConnectionReused, 1);
             recorder.users(k as u32);
             recorder.turn(10_000);
             recorder.processor(1_000, 11_000);

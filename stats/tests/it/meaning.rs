@@ -5,15 +5,16 @@ use mistress_stats::custom::CustomKind;
 use mistress_stats::threshold::Comparison::{self, Above, AtLeast, AtMost, Below};
 use mistress_stats::threshold::Metric::{self, Checks, Custom, Failures, Lag, Latency, Rate};
 use mistress_stats::threshold::Statistic::{self, Count, Max, Mean, Min, Percentile, Share};
-use mistress_stats::threshold::{Of, Outcome, Rule};
+use mistress_stats::threshold::{Of, Threshold, ThresholdResult};
 use mistress_stats::{Aggregator, FailureKind, Model, Sample, Summary};
+use std::time::Duration;
 
 /// A run of one core: 3 s of load of which the first is warm-up, half a second of drain, named
 /// and custom things. In the seconds 1 and 2: 10 ok of 200 ms and 30 failed of 1 ms each. In the
 /// drain: 4 ok of 2 s. At the end 5 are unfinished, 3 s old.
-fn run(rules: Vec<Rule>) -> Summary {
+fn run(rules: Vec<Threshold>) -> Summary {
     let mut aggregator = Aggregator::new(1, Model::Open)
-        .with_rules(rules, 3)
+        .with_thresholds(rules, 3)
         .with_warmup(1);
     let mut core = Core::new(0);
     core.requests(50, 5 * MS, 0);
@@ -55,22 +56,22 @@ fn refused(core: &mut Core, n: u64) {
     }
 }
 
-fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Rule {
-    Rule {
+fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Threshold {
+    Threshold {
         metric,
         name: None,
         of: Of::Ok,
         statistic,
         comparison,
         limit,
-        over_s: None,
+        over: None,
         abort: false,
-        delay_s: 0,
+        delay: Duration::ZERO,
         text: "a rule".to_owned(),
     }
 }
 
-fn outcome(rule: Rule) -> Outcome {
+fn outcome(rule: Threshold) -> ThresholdResult {
     run(vec![rule]).thresholds.remove(0)
 }
 
@@ -328,7 +329,7 @@ const ROWS: [Row; 33] = [
 
 #[test]
 fn figures_are_of_those_that_ended_as_asked() {
-    let rule = |&(metric, statistic, of, comparison, limit, _, _): &Row| Rule {
+    let rule = |&(metric, statistic, of, comparison, limit, _, _): &Row| Threshold {
         of,
         name: (metric == Custom).then(|| "errors".to_owned()),
         ..rule(metric, statistic, comparison, limit)
@@ -342,9 +343,9 @@ fn figures_are_of_those_that_ended_as_asked() {
 
 #[test]
 fn a_name_that_only_hangs_has_no_latency_and_fails_in_full() {
-    let named = |rule: Rule| {
+    let named = |rule: Threshold| {
         let name = Some("hang".to_owned());
-        outcome(Rule { name, ..rule })
+        outcome(Threshold { name, ..rule })
     };
     let max = named(rule(Latency, Max, Below, 1e9));
     assert_eq!((max.value, max.met), (None, false));
@@ -358,7 +359,7 @@ fn what_is_added_in_the_drain_is_in_no_rate() {
     let paid = |statistic| {
         let name = Some("paid".to_owned());
         let rule = rule(Custom, statistic, Above, 0.0);
-        outcome(Rule { name, ..rule }).value
+        outcome(Threshold { name, ..rule }).value
     };
     assert_eq!(paid(Count), Some(110.0));
     assert_eq!(paid(Statistic::Rate), Some(5.0));
@@ -394,11 +395,11 @@ fn the_load_may_end_within_a_second() {
 
 #[test]
 fn the_piece_of_a_second_at_the_end_is_judged_with_the_span_before_it() {
-    let rule = Rule {
-        over_s: Some(1),
+    let rule = Threshold {
+        over: Some(Duration::from_secs(1)),
         ..rule(Failures, Share, Below, 0.5)
     };
-    let mut aggregator = Aggregator::new(1, Model::Open).with_rules(vec![rule], 2);
+    let mut aggregator = Aggregator::new(1, Model::Open).with_thresholds(vec![rule], 2);
     let mut core = Core::new(0);
     for second in 1..3 {
         core.requests(100, MS, 0);

@@ -1,7 +1,7 @@
 //! Short runs, and the pieces of a second at their end; cores that are lost; shares of time.
 
 use crate::{Core, MS, aggregator, finish};
-use mistress_stats::verdict::{ReasonKind, State};
+use mistress_stats::verdict::{ReasonKind, VerdictState};
 use mistress_stats::{Aggregator, Model, Summary};
 use std::time::Duration;
 
@@ -50,7 +50,12 @@ fn notes(summary: &Summary) -> Vec<ReasonKind> {
 fn the_piece_after_the_load_is_no_second() {
     for seconds in 1..=4 {
         let summary = run(Model::Open, seconds, quiet);
-        assert_eq!(summary.verdict.state, State::Clean, "{:?}", summary.verdict);
+        assert_eq!(
+            summary.verdict.state,
+            VerdictState::Clean,
+            "{:?}",
+            summary.verdict
+        );
         assert_eq!(notes(&summary), [], "{seconds} s: {:?}", summary.verdict);
         let series = &summary.series;
         assert_eq!(series.len() as u64, seconds, "{series:?}");
@@ -228,6 +233,18 @@ fn a_lost_core_ends_conserved() {
         (planned + counts.planned, unfinished + counts.unfinished)
     });
     assert_eq!(sums, (27, 3));
+    let reasons = &summary.verdict.reasons;
+    let text = "7 of 27 arrivals dropped (25.9 %): their core was lost";
+    assert!(
+        reasons
+            .iter()
+            .any(|one| one.kind == ReasonKind::CoreLost && one.text == text)
+    );
+    assert!(
+        reasons
+            .iter()
+            .all(|one| one.kind != ReasonKind::ArrivalsDropped)
+    );
 }
 
 /// Lost within the warm-up: only the arrivals after it count.

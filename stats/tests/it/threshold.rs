@@ -1,29 +1,30 @@
 //! Thresholds: what they look at, spans that slide, the end they ask for.
 
 use crate::{Core, MS};
-use mistress_stats::threshold::{Comparison, Metric, Of, Outcome, Rule, Statistic};
+use mistress_stats::threshold::{Comparison, Metric, Of, Statistic, Threshold, ThresholdResult};
 use mistress_stats::{Aggregator, FailureKind, Model, Sample};
+use std::time::Duration;
 
-fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Rule {
-    Rule {
+fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Threshold {
+    Threshold {
         metric,
         name: None,
         of: Of::All,
         statistic,
         comparison,
         limit,
-        over_s: None,
+        over: None,
         abort: false,
-        delay_s: 0,
+        delay: Duration::ZERO,
         text: "a rule".to_owned(),
     }
 }
 
 /// Runs one core through `seconds`, each with so many good and failed requests of so many
 /// milliseconds; returns the outcomes and, of each second, whether an end was asked for.
-fn judged(rules: Vec<Rule>, seconds: &[(u64, u64, u64)]) -> (Vec<Outcome>, Vec<bool>) {
+fn judged(rules: Vec<Threshold>, seconds: &[(u64, u64, u64)]) -> (Vec<ThresholdResult>, Vec<bool>) {
     let planned = seconds.len() as u64;
-    let mut aggregator = Aggregator::new(1, Model::Open).with_rules(rules, planned);
+    let mut aggregator = Aggregator::new(1, Model::Open).with_thresholds(rules, planned);
     let mut core = Core::new(0);
     let check = core.recorder.check_name("good");
     let mut asked = Vec::new();
@@ -55,7 +56,7 @@ fn judged(rules: Vec<Rule>, seconds: &[(u64, u64, u64)]) -> (Vec<Outcome>, Vec<b
     (aggregator.summary().thresholds, asked)
 }
 
-fn one(rule: Rule, seconds: &[(u64, u64, u64)]) -> Outcome {
+fn one(rule: Threshold, seconds: &[(u64, u64, u64)]) -> ThresholdResult {
     let (mut outcomes, _) = judged(vec![rule], seconds);
     outcomes.remove(0)
 }
@@ -115,7 +116,7 @@ fn spans_slide_by_a_second_and_merge_exactly() {
     // Of any two seconds in a row the worst share is 10 of 20, in seconds 2 and 3.
     let seconds = [(10, 0, 1), (10, 0, 1), (4, 6, 1), (6, 4, 1), (10, 0, 1)];
     let mut share = rule(Metric::Failures, Statistic::Share, Comparison::Below, 0.4);
-    share.over_s = Some(2);
+    share.over = Some(Duration::from_secs(2));
     let outcome = one(share.clone(), &seconds);
     assert_eq!((outcome.value, outcome.met), (Some(0.5), false));
     // The span of seconds 2 and 3 is the first with 40 % or more.
@@ -123,14 +124,14 @@ fn spans_slide_by_a_second_and_merge_exactly() {
     share.limit = 0.51;
     assert!(one(share.clone(), &seconds).met);
     // A run that is shorter than the span is one span.
-    share.over_s = Some(100);
+    share.over = Some(Duration::from_secs(100));
     assert_eq!(one(share.clone(), &seconds).value, Some(0.2));
     // Empty seconds are not judged.
-    share.over_s = Some(1);
+    share.over = Some(Duration::from_secs(1));
     share.limit = 0.7;
     assert!(one(share, &[(10, 0, 1), (0, 0, 1), (10, 0, 1)]).met);
     let mut rate = rule(Metric::Rate, Statistic::Rate, Comparison::AtLeast, 10.0);
-    rate.over_s = Some(2);
+    rate.over = Some(Duration::from_secs(2));
     // The last row of the series, behind the plan, is not asked for a rate.
     assert!(one(rate, &seconds).met);
 }
@@ -140,17 +141,17 @@ fn an_end_is_asked_for_once_and_not_before_the_delay() {
     let seconds = [(0, 10, 1), (10, 0, 1), (0, 10, 1), (0, 10, 1)];
     let mut share = rule(Metric::Failures, Statistic::Share, Comparison::Below, 0.5);
     share.abort = true;
-    share.over_s = Some(1);
+    share.over = Some(Duration::from_secs(1));
     let (outcomes, asked) = judged(vec![share.clone()], &seconds);
     assert_eq!(asked, [true, false, false, false]);
     assert!(outcomes[0].aborted && !outcomes[0].met);
     assert_eq!(outcomes[0].first_missed_s, Some(0));
-    share.delay_s = 2;
+    share.delay = Duration::from_secs(2);
     let (outcomes, asked) = judged(vec![share.clone()], &seconds);
     assert_eq!(asked, [false, false, true, false]);
     assert_eq!(outcomes[0].first_missed_s, Some(2));
     // Over the whole run: 10 of 20 after the second second.
-    share.over_s = None;
+    share.over = None;
     let (_, asked) = judged(vec![share.clone()], &seconds);
     assert_eq!(asked, [false, true, false, false]);
     share.abort = false;

@@ -1,7 +1,7 @@
 //! The verdict about the generator: what makes a run suspect, and what must not.
 
 use crate::{Core, MS, aggregator, finish};
-use mistress_stats::verdict::{ReasonKind, State};
+use mistress_stats::verdict::{ReasonKind, VerdictState};
 use mistress_stats::{Aggregator, FailureKind, Model, Sample, Summary};
 
 const SECONDS: u64 = 20;
@@ -23,7 +23,12 @@ fn kinds(summary: &Summary) -> Vec<ReasonKind> {
 }
 
 fn check_clean(summary: &Summary) {
-    assert_eq!(summary.verdict.state, State::Clean, "{:?}", summary.verdict);
+    assert_eq!(
+        summary.verdict.state,
+        VerdictState::Clean,
+        "{:?}",
+        summary.verdict
+    );
     assert_eq!(summary.verdict.reasons, []);
     assert!(summary.series.iter().all(|s| !s.generator_limited));
 }
@@ -31,7 +36,7 @@ fn check_clean(summary: &Summary) {
 fn check_suspect(summary: &Summary, kind: ReasonKind, spans: &[(u64, u64)]) {
     assert_eq!(
         summary.verdict.state,
-        State::Suspect,
+        VerdictState::Suspect,
         "{:?}",
         summary.verdict
     );
@@ -225,12 +230,12 @@ fn sums_that_do_not_hold_are_invalid() {
             core.recorder.sent(core.name);
         }
     });
-    assert_eq!(unaccounted.verdict.state, State::Invalid);
+    assert_eq!(unaccounted.verdict.state, VerdictState::Invalid);
     let text = "1 requests sent, but 0 ok + 0 failed + 0 unfinished = 0";
     assert_eq!(unaccounted.conservation().unwrap_err(), text);
     assert_eq!(unaccounted.verdict.reasons[0].text, text);
     let undecided = run(Model::Open, |core, _| core.recorder.arrivals_planned(1));
-    assert_eq!(undecided.verdict.state, State::Invalid);
+    assert_eq!(undecided.verdict.state, VerdictState::Invalid);
 }
 
 #[test]
@@ -258,7 +263,7 @@ fn a_core_that_waits_for_its_processor_is_suspect_where_it_does() {
     assert_eq!(summary.series[12].cores[0].waited_share, 0.15);
     check_clean(&waits(99, 0));
     // Two seconds of it are a hiccup of the machine.
-    assert_eq!(waits(500, 18).verdict.state, State::Clean);
+    assert_eq!(waits(500, 18).verdict.state, VerdictState::Clean);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Windows by themselves: ranges, overflow, gauges, names.
 
 use crate::{Core, MS, aggregator, finish};
-use mistress_stats::{FailureKind, NAMES_MAX, OTHER, Sample, Tally, link};
+use mistress_stats::{Counter, FailureKind, NAMES_MAX, OTHER, Sample, link};
 
 #[test]
 fn a_window_covers_the_seconds_until_it_was_handed_over() {
@@ -144,7 +144,7 @@ fn every_counter_arrives() {
     core.recorder.iteration_finished();
     core.recorder.iteration_failed();
     core.recorder.iteration_unfinished();
-    core.recorder.count(Tally::StaleRetry, 4);
+    core.recorder.count(Counter::StaleRetry, 4);
     let check = core.recorder.check_name("status is 200");
     core.recorder.check(check, true);
     core.recorder.check(check, false);

@@ -19,7 +19,7 @@ const USES: [(&str, &[&str]); 10] = [
     ),
     ("engine", &["config", "scripting", "stats"]),
     ("server", &["stats"]),
-    ("config", &[]),
+    ("config", &["stats"]),
     ("scripting", &[]),
     ("stats", &[]),
     ("recorder", &[]),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Metric, Of, Op, Stat, Threshold};
+use stats::threshold::Comparison::{Above, AtLeast, AtMost, Below};
+use stats::threshold::Statistic::{Count, Max, Mean, Min, Percentile, Rate, Share};
+use stats::threshold::{Metric, Of, Threshold};
 
 fn thresholds(tables: &str) -> Vec<Threshold> {
     plan(&format!("{RUN}{LOAD}{tables}")).thresholds
@@ -12,53 +14,18 @@ fn thresholds(tables: &str) -> Vec<Threshold> {
 #[test]
 fn each_metric_has_its_figures_and_its_unit() {
     let rows = [
-        (
-            "latency",
-            "p99",
-            "< 250ms",
-            Stat::Percentile(0.99),
-            Op::Below,
-            250e3,
-        ),
-        (
-            "latency",
-            "p99.9",
-            "<=1s",
-            Stat::Percentile(0.999),
-            Op::AtMost,
-            1e6,
-        ),
-        (
-            "service_time",
-            "mean",
-            "< 1.5ms",
-            Stat::Mean,
-            Op::Below,
-            1.5e3,
-        ),
-        ("lag", "max", "<5us", Stat::Max, Op::Below, 5.0),
-        ("first_byte", "min", "> 1ms", Stat::Min, Op::Above, 1e3),
-        (
-            "connect",
-            "p50",
-            "< 1m",
-            Stat::Percentile(0.5),
-            Op::Below,
-            60e6,
-        ),
-        ("failures", "", "< 1%", Stat::Share, Op::Below, 0.01),
-        (
-            "failures",
-            "share",
-            "< 0.5 %",
-            Stat::Share,
-            Op::Below,
-            0.005,
-        ),
-        ("failures", "count", "<= 3", Stat::Count, Op::AtMost, 3.0),
-        ("checks", "", ">= 0.99", Stat::Share, Op::AtLeast, 0.99),
-        ("rate", "", "> 1.5k/s", Stat::Rate, Op::Above, 1500.0),
-        ("arrivals", "", ">= 95%", Stat::Share, Op::AtLeast, 0.95),
+        ("latency", "p99", "< 250ms", Percentile(0.99), Below, 250e3),
+        ("latency", "p99.9", "<=1s", Percentile(0.999), AtMost, 1e6),
+        ("service_time", "mean", "< 1.5ms", Mean, Below, 1.5e3),
+        ("lag", "max", "<5us", Max, Below, 5.0),
+        ("first_byte", "min", "> 1ms", Min, Above, 1e3),
+        ("connect", "p50", "< 1m", Percentile(0.5), Below, 60e6),
+        ("failures", "", "< 1%", Share, Below, 0.01),
+        ("failures", "share", "< 0.5 %", Share, Below, 0.005),
+        ("failures", "count", "<= 3", Count, AtMost, 3.0),
+        ("checks", "", ">= 0.99", Share, AtLeast, 0.99),
+        ("rate", "", "> 1.5k/s", Rate, Above, 1500.0),
+        ("arrivals", "", ">= 95%", Share, AtLeast, 0.95),
     ];
     for (metric, stat, is, figure, op, limit) in rows {
         let stat = match stat {
@@ -69,7 +36,7 @@ fn each_metric_has_its_figures_and_its_unit() {
         let [threshold] = &thresholds(&table)[..] else {
             panic!("one threshold in {table}");
         };
-        let found = (threshold.stat, threshold.op, threshold.limit);
+        let found = (threshold.statistic, threshold.comparison, threshold.limit);
         assert_eq!(found, (figure, op, limit), "{table}");
         assert_eq!((threshold.abort, threshold.over), (false, None), "{table}");
     }
@@ -83,8 +50,8 @@ fn a_threshold_says_itself_in_words() {
         metric: Metric::Latency,
         name: Some("log in".to_owned()),
         of: Of::Ok,
-        stat: Stat::Percentile(0.99),
-        op: Op::Below,
+        statistic: Percentile(0.99),
+        comparison: Below,
         limit: 250e3,
         over: Some(Duration::from_secs(60)),
         abort: true,

@@ -9,7 +9,7 @@ use crate::event::{self, Event};
 use crate::http::head_flags::HeadFlags;
 use crate::transport::{Completed, Keep, KeptReply, Stream};
 use scripting::{Reply, Step};
-use stats::{FailureKind, Sample, Tally};
+use stats::{Counter, FailureKind, Sample};
 use std::time::Duration;
 
 /// How soon a refused request is told to its script, when the one before was refused as well.
@@ -92,7 +92,7 @@ impl Core {
     #[cold]
     fn on_refused(&mut self, done: Completed) {
         let Some(kind) = done.failure else { return };
-        self.state.telemetry.count(Tally::NotWritten, 1);
+        self.state.telemetry.count(Counter::NotWritten, 1);
         self.record(&done, Some(kind));
         self.transport.give_back(done.stream);
         let latency_ns = done.done.since(self.users.get(done.ticket).pending().begun);
@@ -108,11 +108,11 @@ impl Core {
         let intended = self.users.get(done.ticket).pending().intended;
         let sample = sample(stream, intended, done.done, failure);
         if reply.seen.has(HeadFlags::ODD) {
-            telemetry.count(Tally::OddHead, 1);
+            telemetry.count(Counter::OddHead, 1);
         }
         if let Some((encoded, plain)) = reply.decoded_bytes() {
-            telemetry.count(Tally::EncodedBytes, encoded);
-            telemetry.count(Tally::DecodedBytes, plain);
+            telemetry.count(Counter::EncodedBytes, encoded);
+            telemetry.count(Counter::DecodedBytes, plain);
         }
         telemetry.record(|recorder| recorder.request(stream.name, &sample));
         if failure.is_some() {

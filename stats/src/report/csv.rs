@@ -1,6 +1,8 @@
 //! The series as CSV (RFC 4180 with bare line feeds): a head, then one row per second.
 
-use stats::{Second, Summary};
+use crate::second::Second;
+use crate::summary::Summary;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The columns before those of single cores.
@@ -14,15 +16,21 @@ const COLUMNS: &str = "time_s,seconds,users_min,users_max,connections_min,connec
     latency_all_max_us,\
     lag_p99_us,lag_max_us,turn_max_us,generator_limited";
 
+/// A core: its node, in runs of several, and its number there.
+type CoreName = (Option<u32>, u32);
+
 /// All seconds of a run. What was not measured in a second is empty: times without requests, and
 /// of cores that delivered nothing for the row. After the fixed columns comes `busy_core_N`, 0 to
-/// 1, for each core.
-pub fn render(summary: &Summary) -> String {
+/// 1, for each core; `busy_core_NODE_N` in runs of several nodes.
+pub(super) fn render(summary: &Summary) -> String {
     let mut text = COLUMNS.to_string();
-    let cores: Vec<u32> = summary.generator.cores.iter().map(|c| c.core).collect();
-    for core in &cores {
+    let known = summary.generator.cores.iter().map(|c| (c.node, c.core));
+    let rows = summary.series.iter().flat_map(|second| &second.cores);
+    let cores: BTreeSet<CoreName> = known.chain(rows.map(|c| (c.node, c.core))).collect();
+    for (node, core) in &cores {
+        let node = node.map_or(String::new(), |node| format!("{node}_"));
         // writing to a String does not fail
-        let _ = write!(text, ",busy_core_{core}");
+        let _ = write!(text, ",busy_core_{node}{core}");
     }
     text.push('\n');
     for second in &summary.series {
@@ -31,7 +39,7 @@ pub fn render(summary: &Summary) -> String {
     text
 }
 
-fn row(text: &mut String, second: &Second, cores: &[u32]) {
+fn row(text: &mut String, second: &Second, cores: &BTreeSet<CoreName>) {
     let mut cells: Vec<String> = counters(second).iter().map(u64::to_string).collect();
     for latency in [&second.latency, &second.latency_failed, &second.latency_all] {
         let times = [
@@ -47,8 +55,8 @@ fn row(text: &mut String, second: &Second, cores: &[u32]) {
     cells.extend([lag.p99_us, lag.max_us].map(|us| cell(lag.known(us))));
     cells.push(cell(second.cores.iter().map(|c| c.turn_max_us).max()));
     cells.push(u64::from(second.generator_limited).to_string());
-    for core in cores {
-        let core = second.cores.iter().find(|c| c.core == *core);
+    for name in cores {
+        let core = second.cores.iter().find(|c| (c.node, c.core) == *name);
         cells.push(core.map_or(String::new(), |core| format!("{:.3}", core.busy_share)));
     }
     text.push_str(&cells.join(","));

@@ -3,16 +3,14 @@
 //! One test case per threshold and per check. Names come from profiles and scripts, so they are
 //! escaped, and characters that XML 1.0 (section 2.2) does not know are replaced.
 
-use crate::render::facts::RunFacts;
-use crate::render::format::count;
-use crate::render::thresholds;
-use stats::Summary;
-use stats::summary::Check;
-use stats::threshold::Outcome;
+use super::RunFacts;
+use super::format::count;
+use crate::summary::{Check, Summary};
+use crate::threshold::ThresholdResult;
 use std::fmt::Write;
 
 /// The document, ending in a line feed.
-pub fn render(run: &RunFacts, summary: &Summary) -> String {
+pub(super) fn render(run: &RunFacts, summary: &Summary) -> String {
     let thresholds = summary.thresholds.iter().map(threshold);
     let checks = summary.checks.iter().map(check);
     let suites = [
@@ -60,10 +58,10 @@ fn failed(cases: &[Case]) -> usize {
     cases.iter().filter(|case| case.failure.is_some()).count()
 }
 
-fn threshold(outcome: &Outcome) -> Case {
+fn threshold(result: &ThresholdResult) -> Case {
     Case {
-        title: outcome.text.clone(),
-        failure: (!outcome.met).then(|| thresholds::finding(outcome)),
+        title: result.text.clone(),
+        failure: (!result.met).then(|| result.finding()),
     }
 }
 

@@ -1,0 +1,221 @@
+//! The report of a run: everything its outputs say, of a run that has just ended as of a kept one.
+//!
+//! JSON, CSV and JUnit are rendered here and nowhere else; text for terminals is the program's.
+//! docs/result.schema.json describes the JSON.
+
+mod csv;
+mod finding;
+pub mod format;
+mod junit;
+
+use crate::kinds::closed_enum;
+use crate::summary::Summary;
+use crate::verdict::Reason;
+use crate::wire::{ReasonRow, RunEnd, Span, ThresholdRow};
+use serde::{Deserialize, Serialize};
+
+/// The report of a run; serialises as the JSON result.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// [`RunReport::SCHEMA`].
+    pub schema: u32,
+    /// What the run was.
+    pub run: RunFacts,
+    /// What was noticed about the machine, the files and the servers, each text once.
+    pub notices: Vec<String>,
+    /// What was measured.
+    #[serde(flatten)]
+    pub summary: Summary,
+}
+
+impl RunReport {
+    /// The version of the JSON result: raised when a field changes its meaning or goes, not when
+    /// one is added.
+    pub const SCHEMA: u32 = 2;
+
+    /// The report of a run.
+    pub fn new(run: RunFacts, notices: Vec<String>, summary: Summary) -> Self {
+        RunReport {
+            schema: Self::SCHEMA,
+            run,
+            notices,
+            summary,
+        }
+    }
+
+    /// The JSON result, one line.
+    pub fn to_json(&self) -> String {
+        let text = serde_json::to_string(self);
+        text.expect("the keys of all maps are text and a String takes all") + "\n"
+    }
+
+    /// The report that [`RunReport::to_json`] wrote, without its series.
+    ///
+    /// # Errors
+    /// When the text is not a report of this schema.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: u32,
+            run: RunFacts,
+            #[serde(default)]
+            notices: Vec<String>,
+        }
+        let invalid = |error: serde_json::Error| format!("not a JSON result: {error}");
+        let Head {
+            schema,
+            run,
+            notices,
+        } = serde_json::from_str(text).map_err(invalid)?;
+        if schema != Self::SCHEMA {
+            return Err(format!(
+                "a JSON result of schema {schema}; this version reads {}",
+                Self::SCHEMA
+            ));
+        }
+        // read on its own: numbers as keys are beyond serde's flattened fields
+        let summary = serde_json::from_str(text).map_err(invalid)?;
+        Ok(Self::new(run, notices, summary))
+    }
+
+    /// The series as CSV.
+    pub fn to_csv(&self) -> String {
+        csv::render(&self.summary)
+    }
+
+    /// Thresholds and checks as JUnit XML.
+    pub fn to_junit(&self) -> String {
+        junit::render(&self.run, &self.summary)
+    }
+
+    /// What a stats server is told at the end of the run.
+    pub fn to_run_end(&self) -> RunEnd {
+        let verdict = &self.summary.verdict;
+        let mut told = self.clone();
+        // the server has it second by second
+        told.summary.series.clear();
+        RunEnd {
+            ended: self.run.ended.map_or("", Ending::as_str).to_owned(),
+            duration_s: self.run.duration_s,
+            verdict: verdict.state.as_str().to_owned(),
+            reasons: verdict.reasons.iter().map(ReasonRow::of).collect(),
+            notes: verdict.notes.iter().map(ReasonRow::of).collect(),
+            thresholds: (self.summary.thresholds.iter())
+                .map(|result| ThresholdRow {
+                    text: result.text.clone(),
+                    met: result.met,
+                    value: result.value,
+                    limit: result.limit,
+                    first_missed_s: result.first_missed_s,
+                    finding: result.finding(),
+                })
+                .collect(),
+            summary_json: told.to_json(),
+        }
+    }
+}
+
+impl ReasonRow {
+    fn of(reason: &Reason) -> Self {
+        let span = |(first_s, last_s): &(u64, u64)| Span {
+            first_s: *first_s,
+            last_s: *last_s,
+        };
+        ReasonRow {
+            kind: reason.kind.to_string(),
+            text: reason.text.clone(),
+            windows: reason.windows.0.iter().map(span).collect(),
+            cores: reason.cores.clone(),
+        }
+    }
+}
+
+/// What a run was: who, when, where, with what.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunFacts {
+    /// The name from the profile.
+    pub name: String,
+    /// A UUID that sorts by time.
+    pub id: String,
+    /// When the load began, UTC, as `2026-11-22T22:45:06Z`.
+    pub start: String,
+    /// From the start of the load to its end, drain included, in seconds.
+    pub duration_s: f64,
+    /// What the plan's phases take together, in seconds.
+    pub planned_s: f64,
+    /// How much of its beginning is in no total, in seconds.
+    pub warmup_s: u64,
+    /// How it ended; none while it goes on.
+    pub ended: Option<Ending>,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// The address of the target.
+    pub target: String,
+    /// Certificates of servers were not verified.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+    /// The script's file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub script: String,
+    /// SHA-256 of the script's text, in hexadecimal.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub script_sha256: String,
+    /// The profile's file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub profile: String,
+    /// SHA-256 of the profile's text, in hexadecimal.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub profile_sha256: String,
+    /// The cpus that generated load, in the order of the cores' numbers.
+    pub cores: Vec<usize>,
+    /// Which part of the run this process carried, `1/2`; none: all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// The loads of the plan, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<LoadFacts>,
+    /// Changes of the load while the run went on, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<LoadChange>,
+    /// The version of this tool.
+    pub version: String,
+}
+
+/// One load of a plan, in words.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadFacts {
+    /// Model and its settings: `open, poisson, at most 100 users`.
+    pub kind: String,
+    /// Scenarios with their shares: `browse 70 %, buy 30 %`.
+    pub scenarios: String,
+    /// In order; of very many the first and their number.
+    pub phases: Vec<String>,
+}
+
+/// A change of the load while the run went on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadChange {
+    /// When it took effect, in seconds from the start of the load.
+    pub time_s: f64,
+    /// What it was, in words.
+    pub change: String,
+    /// From then on the load was so many times that of the plan; 0 in a pause.
+    pub factor: f64,
+}
+
+closed_enum! {
+    /// How a run ended.
+    Ending {
+        /// All phases done, and drained or out of drain time.
+        Completed => "completed",
+        /// Ended early by a missed threshold; what was under way was drained.
+        Aborted => "aborted",
+        /// Ended early on request; what was under way was drained.
+        Interrupted => "interrupted",
+        /// Stopped at once.
+        Stopped => "stopped",
+        /// Ended by an error.
+        Failed => "failed",
+    }
+}
