@@ -1,11 +1,11 @@
-//! The tables `[[threshold]]`: what must hold for the run to pass.
+//! The tables `[[threshold]]`: the pass criteria of a run.
 
 use std::time::Duration;
 
 use toml::de::DeValue;
 
 use super::fields::{self, Table, wrong};
-use crate::document::{Report, Value, quoted};
+use crate::document::{Diagnostics, Value, quoted};
 use crate::plan::{Metric, Of, Op, Stat, Threshold};
 use crate::units;
 
@@ -13,10 +13,10 @@ const KEYS: [&str; 8] = [
     "metric", "name", "of", "stat", "is", "over", "abort", "delay",
 ];
 const THRESHOLDS_MAX: usize = 1000;
-/// Longest span that is judged by itself: its seconds are kept.
+/// Longest window; its seconds are kept in memory.
 const OVER_MAX: Duration = Duration::from_secs(3600);
 const DELAY_MAX: Duration = Duration::from_secs(30 * 86_400);
-/// What a metric is called, in the order of the documentation.
+/// The names of the metrics, in the order of the documentation.
 const METRICS: [(&str, Metric); 10] = [
     ("latency", Metric::Latency),
     ("service_time", Metric::ServiceTime),
@@ -30,10 +30,10 @@ const METRICS: [(&str, Metric); 10] = [
     ("custom", Metric::Custom),
 ];
 
-/// Which requests a latency or a rate may be of.
+/// The requests that a latency or rate may apply to.
 const OFS: [(&str, Of); 3] = [("ok", Of::Ok), ("failed", Of::Failed), ("all", Of::All)];
 
-/// In which unit a limit is written.
+/// The unit of a limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
     /// `"250ms"`; kept in microseconds.
@@ -58,7 +58,7 @@ impl Unit {
 }
 
 /// Reads all `[[threshold]]`; `None` when something was reported.
-pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Threshold>> {
+pub(super) fn read(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Vec<Threshold>> {
     let Some(value) = root.get("threshold") else {
         return Some(Vec::new());
     };
@@ -66,20 +66,25 @@ pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Thre
         DeValue::Array(items) if items.len() <= THRESHOLDS_MAX => {
             let thresholds: Vec<Option<Threshold>> = items
                 .iter()
-                .map(|item| read_one(&Table::of(item, "threshold", "a table", report)?, report))
+                .map(|item| {
+                    read_one(
+                        &Table::from_value(item, "threshold", "a table", diagnostics)?,
+                        diagnostics,
+                    )
+                })
                 .collect();
             thresholds.into_iter().collect()
         }
         DeValue::Array(items) => {
             let found = items.len();
-            report.found(
+            diagnostics.found(
                 value.span(),
-                format!("found {found} tables [[threshold]], allowed are {THRESHOLDS_MAX}"),
+                format!("found {found} tables [[threshold]], at most {THRESHOLDS_MAX} are allowed"),
             );
             None
         }
         _ => wrong(
-            report,
+            diagnostics,
             value,
             "threshold",
             "an array of tables: [[threshold]]",
@@ -87,47 +92,53 @@ pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Thre
     }
 }
 
-fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
-    table.refuse_unknown(report, &KEYS);
+fn read_one(table: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Threshold> {
+    table.refuse_unknown(diagnostics, &KEYS);
     let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
     let metric = table
-        .require("metric", &format!("one of {}", names.join(", ")), report)
-        .and_then(|value| read_metric(value, report));
+        .require(
+            "metric",
+            &format!("one of {}", names.join(", ")),
+            diagnostics,
+        )
+        .and_then(|value| read_metric(value, diagnostics));
     let name = match table.get("name") {
-        Some(value) => fields::name(value, "threshold.name", report).map(|n| Some(n.to_owned())),
+        Some(value) => {
+            fields::name(value, "threshold.name", diagnostics).map(|n| Some(n.to_owned()))
+        }
         None => Some(None),
     };
-    if !fits_name(table, metric, report) {
+    if !fits_name(table, metric, diagnostics) {
         return None;
     }
-    let of = metric.and_then(|metric| read_of(table, metric, report));
-    let stat = metric.and_then(|metric| read_stat(table, metric, report));
+    let of = metric.and_then(|metric| read_of(table, metric, diagnostics));
+    let stat = metric.and_then(|metric| read_stat(table, metric, diagnostics));
     let limit = table
-        .require("is", "a comparison such as \"< 250ms\"", report)
+        .require("is", "a comparison such as \"< 250ms\"", diagnostics)
         .and_then(|value| {
             let (metric, (stat, _)) = (metric?, stat.as_ref()?);
-            read_limit(value, unit(metric, *stat), report)
+            read_limit(value, unit(metric, *stat), diagnostics)
         });
     let over = match table.get("over") {
-        Some(value) => read_over(value, report).map(Some),
+        Some(value) => read_over(value, diagnostics).map(Some),
         None => Some(None),
     };
     let abort = match table.get("abort").map(|value| (value, value.get_ref())) {
         None => Some(false),
         Some((_, DeValue::Boolean(truth))) => Some(*truth),
-        Some((value, _)) => wrong(report, value, "threshold.abort", "true or false"),
+        Some((value, _)) => wrong(diagnostics, value, "threshold.abort", "true or false"),
     };
     let delay = match table.get("delay") {
         Some(value) => {
-            let limits = "at most \"30d\"";
+            let limits = "a duration of at most \"30d\"";
             let allowed = Duration::ZERO..=DELAY_MAX;
-            fields::duration(value, "threshold.delay", allowed, limits, report)
+            fields::duration(value, "threshold.delay", allowed, limits, diagnostics)
         }
         None => Some(Duration::ZERO),
     };
     let (metric, name, (stat, word), (op, limit, written)) = (metric?, name?, stat?, limit?);
     let (of, over) = (of?, over?);
-    let told = Told {
+    let told = ThresholdText {
         metric,
         word,
         of,
@@ -150,8 +161,8 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
     })
 }
 
-/// What a threshold says of itself.
-struct Told<'a> {
+/// The parts of a threshold's text.
+struct ThresholdText<'a> {
     metric: Metric,
     word: Option<String>,
     of: Of,
@@ -160,7 +171,7 @@ struct Told<'a> {
     over: Option<Duration>,
 }
 
-impl Told<'_> {
+impl ThresholdText<'_> {
     /// `latency p99 of "login" < 250ms over any 10s`.
     fn text(&self) -> String {
         let metric = METRICS.iter().find(|(_, known)| *known == self.metric);
@@ -184,8 +195,8 @@ impl Told<'_> {
     }
 }
 
-/// Which requests are looked at; those that ended ok unless the profile says otherwise.
-fn read_of(table: &Table<'_, '_>, metric: Metric, report: &mut Report) -> Option<Of> {
+/// The requests it applies to; successful ones unless the profile says otherwise.
+fn read_of(table: &Table<'_, '_>, metric: Metric, diagnostics: &mut Diagnostics) -> Option<Of> {
     const PATH: &str = "threshold.of";
     const ALLOWED: &str = "\"ok\", \"failed\" or \"all\"";
     let Some(value) = table.get("of") else {
@@ -194,59 +205,62 @@ fn read_of(table: &Table<'_, '_>, metric: Metric, report: &mut Report) -> Option
     if !matches!(metric, Metric::Latency | Metric::Rate) {
         let name = METRICS.iter().find(|(_, known)| *known == metric)?.0;
         let text = format!(
-            "found `of` with the metric {name}, allowed is it with latency and rate only (`{PATH}`)"
+            "`of` is only allowed with the metrics latency and rate, found {name} (`{PATH}`)"
         );
-        report.found(value.span(), text);
+        diagnostics.found(value.span(), text);
         return None;
     }
-    let text = fields::text(value, PATH, ALLOWED, report)?;
+    let text = fields::text(value, PATH, ALLOWED, diagnostics)?;
     match OFS.iter().find(|(word, _)| *word == text) {
         Some((_, of)) => Some(*of),
-        None => wrong(report, value, PATH, ALLOWED),
+        None => wrong(diagnostics, value, PATH, ALLOWED),
     }
 }
 
-/// Whether there is a name where the metric needs one, and none where it has none.
-fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, report: &mut Report) -> bool {
+/// Whether a name is present where the metric needs one, and absent where it has none.
+fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, diagnostics: &mut Diagnostics) -> bool {
     if let (Some(Metric::Arrivals), Some(span)) = (metric, table.key_span("name")) {
-        report.found(
+        diagnostics.found(
             span,
-            "found `name` with the metric arrivals, which has no names".to_owned(),
+            "`name` is not allowed with the metric arrivals (`threshold.name`)".to_owned(),
         );
         return false;
     }
     if let (Some(Metric::Custom), None) = (metric, table.get("name")) {
-        table.require("name", "the name that the script gave the metric", report);
+        table.require(
+            "name",
+            "the name that the script gave the metric",
+            diagnostics,
+        );
         return false;
     }
     true
 }
 
-fn read_metric(value: &Value<'_>, report: &mut Report) -> Option<Metric> {
+fn read_metric(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Metric> {
     let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
     let allowed = format!("one of {}", names.join(", "));
-    let text = fields::text(value, "threshold.metric", &allowed, report)?;
+    let text = fields::text(value, "threshold.metric", &allowed, diagnostics)?;
     if let Some((_, metric)) = METRICS.iter().find(|(name, _)| *name == text) {
         return Some(*metric);
     }
-    let hint = fields::nearest(text, &names).map_or(String::new(), |known| {
-        format!(", meant is perhaps {known:?}")
-    });
-    report.found(
+    let hint = match fields::nearest(text, &names) {
+        Some(known) => format!("; did you mean {known:?}?"),
+        None => format!(", expected {allowed}"),
+    };
+    let found = quoted(text);
+    diagnostics.found(
         value.span(),
-        format!(
-            "found {}{hint}, allowed is {allowed} (`threshold.metric`)",
-            quoted(text)
-        ),
+        format!("found {found}{hint} (`threshold.metric`)"),
     );
     None
 }
 
-/// The figure, and its word when the profile has one.
+/// The statistic, and its spelling if the profile has one.
 fn read_stat(
     table: &Table<'_, '_>,
     metric: Metric,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<(Stat, Option<String>)> {
     const PATH: &str = "threshold.stat";
     let times = "a percentile such as \"p99\" or \"p99.9\", \"mean\", \"min\" or \"max\"";
@@ -264,9 +278,9 @@ fn read_stat(
     let value = match (table.get("stat"), default) {
         (Some(value), _) => value,
         (None, Some(stat)) => return Some((stat, None)),
-        (None, None) => table.require("stat", allowed, report)?,
+        (None, None) => table.require("stat", allowed, diagnostics)?,
     };
-    let text = fields::text(value, PATH, allowed, report)?;
+    let text = fields::text(value, PATH, allowed, diagnostics)?;
     let stat = match (metric, text) {
         (Metric::Failures | Metric::Checks, "share") => Some(Stat::Share),
         (Metric::Failures | Metric::Checks, "count") => Some(Stat::Count),
@@ -281,7 +295,7 @@ fn read_stat(
     };
     match stat {
         Some(stat) => Some((stat, Some(text.to_owned()))),
-        None => wrong(report, value, PATH, allowed),
+        None => wrong(diagnostics, value, PATH, allowed),
     }
 }
 
@@ -309,10 +323,14 @@ fn unit(metric: Metric, stat: Stat) -> Unit {
     }
 }
 
-/// The comparison, the limit in base units, and how it is written in reports.
-fn read_limit(value: &Value<'_>, unit: Unit, report: &mut Report) -> Option<(Op, f64, String)> {
+/// The comparison, the limit in base units, and the text for reports.
+fn read_limit(
+    value: &Value<'_>,
+    unit: Unit,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Op, f64, String)> {
     const PATH: &str = "threshold.is";
-    let text = fields::text(value, PATH, unit.example(), report)?.trim();
+    let text = fields::text(value, PATH, unit.example(), diagnostics)?.trim();
     let split = [
         ("<=", Op::AtMost),
         (">=", Op::AtLeast),
@@ -324,7 +342,7 @@ fn read_limit(value: &Value<'_>, unit: Unit, report: &mut Report) -> Option<(Op,
     let Some((sign, op, rest)) = split else {
         let example = unit.example();
         return wrong(
-            report,
+            diagnostics,
             value,
             PATH,
             format!("a comparison (<, <=, >, >=) and a limit, as in {example}"),
@@ -333,7 +351,7 @@ fn read_limit(value: &Value<'_>, unit: Unit, report: &mut Report) -> Option<(Op,
     match limit(rest, unit) {
         Some(limit) => Some((op, limit, format!("{sign} {rest}"))),
         None => wrong(
-            report,
+            diagnostics,
             value,
             PATH,
             format!("a comparison such as {}", unit.example()),
@@ -360,13 +378,13 @@ fn limit(text: &str, unit: Unit) -> Option<f64> {
     }
 }
 
-fn read_over(value: &Value<'_>, report: &mut Report) -> Option<Duration> {
+fn read_over(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Duration> {
     const PATH: &str = "threshold.over";
     let limits = "whole seconds from \"1s\" to \"1h\"";
     let allowed = Duration::from_secs(1)..=OVER_MAX;
-    let over = fields::duration(value, PATH, allowed, limits, report)?;
+    let over = fields::duration(value, PATH, allowed, limits, diagnostics)?;
     match over.subsec_nanos() {
         0 => Some(over),
-        _ => wrong(report, value, PATH, limits),
+        _ => wrong(diagnostics, value, PATH, limits),
     }
 }

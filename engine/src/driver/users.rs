@@ -14,7 +14,7 @@ use super::schedule::Start;
 use crate::clock::Moment;
 use crate::pacing::{Purpose, stream};
 use crate::timers::Owner;
-use config::Renew;
+use config::ReconnectPolicy;
 use scripting::{Entry, Reply, ScriptError, Step};
 use stats::{FailureKind, Recorder};
 use std::time::Duration;
@@ -324,7 +324,7 @@ impl Driver {
         let user = self.users.get_mut(slot);
         let (load, number, pass) = (user.load, user.number, user.pass);
         user.pass += 1;
-        if pass > 0 && self.habits.renew == Renew::Iteration {
+        if pass > 0 && self.habits.renew == ReconnectPolicy::Iteration {
             self.close_idle(slot, 0);
         }
         let due = {

@@ -1,7 +1,7 @@
 //! What a plan needs of local ports beside what there is, said before any traffic.
 
 use crate::render::format::count;
-use config::{Close, Load, Model, Plan, Pool, Renew};
+use config::{Close, Load, Model, Plan, Pool, ReconnectPolicy};
 use engine::LocalPorts;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -83,7 +83,7 @@ fn most_within(plan: &Plan, window: Duration) -> f64 {
 /// New connections of a load up to a moment of the run.
 fn made(plan: &Plan, load: &Load, moment: Duration) -> f64 {
     let wishes = &plan.connections;
-    let each_pass = !wishes.keep_alive || wishes.renew != Renew::Never;
+    let each_pass = !wishes.keep_alive || wishes.renew != ReconnectPolicy::Never;
     let since = moment.saturating_sub(load.start);
     match &load.model {
         Model::Open {

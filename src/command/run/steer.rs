@@ -2,7 +2,7 @@
 
 use crate::render::facts::ChangeMade;
 use crate::render::format;
-use config::{Change, FACTOR_MAX, Plan, Steered};
+use config::{Change, ControlledLoad, FACTOR_MAX, Plan};
 use engine::Control;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ fn scale(factor: f64) -> Option<Wish> {
 /// Makes changes and remembers them.
 pub struct Helm {
     control: Control,
-    loads: Vec<Steered>,
+    loads: Vec<ControlledLoad>,
     factor: f64,
     is_paused: bool,
     time_max: Duration,
@@ -77,7 +77,7 @@ impl Helm {
     pub fn new(control: Control, plan: &Plan) -> Helm {
         Helm {
             control,
-            loads: plan.loads.iter().map(Steered::new).collect(),
+            loads: plan.loads.iter().map(ControlledLoad::new).collect(),
             factor: 1.0,
             is_paused: false,
             time_max: plan.limits.time.unwrap_or(Duration::MAX),
@@ -87,7 +87,7 @@ impl Helm {
 
     /// When the last load ends, from the start of the run.
     pub fn end(&self) -> Duration {
-        let end = self.loads.iter().map(Steered::end).max();
+        let end = self.loads.iter().map(ControlledLoad::end).max();
         end.unwrap_or_default().min(self.time_max)
     }
 

@@ -146,13 +146,12 @@ fn latency_and_rate_may_be_of_failed_or_all_requests() {
     with(
         "metric = \"lag\"\nof = \"ok\"\nstat = \"p99\"\nis = \"< 1s\"",
         &[
-            "10:6: found `of` with the metric lag, allowed is it with latency and rate only \
-           (`threshold.of`)",
+            "10:6: `of` is only allowed with the metrics latency and rate, found lag (`threshold.of`)",
         ],
     );
     with(
         "metric = \"rate\"\nof = \"good\"\nis = \"> 1/s\"",
-        &["10:6: found \"good\", allowed is \"ok\", \"failed\" or \"all\" (`threshold.of`)"],
+        &["10:6: found \"good\", expected \"ok\", \"failed\" or \"all\" (`threshold.of`)"],
     );
 }
 
@@ -165,17 +164,17 @@ fn wrong_thresholds_are_told_with_what_is_allowed() {
     with(
         "",
         &[
-            "8:1: found no `threshold.metric`",
-            "8:1: found no `threshold.is`",
+            "8:1: missing `threshold.metric`",
+            "8:1: missing `threshold.is`",
         ],
     );
     with(
         "metric = \"latencie\"\nis = \"< 1s\"",
-        &["9:10: found \"latencie\", meant is perhaps \"latency\", allowed is one of latency"],
+        &["9:10: found \"latencie\"; did you mean \"latency\"? (`threshold.metric`)"],
     );
     with(
         "metric = \"latency\"\nis = \"< 1s\"",
-        &["8:1: found no `threshold.stat`, needed is a percentile"],
+        &["8:1: missing `threshold.stat`, expected a percentile"],
     );
     for (stat, is) in [
         ("p0", "1s"),
@@ -186,42 +185,42 @@ fn wrong_thresholds_are_told_with_what_is_allowed() {
     ] {
         with(
             &format!("metric = \"lag\"\nstat = \"{stat}\"\nis = \"< {is}\""),
-            &[&format!("10:8: found \"{stat}\", allowed is a percentile")],
+            &[&format!("10:8: found \"{stat}\", expected a percentile")],
         );
     }
     for is in ["250ms", "= 250ms", "<", "< 250", "< -1s", "< 1%", "<< 1s"] {
         with(
             &format!("{metric}is = \"{is}\""),
-            &[&format!("11:6: found \"{is}\", allowed is a comparison")],
+            &[&format!("11:6: found \"{is}\", expected a comparison")],
         );
     }
     for is in ["< 101%", "< 1.5", "< x%", "< 1s"] {
         with(
             &format!("metric = \"failures\"\nis = \"{is}\""),
-            &[&format!("10:6: found \"{is}\", allowed is a comparison")],
+            &[&format!("10:6: found \"{is}\", expected a comparison")],
         );
     }
     with(
         &format!("{metric}is = \"< 1s\"\nover = \"1500ms\"\nabort = 1\ndelay = 5"),
         &[
-            "12:8: found \"1500ms\", allowed is whole seconds",
-            "13:9: found the number 1, allowed is true or false",
+            "12:8: found \"1500ms\", expected whole seconds",
+            "13:9: found the number 1, expected true or false",
             "14:9: found the number 5 without a unit",
         ],
     );
     with(
         "metric = \"arrivals\"\nname = \"a\"\nis = \"> 1%\"",
-        &["10:1: found `name` with the metric arrivals"],
+        &["10:1: `name` is not allowed with the metric arrivals"],
     );
     with(
         "metric = \"rate\"\nstat = \"p99\"\nis = \"> 1/s\"\ncolour = 1",
         &[
-            "10:8: found \"p99\", allowed is no `stat`",
-            "12:1: found the unknown key \"colour\"",
+            "10:8: found \"p99\", expected no `stat`",
+            "12:1: unknown key `colour`",
         ],
     );
     check(
         &format!("threshold = 1\n{RUN}{LOAD}"),
-        &["1:13: found the number 1, allowed is an array of tables: [[threshold]]"],
+        &["1:13: found the number 1, expected an array of tables: [[threshold]]"],
     );
 }

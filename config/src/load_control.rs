@@ -1,4 +1,4 @@
-//! Changes of a load while it runs: scaled, paused, a phase ended early.
+//! Changes of a load while it runs: scaling, pausing, ending a phase early.
 
 use std::time::Duration;
 
@@ -8,36 +8,35 @@ use crate::plan::{Load, Model};
 /// A change of all loads of a run from some moment on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
-    /// Rates and numbers of users are this many times those of the plan, from 0 (a pause) to
-    /// [`FACTOR_MAX`].
+    /// Scales rates and numbers of users relative to the plan, from 0 (a pause) to [`FACTOR_MAX`].
     Factor(f64),
-    /// The present phase of each load is over, the next begins.
+    /// Ends the current phase of each load; the next one begins.
     EndPhase,
 }
 
 /// The largest factor of a change.
 pub const FACTOR_MAX: f64 = 1000.0;
 
-/// One load's curve as it was planned and as changes have made it.
+/// One load's curve as planned, and as changes have made it.
 ///
-/// Every core that makes the same changes at the same times comes to the same curve.
+/// Every core that applies the same changes at the same times arrives at the same curve.
 #[derive(Clone, Debug)]
-pub struct Steered {
+pub struct ControlledLoad {
     offset: Duration,
     is_open: bool,
-    /// As planned, without the phases that were ended early.
+    /// The planned curve without the phases that were ended early.
     planned: Curve,
-    /// When the phases that are left end.
+    /// Ends of the remaining phases.
     phase_ends: Vec<Duration>,
     current: Curve,
     factor: f64,
 }
 
-impl Steered {
-    /// A load as the plan has it.
-    pub fn new(load: &Load) -> Steered {
+impl ControlledLoad {
+    /// A load as planned.
+    pub fn new(load: &Load) -> ControlledLoad {
         let curve = load.model.curve();
-        Steered {
+        ControlledLoad {
             offset: load.start,
             is_open: matches!(load.model, Model::Open { .. }),
             planned: curve.clone(),
@@ -47,7 +46,7 @@ impl Steered {
         }
     }
 
-    /// The curve from the start of the load on; what lies before the last change is as it was.
+    /// The curve from the start of the load; the part before the last change is final.
     pub fn curve(&self) -> &Curve {
         &self.current
     }
@@ -57,38 +56,40 @@ impl Steered {
         self.offset + self.current.duration()
     }
 
-    /// Makes a change at `at` from the start of the run; changes come in the order of time.
+    /// Applies a change at `at`, measured from the start of the run; changes come in chronological
+    /// order.
     pub fn change(&mut self, at: Duration, change: Change) {
-        // Before the load has begun all of it is still to come.
+        // Before the load has begun, all of it is still to come.
         let at = at.saturating_sub(self.offset);
         match change {
             Change::Factor(factor) => {
                 self.factor = factor;
-                self.remake(at, at);
+                self.rebuild(at, at);
             }
             Change::EndPhase => self.end_phase(at),
         }
     }
 
     fn end_phase(&mut self, at: Duration) {
-        let Some(place) = self.phase_ends.iter().position(|end| *end > at) else {
+        let Some(index) = self.phase_ends.iter().position(|end| *end > at) else {
             return;
         };
-        let end = self.phase_ends[place];
-        self.remake(at, end);
+        let end = self.phase_ends[index];
+        self.rebuild(at, end);
         if let Some(planned) = self.planned.spliced(at, &self.planned, end, |value| value) {
             self.planned = planned;
         }
-        self.phase_ends[place] = at;
-        for later in &mut self.phase_ends[place + 1..] {
+        self.phase_ends[index] = at;
+        for later in &mut self.phase_ends[index + 1..] {
             *later -= end - at;
         }
     }
 
-    /// From `at` on the current curve is the planned one from `from` on, scaled.
-    fn remake(&mut self, at: Duration, from: Duration) {
+    /// Makes the current curve follow the planned one, scaled: from `at` on the current curve, from
+    /// `from` on the planned one.
+    fn rebuild(&mut self, at: Duration, from: Duration) {
         let (factor, is_open) = (self.factor, self.is_open);
-        // Users are whole.
+        // Numbers of users are whole.
         let scale = |value: f64| match is_open {
             true => value * factor,
             false => (value * factor).round(),
@@ -103,13 +104,13 @@ impl Steered {
 mod tests {
     use super::*;
 
-    fn steered(phases: &str) -> Steered {
+    fn steered(phases: &str) -> ControlledLoad {
         let text = format!(
             "[run]\nscript = \"p.lua\"\ntarget = \"builtin\"\n\
              [[load]]\nmodel = \"open\"\nscenarios = \"a\"\nstart = \"10s\"\nphases = [{phases}]\n"
         );
         let plan = crate::parse(&text, std::path::Path::new("p.toml")).unwrap();
-        Steered::new(&plan.loads[0])
+        ControlledLoad::new(&plan.loads[0])
     }
 
     fn s(seconds: u64) -> Duration {

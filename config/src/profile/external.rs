@@ -1,63 +1,63 @@
-//! Phases whose curve stands outside the profile: files of points, and functions of the script.
+//! Phases whose curve comes from outside the profile: files of points, and functions of the script.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::ScriptCheck;
+use super::FileCheck;
 use super::fields;
-use super::loads::{Kind, USERS_MAX};
+use super::loads::{ModelKind, USERS_MAX};
 use super::phases::{PIECES_MAX, Piece};
-use crate::document::{Report, Value, quoted};
+use crate::document::{Diagnostics, Value, quoted};
 use crate::units;
 
-/// Asks the script at a path for the values of one of its rate functions in so many seconds, one
-/// per second. The error says what is wrong with script, function or value.
+/// Evaluates a rate function of the script at a path for a number of seconds, one value per second.
+/// The error says what is wrong with the script, the function or the value.
 pub type RateFunctions<'a> = dyn Fn(&Path, &str, u64) -> Result<Vec<f64>, String> + 'a;
 
-/// Longest phase made by a function: it is asked once per second.
+/// Longest phase defined by a function, which is called once per second.
 pub(super) const FUNCTION_MAX: Duration = Duration::from_secs(PIECES_MAX as u64);
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// What phases take from outside the text of a profile.
+/// What phases may use besides the text of the profile.
 #[derive(Clone, Copy)]
-pub(super) struct Outside<'a> {
-    /// The profile's file; others are found from its folder.
+pub(super) struct ExternalSources<'a> {
+    /// The profile's path; other files are relative to its folder.
     pub(super) profile: &'a Path,
-    /// Whether files may be looked at.
-    pub(super) check: ScriptCheck,
-    /// The script, where the profile names one.
+    /// Whether files may be accessed.
+    pub(super) check: FileCheck,
+    /// The script, if the profile names one.
     pub(super) script: Option<&'a Path>,
     pub(super) functions: &'a RateFunctions<'a>,
 }
 
-/// The pieces between the points of a file of times and values.
+/// The segments between the points of a file of times and values.
 pub(super) fn file(
     value: &Value<'_>,
-    kind: Kind,
-    outside: Outside<'_>,
-    report: &mut Report,
+    kind: ModelKind,
+    sources: ExternalSources<'_>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Piece>> {
     const ALLOWED: &str = "the path of a CSV file of time,value, relative to the profile";
-    let text = fields::text(value, "load.phases.file", ALLOWED, report)?;
-    let path = outside.profile.parent().unwrap_or(Path::new("")).join(text);
-    let read = match outside.check {
-        ScriptCheck::IsFile => content(&path),
-        ScriptCheck::None => Err("is not read here".to_owned()),
+    let text = fields::text(value, "load.phases.file", ALLOWED, diagnostics)?;
+    let path = sources.profile.parent().unwrap_or(Path::new("")).join(text);
+    let read = match sources.check {
+        FileCheck::MustExist => content(&path),
+        FileCheck::Skip => Err("cannot be read here".to_owned()),
     };
     let shown = quoted(&path.to_string_lossy());
     let content = match read {
         Ok(content) => content,
         Err(fault) => {
             let message = format!("found the file {shown}, which {fault} (`load.phases.file`)");
-            report.found(value.span(), message);
+            diagnostics.found(value.span(), message);
             return None;
         }
     };
     match points(&content, kind) {
         Ok(pieces) => Some(pieces),
         Err((line, fault)) => {
-            let message = format!("found in line {line} of {shown} {fault} (`load.phases.file`)");
-            report.found(value.span(), message);
+            let message = format!("{shown}, line {line}: found {fault} (`load.phases.file`)");
+            diagnostics.found(value.span(), message);
             None
         }
     }
@@ -75,8 +75,8 @@ fn content(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(failed)
 }
 
-/// The straight pieces between points. A fault comes with its line, from 1.
-fn points(content: &str, kind: Kind) -> Result<Vec<Piece>, (usize, String)> {
+/// The linear segments between points. An error comes with its line, from 1.
+fn points(content: &str, kind: ModelKind) -> Result<Vec<Piece>, (usize, String)> {
     let mut pieces = Vec::new();
     let mut before: Option<(Duration, f64)> = None;
     let mut is_first = true;
@@ -88,18 +88,18 @@ fn points(content: &str, kind: Kind) -> Result<Vec<Piece>, (usize, String)> {
         let begins = std::mem::take(&mut is_first);
         let point = match point(text, kind) {
             Ok(point) => point,
-            // The names of the columns.
+            // A header line with column names.
             Err(_) if begins => continue,
             Err(fault) => return Err((line, fault)),
         };
         match before {
             None if !point.0.is_zero() => {
-                return Err((line, "a first time that is not 0".to_owned()));
+                return Err((line, "a first time other than 0".to_owned()));
             }
             Some((time, _)) if point.0 < time => {
-                return Err((line, "a time before the one above".to_owned()));
+                return Err((line, "a time earlier than the one before it".to_owned()));
             }
-            // A second value for the same time: the curve jumps.
+            // A second value at the same time: the curve jumps.
             Some((time, value)) if point.0 > time => pieces.push((point.0 - time, value, point.1)),
             _ => {}
         }
@@ -110,13 +110,16 @@ fn points(content: &str, kind: Kind) -> Result<Vec<Piece>, (usize, String)> {
     }
     if pieces.is_empty() {
         let lines = content.lines().count();
-        return Err((lines, "the end, allowed are two points at least".to_owned()));
+        return Err((
+            lines,
+            "the end of the file, expected at least two points".to_owned(),
+        ));
     }
     Ok(pieces)
 }
 
-fn point(text: &str, kind: Kind) -> Result<(Duration, f64), String> {
-    let fault = |allowed: &str| format!("{}, allowed is {allowed}", quoted(text));
+fn point(text: &str, kind: ModelKind) -> Result<(Duration, f64), String> {
+    let fault = |allowed: &str| format!("{}, expected {allowed}", quoted(text));
     let (time, value) = text
         .split_once(',')
         .ok_or_else(|| fault("time,value such as 30,100"))?;
@@ -125,16 +128,16 @@ fn point(text: &str, kind: Kind) -> Result<(Duration, f64), String> {
     })?;
     let value = value.trim();
     let (value, most) = match kind {
-        Kind::Open => (
+        ModelKind::Open => (
             number(value).or_else(|| units::rate(value).ok()),
             fields::RATE_PER_S_MAX,
         ),
-        Kind::Closed => (number(value), USERS_MAX as f64),
+        ModelKind::Closed => (number(value), USERS_MAX as f64),
     };
     let value = value.filter(|value| *value <= most);
     let allowed = match kind {
-        Kind::Open => "a rate per second such as 100 or 2k/s",
-        Kind::Closed => "a number of users",
+        ModelKind::Open => "a rate per second such as 100 or 2k/s",
+        ModelKind::Closed => "a number of users",
     };
     Ok((time, value.ok_or_else(|| fault(allowed))?))
 }
@@ -157,28 +160,28 @@ fn number(text: &str) -> Option<f64> {
         .filter(|value: &f64| plain && value.is_finite())
 }
 
-/// The pieces of a function of the script, a second each, the last one shorter.
+/// The segments of a function of the script, one second each; the last one may be shorter.
 pub(super) fn function(
     value: &Value<'_>,
-    kind: Kind,
+    kind: ModelKind,
     length: Duration,
-    outside: Outside<'_>,
-    report: &mut Report,
+    sources: ExternalSources<'_>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Piece>> {
     const PATH: &str = "load.phases.lua";
-    let name = fields::name(value, PATH, report)?;
+    let name = fields::name(value, PATH, diagnostics)?;
     let seconds = length.as_secs() + u64::from(length.subsec_nanos() > 0);
     let most = match kind {
-        Kind::Open => fields::RATE_PER_S_MAX,
-        Kind::Closed => USERS_MAX as f64,
+        ModelKind::Open => fields::RATE_PER_S_MAX,
+        ModelKind::Closed => USERS_MAX as f64,
     };
-    let values = (outside.functions)(outside.script?, name, seconds).and_then(|values| {
+    let values = (sources.functions)(sources.script?, name, seconds).and_then(|values| {
         let bad = (0..)
             .zip(&values)
             .find(|(_, value)| !(0.0..=most).contains(*value));
         match bad {
             Some((second, bad)) => Err(format!(
-                "the function {} gave {bad} for second {second}, allowed are 0 to {most}",
+                "the function {} returned {bad} for second {second}, expected 0 to {most}",
                 quoted(name)
             )),
             None => Ok(values),
@@ -187,7 +190,7 @@ pub(super) fn function(
     let values = match values {
         Ok(values) => values,
         Err(message) => {
-            report.found(value.span(), format!("{message} (`{PATH}`)"));
+            diagnostics.found(value.span(), format!("{message} (`{PATH}`)"));
             return None;
         }
     };
@@ -214,7 +217,7 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(
-                points(text, Kind::Open).as_deref(),
+                points(text, ModelKind::Open).as_deref(),
                 Ok(expected),
                 "{text:?}"
             );
@@ -226,8 +229,8 @@ mod tests {
         let rows = [
             ("", 0, "two points"),
             ("0,1", 1, "two points"),
-            ("5,1\n6,1", 1, "first time that is not 0"),
-            ("0,1\n3,1\n2,1", 3, "before the one above"),
+            ("5,1\n6,1", 1, "first time other than 0"),
+            ("0,1\n3,1\n2,1", 3, "earlier than the one before it"),
             ("0,1\nx,1", 2, "a time in seconds"),
             ("0,1\n1", 2, "time,value"),
             ("0,1\n1,-4", 2, "a rate per second"),
@@ -236,10 +239,10 @@ mod tests {
             ("0,1\n31d,1", 2, "at most 30 days"),
         ];
         for (text, line, fault) in rows {
-            let found = points(text, Kind::Open).expect_err(text);
+            let found = points(text, ModelKind::Open).expect_err(text);
             assert_eq!(found.0, line, "{text:?}");
             assert!(found.1.contains(fault), "{text:?}: {}", found.1);
         }
-        assert!(points("0,10\n1,2k/s", Kind::Closed).is_err());
+        assert!(points("0,10\n1,2k/s", ModelKind::Closed).is_err());
     }
 }
