@@ -159,7 +159,7 @@ impl Driver {
         self.schedule.begin(start);
         self.window = 0;
         self.window_end = start.after(WINDOW);
-        self.script.tend();
+        self.script.tune_gc();
     }
 
     /// Carries the load from start to the end of the drain.
@@ -254,7 +254,7 @@ impl Driver {
             true => recorder.roll_ending(next),
             false => recorder.roll(next),
         });
-        self.script.tend();
+        self.script.tune_gc();
         self.leftovers.look(self.users.present());
         self.window = next;
         self.window_end = self.shared.start.get().after(WINDOW * (next as u32 + 1));

@@ -264,7 +264,7 @@ impl Driver {
         self.serve_ready();
         self.serve_queues();
         if patience >= RESTFUL && self.leftovers.are_there() {
-            self.leftovers.step(self.script.collect_some());
+            self.leftovers.step(self.script.collect_step());
         }
         Ok(())
     }

@@ -143,8 +143,8 @@ fn parts_of(shared: &Shared, spec: &mut RequestSpec) -> Result<Option<Rc<[Part]>
         return Ok(body.map(|body| vec![Part::Bytes(body)].into()));
     }
     let open = |part| match part {
-        scripting::Part::Bytes(bytes) => Ok(Part::Bytes(bytes)),
-        scripting::Part::File(path) => {
+        scripting::BodyPart::Bytes(bytes) => Ok(Part::Bytes(bytes)),
+        scripting::BodyPart::File(path) => {
             let opened = shared.files.open(&path)?;
             Ok(Part::File {
                 file: opened.file,

@@ -1,4 +1,4 @@
-//! What is kept of work that was done: bounded, for one state.
+//! Bounded caches of one state: compiled queries and the last parsed body.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,9 +6,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::rc::Rc;
 
-/// How many different texts of one kind are kept compiled; then all are let go.
+/// Most compiled texts of one kind; when it is reached, all are dropped.
 const TEXTS_MAX: usize = 1_000;
-/// A longer body is parsed each time.
+/// Longer bodies are parsed each time.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Compiled texts.
@@ -21,7 +21,7 @@ impl<T> Default for Cache<T> {
 }
 
 impl<T> Cache<T> {
-    /// What `text` was compiled into, or is now.
+    /// The compiled form of `text`, compiled now if it is new.
     pub(super) fn of<E>(
         &self,
         text: &[u8],
@@ -40,22 +40,22 @@ impl<T> Cache<T> {
     }
 }
 
-/// What the last body was parsed into, known by its length and a keyed hash of 64 bits.
-pub(super) struct Memo<T> {
+/// The parsed form of the last body, recognised by its length and a keyed 64-bit hash.
+pub(super) struct LastParsed<T> {
     hasher: RandomState,
     last: RefCell<Option<(usize, u64, Rc<T>)>>,
 }
 
-impl<T> Default for Memo<T> {
-    fn default() -> Memo<T> {
-        Memo {
+impl<T> Default for LastParsed<T> {
+    fn default() -> LastParsed<T> {
+        LastParsed {
             hasher: RandomState::new(),
             last: RefCell::new(None),
         }
     }
 }
 
-impl<T> Memo<T> {
+impl<T> LastParsed<T> {
     pub(super) fn of<E>(
         &self,
         body: &[u8],
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn work_is_done_once_and_what_is_kept_is_bounded() {
-        let (cache, memo) = (Cache::default(), Memo::default());
+        let (cache, last) = (Cache::default(), LastParsed::default());
         let done = Cell::new(0);
         let work = || -> Result<u32, ()> {
             done.set(done.get() + 1);
@@ -98,10 +98,10 @@ mod tests {
         }
         assert!(cache.0.borrow().len() <= TEXTS_MAX);
         done.set(0);
-        assert_eq!(memo.of(b"x", |_| work()).as_deref(), Ok(&1));
-        assert_eq!(memo.of(b"x", |_| work()).as_deref(), Ok(&1));
-        assert_eq!(memo.of(b"y", |_| work()).as_deref(), Ok(&2));
-        assert_eq!(memo.of(b"x", |_| work()).as_deref(), Ok(&3));
-        assert!(memo.of(b"z", |_| Err::<u32, ()>(())).is_err());
+        assert_eq!(last.of(b"x", |_| work()).as_deref(), Ok(&1));
+        assert_eq!(last.of(b"x", |_| work()).as_deref(), Ok(&1));
+        assert_eq!(last.of(b"y", |_| work()).as_deref(), Ok(&2));
+        assert_eq!(last.of(b"x", |_| work()).as_deref(), Ok(&3));
+        assert!(last.of(b"z", |_| Err::<u32, ()>(())).is_err());
     }
 }

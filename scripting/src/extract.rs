@@ -1,12 +1,12 @@
-//! Finding things in the bodies of replies: JSON paths, regular expressions, CSS selectors.
+//! Queries on the bodies of replies: JSON paths, regular expressions, CSS selectors.
 //!
-//! What scripts write as constants (paths, patterns, selectors) is compiled once per state. What a
-//! body was parsed into is kept as long as the next body is the same: several questions to one
-//! reply, and replies that do not differ from user to user, are parsed once.
+//! What scripts write as constants (paths, patterns, selectors) is compiled once per state. A
+//! parsed body is kept while the next body is the same: several queries on one reply, and replies
+//! that do not differ between users, are parsed once.
 
+mod cache;
 mod html;
 mod markup;
-mod memo;
 mod page;
 mod patterns;
 
@@ -15,41 +15,41 @@ use regex::bytes::Regex;
 use scraper::Selector;
 use serde_json::Value as Json;
 
+use crate::bindings::{Bindings, Shared, lend, or_message};
 use crate::json::{self, path::Path};
-use crate::native::{Natives, Shared, lend, or_message};
-use memo::{Cache, Memo};
+use cache::{Cache, LastParsed};
 use page::Page;
 
-/// Values of one JSON body: each takes about a hundred bytes, and more of them are slower each
-/// because the processor's caches do not hold them.
+/// Most values of one JSON body: each takes about a hundred bytes, and beyond this they get slower
+/// because they no longer fit the processor's caches.
 const JSON_VALUES_MAX: usize = 400_000;
 
-/// What is compiled and parsed in one state.
+/// The compiled queries and parsed bodies of one state.
 #[derive(Default)]
-pub(crate) struct Extracts {
+pub(crate) struct ExtractCaches {
     paths: Cache<Path>,
     patterns: Cache<Regex>,
     selectors: Cache<Selector>,
-    json: Memo<Json>,
-    html: Memo<Page>,
-    links: Memo<html::Links>,
+    json: LastParsed<Json>,
+    html: LastParsed<Page>,
+    links: LastParsed<html::Links>,
 }
 
-/// What a question to a body came to: values for Lua, or what is wrong with the question.
+/// The result of a query: values for Lua, or what is wrong with the query.
 type Found = Result<MultiValue, String>;
 
-/// Adds the functions that Lua calls. Each takes the body, or the slot whose latest reply has it,
-/// and gives back whether there was one, what is wrong with the question, and what was found.
-pub(crate) fn natives(natives: &Natives<'_>) -> mlua::Result<()> {
+/// Registers the functions for Lua. Each takes the body, or the slot whose latest reply has it, and
+/// returns whether there was one, what is wrong with the query, and what was found.
+pub(crate) fn register(bindings: &Bindings<'_>) -> mlua::Result<()> {
     add(
-        natives,
+        bindings,
         "json_decode",
         |lua, shared, body, ()| match parsed(&shared.extracts, body) {
             Ok(json) => found(lua, (json::value(lua, &json)?, Value::Nil)),
             Err(why) => found(lua, (Value::Nil, why)),
         },
     )?;
-    add(natives, "json_at", |lua, shared, body, path: LuaString| {
+    add(bindings, "json_at", |lua, shared, body, path: LuaString| {
         let path = path.to_string_lossy();
         let read = shared
             .extracts
@@ -64,11 +64,11 @@ pub(crate) fn natives(natives: &Natives<'_>) -> mlua::Result<()> {
             Err(why) => found(lua, (Value::Nil, why)),
         }
     })?;
-    add(natives, "regex", patterns::first)?;
-    add(natives, "regex_all", patterns::all)?;
-    add(natives, "css", html::first)?;
-    add(natives, "css_all", html::all)?;
-    natives.add(
+    add(bindings, "regex", patterns::first)?;
+    add(bindings, "regex_all", patterns::all)?;
+    add(bindings, "css", html::first)?;
+    add(bindings, "css_all", html::all)?;
+    bindings.add(
         "embedded",
         |lua, shared, (body, page, all_origins): (LuaString, LuaString, bool)| {
             let page = page.to_string_lossy();
@@ -86,8 +86,8 @@ fn found(lua: &Lua, values: impl IntoLuaMulti) -> mlua::Result<Found> {
     values.into_lua_multi(lua).map(Ok)
 }
 
-fn parsed(extracts: &Extracts, body: &[u8]) -> Result<std::rc::Rc<Json>, String> {
-    // Each value but the first comes after one of these, so this is their number at most.
+fn parsed(extracts: &ExtractCaches, body: &[u8]) -> Result<std::rc::Rc<Json>, String> {
+    // Each value but the first follows one of these characters, so their count is an upper bound.
     let values = memchr::memchr3_iter(b',', b'[', b'{', body).count();
     if values > JSON_VALUES_MAX {
         return Err(format!(
@@ -100,11 +100,11 @@ fn parsed(extracts: &Extracts, body: &[u8]) -> Result<std::rc::Rc<Json>, String>
 }
 
 fn add<A: FromLuaMulti>(
-    natives: &Natives<'_>,
+    bindings: &Bindings<'_>,
     name: &str,
     ask: impl Fn(&Lua, &Shared, &[u8], A) -> mlua::Result<Found> + 'static,
 ) -> mlua::Result<()> {
-    natives.add(name, move |lua, shared, mut args: MultiValue| {
+    bindings.add(name, move |lua, shared, mut args: MultiValue| {
         let source = args.pop_front();
         let question = std::cell::Cell::new(Some(A::from_lua_multi(args, lua)?));
         let answer = |body: &[u8]| match question.take() {

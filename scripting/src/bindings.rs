@@ -7,21 +7,22 @@ use std::rc::Rc;
 
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, LuaString, Table, Value};
 
-use crate::extract::{self, Extracts};
+use crate::extract::{self, ExtractCaches};
 use crate::{
-    Host, MetricKind, RequestSpec, cookies, headers, integer, json, options, place, text, uploads,
+    Host, MetricKind, RequestSpec, cookies, headers, integer, json, location, options, text,
+    uploads,
 };
 
-/// What the native functions and [`Script`](crate::Script) share.
+/// State shared by the native functions and [`Script`](crate::Script).
 pub(crate) struct Shared {
     /// The engine.
     pub host: Rc<dyn Host>,
-    /// The request made by the call that is about to yield; taken when its code arrives.
+    /// The request of the call that is about to yield; taken when its code arrives.
     pub request: RefCell<Option<Box<RequestSpec>>>,
-    /// What was compiled and parsed to find things in replies.
-    pub extracts: Extracts,
-    /// Set when a host method panicked below Lua; raised again once Lua has unwound, because
-    /// a script's `pcall` would otherwise swallow it.
+    /// Compiled queries and parsed bodies.
+    pub extracts: ExtractCaches,
+    /// Set when a host method panicked below Lua; the panic is resumed once Lua has unwound,
+    /// because a script's `pcall` would otherwise swallow it.
     pub panicked: Cell<bool>,
     panic: RefCell<Option<Box<dyn Any + Send>>>,
 }
@@ -31,13 +32,13 @@ impl Shared {
         Rc::new(Shared {
             host,
             request: RefCell::new(None),
-            extracts: Extracts::default(),
+            extracts: ExtractCaches::default(),
             panicked: Cell::new(false),
             panic: RefCell::new(None),
         })
     }
 
-    /// Raises the panic of a host method again, outside Lua.
+    /// Resumes the panic of a host method outside Lua.
     #[cold]
     pub(crate) fn resume_panic(&self) -> ! {
         self.panicked.set(false);
@@ -54,8 +55,8 @@ impl Shared {
     }
 }
 
-/// A result for Lua: `nil, message` when it failed, so that the Lua side can put the script's
-/// place before the message.
+/// A result for Lua: `nil, message` on failure, so that the Lua side can put the script's location
+/// before the message.
 pub(crate) type OrMessage<T> = (Option<T>, Option<String>);
 
 pub(crate) fn or_message<T>(result: Result<T, String>) -> OrMessage<T> {
@@ -68,27 +69,27 @@ pub(crate) fn or_message<T>(result: Result<T, String>) -> OrMessage<T> {
 /// Builds the table of native functions.
 pub(crate) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    let natives = Natives {
+    let bindings = Bindings {
         lua,
         table: &table,
         shared,
     };
-    places(&natives)?;
-    requests(&natives)?;
-    counters(&natives)?;
-    replies(&natives)?;
-    cookies::natives(&natives)?;
-    extract::natives(&natives)?;
+    locations(&bindings)?;
+    requests(&bindings)?;
+    counters(&bindings)?;
+    replies(&bindings)?;
+    cookies::register(&bindings)?;
+    extract::register(&bindings)?;
     Ok(table)
 }
 
-pub(crate) struct Natives<'a> {
+pub(crate) struct Bindings<'a> {
     lua: &'a Lua,
     table: &'a Table,
     shared: &'a Rc<Shared>,
 }
 
-impl Natives<'_> {
+impl Bindings<'_> {
     pub(crate) fn add<A, R>(
         &self,
         name: &str,
@@ -106,23 +107,23 @@ impl Natives<'_> {
     }
 }
 
-fn places(natives: &Natives<'_>) -> mlua::Result<()> {
-    natives.add("where", |lua, _, ()| Ok(place::here(lua)))?;
-    natives.add("trace", |lua, _, text: LuaString| {
+fn locations(bindings: &Bindings<'_>) -> mlua::Result<()> {
+    bindings.add("where", |lua, _, ()| Ok(location::here(lua)))?;
+    bindings.add("trace", |lua, _, text: LuaString| {
         let text = text.to_string_lossy();
-        Ok((place::with_place(lua, &text), place::calls(lua)))
+        Ok((location::with_location(lua, &text), location::calls(lua)))
     })?;
-    natives.add("error_text", |_, _, value: Value| {
-        Ok(place::error_text(&value))
+    bindings.add("error_text", |_, _, value: Value| {
+        Ok(location::error_text(&value))
     })?;
-    natives.add("integer", |lua, _, given: Value| {
+    bindings.add("integer", |lua, _, given: Value| {
         Ok(or_message(integer::read(lua, &given)?))
     })?;
-    natives.add("is_integer", |_, _, value: Value| {
+    bindings.add("is_integer", |_, _, value: Value| {
         Ok(integer::of(&value).is_some())
     })?;
-    natives.add("kind", |_, _, value: Value| Ok(place::kind(&value)))?;
-    natives.add(
+    bindings.add("kind", |_, _, value: Value| Ok(location::kind(&value)))?;
+    bindings.add(
         "unknown",
         |_, _, (what, found, known): (String, LuaString, String)| {
             let known: Vec<&str> = known.split(' ').collect();
@@ -131,8 +132,8 @@ fn places(natives: &Natives<'_>) -> mlua::Result<()> {
     )
 }
 
-fn requests(natives: &Natives<'_>) -> mlua::Result<()> {
-    natives.add(
+fn requests(bindings: &Bindings<'_>) -> mlua::Result<()> {
+    bindings.add(
         "template",
         |_, shared, (method, url): (LuaString, LuaString)| {
             let checked = options::plain(&method, &url);
@@ -141,7 +142,7 @@ fn requests(natives: &Natives<'_>) -> mlua::Result<()> {
             })))
         },
     )?;
-    natives.add(
+    bindings.add(
         "request",
         |lua, shared, args: (LuaString, LuaString, Value)| {
             let spec = options::request(lua, &args.0, &args.1, &args.2).and_then(|spec| {
@@ -162,23 +163,23 @@ fn requests(natives: &Natives<'_>) -> mlua::Result<()> {
     )
 }
 
-fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
-    natives.add("transaction_name", |_, shared, name: LuaString| {
+fn counters(bindings: &Bindings<'_>) -> mlua::Result<()> {
+    bindings.add("transaction_name", |_, shared, name: LuaString| {
         Ok(shared.host.transaction_name(&name.to_string_lossy()))
     })?;
-    natives.add("transaction_begin", |_, shared, (slot, id): (u32, u32)| {
+    bindings.add("transaction_begin", |_, shared, (slot, id): (u32, u32)| {
         shared.host.transaction_begin(slot, id);
         Ok(())
     })?;
-    natives.add("transaction_end", |_, shared, (slot, ok): (u32, bool)| {
+    bindings.add("transaction_end", |_, shared, (slot, ok): (u32, bool)| {
         shared.host.transaction_end(slot, ok);
         Ok(())
     })?;
-    natives.add("transaction_left", |_, shared, slot: u32| {
+    bindings.add("transaction_left", |_, shared, slot: u32| {
         shared.host.transaction_left(slot);
         Ok(())
     })?;
-    natives.add(
+    bindings.add(
         "row",
         |lua, shared, (slot, data): (u32, LuaString)| match shared
             .host
@@ -195,17 +196,17 @@ fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
             Err(message) => Ok((None, Some(message))),
         },
     )?;
-    natives.add("check_name", |_, shared, name: LuaString| {
+    bindings.add("check_name", |_, shared, name: LuaString| {
         Ok(shared.host.check_name(&name.to_string_lossy()))
     })?;
-    natives.add(
+    bindings.add(
         "check",
         |_, shared, (slot, id, passed): (u32, u32, bool)| {
             shared.host.check(slot, id, passed);
             Ok(())
         },
     )?;
-    natives.add("custom_name", |_, shared, (kind, name): (u8, LuaString)| {
+    bindings.add("custom_name", |_, shared, (kind, name): (u8, LuaString)| {
         let kind = match kind {
             0 => MetricKind::Counter,
             1 => MetricKind::Gauge,
@@ -214,16 +215,16 @@ fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
         };
         Ok(shared.host.metric_name(kind, &name.to_string_lossy()))
     })?;
-    natives.add("custom", |_, shared, (id, value): (u32, f64)| {
+    bindings.add("custom", |_, shared, (id, value): (u32, f64)| {
         shared.host.metric(id, value);
         Ok(())
     })?;
-    natives.add("random", |_, shared, slot: u32| {
-        // The 53 bits a double holds, as a number in [0, 1).
+    bindings.add("random", |_, shared, slot: u32| {
+        // The 53 bits that a double holds, as a number in [0, 1).
         Ok((shared.host.random(slot) >> 11) as f64 * (1.0 / (1u64 << 53) as f64))
     })?;
-    natives.add("elapsed", |_, shared, ()| Ok(shared.host.elapsed_s()))?;
-    natives.add(
+    bindings.add("elapsed", |_, shared, ()| Ok(shared.host.elapsed_s()))?;
+    bindings.add(
         "log",
         |_, shared, (slot, text): (Option<u32>, LuaString)| {
             shared.host.log(slot, &text.to_string_lossy());
@@ -232,47 +233,47 @@ fn counters(natives: &Natives<'_>) -> mlua::Result<()> {
     )
 }
 
-fn replies(natives: &Natives<'_>) -> mlua::Result<()> {
-    natives.add("body", |lua, shared, slot: u32| {
+fn replies(bindings: &Bindings<'_>) -> mlua::Result<()> {
+    bindings.add("body", |lua, shared, slot: u32| {
         lend(
             |f| shared.host.body(slot, f),
             |bytes| lua.create_string(bytes),
         )
     })?;
-    natives.add("body_failure", |_, shared, slot: u32| {
+    bindings.add("body_failure", |_, shared, slot: u32| {
         Ok(shared.host.body_failure(slot))
     })?;
-    natives.add("reply_url", |_, shared, slot: u32| {
+    bindings.add("reply_url", |_, shared, slot: u32| {
         Ok(shared.host.reply_url(slot))
     })?;
-    natives.add("head", |lua, shared, slot: u32| {
+    bindings.add("head", |lua, shared, slot: u32| {
         lend(
             |f| shared.host.head(slot, f),
             |bytes| lua.create_string(bytes),
         )
     })?;
-    natives.add("contains", |_, shared, (slot, text): (u32, LuaString)| {
+    bindings.add("contains", |_, shared, (slot, text): (u32, LuaString)| {
         let text = text.as_bytes();
         lend(
             |f| shared.host.body(slot, f),
             |body| Ok(memchr::memmem::find(body, &text).is_some()),
         )
     })?;
-    natives.add("headers", |lua, _, head: LuaString| {
+    bindings.add("headers", |lua, _, head: LuaString| {
         headers::table(lua, &head.as_bytes())
     })?;
-    natives.add(
+    bindings.add(
         "headers_all",
         |lua, _, (head, name): (LuaString, LuaString)| {
             headers::all(lua, &head.as_bytes(), &name.as_bytes())
         },
     )?;
-    natives.add("cookies", |lua, _, head: LuaString| {
+    bindings.add("cookies", |lua, _, head: LuaString| {
         headers::cookies(lua, &head.as_bytes())
     })
 }
 
-/// Borrows bytes of the host and makes something of them, if they are there.
+/// Borrows bytes from the host and converts them, if they are present.
 pub(crate) fn lend<T>(
     ask: impl FnOnce(&mut dyn FnMut(Option<&[u8]>)),
     make: impl Fn(&[u8]) -> mlua::Result<T>,

@@ -1,32 +1,32 @@
-//! Where in the script something happened, and how values are named in messages.
+//! Locations in the script, and how messages show values.
 
 use mlua::{Error, Lua, Value};
 
 use crate::integer;
 
 /// The chunk name of this crate's own Lua files, as Lua prints it.
-pub(crate) const OWN: &str = "[mistress]";
+pub(crate) const OWN_CHUNK: &str = "[mistress]";
 
-/// How many calls a traceback lists.
+/// Most calls in a traceback.
 const CALLS_MAX: usize = 20;
 
-/// How deep the stack is searched for a line of the script.
+/// Most stack levels searched for a line of the script.
 const LEVELS_MAX: usize = 200;
 
-/// `file:line: ` of the innermost call that is script code; empty when there is none.
+/// `file:line: ` of the innermost call in script code; empty when there is none.
 pub(crate) fn here(lua: &Lua) -> String {
     for level in 0..LEVELS_MAX {
         let found = lua.inspect_stack(level, |debug| {
             let source = debug.source();
             match (source.short_src.as_deref(), debug.current_line()) {
-                (Some(file), Some(line)) if file != OWN && file != "[C]" => {
+                (Some(file), Some(line)) if file != OWN_CHUNK && file != "[C]" => {
                     Some(format!("{file}:{line}: "))
                 }
                 _ => None,
             }
         });
         match found {
-            Some(Some(place)) => return place,
+            Some(Some(location)) => return location,
             Some(None) => {}
             None => break,
         }
@@ -34,18 +34,18 @@ pub(crate) fn here(lua: &Lua) -> String {
     String::new()
 }
 
-/// The message with the script's place before it: added when Lua gave none, and put in the
-/// place of a line of this crate's own files.
-pub(crate) fn with_place(lua: &Lua, message: &str) -> String {
-    match place_length(message) {
-        Some(length) if message.starts_with(OWN) => here(lua) + &message[length..],
+/// Puts the script's location before the message: added when Lua gave none, and replacing a line of
+/// this crate's own files.
+pub(crate) fn with_location(lua: &Lua, message: &str) -> String {
+    match location_length(message) {
+        Some(length) if message.starts_with(OWN_CHUNK) => here(lua) + &message[length..],
         Some(_) => message.to_owned(),
         None => here(lua) + message,
     }
 }
 
 /// The length of a leading `file:line: `.
-fn place_length(message: &str) -> Option<usize> {
+fn location_length(message: &str) -> Option<usize> {
     let line = message.lines().next()?;
     let (file, rest) = line.split_once(':')?;
     let (number, _) = rest.split_once(": ")?;
@@ -53,7 +53,7 @@ fn place_length(message: &str) -> Option<usize> {
     is_number.then(|| file.len() + 1 + number.len() + 2)
 }
 
-/// The script's calls, innermost first, one per line, without this crate's own.
+/// The script's calls, innermost first, one per line, without this crate's own files.
 pub(crate) fn calls(lua: &Lua) -> String {
     let Ok(text) = lua.traceback(None, 0) else {
         return String::new();
@@ -61,13 +61,13 @@ pub(crate) fn calls(lua: &Lua) -> String {
     calls_of(&text.to_string_lossy())
 }
 
-/// The script's lines of a Lua traceback.
+/// The script's lines in a Lua traceback.
 pub(crate) fn calls_of(traceback: &str) -> String {
     let calls = traceback
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && *line != "stack traceback:")
-        .filter(|line| !line.starts_with(OWN) && !line.starts_with("[C]"));
+        .filter(|line| !line.starts_with(OWN_CHUNK) && !line.starts_with("[C]"));
     calls
         .take(CALLS_MAX)
         .map(|line| format!("  {line}"))
@@ -75,7 +75,7 @@ pub(crate) fn calls_of(traceback: &str) -> String {
         .join("\n")
 }
 
-/// The text of an error value that is not a Lua string.
+/// Describes an error value that is not a Lua string.
 pub(crate) fn error_text(value: &Value) -> String {
     match value {
         Value::Error(error) => cause(error),
@@ -94,7 +94,7 @@ pub(crate) fn cause(error: &Error) -> String {
     }
 }
 
-/// A value as messages show it: short things themselves, others by their type.
+/// A value as shown in messages: short values in full, others by their type.
 pub(crate) fn kind(value: &Value) -> String {
     const SHOWN_MAX: usize = 40;
     match value {
@@ -111,7 +111,7 @@ pub(crate) fn kind(value: &Value) -> String {
     }
 }
 
-/// Bytes in quotes, escaped, cut after `max` characters.
+/// Bytes in quotes, escaped and cut after `max` characters.
 pub(crate) fn quoted(bytes: &[u8], max: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut shown: String = text
