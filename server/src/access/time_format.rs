@@ -1,8 +1,8 @@
-//! Moments as people read them.
+//! Times formatted for people.
 
 use time::OffsetDateTime;
 
-/// Microseconds since 1970 as `2026-11-24 15:32 UTC`; those that are no date as the first.
+/// Formats microseconds since 1970 as `2026-11-24 15:32 UTC`; values out of range as 1970.
 pub(crate) fn minute(us: i64) -> String {
     let seconds = us.div_euclid(1_000_000);
     let moment = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);

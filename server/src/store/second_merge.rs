@@ -1,4 +1,4 @@
-//! One second of a run while nodes still deliver it, and its rows once they have.
+//! Merges one second of a run while nodes still send it, and encodes its rows afterwards.
 
 use super::names::NAME_MAX;
 use super::rows::{
@@ -11,18 +11,18 @@ use stats::wire::{CheckRow, CustomRow, HistogramRow, Kind, SecondRow};
 use stats::{Histogram, Phase};
 use std::collections::BTreeMap;
 
-/// Rows of one second by key; never changed.
+/// The encoded rows of one closed second, by key; never changed.
 #[derive(Debug, Default)]
-pub(crate) struct Sealed {
+pub(crate) struct ClosedSecond {
     /// The second.
     pub(crate) time_s: u64,
-    /// Key and end of its bytes, by key.
+    /// Keys with the end of their bytes, in order of keys.
     directory: Vec<(Key, u32)>,
     bytes: Vec<u8>,
 }
 
-impl Sealed {
-    /// All rows by key.
+impl ClosedSecond {
+    /// All rows, in order of keys.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (Key, &[u8])> + '_ {
         let starts = std::iter::once(0).chain(self.directory.iter().map(|(_, end)| *end));
         let rows = self.directory.iter().zip(starts);
@@ -43,32 +43,32 @@ impl Sealed {
     }
 }
 
-/// A second under way.
+/// A second that is still open.
 #[derive(Debug, Default)]
-pub(crate) struct Fold {
+pub(crate) struct SecondMerge {
     totals: Option<Totals>,
-    names: BTreeMap<u32, NameFold>,
+    names: BTreeMap<u32, NameMerge>,
     checks: Checks,
     cores: Cores,
     customs: Customs,
 }
 
 #[derive(Debug, Default)]
-struct NameFold {
+struct NameMerge {
     is_request: bool,
     counts: NameCounts,
     phases: [Option<Box<Histogram>>; Phase::COUNT],
 }
 
-impl Fold {
-    /// Adds what a node says; `ids` are the numbers of the row's names, in its order.
+impl SecondMerge {
+    /// Adds a node's row; `ids` are the ids of the row's names, in its order.
     pub(crate) fn add(&mut self, node: u32, row: &SecondRow, ids: &[u32]) {
         let totals = Totals::of(row);
         match &mut self.totals {
             Some(sum) => sum.add_beside(&totals),
             None => self.totals = Some(totals),
         }
-        // every name has a number from 1; 0 would be the sum of all
+        // ids start at 1; 0 would be the sum of all
         for (name, id) in row.names.iter().zip(ids).filter(|(_, id)| **id > 0) {
             let fold = self.names.entry(*id).or_default();
             fold.is_request = name.kind == Kind::Request as i32;
@@ -96,11 +96,11 @@ impl Fold {
         self.customs.add(row.customs.iter().map(custom).collect());
     }
 
-    /// The rows, with all requests in one as name 0.
-    pub(crate) fn seal(self, time_s: u64) -> Sealed {
-        let mut sealed = Sealed {
+    /// Encodes the rows, with the sum of all requests as name 0.
+    pub(crate) fn close(self, time_s: u64) -> ClosedSecond {
+        let mut closed = ClosedSecond {
             time_s,
-            ..Sealed::default()
+            ..ClosedSecond::default()
         };
         let mut totals = self.totals.unwrap_or_default();
         let mut phases: [Option<Histogram>; Phase::COUNT] = [const { None }; Phase::COUNT];
@@ -112,43 +112,43 @@ impl Fold {
                 }
             }
         }
-        // a second in which nothing happened is a row too
-        sealed.put(COUNTERS, |bytes| {
+        // a second without any activity is a row too
+        closed.put(COUNTERS, |bytes| {
             totals.encode_raw(bytes);
             if bytes.is_empty() {
                 bytes.extend_from_slice(&[0x10, 0]);
             }
         });
         for (phase, histogram) in Phase::ALL.iter().zip(&phases) {
-            put_phase(&mut sealed, 0, *phase, histogram.as_ref());
+            put_phase(&mut closed, 0, *phase, histogram.as_ref());
         }
-        sealed.put_message(CUSTOMS, &self.customs);
-        sealed.put_message(CHECKS, &self.checks);
-        sealed.put_message(CORES, &self.cores);
+        closed.put_message(CUSTOMS, &self.customs);
+        closed.put_message(CHECKS, &self.checks);
+        closed.put_message(CORES, &self.cores);
         for (id, name) in &self.names {
-            sealed.put_message(id * SLOTS + COUNTERS, &name.counts);
+            closed.put_message(id * SLOTS + COUNTERS, &name.counts);
             for (phase, histogram) in Phase::ALL.iter().zip(&name.phases) {
-                put_phase(&mut sealed, *id, *phase, histogram.as_deref());
+                put_phase(&mut closed, *id, *phase, histogram.as_deref());
             }
         }
-        sealed.bytes.shrink_to_fit();
-        sealed
+        closed.bytes.shrink_to_fit();
+        closed
     }
 }
 
-fn put_phase(sealed: &mut Sealed, name: u32, phase: Phase, histogram: Option<&Histogram>) {
+fn put_phase(closed: &mut ClosedSecond, name: u32, phase: Phase, histogram: Option<&Histogram>) {
     if let Some(histogram) = histogram.filter(|h| h.count() > 0) {
-        sealed.put(phase_key(name, phase), |bytes| histogram.put_compact(bytes));
+        closed.put(phase_key(name, phase), |bytes| histogram.put_compact(bytes));
     }
 }
 
-impl NameFold {
+impl NameMerge {
     fn add(&mut self, row: &HistogramRow) {
         let Some(phase) = Phase::ALL.iter().find(|p| p.as_str() == row.phase) else {
             return;
         };
         let sum = self.phases[phase.index()].get_or_insert_default();
-        // it was checked before the batch was accepted
+        // it was validated before the batch was accepted
         let added = row.add_to(sum);
         debug_assert!(added.is_ok(), "{added:?}");
     }

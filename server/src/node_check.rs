@@ -1,4 +1,4 @@
-//! Tells a load node whether its batches are welcome before it has any.
+//! Lets a load node check its access before it has batches.
 
 use crate::App;
 use crate::access::Guarded;
@@ -9,12 +9,12 @@ use axum::response::IntoResponse;
 use prost::Message as _;
 use stats::wire::{Ack, HELLO_PATH, MEDIA_TYPE, VERSION};
 
-/// The route of this part; whoever may not ingest does not get here.
+/// The route of this check; visitors who may not ingest are refused before it.
 pub(crate) fn routes() -> Router<App> {
-    Router::new().guarded(Method::GET, HELLO_PATH, hello)
+    Router::new().guarded(Method::GET, HELLO_PATH, node_check)
 }
 
-async fn hello() -> impl IntoResponse {
+async fn node_check() -> impl IntoResponse {
     let ack = Ack {
         version: VERSION,
         ..Ack::default()

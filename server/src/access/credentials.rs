@@ -1,66 +1,66 @@
-//! Sessions, tokens and share links: what a secret opens, and for how long.
+//! Sessions, tokens and share links: what a secret gives access to, and for how long.
 
 use super::accounts::{Accounts, check_project, grants_of};
 use super::role::TokenKind;
 use super::schema::now_us;
 use super::secret::{Claims, Hash, Secret};
-use super::visitor::{Visitor, Who};
+use super::visitor::{Identity, Visitor};
 use crate::Error;
 use rusqlite::{Connection, OptionalExtension, params};
 
 const HOUR_US: i64 = 3_600_000_000;
-/// How long a session lasts.
+/// Lifetime of a session.
 pub(crate) const SESSION_HOURS: i64 = 14 * 24;
-/// How long a share link lasts unless asked otherwise.
+/// Default lifetime of a share link.
 pub(crate) const LINK_HOURS: i64 = 7 * 24;
-/// How long it can last.
+/// Maximum lifetime of a share link.
 pub(crate) const LINK_HOURS_MAX: i64 = 366 * 24;
-/// Most characters of a token's name.
+/// Maximum length of a token's name, in characters.
 const TOKEN_NAME_MAX: usize = 64;
-/// How exactly the last use of a token is kept.
+/// Resolution of a token's last use.
 const USED_US: i64 = HOUR_US / 6;
 
-/// A token as the admin page lists it; the token itself is not kept.
+/// A token as listed on the admin page; the token itself is not stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Token {
     /// For revoking.
     pub id: i64,
-    /// Ingest or read; as text, for versions to come.
+    /// Ingest or read; as text, to allow for later versions.
     pub kind: String,
-    /// Whose or what for.
+    /// Its owner or purpose.
     pub name: String,
     /// Its project, or `*`.
     pub project: String,
-    /// Who made it.
+    /// Who created it.
     pub made_by: String,
     /// Microseconds since 1970.
     pub created_us: i64,
-    /// When it was last used, to some ten minutes.
+    /// Time of the last use, accurate to about ten minutes.
     pub used_us: Option<i64>,
 }
 
-/// A share link as it is listed; the link itself is not kept.
+/// A share link as listed; the link itself is not stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
     /// For revoking.
     pub id: i64,
-    /// The run that it shows.
+    /// The run it gives access to.
     pub run: String,
-    /// Who made it.
+    /// Who created it.
     pub made_by: String,
     /// Microseconds since 1970.
     pub created_us: i64,
-    /// When it ends.
+    /// When it expires.
     pub expires_us: i64,
 }
 
 impl Accounts {
-    /// Who these claims are at this time.
+    /// Resolves claims to a visitor at this time.
     pub(crate) fn identify(&self, claims: &Claims, now_us: i64) -> Result<Visitor, Error> {
         if let Some((kind, hash)) = claims.token {
             return self.of_token(kind, hash, now_us);
         }
-        self.look(|db| {
+        self.read(|db| {
             let link = match claims.link {
                 Some(hash) => run_of_link(db, hash, now_us)?,
                 None => None,
@@ -70,17 +70,17 @@ impl Accounts {
                 None => None,
             };
             let Some(name) = account else {
-                return Ok(Visitor::of(Who::Nobody, Vec::new(), link));
+                return Ok(Visitor::of(Identity::Anonymous, Vec::new(), link));
             };
             let grants = grants_of(db, &name)?;
-            Ok(Visitor::of(Who::Account(name), grants, link))
+            Ok(Visitor::of(Identity::Account(name), grants, link))
         })
     }
 
     fn of_token(&self, kind: TokenKind, hash: Hash, now_us: i64) -> Result<Visitor, Error> {
-        let found = self.look(|db| token_of(db, hash))?;
+        let found = self.read(|db| token_of(db, hash))?;
         let Some((token, used_us)) = found.filter(|(token, _)| token.kind == kind.name()) else {
-            return Ok(Visitor::nobody());
+            return Ok(Visitor::anonymous());
         };
         if used_us.is_none_or(|used_us| used_us < now_us - USED_US) {
             let sql = "UPDATE token SET used_us = ? WHERE id = ?";
@@ -89,7 +89,7 @@ impl Accounts {
         Ok(Visitor::token(kind, token.name, token.project))
     }
 
-    /// Starts a session; ended ones are swept.
+    /// Starts a session; expired ones are deleted.
     pub(crate) fn start_session(&self, account: &str, now_us: i64) -> Result<Secret, Error> {
         let secret = Secret::random()?;
         self.change(|db| {
@@ -120,10 +120,10 @@ impl Accounts {
         self.change(|db| Ok(db.execute(sql, [account])?)).map(drop)
     }
 
-    /// Makes a token and returns it; nobody can read it again.
+    /// Creates a token and returns it; it cannot be read again.
     ///
     /// # Errors
-    /// When its name or project cannot be one.
+    /// When its name or project is invalid.
     pub fn add_token(
         &self,
         kind: TokenKind,
@@ -135,7 +135,7 @@ impl Accounts {
         let is_control = |c: char| c.is_control();
         if name.is_empty() || name.chars().count() > TOKEN_NAME_MAX || name.contains(is_control) {
             return Err(Error::Access(format!(
-                "token name: 1 to {TOKEN_NAME_MAX} characters, no control characters"
+                "token name: must be 1 to {TOKEN_NAME_MAX} characters without control characters"
             )));
         }
         let secret = Secret::random()?;
@@ -150,19 +150,19 @@ impl Accounts {
         Ok(secret.token_text(kind))
     }
 
-    /// All tokens, the newest first.
+    /// All tokens, newest first.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn tokens(&self) -> Result<Vec<Token>, Error> {
-        self.look(|db| {
+        self.read(|db| {
             let mut statement = db.prepare(&format!("{TOKENS} ORDER BY id DESC"))?;
             let rows = statement.query_map([], |row| token(row).map(|(token, _)| token))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 
-    /// Ends a token.
+    /// Revokes a token.
     ///
     /// # Errors
     /// When there is no such token.
@@ -174,7 +174,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Makes a share link of a run for some hours: its secret and when it ends.
+    /// Creates a share link for a run for some hours; returns its secret and when it expires.
     pub(crate) fn add_link(
         &self,
         run: &str,
@@ -184,7 +184,7 @@ impl Accounts {
     ) -> Result<(Secret, Link), Error> {
         if !(1..=LINK_HOURS_MAX).contains(&hours) {
             return Err(Error::Access(format!(
-                "hours: 1 to {LINK_HOURS_MAX}, not {hours}"
+                "hours: must be 1 to {LINK_HOURS_MAX}, not {hours}"
             )));
         }
         let secret = Secret::random()?;
@@ -207,9 +207,9 @@ impl Accounts {
         Ok((secret, link))
     }
 
-    /// Share links that have not ended, of one run or of all.
+    /// Share links that have not expired, of one run or of all.
     pub(crate) fn links(&self, run: Option<&str>, now_us: i64) -> Result<Vec<Link>, Error> {
-        self.look(|db| {
+        self.read(|db| {
             let sql = "SELECT id, run, made_by, created_us, expires_us FROM share_link \
                        WHERE expires_us > ?1 AND (?2 IS NULL OR run = ?2) ORDER BY id DESC";
             let mut statement = db.prepare(sql)?;
@@ -226,7 +226,7 @@ impl Accounts {
         })
     }
 
-    /// Ends a share link; with a run, only if it is one of that run.
+    /// Revokes a share link; given a run, only if it is one of that run.
     pub(crate) fn revoke_link(&self, id: i64, run: Option<&str>) -> Result<(), Error> {
         let sql = "DELETE FROM share_link WHERE id = ?1 AND (?2 IS NULL OR run = ?2)";
         if self.change(|db| Ok(db.execute(sql, params![id, run])?))? == 0 {
@@ -235,9 +235,9 @@ impl Accounts {
         Ok(())
     }
 
-    /// The run of a share link that has not ended, and when it ends.
+    /// The run of a share link that has not expired, and when it expires.
     pub(crate) fn link(&self, hash: Hash, now_us: i64) -> Result<Option<(String, i64)>, Error> {
-        self.look(|db| link_of(db, hash, now_us))
+        self.read(|db| link_of(db, hash, now_us))
     }
 }
 
@@ -257,7 +257,7 @@ fn token(row: &rusqlite::Row) -> rusqlite::Result<(Token, Hash)> {
     Ok((token, Hash(row.get(7)?)))
 }
 
-/// The token of this hash and when it was last used.
+/// The token with this hash and the time of its last use.
 fn token_of(db: &Connection, hash: Hash) -> Result<Option<(Token, Option<i64>)>, Error> {
     let mut statement = db.prepare(&format!("{TOKENS} WHERE hash = ?"))?;
     let found = statement.query_row([&hash.0[..]], token).optional()?;

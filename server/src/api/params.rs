@@ -1,17 +1,17 @@
-//! What may stand behind the question mark.
+//! Query parameters.
 
 use crate::query::Of;
 use crate::store::RunView;
-use crate::{Refusal, query};
+use crate::{ApiError, query};
 use serde::Deserialize;
 use stats::Phase;
 
-/// The answer to an `of` that there is not.
-pub(crate) const OF_UNKNOWN: &str = "of: expected ok, failed or all";
+/// The error for an unknown `of`.
+pub(crate) const UNKNOWN_OUTCOME: &str = "of: expected ok, failed or all";
 
 /// Which runs to list.
 #[derive(Debug, Deserialize)]
-pub(super) struct Runs {
+pub(super) struct ListParams {
     pub(super) project: Option<String>,
     pub(super) q: Option<String>,
     pub(super) tag: Option<String>,
@@ -20,9 +20,9 @@ pub(super) struct Runs {
     pub(super) before: Option<u64>,
 }
 
-/// Which part of a run.
+/// The part of a run.
 #[derive(Debug, Deserialize)]
-pub(super) struct Ask {
+pub(super) struct RunParams {
     from: Option<f64>,
     to: Option<f64>,
     pub(super) points: Option<u64>,
@@ -33,10 +33,10 @@ pub(super) struct Ask {
     of: Option<String>,
 }
 
-impl Ask {
+impl RunParams {
     /// The first second.
     pub(super) fn from(&self) -> u64 {
-        // a cast saturates; what is no number is 0
+        // a cast saturates; NaN becomes 0
         self.from.map_or(0, |from| from.floor() as u64)
     }
 
@@ -46,32 +46,29 @@ impl Ask {
         to.max(self.from())
     }
 
-    /// The number of the name asked for; 0 for all requests.
-    pub(super) fn name(&self, view: &dyn RunView) -> Result<u32, Refusal> {
+    /// The id of the requested name; 0 for all requests.
+    pub(super) fn name(&self, view: &dyn RunView) -> Result<u32, ApiError> {
         let kind = self.kind.as_deref().unwrap_or("request");
         let name = self.name.as_deref().filter(|name| !name.is_empty());
         let id = query::name_id(view, kind, name)?;
-        id.ok_or_else(|| Refusal::absent("the run has no such name"))
+        id.ok_or_else(|| ApiError::not_found("the run has no request or transaction of that name"))
     }
 
-    /// Which requests a latency is asked of; those that ended ok when nothing is said.
-    pub(super) fn of(&self) -> Result<Of, Refusal> {
-        let Some(asked) = self.of.as_deref().filter(|of| !of.is_empty()) else {
+    /// The requests whose latency is wanted; successful ones by default.
+    pub(super) fn of(&self) -> Result<Of, ApiError> {
+        let Some(params) = self.of.as_deref().filter(|of| !of.is_empty()) else {
             return Ok(Of::default());
         };
-        Of::named(asked).ok_or_else(|| Refusal::bad(OF_UNKNOWN))
+        Of::named(params).ok_or_else(|| ApiError::bad_request(UNKNOWN_OUTCOME))
     }
 
-    /// The phase asked for; latency when none is.
-    pub(super) fn phase(&self) -> Result<Phase, Refusal> {
-        let asked = self.phase.as_deref().unwrap_or("latency");
-        let found = Phase::ALL.iter().find(|phase| phase.as_str() == asked);
+    /// The requested phase; latency by default.
+    pub(super) fn phase(&self) -> Result<Phase, ApiError> {
+        let params = self.phase.as_deref().unwrap_or("latency");
+        let found = Phase::ALL.iter().find(|phase| phase.as_str() == params);
         found.copied().ok_or_else(|| {
             let known: Vec<&str> = Phase::ALL.iter().map(|phase| phase.as_str()).collect();
-            Refusal::bad(format!(
-                "phase: none is called so; there are {}",
-                known.join(", ")
-            ))
+            ApiError::bad_request(format!("phase: expected one of {}", known.join(", ")))
         })
     }
 }

@@ -41,7 +41,7 @@ fn whoever_is_on_this_machine_is_admin_until_there_is_one() -> Result {
     let guest = b"name=bob&password=correct+horse&role=guest&project=*";
     let reply = send(addr, "POST", "/admin/accounts", &[FORM], guest)?;
     assert!(
-        reply.status == 400 && reply.text().contains("must be an admin"),
+        reply.status == 400 && reply.text().contains("must be a server admin"),
         "{}",
         reply.text()
     );

@@ -1,13 +1,13 @@
-//! Making chunks: of a minute in memory, and of ten blocks of a finer level.
+//! Builds chunks: from a minute in memory, and from ten blocks of a finer level.
 
 use super::Content;
 use super::chunk::{Builder, Chunk, Unpacker, put_row, sections};
+use super::delta_codec::Group;
 use super::digest::{self, PhaseRows};
-use super::fold::Sealed;
 use super::levels::{LEVELS, MINUTE_S};
 use super::merge::merge;
 use super::rows::{DIGEST, Key, SLOTS, is_histogram, phase_key};
-use super::split::Group;
+use super::second_merge::ClosedSecond;
 use crate::Error;
 use rusqlite::Connection;
 use stats::Phase;
@@ -15,16 +15,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Phases of names other than latencies keep single seconds while a minute of them is no larger
-/// than this; beyond it they keep tens of seconds.
+/// Phases of names other than latencies keep single seconds while a minute of them is at most this
+/// large; beyond it, tens of seconds. Bytes.
 const DETAIL_MAX: usize = 512 << 10;
 
 /// The chunks of levels 1, 10 and 60 of a minute.
-pub(crate) fn minute(number: u64, rows: &[Arc<Sealed>]) -> Result<Vec<(u64, Chunk)>, Error> {
+pub(crate) fn minute(number: u64, rows: &[Arc<ClosedSecond>]) -> Result<Vec<(u64, Chunk)>, Error> {
     let mut by_key: BTreeMap<Key, Vec<(u64, &[u8])>> = BTreeMap::new();
-    for sealed in rows {
-        for (key, bytes) in sealed.rows() {
-            by_key.entry(key).or_default().push((sealed.time_s, bytes));
+    for closed in rows {
+        for (key, bytes) in closed.rows() {
+            by_key.entry(key).or_default().push((closed.time_s, bytes));
         }
     }
     for rows in by_key.values_mut() {
@@ -68,7 +68,8 @@ fn phases_of_all<'a>(by_key: &'a BTreeMap<Key, Vec<(u64, &'a [u8])>>) -> Vec<Pha
     phases.map(|(key, rows)| (*key, rows.as_slice())).collect()
 }
 
-/// Rows (second, content) of a key at the levels of a minute; `is_kept` tells of the first two.
+/// Writes the rows (second, content) of a key at the levels of a minute; `is_kept` applies to the
+/// first two levels.
 fn put_counts(
     builders: &mut [Builder; 3],
     key: Key,
@@ -76,12 +77,12 @@ fn put_counts(
     is_kept: [bool; 2],
 ) -> Result<(), Error> {
     let mut section = Vec::new();
-    for (place, builder) in builders.iter_mut().enumerate() {
-        if is_kept.get(place).is_some_and(|is_kept| !is_kept) {
+    for (index, builder) in builders.iter_mut().enumerate() {
+        if is_kept.get(index).is_some_and(|is_kept| !is_kept) {
             continue;
         }
         section.clear();
-        let level = LEVELS[place];
+        let level = LEVELS[index];
         for group in rows.chunk_by(|a, b| a.0 / level == b.0 / level) {
             put_row(&mut section, row_of(group[0].0, level), &merge(key, group)?);
         }
@@ -90,8 +91,8 @@ fn put_counts(
     Ok(())
 }
 
-/// As [`put_counts`] for histograms: the minute's own, what tells its tens apart, and what tells
-/// the seconds of a ten apart, or of the minute where there are no tens.
+/// Like [`put_counts`] for histograms: the minute's histogram, the deltas of its tens of seconds,
+/// and the deltas of the seconds of a ten, or of the minute where there are no tens.
 fn put_histograms(
     builders: &mut [Builder; 3],
     key: Key,
@@ -99,7 +100,7 @@ fn put_histograms(
     is_kept: [bool; 2],
 ) -> Result<(), Error> {
     let [seconds, tens, minute] = builders;
-    // a second that came in several pieces is one row
+    // several pieces of a second become one row
     let by_second = merged(key, rows, 1)?;
     let rows = &refs(&by_second)[..];
     let by_ten = merged(key, rows, 10)?;
@@ -107,7 +108,7 @@ fn put_histograms(
     let whole = merge(key, &by_ten)?;
     if is_kept[1] {
         let group = group_of(&whole, &by_ten, 10);
-        tens.put_split(key, &[group])?;
+        tens.put_deltas(key, &[group])?;
     }
     if is_kept[0] {
         let groups: Vec<Group<'_>> = if is_kept[1] {
@@ -119,7 +120,7 @@ fn put_histograms(
         } else {
             vec![group_of(&whole, rows, 1)]
         };
-        seconds.put_split(key, &groups)?;
+        seconds.put_deltas(key, &groups)?;
     }
     minute.put_whole(key, &whole)
 }
@@ -127,7 +128,7 @@ fn put_histograms(
 /// The first second of a row, and its content.
 type Row<'a> = (u64, Cow<'a, [u8]>);
 
-/// The rows of each period of so many seconds in one, with its first second.
+/// Merges the rows of each period of `span_s` seconds; each result carries its first second.
 fn merged<'a>(key: Key, rows: &[(u64, &'a [u8])], span_s: u64) -> Result<Vec<Row<'a>>, Error> {
     let groups = rows.chunk_by(|a, b| a.0 / span_s == b.0 / span_s);
     let merged = groups.map(|group| {
@@ -152,19 +153,19 @@ fn group_of<'a>(whole: &'a [u8], rows: &[(u64, &'a [u8])], level: u64) -> Group<
     }
 }
 
-/// Which row of its minute a second belongs to.
+/// The row number of a second within its minute.
 fn row_of(time_s: u64, level: u64) -> u64 {
     time_s % MINUTE_S / level
 }
 
-/// Whether rows of the key may be kept by tens of seconds only.
+/// Whether rows of the key may be kept only by tens of seconds.
 fn is_detail(key: Key) -> bool {
-    // latencies of all and of the failed are needed together: one is taken out of the other
+    // latencies of all and of failed requests are needed together: one is subtracted from the other
     let latencies = [Phase::Latency, Phase::LatencyFailed].map(|phase| phase_key(0, phase));
     key >= SLOTS && is_histogram(key) && !latencies.contains(&(key % SLOTS))
 }
 
-/// The chunk of one block of a rolled level, with how many parts of the finer level went into it.
+/// The chunk of one block of a rolled-up level, with the number of finer chunks it was made from.
 pub(crate) fn roll(db: &Connection, level: u64, block: u64) -> Result<(Chunk, u32), Error> {
     let finer = level / 10;
     let sql = "SELECT block, directory, data FROM chunk \
@@ -180,7 +181,7 @@ pub(crate) fn roll(db: &Connection, level: u64, block: u64) -> Result<(Chunk, u3
         let data = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
         parts += 1;
         let sections = sections(directory, Key::MAX)?;
-        // made anew for the block
+        // rebuilt for the block
         for section in sections.into_iter().filter(|section| section.key != DIGEST) {
             let end = section.start + section.len;
             let stored = data
@@ -215,7 +216,7 @@ pub(crate) fn roll(db: &Connection, level: u64, block: u64) -> Result<(Chunk, u3
     Ok((builder.take(), parts))
 }
 
-/// Adds all rows of a key as one.
+/// Adds the merged rows of a key as one row.
 fn put_sum(builder: &mut Builder, key: Key, rows: &[(u64, &[u8])]) -> Result<(), Error> {
     let sum = merge(key, rows)?;
     if is_histogram(key) {

@@ -1,12 +1,12 @@
-//! A run as it is at one moment: chunks of its file and rows in memory, read as one.
+//! A snapshot of a run: chunks of its file and rows in memory, read as one.
 
 use super::chunk::{Section, Unpacker, sections};
 use super::digest::{self, Digest};
-use super::fold::Sealed;
-use super::hot::Hot;
 use super::levels::{MINUTE_S, Piece, pieces};
+use super::memtable::Memtable;
 use super::rows::{DIGEST, Key, SLOTS, is_histogram};
 use super::run_file::{self, Node};
+use super::second_merge::ClosedSecond;
 use super::{Content, RunView, StoredRow, Wanted};
 use crate::Error;
 use rusqlite::Connection;
@@ -16,42 +16,42 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Keys up to this many are read one by one; for more the whole chunk is.
+/// Up to this many keys are read one by one; for more, the whole chunk is read.
 const FEW: usize = 12;
 
 /// A run in SQLite.
-pub(crate) struct View {
+pub(crate) struct RunReader {
     db: Connection,
-    hot: BTreeMap<u64, Vec<Arc<Sealed>>>,
+    memtable: BTreeMap<u64, Vec<Arc<ClosedSecond>>>,
     rolled: BTreeSet<(u64, u64)>,
     names: HashMap<u32, (i32, String)>,
     length_s: u64,
 }
 
-impl View {
-    /// What the file and, when the run is in the memory of this process, `hot` hold. Whoever has
-    /// the file in memory must hold its lock meanwhile; `db` sees the file as it is now.
-    pub(crate) fn new(db: Connection, hot: Option<&Hot>) -> Result<Self, Error> {
+impl RunReader {
+    /// A snapshot of the file and, if the run is in this process's memory, of `memtable`. A caller
+    /// that holds the file in memory must hold its lock meanwhile; `db` sees the current file.
+    pub(crate) fn new(db: Connection, memtable: Option<&Memtable>) -> Result<Self, Error> {
         db.execute_batch("BEGIN")?;
-        // the first read fixes what the transaction sees
+        // the first read fixes the transaction's snapshot
         let names = run_file::names(&db)?;
         let recovered;
-        let hot = match hot {
-            Some(hot) => hot,
+        let memtable = match memtable {
+            Some(memtable) => memtable,
             None => {
                 recovered = recover(&db, &names)?;
                 &recovered
             }
         };
-        let rows = hot.rows();
-        let newest = hot.newest_s;
+        let rows = memtable.rows();
+        let newest = memtable.newest_s;
         let rolled = run_file::rolled(&db)?;
-        let mut view = View {
+        let mut view = RunReader {
             db,
-            hot: rows,
+            memtable: rows,
             rolled,
             names: names.into_iter().map(|(id, k, n)| (id, (k, n))).collect(),
-            // until it is measured, no window ends with the run
+            // until it is measured, no window reaches the end of the run
             length_s: u64::MAX,
         };
         view.length_s = view.measure(newest)?;
@@ -74,7 +74,7 @@ impl View {
         Ok(last)
     }
 
-    /// As [`RunView::read`], whatever the length of the run.
+    /// Like [`RunView::read`], ignoring the length of the run.
     fn read_exactly(
         &self,
         from: u64,
@@ -83,7 +83,7 @@ impl View {
         wanted: &Wanted,
         visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut reading = Reading {
+        let mut reading = ReadState {
             wanted,
             unpacker: Unpacker::new()?,
             bytes: Vec::new(),
@@ -105,12 +105,12 @@ impl View {
         Ok(())
     }
 
-    fn read_block(&self, level: u64, block: u64, to: &mut Reading<'_>) -> Result<(), Error> {
+    fn read_block(&self, level: u64, block: u64, to: &mut ReadState<'_>) -> Result<(), Error> {
         let start = block * level;
         for part in self.parts(level, block, to.wanted.last())? {
             part.each(&self.db, to, &[], |_| true, |_| (start, level))?;
         }
-        self.read_hot(start, start + level, to)
+        self.read_memtable(start, start + level, to)
     }
 
     fn read_seconds(
@@ -118,12 +118,12 @@ impl View {
         level: u64,
         minute: u64,
         range: (u64, u64),
-        to: &mut Reading<'_>,
+        to: &mut ReadState<'_>,
     ) -> Result<(), Error> {
         let (from, until) = range;
         let start = minute * MINUTE_S;
         let last = to.wanted.last();
-        // tens leave out what is of names alone, and sums are for histograms
+        // tens of seconds omit rows of names, and sums only exist for histograms
         let (is_of_all, has_histograms) = (last < SLOTS, to.wanted.has_histograms());
         let parts = |level, is_needed| match is_needed {
             true => self.parts(level, minute, last),
@@ -132,12 +132,12 @@ impl View {
         let fine = parts(1, level != 10 || !is_of_all)?;
         let coarse = parts(10, level == 10 || !is_of_all || has_histograms)?;
         let whole = parts(MINUTE_S, has_histograms)?;
-        for place in 0..fine.len().max(coarse.len()) {
-            let (fine, coarse) = (fine.get(place), coarse.get(place));
-            let above = [whole.get(place), coarse];
-            let above: Vec<&Part> = above.into_iter().flatten().collect();
-            let has = |part: Option<&Part>, key| part.is_some_and(|part| part.has(key));
-            // the finest, unless tens were asked for or only they were kept
+        for index in 0..fine.len().max(coarse.len()) {
+            let (fine, coarse) = (fine.get(index), coarse.get(index));
+            let above = [whole.get(index), coarse];
+            let above: Vec<&ChunkPart> = above.into_iter().flatten().collect();
+            let has = |part: Option<&ChunkPart>, key| part.is_some_and(|part| part.has(key));
+            // the finest, unless tens were requested or only they were stored
             let is_coarse = |key| has(coarse, key) && (level == 10 || !has(fine, key));
             if let Some(coarse) = coarse {
                 let at_ten = |number| (start + number * 10, 10);
@@ -151,16 +151,16 @@ impl View {
                 fine.each(&self.db, to, &above, |key| !is_coarse(key), at)?;
             }
         }
-        self.read_hot(from, until, to)
+        self.read_memtable(from, until, to)
     }
 
-    fn read_hot(&self, from: u64, until: u64, to: &mut Reading<'_>) -> Result<(), Error> {
+    fn read_memtable(&self, from: u64, until: u64, to: &mut ReadState<'_>) -> Result<(), Error> {
         let minutes = from / MINUTE_S..until.div_ceil(MINUTE_S);
-        let seconds = self.hot.range(minutes).flat_map(|(_, rows)| rows);
-        for sealed in seconds.filter(|sealed| (from..until).contains(&sealed.time_s)) {
-            for (key, bytes) in sealed.rows().filter(|(key, _)| to.wanted.has(*key)) {
+        let seconds = self.memtable.range(minutes).flat_map(|(_, rows)| rows);
+        for closed in seconds.filter(|closed| (from..until).contains(&closed.time_s)) {
+            for (key, bytes) in closed.rows().filter(|(key, _)| to.wanted.has(*key)) {
                 (to.visit)(StoredRow {
-                    time_s: sealed.time_s,
+                    time_s: closed.time_s,
                     span_s: 1,
                     key,
                     content: Content::Bytes(bytes),
@@ -170,8 +170,8 @@ impl View {
         Ok(())
     }
 
-    /// The parts of a block, with their keys up to `last`.
-    fn parts(&self, level: u64, block: u64, last: Key) -> Result<Vec<Part>, Error> {
+    /// The chunks of a block, with their keys up to `last`.
+    fn parts(&self, level: u64, block: u64, last: Key) -> Result<Vec<ChunkPart>, Error> {
         let sql = "SELECT rowid, directory FROM chunk WHERE level = ?1 AND block = ?2 \
                    ORDER BY part";
         let mut query = self.db.prepare_cached(sql)?;
@@ -179,7 +179,7 @@ impl View {
         let mut parts = Vec::new();
         while let Some(row) = rows.next()? {
             let directory = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            parts.push(Part {
+            parts.push(ChunkPart {
                 rowid: row.get(0)?,
                 sections: sections(directory, last)?,
             });
@@ -188,11 +188,12 @@ impl View {
     }
 }
 
-impl View {
-    /// Adds the digests of a block to `found`, unless something of it is not in them.
+impl RunReader {
+    /// Adds the digests of a block to `found`, unless they are incomplete.
     fn read_digests(
         &self,
-        (level, place): (u64, u64),
+        level: u64,
+        width_index: u64,
         block: u64,
         width_s: u64,
         unpacker: &mut Unpacker,
@@ -200,9 +201,9 @@ impl View {
     ) -> Result<(), Error> {
         let span = digest::span_of(level);
         let (start, end) = (block * span, (block + 1) * span);
-        let mut hot = self.hot.range(start / MINUTE_S..end / MINUTE_S);
+        let mut memtable = self.memtable.range(start / MINUTE_S..end / MINUTE_S);
         let is_stale = level > MINUTE_S && !self.rolled.contains(&(level, block));
-        if is_stale || hot.any(|(_, rows)| !rows.is_empty()) {
+        if is_stale || memtable.any(|(_, rows)| !rows.is_empty()) {
             return Ok(());
         }
         let parts = self.parts(level, block, DIGEST)?;
@@ -218,7 +219,7 @@ impl View {
         let mut bytes = Vec::new();
         let mut source = Source::open(&self.db, part, &[section], &mut bytes)?;
         unpacker.each(section, source.get(section)?, |number, content| {
-            if number / digest::COLUMNS_MAX == place {
+            if number / digest::COLUMNS_MAX == width_index {
                 let time_s = start + number % digest::COLUMNS_MAX * width_s;
                 let Content::Bytes(content) = content else {
                     return Err(Error::Format("a digest: a histogram".to_owned()));
@@ -230,7 +231,7 @@ impl View {
     }
 }
 
-impl RunView for View {
+impl RunView for RunReader {
     fn length_s(&self) -> u64 {
         self.length_s
     }
@@ -255,7 +256,7 @@ impl RunView for View {
         wanted: &Wanted,
         visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        // what ends with the run may use rows that go on beyond it
+        // a window that ends with the run may use rows that extend beyond it
         let to = match to >= self.length_s {
             true => self.length_s.next_multiple_of(super::COARSEST_S),
             false => to,
@@ -264,72 +265,79 @@ impl RunView for View {
     }
 
     fn fork(&self) -> Result<Option<Box<dyn RunView>>, Error> {
-        // what is in memory now may be met in the file by the time that the other one reads it
-        if self.hot.values().any(|rows| !rows.is_empty()) {
+        // rows now in memory may be in the file by the time the other reader reads it
+        if self.memtable.values().any(|rows| !rows.is_empty()) {
             return Ok(None);
         }
         let path = self.db.path().map(Path::new);
         let Some(db) = path.map_or(Ok(None), run_file::open_to_read)? else {
             return Ok(None);
         };
-        let mut other = View::new(db, Some(&Hot::default()))?;
+        let mut other = RunReader::new(db, Some(&Memtable::default()))?;
         other.length_s = self.length_s;
         Ok(Some(Box::new(other)))
     }
 
     fn digests(&self, from: u64, to: u64, width_s: u64) -> Result<BTreeMap<u64, Digest>, Error> {
         let mut found = BTreeMap::new();
-        let Some((level, place)) = digest::place_of(width_s) else {
+        let Some((level, width_index)) = digest::location_of(width_s) else {
             return Ok(found);
         };
         let mut unpacker = Unpacker::new()?;
         let span = digest::span_of(level);
         for block in from / span..to.div_ceil(span) {
-            self.read_digests((level, place), block, width_s, &mut unpacker, &mut found)?;
+            self.read_digests(
+                level,
+                width_index,
+                block,
+                width_s,
+                &mut unpacker,
+                &mut found,
+            )?;
         }
         found.retain(|time_s, _| (from..to).contains(time_s));
         Ok(found)
     }
 }
 
-/// What a reading carries from chunk to chunk.
-struct Reading<'a> {
+/// State carried from chunk to chunk.
+struct ReadState<'a> {
     wanted: &'a Wanted,
     unpacker: Unpacker,
     /// The stored bytes of a section or of a chunk.
     bytes: Vec<u8>,
-    /// The same of the sums of what is split, by minutes and by tens.
+    /// The stored bytes of the sums of deltas, by minutes and by tens.
     sums: [Vec<u8>; 2],
-    /// Rows that begin outside are left out.
+    /// Rows that begin outside are skipped.
     range: (u64, u64),
     visit: &'a mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
 }
 
-/// A chunk whose data was not read yet.
-struct Part {
+/// A chunk whose data has not been read yet.
+struct ChunkPart {
     rowid: i64,
     sections: Vec<Section>,
 }
 
-impl Part {
+impl ChunkPart {
     fn has(&self, key: Key) -> bool {
         self.section(key).is_some()
     }
 
     fn section(&self, key: Key) -> Option<&Section> {
-        let place = self.sections.binary_search_by_key(&key, |s| s.key).ok()?;
-        self.sections.get(place)
+        let index = self.sections.binary_search_by_key(&key, |s| s.key).ok()?;
+        self.sections.get(index)
     }
 
-    /// Visits the wanted rows of keys that are `fitting`; `place` tells a row's second and span,
-    /// `above` are coarser parts with the sums of what is split, the coarsest first.
+    /// Visits the wanted rows of keys accepted by `fitting`; `position` gives a row's second and
+    /// span, `above` are coarser chunks with the sums of deltas, coarsest first.
     fn each(
         &self,
         db: &Connection,
-        to: &mut Reading<'_>,
-        above: &[&Part],
+        to: &mut ReadState<'_>,
+        above: &[&ChunkPart],
         fitting: impl Fn(Key) -> bool,
-        place: impl Fn(u64) -> (u64, u64),
+        position: impl Fn(u64) -> (u64, u64),
     ) -> Result<(), Error> {
         let wanted = self.sections.iter();
         let wanted = wanted.filter(|s| to.wanted.has(s.key) && fitting(s.key));
@@ -339,7 +347,7 @@ impl Part {
         }
         let mut sums = Vec::new();
         for (part, bytes) in above.iter().zip(&mut to.sums) {
-            let split = wanted.iter().filter(|section| section.is_split());
+            let split = wanted.iter().filter(|section| section.is_delta());
             let found: Vec<&Section> = split.filter_map(|s| part.section(s.key)).collect();
             if !found.is_empty() {
                 sums.push((*part, Source::open(db, part, &found, bytes)?));
@@ -348,7 +356,7 @@ impl Part {
         let mut source = Source::open(db, self, &wanted, &mut to.bytes)?;
         for section in wanted {
             to.unpacker.forget_sums();
-            let of_sums = sums.iter_mut().filter(|_| section.is_split());
+            let of_sums = sums.iter_mut().filter(|_| section.is_delta());
             for (part, source) in of_sums {
                 if let Some(sum) = part.section(section.key) {
                     to.unpacker.take_sums(sum, source.get(sum)?)?;
@@ -357,7 +365,7 @@ impl Part {
             let (range, visit) = (to.range, &mut to.visit);
             to.unpacker
                 .each(section, source.get(section)?, |number, content| {
-                    let (time_s, span_s) = place(number);
+                    let (time_s, span_s) = position(number);
                     if time_s < range.0 || time_s >= range.1 {
                         return Ok(());
                     }
@@ -373,18 +381,18 @@ impl Part {
     }
 }
 
-/// The stored bytes of some sections of a chunk: of few each is read on its own.
+/// The stored bytes of some sections of a chunk; a few sections are read individually.
 struct Source<'a> {
     blob: Blob<'a>,
     bytes: &'a mut Vec<u8>,
-    /// Where `bytes` begins, when it holds all.
+    /// The offset of `bytes` in the chunk, when it holds all.
     origin: Option<usize>,
 }
 
 impl<'a> Source<'a> {
     fn open(
         db: &'a Connection,
-        part: &Part,
+        part: &ChunkPart,
         sections: &[&Section],
         bytes: &'a mut Vec<u8>,
     ) -> Result<Self, Error> {
@@ -424,7 +432,7 @@ fn load(blob: &Blob<'_>, bytes: &mut Vec<u8>, start: usize, end: usize) -> Resul
 }
 
 impl Wanted {
-    /// Whether rows of a key are asked for.
+    /// Whether rows of a key are requested.
     pub(crate) fn has(&self, key: Key) -> bool {
         match self {
             Wanted::Keys(keys) => keys.contains(&key),
@@ -439,7 +447,7 @@ impl Wanted {
         }
     }
 
-    /// The highest key that may be asked for.
+    /// The highest key that may be requested.
     fn last(&self) -> Key {
         match self {
             Wanted::Keys(keys) => keys.iter().copied().max().unwrap_or(0),
@@ -448,12 +456,12 @@ impl Wanted {
     }
 }
 
-/// The rows in memory, made anew from the batches that the file keeps.
-pub(crate) fn recover(db: &Connection, names: &[(u32, i32, String)]) -> Result<Hot, Error> {
+/// Rebuilds the rows in memory from the batches in the file.
+pub(crate) fn recover(db: &Connection, names: &[(u32, i32, String)]) -> Result<Memtable, Error> {
     let ids: HashMap<(i32, &str), u32> = names.iter().map(|(id, k, n)| ((*k, &**n), *id)).collect();
-    let mut hot = Hot::default();
+    let mut memtable = Memtable::default();
     for node in run_file::nodes(db)? {
-        hot.node(node.node, node.end.is_some());
+        memtable.node(node.node, node.end.is_some());
     }
     run_file::each_pending(db, |number, minute, node, bytes| {
         let batch: Batch = super::unpack(bytes)?;
@@ -463,17 +471,17 @@ pub(crate) fn recover(db: &Connection, names: &[(u32, i32, String)]) -> Result<H
                 .iter()
                 .map(|name| super::names::find(&ids, name.kind, &name.name))
                 .collect();
-            hot.add(node, number, row, &ids);
+            memtable.add(node, number, row, &ids);
         }
-        // rows are folded in the order they came, so all but the newest seconds can be closed
-        hot.seal();
+        // rows are merged in the order of arrival, so all but the newest seconds can be closed
+        memtable.close();
         Ok(())
     })?;
-    hot.seal_to(u64::MAX);
-    Ok(hot)
+    memtable.close_to(u64::MAX);
+    Ok(memtable)
 }
 
-/// The seconds of a batch that begin in a minute.
+/// The seconds of a batch that begin in a given minute.
 pub(crate) fn of_minute(
     batch: &Batch,
     minute: u64,

@@ -1,46 +1,46 @@
-//! What a run keeps in memory: seconds that nodes still deliver, and rows not yet in chunks.
+//! The rows of a run in memory: seconds that nodes still send, and rows not yet in chunks.
 
-use super::fold::{Fold, Sealed};
 use super::levels::MINUTE_S;
+use super::second_merge::{ClosedSecond, SecondMerge};
 use stats::wire::SecondRow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A second is closed without the nodes that are this far behind the newest.
+/// A second is closed without nodes that are this far behind the newest one.
 const BEHIND_MAX_S: u64 = 10;
-/// A node that said nothing for so long does not keep a second open.
+/// A node that was silent for this long does not keep a second open.
 const SILENT_MAX: Duration = Duration::from_secs(5);
-/// A minute becomes chunks when the run is this far past its end.
+/// A minute is written as chunks when the run is this far past its end.
 const GRACE_S: u64 = 5;
-/// A minute that got rows late becomes chunks when none came for so long.
+/// A minute that received late rows is written as chunks when none arrived for this long.
 const LATE_REST: Duration = Duration::from_secs(2);
 
 /// The rows of one run that are in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Hot {
-    open: BTreeMap<u64, Fold>,
+pub(crate) struct Memtable {
+    open: BTreeMap<u64, SecondMerge>,
     minutes: BTreeMap<u64, Minute>,
     nodes: BTreeMap<u32, Progress>,
-    /// The second after the last that any node has delivered.
+    /// The second after the last one sent by any node.
     pub(crate) newest_s: u64,
-    /// The second after the last that is closed.
-    pub(crate) sealed_to: u64,
+    /// The second after the last closed one.
+    pub(crate) closed_to: u64,
 }
 
 /// A minute that is not in chunks yet.
 #[derive(Debug, Default)]
 pub(crate) struct Minute {
     /// Its rows; a second may have several.
-    pub(crate) rows: Vec<Arc<Sealed>>,
-    /// The number of the last batch with a row of it.
+    pub(crate) rows: Vec<Arc<ClosedSecond>>,
+    /// The number of the last batch with a row for it.
     pub(crate) through: i64,
     touched: Option<Instant>,
-    /// Whether chunks of it are being made.
+    /// Whether its chunks are being built.
     pub(crate) is_building: bool,
 }
 
-/// How far a node is.
+/// The progress of a node.
 #[derive(Debug)]
 struct Progress {
     to_s: u64,
@@ -48,8 +48,8 @@ struct Progress {
     has_ended: bool,
 }
 
-impl Hot {
-    /// Notes that a node is there, and whether it has ended.
+impl Memtable {
+    /// Records a node, and whether it has ended.
     pub(crate) fn node(&mut self, node: u32, has_ended: bool) {
         let progress = self.nodes.entry(node).or_insert(Progress {
             to_s: 0,
@@ -60,7 +60,7 @@ impl Hot {
         progress.has_ended |= has_ended;
     }
 
-    /// Adds what a node delivered in batch `number`; `ids` as in [`Fold::add`].
+    /// Adds a row that a node sent in batch `number`; `ids` as in [`SecondMerge::add`].
     pub(crate) fn add(&mut self, node: u32, number: i64, row: &SecondRow, ids: &[u32]) {
         let end = row.time_s.saturating_add(row.seconds.max(1));
         self.open.entry(row.time_s).or_default().add(node, row, ids);
@@ -74,42 +74,42 @@ impl Hot {
         }
     }
 
-    /// Closes the seconds that no node will add to. Returns whether there were any.
-    pub(crate) fn seal(&mut self) -> bool {
+    /// Closes the seconds that no node will add to; returns whether there were any.
+    pub(crate) fn close(&mut self) -> bool {
         let awaited = self.nodes.values();
         let awaited = awaited.filter(|n| !n.has_ended && n.seen.elapsed() < SILENT_MAX);
         let slowest = awaited.map(|n| n.to_s).min().unwrap_or(u64::MAX);
         let oldest = self.newest_s.saturating_sub(BEHIND_MAX_S);
-        self.seal_to(slowest.max(oldest))
+        self.close_to(slowest.max(oldest))
     }
 
     /// Closes all seconds before `to`.
-    pub(crate) fn seal_to(&mut self, to: u64) -> bool {
+    pub(crate) fn close_to(&mut self, to: u64) -> bool {
         let open = self.open.split_off(&to);
         let closed = std::mem::replace(&mut self.open, open);
         let any = !closed.is_empty();
-        for (time_s, fold) in closed {
+        for (time_s, merge) in closed {
             let minute = self.minutes.entry(time_s / MINUTE_S).or_default();
-            minute.rows.push(Arc::new(fold.seal(time_s)));
-            self.sealed_to = self.sealed_to.max(time_s + 1);
+            minute.rows.push(Arc::new(merge.close(time_s)));
+            self.closed_to = self.closed_to.max(time_s + 1);
         }
         any
     }
 
-    /// Whether all nodes that were seen have ended.
+    /// Whether all known nodes have ended.
     pub(crate) fn all_ended(&self) -> bool {
         !self.nodes.is_empty() && self.nodes.values().all(|node| node.has_ended)
     }
 
-    /// How long no node has said anything.
+    /// How long all nodes have been silent.
     pub(crate) fn silent(&self) -> Duration {
         let seen = self.nodes.values().map(|node| node.seen.elapsed());
         seen.min().unwrap_or_default()
     }
 
-    /// A minute to be made into chunks, with its rows; all that are closed when `is_over`.
+    /// A minute ready to become chunks, with its rows; any closed one when `is_over`.
     pub(crate) fn take_due(&mut self, is_over: bool, flushed: impl Fn(u64) -> bool) -> Option<Due> {
-        let sealed_to = self.sealed_to;
+        let closed_to = self.closed_to;
         let first_open = self.open.keys().next().map_or(u64::MAX, |s| s / MINUTE_S);
         let is_due = |number: u64, minute: &Minute| {
             if minute.is_building || minute.rows.is_empty() || number >= first_open {
@@ -117,7 +117,7 @@ impl Hot {
             }
             let rested = minute.touched.is_none_or(|at| at.elapsed() > LATE_REST);
             is_over
-                || (sealed_to >= (number + 1) * MINUTE_S + GRACE_S && (!flushed(number) || rested))
+                || (closed_to >= (number + 1) * MINUTE_S + GRACE_S && (!flushed(number) || rested))
         };
         let mut due = self.minutes.iter_mut();
         let (number, minute) = due.find(|(number, minute)| is_due(**number, minute))?;
@@ -129,7 +129,7 @@ impl Hot {
         })
     }
 
-    /// Forgets the rows that went into chunks.
+    /// Drops the rows that are now in chunks.
     pub(crate) fn flushed(&mut self, due: &Due) {
         let Some(minute) = self.minutes.get_mut(&due.minute) else {
             return;
@@ -142,20 +142,20 @@ impl Hot {
         }
     }
 
-    /// Keeps the rows that could not be made into chunks for another try.
+    /// Keeps the rows for another try, because building chunks failed.
     pub(crate) fn not_flushed(&mut self, due: &Due) {
         if let Some(minute) = self.minutes.get_mut(&due.minute) {
             minute.is_building = false;
         }
     }
 
-    /// Whether nothing is left in memory.
+    /// Whether no rows are in memory.
     pub(crate) fn is_empty(&self) -> bool {
         self.minutes.is_empty() && self.open.is_empty()
     }
 
-    /// The closed rows of minutes.
-    pub(crate) fn rows(&self) -> BTreeMap<u64, Vec<Arc<Sealed>>> {
+    /// The closed rows, by minute.
+    pub(crate) fn rows(&self) -> BTreeMap<u64, Vec<Arc<ClosedSecond>>> {
         let minutes = self.minutes.iter();
         minutes
             .map(|(n, minute)| (*n, minute.rows.clone()))
@@ -163,10 +163,10 @@ impl Hot {
     }
 }
 
-/// A minute to be made into chunks.
+/// A minute ready to become chunks.
 #[derive(Debug)]
 pub(crate) struct Due {
     pub(crate) minute: u64,
     pub(crate) through: i64,
-    pub(crate) rows: Vec<Arc<Sealed>>,
+    pub(crate) rows: Vec<Arc<ClosedSecond>>,
 }

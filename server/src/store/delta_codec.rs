@@ -1,15 +1,15 @@
-//! How histograms are told apart, given that of their sum: tens of seconds given their minute,
-//! seconds given their ten or their minute.
+//! Encodes histograms as deltas from their sum: tens of seconds from their minute, seconds from
+//! their ten or their minute.
 //!
-//! The sum says how many values lie at each place; what is left to say is at which rows they
-//! came. That is written place by place: few values as the distances between
-//! their rows, many as the count of each row but the last, which is what remains. How such a
-//! number is spread follows from what remains of values and rows, so numbers with a like
-//! prospect are compressed together, as a stream of their own.
+//! The sum says how many values are in each bucket, so only their distribution over the rows is
+//! encoded, bucket by bucket: few values as distances between their rows, many as the count of each
+//! row but the last, which is the remainder. How such a number is distributed follows from the
+//! remaining values and rows, so numbers with similar expectations are compressed together, in a
+//! stream of their own.
 //!
-//! LEB128 numbers: the sums, the rows of each, bytes of their heads unpacked and stored, heads
-//! (number, length and exact figures of each row), then the streams of all: which one, bytes
-//! unpacked and stored, content.
+//! Format, in LEB128 numbers: the number of sums, the number of rows of each, unpacked and stored
+//! bytes of the heads, the heads (row number, length and exact figures of each row), then all
+//! streams: index, unpacked and stored bytes, content.
 
 use super::Content;
 use super::chunk::{Packer, put_number, put_row, take_number, unpack_into};
@@ -18,14 +18,14 @@ use crate::Error;
 use stats::{Histogram, Places};
 use zstd::bulk::Decompressor;
 
-/// Streams of distances, of counts, and of counts where two rows are left of few.
+/// Numbers of streams: distances, counts, and counts of the last two rows when there are few.
 const LISTS: usize = 8;
 const COUNTS: usize = 24;
 const LAST_TWO: usize = 12;
-/// In histograms of no more rows, the count before the last has streams of its own.
+/// Up to this many rows, the count before the last has its own streams.
 const FEW_ROWS: usize = 16;
-/// Places of a histogram.
-const PLACES: usize = 1 << 16;
+/// Number of buckets of a histogram.
+const BUCKETS: usize = 1 << 16;
 
 /// The stream of a distance when `values` are still to come in `rows`.
 #[inline]
@@ -45,44 +45,44 @@ fn count_stream(all: usize, rows: usize, values: u64) -> usize {
     }
 }
 
-/// Whether so many values at a place are told as distances.
+/// Whether this many values of a bucket are encoded as distances.
 fn is_list(values: u64, rows: usize) -> bool {
     values <= rows as u64
 }
 
-/// Places that hold something, and how many values.
-pub(crate) type Filled = Vec<(u32, u64)>;
+/// Non-empty buckets, with their number of values.
+pub(crate) type Buckets = Vec<(u32, u64)>;
 
-/// Histograms (number, content) and the one of their sum.
+/// Histograms (row number, content) and their sum.
 pub(crate) struct Group<'a> {
     pub(crate) whole: &'a [u8],
     pub(crate) rows: Vec<(u64, &'a [u8])>,
 }
 
-/// Tells rows apart; used again, its memory stays.
+/// Encodes rows as deltas; reusing it reuses its memory.
 #[derive(Default)]
-pub(crate) struct Splitter {
-    /// Where the cells of a place begin; by place.
+pub(crate) struct DeltaEncoder {
+    /// The start of each bucket's cells.
     ends: Vec<u32>,
-    /// The places of the sum with their values.
-    places: Vec<(u32, u64)>,
-    /// Cells as they come: place, row, values.
+    /// The buckets of the sum.
+    buckets: Vec<(u32, u64)>,
+    /// Cells in order of input: bucket, row, values.
     found: Vec<(u32, u16, u64)>,
-    /// Cells by place: row, values.
+    /// Cells in order of buckets: row, values.
     cells: Vec<(u16, u64)>,
     heads: Vec<u8>,
     streams: Streams,
 }
 
-impl Splitter {
-    /// Appends what tells the rows of each group apart, given its sum.
+impl DeltaEncoder {
+    /// Appends the deltas of each group's rows.
     pub(crate) fn put(
         &mut self,
         groups: &[Group<'_>],
         packer: &mut Packer,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        self.ends.resize(PLACES, 0);
+        self.ends.resize(BUCKETS, 0);
         self.heads.clear();
         put_number(out, groups.len() as u64);
         for group in groups {
@@ -95,7 +95,7 @@ impl Splitter {
         self.streams.pack(packer, out)
     }
 
-    /// Appends a histogram whose sum is nobody's: as if told apart from no sums.
+    /// Appends a histogram without a sum.
     pub(crate) fn put_whole(
         &mut self,
         number: u64,
@@ -103,11 +103,11 @@ impl Splitter {
         packer: &mut Packer,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let figures = take_apart(whole, &mut self.places)?;
+        let figures = decode_buckets(whole, &mut self.buckets)?;
         put_number(out, 0);
-        put_number(out, self.places.iter().map(|(_, n)| n).sum());
+        put_number(out, self.buckets.iter().map(|(_, n)| n).sum());
         put_row(out, number, figures);
-        super::shape::write(&self.places, &mut self.streams);
+        super::histogram_codec::write(&self.buckets, &mut self.streams);
         self.streams.pack(packer, out)
     }
 
@@ -116,13 +116,13 @@ impl Splitter {
         if group.rows.len() > usize::from(u16::MAX) {
             return Err(broken("too many rows of a minute".to_owned()));
         }
-        take_apart(group.whole, &mut self.places)?;
+        decode_buckets(group.whole, &mut self.buckets)?;
         for (row, (number, mut bytes)) in group.rows.iter().copied().enumerate() {
             let (found, ends) = (&mut self.found, &mut self.ends);
-            let (_, figures) = Histogram::each_compact(&mut bytes, |place, n| {
-                let place = fit(place)?;
-                ends[place as usize] += 1;
-                found.push((place, row as u16, n));
+            let (_, figures) = Histogram::each_compact(&mut bytes, |bucket, n| {
+                let bucket = fit(bucket)?;
+                ends[bucket as usize] += 1;
+                found.push((bucket, row as u16, n));
                 Ok(())
             })
             .map_err(broken)?;
@@ -131,21 +131,21 @@ impl Splitter {
         Ok(())
     }
 
-    /// Orders cells by place, and by row within it.
+    /// Sorts cells by bucket, then by row.
     fn sort(&mut self) -> Result<(), Error> {
         let mut start = 0;
-        for (place, _) in &self.places {
-            let count = std::mem::replace(&mut self.ends[*place as usize], start);
+        for (bucket, _) in &self.buckets {
+            let count = std::mem::replace(&mut self.ends[*bucket as usize], start);
             start += count;
         }
         if start as usize != self.found.len() {
             self.ends.clear();
-            return Err(broken("rows have what their sum has not".to_owned()));
+            return Err(broken("rows have values that their sum lacks".to_owned()));
         }
         self.cells.clear();
         self.cells.resize(self.found.len(), (0, 0));
-        for (place, row, n) in &self.found {
-            let end = &mut self.ends[*place as usize];
+        for (bucket, row, n) in &self.found {
+            let end = &mut self.ends[*bucket as usize];
             if let Some(cell) = self.cells.get_mut(*end as usize) {
                 *cell = (*row, *n);
             }
@@ -156,8 +156,8 @@ impl Splitter {
 
     fn write(&mut self, rows: usize) {
         let mut start = 0;
-        for (place, values) in &self.places {
-            let end = std::mem::take(&mut self.ends[*place as usize]) as usize;
+        for (bucket, values) in &self.buckets {
+            let end = std::mem::take(&mut self.ends[*bucket as usize]) as usize;
             let cells = self.cells.get(start..end).unwrap_or_default();
             start = end;
             if is_list(*values, rows) {
@@ -199,9 +199,9 @@ fn write_counts(streams: &mut Streams, rows: usize, values: u64, cells: &[(u16, 
     }
 }
 
-fn fit(place: usize) -> Result<u32, String> {
-    match place < PLACES {
-        true => Ok(place as u32),
+fn fit(bucket: usize) -> Result<u32, String> {
+    match bucket < BUCKETS {
+        true => Ok(bucket as u32),
         false => Err("counts beyond the largest value".to_owned()),
     }
 }
@@ -210,32 +210,35 @@ fn broken(text: String) -> Error {
     Error::Format(format!("a histogram: {text}"))
 }
 
-/// Puts the places of a compact histogram into `places`, in the place of what was there. Returns
-/// the bytes of its exact figures.
-pub(crate) fn take_apart<'a>(mut bytes: &'a [u8], places: &mut Filled) -> Result<&'a [u8], Error> {
-    places.clear();
-    let (_, figures) = Histogram::each_compact(&mut bytes, |place, n| {
-        places.push((fit(place)?, n));
+/// Decodes a compact histogram into `buckets`, replacing their content; returns the bytes of its
+/// exact figures.
+pub(crate) fn decode_buckets<'a>(
+    mut bytes: &'a [u8],
+    buckets: &mut Buckets,
+) -> Result<&'a [u8], Error> {
+    buckets.clear();
+    let (_, figures) = Histogram::each_compact(&mut bytes, |bucket, n| {
+        buckets.push((fit(bucket)?, n));
         Ok(())
     })
     .map_err(broken)?;
     Ok(figures)
 }
 
-/// Brings rows back; used again, its memory stays.
+/// Decodes rows; reusing it reuses its memory.
 #[derive(Default)]
-pub(crate) struct Joiner {
+pub(crate) struct DeltaDecoder {
     heads: Vec<u8>,
     streams: Streams,
-    rows: Vec<Filled>,
+    rows: Vec<Buckets>,
 }
 
-impl Joiner {
-    /// Visits the rows that [`Splitter::put`] told apart: number, histogram.
+impl DeltaDecoder {
+    /// Visits the rows that [`DeltaEncoder::put`] encoded: row number, histogram.
     pub(crate) fn each(
         &mut self,
         mut stored: &[u8],
-        wholes: &[Filled],
+        wholes: &[Buckets],
         zstd: &mut Decompressor<'static>,
         mut visit: impl FnMut(u64, Content<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -244,7 +247,7 @@ impl Joiner {
             return self.whole(stored, zstd, visit);
         }
         if sums != wholes.len() as u64 {
-            return Err(broken("not as many sums as there are".to_owned()));
+            return Err(broken("the number of sums differs".to_owned()));
         }
         let mut counts = Vec::new();
         for _ in wholes {
@@ -254,21 +257,21 @@ impl Joiner {
         self.streams.unpack(stored, zstd)?;
         let mut head = 0;
         for (count, whole) in counts.into_iter().zip(wholes) {
-            // each head has two bytes at least
+            // each head has at least two bytes
             if count > self.heads.len() || count > usize::from(u16::MAX) {
                 return Err(broken("more rows than heads".to_owned()));
             }
             self.rows.iter_mut().for_each(Vec::clear);
             self.rows.resize_with(count, Vec::new);
-            for (place, n) in whole {
-                self.share(*place, *n).map_err(broken)?;
+            for (bucket, n) in whole {
+                self.distribute(*bucket, *n).map_err(broken)?;
             }
-            self.give(&mut head, &mut visit)?;
+            self.emit_rows(&mut head, &mut visit)?;
         }
         Ok(())
     }
 
-    /// Visits the histogram that [`Splitter::put_whole`] wrote.
+    /// Visits the histogram that [`DeltaEncoder::put_whole`] encoded.
     fn whole(
         &mut self,
         mut stored: &[u8],
@@ -283,36 +286,50 @@ impl Joiner {
             .ok_or_else(|| broken("a head is cut off".to_owned()))?;
         self.streams.unpack(rest, zstd)?;
         self.rows.resize_with(1, Vec::new);
-        let places = &mut self.rows[0];
-        places.clear();
-        super::shape::read(count, &mut self.streams, |place, n| places.push((place, n)))
-            .map_err(broken)?;
-        visit(number, Content::Places(Places { figures, places }))
+        let buckets = &mut self.rows[0];
+        buckets.clear();
+        super::histogram_codec::read(count, &mut self.streams, |bucket, n| {
+            buckets.push((bucket, n))
+        })
+        .map_err(broken)?;
+        visit(
+            number,
+            Content::Places(Places {
+                figures,
+                places: buckets,
+            }),
+        )
     }
 
-    /// Visits the rows of a group, whose heads begin at `head`.
-    fn give(
+    /// Visits the rows of a group, whose heads start at `head`.
+    fn emit_rows(
         &mut self,
         head: &mut usize,
         visit: &mut impl FnMut(u64, Content<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut heads = self.heads.get(*head..).unwrap_or_default();
-        for places in &self.rows {
+        for buckets in &self.rows {
             let number = take_number(&mut heads)?;
             let len = take_number(&mut heads)? as usize;
             let (figures, rest) = heads
                 .split_at_checked(len)
                 .ok_or_else(|| broken("a head is cut off".to_owned()))?;
             heads = rest;
-            visit(number, Content::Places(Places { figures, places }))?;
+            visit(
+                number,
+                Content::Places(Places {
+                    figures,
+                    places: buckets,
+                }),
+            )?;
         }
         *head = self.heads.len() - heads.len();
         Ok(())
     }
 
-    /// Gives the values of a place to their rows.
+    /// Distributes the values of a bucket over the rows.
     #[inline]
-    fn share(&mut self, place: u32, values: u64) -> Result<(), String> {
+    fn distribute(&mut self, bucket: u32, values: u64) -> Result<(), String> {
         let rows = self.rows.len();
         let mut left = values;
         if is_list(values, rows) {
@@ -323,14 +340,14 @@ impl Joiner {
                     false => 0,
                 };
                 if step > 0 && here > 0 {
-                    self.push(at, place, here)?;
+                    self.push(at, bucket, here)?;
                     here = 0;
                 }
                 at = at.saturating_add(step);
                 here += 1;
                 left -= 1;
             }
-            return self.push(at, place, here);
+            return self.push(at, bucket, here);
         }
         for row in 0..rows.saturating_sub(1) {
             if left == 0 {
@@ -339,19 +356,19 @@ impl Joiner {
             let n = self.streams.take(count_stream(rows, rows - row, left))?;
             left = left.checked_sub(n).ok_or("more values than said")?;
             if n > 0 {
-                self.push(row, place, n)?;
+                self.push(row, bucket, n)?;
             }
         }
         match left {
             0 => Ok(()),
-            _ => self.push(rows.saturating_sub(1), place, left),
+            _ => self.push(rows.saturating_sub(1), bucket, left),
         }
     }
 
     #[inline]
-    fn push(&mut self, row: usize, place: u32, n: u64) -> Result<(), String> {
+    fn push(&mut self, row: usize, bucket: u32, n: u64) -> Result<(), String> {
         let row = self.rows.get_mut(row).ok_or("no such row")?;
-        row.push((place, n));
+        row.push((bucket, n));
         Ok(())
     }
 }
@@ -371,13 +388,13 @@ mod tests {
     }
 
     fn split(rows: &Rows, whole: &[u8]) -> Result<Vec<u8>, Error> {
-        // the same twice: streams go on from sum to sum
+        // the same group twice: streams continue from sum to sum
         let groups = [(); 2].map(|()| Group {
             whole,
             rows: rows.iter().map(|(n, b)| (*n, b.as_slice())).collect(),
         });
         let mut out = Vec::new();
-        Splitter::default().put(&groups, &mut Packer::new()?, &mut out)?;
+        DeltaEncoder::default().put(&groups, &mut Packer::new()?, &mut out)?;
         Ok(out)
     }
 
@@ -417,17 +434,17 @@ mod tests {
             let stored = split(&rows, &whole).expect("it is split");
             let mut zstd = Decompressor::new().expect("zstd");
             let mut back = Vec::new();
-            let mut places = Vec::new();
-            take_apart(&whole, &mut places).expect("a histogram");
-            let wholes = [places.clone(), places];
-            Joiner::default().each(&stored, &wholes, &mut zstd, |number, content| {
+            let mut buckets = Vec::new();
+            decode_buckets(&whole, &mut buckets).expect("a histogram");
+            let wholes = [buckets.clone(), buckets];
+            DeltaDecoder::default().each(&stored, &wholes, &mut zstd, |number, content| {
                 back.push((number, figures(content)));
                 Ok(())
             }).expect("it is joined");
             let (mut stored, mut packer) = (Vec::new(), Packer::new().expect("zstd"));
-            let mut splitter = Splitter::default();
+            let mut splitter = DeltaEncoder::default();
             splitter.put_whole(7, &whole, &mut packer, &mut stored).expect("it is put");
-            Joiner::default().each(&stored, &[], &mut zstd, |number, content| {
+            DeltaDecoder::default().each(&stored, &[], &mut zstd, |number, content| {
                 assert_eq!((number, figures(content)), (7, figures(whole.as_slice())));
                 Ok(())
             }).expect("it is read");
@@ -438,26 +455,26 @@ mod tests {
 
         #[test]
         fn damaged_bytes_are_read_or_refused(
-            place in 0_usize..5_000, byte in any::<u8>(),
+            bucket in 0_usize..5_000, byte in any::<u8>(),
             values in proptest::collection::vec((1_u64..9_000, 0_u32..4, 0_usize..60, 1_u64..9), 1..99),
         ) {
             let (rows, whole) = made(&values);
             let mut stored = split(&rows, &whole).expect("it is split");
-            let place = place % stored.len();
-            stored[place] = byte;
+            let bucket = bucket % stored.len();
+            stored[bucket] = byte;
             let mut zstd = Decompressor::new().expect("zstd");
-            let mut places = Vec::new();
-            take_apart(&whole, &mut places).expect("a histogram");
-            let wholes = [places.clone(), places];
-            let _ = Joiner::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
+            let mut buckets = Vec::new();
+            decode_buckets(&whole, &mut buckets).expect("a histogram");
+            let wholes = [buckets.clone(), buckets];
+            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
             let mut packer = Packer::new().expect("zstd");
             let mut alone = Vec::new();
-            Splitter::default().put_whole(0, &whole, &mut packer, &mut alone).expect("it is put");
-            let at = place % alone.len();
+            DeltaEncoder::default().put_whole(0, &whole, &mut packer, &mut alone).expect("it is put");
+            let at = bucket % alone.len();
             alone[at] = byte;
-            let _ = Joiner::default().each(&alone, &[], &mut zstd, |_, _| Ok(()));
-            stored.truncate(place);
-            let _ = Joiner::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
+            let _ = DeltaDecoder::default().each(&alone, &[], &mut zstd, |_, _| Ok(()));
+            stored.truncate(bucket);
+            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
         }
     }
 }
