@@ -112,7 +112,7 @@ impl<'t> Document<'t> {
         }
         let source = self.text.get(span.clone()).unwrap_or_default();
         let bare = spans.bare.iter().find(|bare| **bare == span);
-        let said = match message {
+        let described = match message {
             _ if bare.is_some() && span.is_empty() => "found no value after `=`".to_owned(),
             _ if bare.is_some() => {
                 let source = quoted(source);
@@ -132,7 +132,7 @@ impl<'t> Document<'t> {
                 .find(|compound| contains(compound, &span));
             self.broken.extend(outermost.cloned());
         }
-        self.diagnostics.syntax(span, said);
+        self.diagnostics.syntax(span, described);
     }
 
     /// All problems worth reporting, or `None` when there are none.

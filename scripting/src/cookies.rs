@@ -106,12 +106,12 @@ pub(crate) fn register(bindings: &Bindings<'_>) -> mlua::Result<()> {
         |lua, shared, (slot, name, url): (u32, LuaString, Option<LuaString>)| {
             let name = name.to_string_lossy();
             let url = url.map(|url| url.to_string_lossy());
-            let mut asked = Ok(());
+            let mut result = Ok(());
             let value = lend(
-                |f| asked = shared.host.cookie(slot, &name, url.as_deref(), f),
+                |f| result = shared.host.cookie(slot, &name, url.as_deref(), f),
                 |value| lua.create_string(value),
             )?;
-            Ok((value, asked.err()))
+            Ok((value, result.err()))
         },
     )?;
     bindings.add(

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_points_are_told_with_their_line() {
+    fn wrong_points_are_reported_with_their_line() {
         let rows = [
             ("", 0, "two points"),
             ("0,1", 1, "two points"),

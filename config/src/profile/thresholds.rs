@@ -138,7 +138,7 @@ fn read_one(table: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Thre
     };
     let (metric, name, (stat, word), (op, limit, written)) = (metric?, name?, stat?, limit?);
     let (of, over) = (of?, over?);
-    let told = ThresholdText {
+    let description = ThresholdText {
         metric,
         word,
         of,
@@ -146,7 +146,7 @@ fn read_one(table: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Thre
         written: &written,
         over,
     };
-    let text = told.text();
+    let text = description.text();
     Some(Threshold {
         metric,
         name,

@@ -35,8 +35,8 @@ fn pattern(shared: &Shared, text: &LuaString) -> Result<Rc<Regex>, String> {
 /// The library's messages show the pattern over several lines.
 fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let told = lines.filter(|line| !line.starts_with('^'));
-    told.collect::<Vec<_>>().join(" ")
+    let message = lines.filter(|line| !line.starts_with('^'));
+    message.collect::<Vec<_>>().join(" ")
 }
 
 /// The index of a group; `None` when none was given.

@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::*;
 
 #[test]
-fn all_problems_are_shown_at_once_by_place() {
+fn all_problems_are_shown_at_once_in_order() {
     let text = "[run]\nscript = \"s.lua\"\ntarget = \"ftp://x\"\nseed = -4\ntimeout = 10\n\
                 timeout = 20\ncolour = 1\n\n[[load]]\nmodel = \"closed\"\nscenarios = { ä = -1, b = 0 }\n\
                 phases = [{ users = 0, for = 10s }, { users = 5, for = \"10x\" }]\n\
@@ -80,7 +80,7 @@ fn broken_toml_blames_nothing_on_what_it_hides() {
 }
 
 #[test]
-fn a_file_of_garbage_says_a_hundred_things_and_counts_the_rest() {
+fn a_file_of_garbage_shows_a_hundred_problems_and_counts_the_rest() {
     let many: String = (0..150).map(|n| format!("key{n} = 1\n")).collect();
     let errors = read_text(&format!("{RUN}{many}{LOAD}")).unwrap_err();
     assert_eq!(errors.problems().len(), 100);

@@ -423,7 +423,7 @@ fn limits_and_warm_up_of_a_run() {
 }
 
 #[test]
-fn curves_from_outside_are_asked_only_where_they_may_be() {
+fn external_curves_are_read_only_where_allowed() {
     let load =
         |phase: &str| format!("[[load]]\nmodel = \"open\"\nscenarios = \"a\"\nphases = [{phase}]");
     check_load(

@@ -93,7 +93,7 @@ fn offsets_passes_and_jitter_are_part_of_the_load() {
 }
 
 #[test]
-fn wrong_shapes_are_told_with_what_is_allowed() {
+fn wrong_shapes_are_reported_with_what_is_allowed() {
     let open = |phase: &str, expected: &[&str]| {
         let load = format!("[[load]]\nmodel = \"open\"\nscenarios = \"a\"\nphases = [\n{phase}]\n");
         check(&format!("{RUN}{load}"), expected);

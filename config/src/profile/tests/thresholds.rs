@@ -76,7 +76,7 @@ fn each_metric_has_its_figures_and_its_unit() {
 }
 
 #[test]
-fn a_threshold_says_itself_in_words() {
+fn a_threshold_has_a_text() {
     let table = "[[threshold]]\nmetric = \"latency\"\nname = \"log in\"\nstat = \"p99\"\n\
                  is = \"< 250ms\"\nover = \"1m\"\nabort = true\ndelay = \"30s\"\n";
     let expected = Threshold {
@@ -156,7 +156,7 @@ fn latency_and_rate_may_be_of_failed_or_all_requests() {
 }
 
 #[test]
-fn wrong_thresholds_are_told_with_what_is_allowed() {
+fn wrong_thresholds_are_reported_with_what_is_allowed() {
     let with = |lines: &str, expected: &[&str]| {
         check(&format!("{RUN}{LOAD}[[threshold]]\n{lines}\n"), expected);
     };
