@@ -1,17 +1,17 @@
-//! `mistress run`: carries out a profile and reports it.
+//! `mistress run`: runs a profile and reports the result.
 
-mod carry;
-mod desk;
+mod control_socket;
+mod execute;
 mod files;
-mod foreseen;
 mod identity;
 mod keys;
-mod opening;
-mod publish;
+mod load_controller;
+mod port_forecast;
 mod quiet;
 mod rules;
-mod socket;
-mod steer;
+mod run_start;
+mod stats_session;
+mod supervisor;
 
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
@@ -22,22 +22,22 @@ use crate::render::facts::{Ended, RunFacts};
 use crate::render::outline::Outline;
 use crate::render::{csv, json, junit, text};
 use crate::reporter::{LinePrinter, LiveView, Observer, Terminal};
-use carry::Ran;
 use config::{Plan, StatsSink};
-use desk::Hands;
+use control_socket::ControlSocket;
+use execute::FinishedRun;
 use files::OutputFile;
 use keys::Keys;
-use publish::{Occasion, Publication};
-use socket::ControlSocket;
 use stats::verdict::State;
+use stats_session::{RunContext, StatsSession};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+use supervisor::ControlInputs;
 
-/// Carries out a profile and reports it.
+/// Runs a profile and reports the result.
 ///
 /// # Errors
-/// Whatever keeps the run from beginning, or its result from being written.
+/// Anything that keeps the run from starting, or its result from being written.
 pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let mut plan = prepare::plan(&arguments.profile, &arguments.changes)?;
     if let Some(cores) = &arguments.cores {
@@ -49,66 +49,66 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         .as_deref()
         .map(ControlSocket::listen)
         .transpose()?;
-    let sink = publish::sink(arguments, &plan)?;
+    let sink = stats_session::sink(arguments, &plan)?;
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
     let quota = Groups::of_this_process().quota();
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
     prepare_open_files(&plan, &cpus);
-    cpus.step_aside();
+    cpus.pin_away_from_load();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);
     let outline = Outline::of(&plan, &loaded.label);
     let stream = outputs.report;
-    let hands = Hands {
+    let inputs = ControlInputs {
         keys: live_keys(arguments, stream),
         socket,
     };
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
-    foresee(&plan, &loaded.origin, part);
+    warn_of_port_shortage(&plan, &loaded.origin, part);
     let made = || identity::run_id(SystemTime::now());
     let id = arguments.run_id.clone().unwrap_or_else(made);
-    let occasion = Occasion {
+    let context = RunContext {
         plan: &plan,
         cpus: &cpus,
         loaded: &loaded,
         id: &id,
         segment: segment.map_or("", |segment| &segment.text),
     };
-    let publication = publish(&sink, &occasion, stream);
-    let shown = observer(arguments, stream, &outline, hands.keys.is_some());
-    let told = publication.as_ref().map(Publication::observer);
-    let observers = [shown].into_iter().chain(told).collect();
-    let ran = match carry::carry(&plan, &cpus, &loaded.origin, part, observers, hands) {
-        Ok(ran) => ran,
+    let session = publish(&sink, &context, stream);
+    let shown = observer(arguments, stream, &outline, inputs.keys.is_some());
+    let upload = session.as_ref().map(StatsSession::observer);
+    let observers = [shown].into_iter().chain(upload).collect();
+    let finished = match execute::execute(&plan, &cpus, &loaded.origin, part, observers, inputs) {
+        Ok(finished) => finished,
         Err(failure) => {
-            publication.map(|publication| publication.end(None));
+            session.map(|session| session.end(None));
             return Err(failure);
         }
     };
-    let mut run = facts(&plan, &cpus, &loaded, &ran, id);
+    let mut run = facts(&plan, &cpus, &loaded, &finished, id);
     run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());
     let style = stream.style(arguments.no_color);
     stream.print(&text::render(
         &run,
         &outline,
-        &ran.summary,
+        &finished.summary,
         stream.width(),
         style,
     ));
-    stream.print(&ran.notices.closing(style, stream.width()));
-    let written = outputs.write(&run, &ran);
-    if let Some(publication) = publication {
-        stream.print(&publication.reference());
-        let left = publication.end(Some(publish::end(&run, &ran.summary)));
+    stream.print(&finished.notices.closing(style, stream.width()));
+    let written = outputs.write(&run, &finished);
+    if let Some(session) = session {
+        stream.print(&session.reference());
+        let left = session.end(Some(stats_session::end(&run, &finished.summary)));
         Stream::Err.print(&left.unwrap_or_default());
     }
     written?;
-    Ok(verdict(ran, arguments.strict))
+    Ok(verdict(finished, arguments.strict))
 }
 
-/// Raises the limit of open files, and says when the plan may need more.
+/// Raises the limit of open files, and warns if the plan may need more.
 fn prepare_open_files(plan: &Plan, cpus: &Cpus) {
     engine::raise_open_files();
     if let Some(notice) = engine::open_files_notice(plan, cpus.load.len()) {
@@ -116,34 +116,35 @@ fn prepare_open_files(plan: &Plan, cpus: &Cpus) {
     }
 }
 
-/// Says what the plan will lack. A name without addresses is met again, and told, at the start.
-fn foresee(plan: &Plan, target: &config::Origin, part: engine::Segment) {
+/// Warns if the plan needs more ports than there are. A name that does not resolve is reported at
+/// the start.
+fn warn_of_port_shortage(plan: &Plan, target: &config::Origin, part: engine::Segment) {
     let system = engine::LocalPorts::of_system(plan.connections.ports);
     let servers = engine::resolve(target, plan).unwrap_or_default();
-    if let Some(text) = foreseen::want_of_ports(plan, part.part(), &system, &servers) {
+    if let Some(text) = port_forecast::shortage(plan, part.part(), &system, &servers) {
         Stream::Err.print(&format!("{text}\n"));
     }
 }
 
-/// Begins to tell a stats server of the run, and the user of the page.
-fn publish(sink: &StatsSink, occasion: &Occasion<'_>, stream: Stream) -> Option<Publication> {
-    let (publication, notes) = Publication::start(sink, occasion);
+/// Starts the upload to a stats server, and prints the address of the run's page.
+fn publish(sink: &StatsSink, context: &RunContext<'_>, stream: Stream) -> Option<StatsSession> {
+    let (session, notes) = StatsSession::start(sink, context);
     for note in notes {
         Stream::Err.print(&format!("{note}\n"));
     }
-    if let Some(publication) = &publication {
-        stream.print(&format!("live: {}\n", publication.page()));
+    if let Some(session) = &session {
+        stream.print(&format!("live: {}\n", session.page()));
     }
-    publication
+    session
 }
 
-/// The terminal's keys, where there is a view to show what they do.
+/// The terminal's keys, if there is a view to show what they do.
 fn live_keys(arguments: &RunArguments, stream: Stream) -> Option<Keys> {
     let has_view = !arguments.quiet && stream.is_live();
     has_view.then(Keys::take).flatten()
 }
 
-/// What shows the run while it goes on.
+/// The observer that shows the run.
 fn observer(
     arguments: &RunArguments,
     stream: Stream,
@@ -167,7 +168,7 @@ fn observer(
     Box::new(LiveView::new(terminal, outline.clone()))
 }
 
-/// Where results go.
+/// The destinations of results.
 struct Outputs {
     json: Option<OutputFile>,
     csv: Option<OutputFile>,
@@ -177,7 +178,7 @@ struct Outputs {
 }
 
 impl Outputs {
-    /// Fails early when something cannot be written: a run can take hours.
+    /// Fails early if something cannot be written, since a run can take hours.
     fn open(arguments: &RunArguments) -> Result<Outputs, Failure> {
         let open = |path: &Option<_>| {
             path.as_deref()
@@ -209,29 +210,35 @@ impl Outputs {
         })
     }
 
-    fn write(&self, run: &RunFacts, ran: &Ran) -> Result<(), Failure> {
+    fn write(&self, run: &RunFacts, finished: &FinishedRun) -> Result<(), Failure> {
         if let Some(file) = &self.json {
-            file.write(&json::render(run, &ran.summary).map_err(Failure::failed)?)?;
+            file.write(&json::render(run, &finished.summary).map_err(Failure::failed)?)?;
         }
         if let Some(file) = &self.csv {
-            file.write(&csv::render(&ran.summary))?;
+            file.write(&csv::render(&finished.summary))?;
         }
         if let Some(file) = &self.junit {
-            file.write(&junit::render(run, &ran.summary))?;
+            file.write(&junit::render(run, &finished.summary))?;
         }
         Ok(())
     }
 }
 
-fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, id: String) -> RunFacts {
+fn facts(
+    plan: &Plan,
+    cpus: &Cpus,
+    loaded: &Loaded,
+    finished: &FinishedRun,
+    id: String,
+) -> RunFacts {
     RunFacts {
         name: plan.name.clone(),
         id,
-        start: identity::utc(ran.start),
-        duration_s: (ran.took.as_secs_f64() * 1e6).round() / 1e6,
+        start: identity::utc(finished.start),
+        duration_s: (finished.took.as_secs_f64() * 1e6).round() / 1e6,
         planned_s: plan.duration().as_secs_f64(),
         warmup_s: plan.warmup.as_secs(),
-        ended: ended(ran),
+        ended: ended(finished),
         seed: plan.seed,
         target: loaded.origin.to_string(),
         insecure: plan.tls.insecure,
@@ -241,31 +248,35 @@ fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, id: String) -> Ru
         profile_sha256: identity::sha256(plan.profile_text.as_bytes()),
         cores: cpus.load.clone(),
         segment: None,
-        changes: ran.notices.changes().to_vec(),
+        changes: finished.notices.changes().to_vec(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 
-fn ended(ran: &Ran) -> Ended {
-    match (&ran.error, ran.notices.interrupted(), ran.notices.stopped()) {
+fn ended(finished: &FinishedRun) -> Ended {
+    match (
+        &finished.error,
+        finished.notices.interrupted(),
+        finished.notices.stopped(),
+    ) {
         (Some(_), ..) => Ended::Failed,
         (None, _, true) => Ended::Stopped,
         (None, Some(_), false) => Ended::Interrupted,
-        (None, None, false) if ran.notices.aborted() => Ended::Aborted,
-        (None, None, false) if ran.notices.drained() => Ended::Interrupted,
+        (None, None, false) if finished.notices.aborted() => Ended::Aborted,
+        (None, None, false) if finished.notices.drained() => Ended::Interrupted,
         (None, None, false) => Ended::Completed,
     }
 }
 
-/// How to exit after the report.
-fn verdict(ran: Ran, strict: bool) -> Exit {
-    if let Some(error) = ran.error {
-        console::complain(&Failure::failed(error));
+/// The exit code after the report.
+fn verdict(finished: FinishedRun, strict: bool) -> Exit {
+    if let Some(error) = finished.error {
+        console::print_error(&Failure::failed(error));
         return Exit::Failed;
     }
-    let missed = ran.summary.thresholds.iter().any(|one| !one.met);
-    let dirty = ran.summary.verdict.state != State::Clean;
-    match ran.notices.interrupted() {
+    let missed = finished.summary.thresholds.iter().any(|one| !one.met);
+    let dirty = finished.summary.verdict.state != State::Clean;
+    match finished.notices.interrupted() {
         Some(exit) => exit,
         None if missed => Exit::ThresholdMissed,
         None if strict && dirty => Exit::GeneratorLimited,

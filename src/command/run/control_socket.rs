@@ -1,6 +1,6 @@
-//! The control socket: commands of one line each, each answered by one line.
+//! The control socket: one command per line, one line per answer.
 
-use super::steer::Wish;
+use super::load_controller::ControlCommand;
 use crate::command::exit::Failure;
 use anyhow::anyhow;
 use std::fs;
@@ -9,21 +9,21 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-/// Connections at once; further ones wait.
+/// Maximum number of connections; further ones wait.
 const CONNECTIONS_MAX: usize = 8;
-/// A command that is longer is none.
+/// Longer commands are rejected.
 const LINE_MAX: usize = 256;
 
-/// What came in at the socket.
+/// A request on the socket.
 #[derive(Debug, PartialEq)]
-pub enum Asked {
-    /// How the run stands.
+pub enum SocketRequest {
+    /// Asks for the state of the run.
     Status,
-    /// A change of it.
-    Wish(Wish),
+    /// Changes the run.
+    Command(ControlCommand),
 }
 
-/// A listening socket at a path, which goes when this is dropped.
+/// A listening socket at a path, which is removed when this is dropped.
 pub struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
@@ -32,29 +32,28 @@ pub struct ControlSocket {
 
 struct Connection {
     stream: UnixStream,
-    /// What came of a line that is not complete.
+    /// The received part of an incomplete line.
     partial: Vec<u8>,
     open: bool,
 }
 
 impl ControlSocket {
-    /// Listens at `path`, for this user only. A socket that nobody listens at any more is
-    /// replaced.
+    /// Listens at `path`, for this user only. Replaces a socket that nothing listens on.
     ///
     /// # Errors
-    /// The path is taken, or cannot be made.
+    /// The path is in use, or cannot be created.
     pub fn listen(path: &Path) -> Result<ControlSocket, Failure> {
         let shown = path.display();
         let failed = |error| Failure::usage(anyhow!("--control: {shown}: {error}"));
         if let Ok(found) = fs::symlink_metadata(path) {
             if !found.file_type().is_socket() {
                 return Err(Failure::usage(anyhow!(
-                    "--control: {shown} is there and is no socket"
+                    "--control: {shown} exists and is not a socket"
                 )));
             }
             if UnixStream::connect(path).is_ok() {
                 return Err(Failure::usage(anyhow!(
-                    "--control: another run listens at {shown}"
+                    "--control: another run listens on {shown}"
                 )));
             }
             fs::remove_file(path).map_err(failed)?;
@@ -70,8 +69,8 @@ impl ControlSocket {
         Ok(socket)
     }
 
-    /// Takes what has come and answers each line with what `obey` says. Never waits.
-    pub fn serve(&mut self, mut obey: impl FnMut(Asked) -> String) {
+    /// Reads what has arrived and answers each line with the result of `respond`. Never waits.
+    pub fn serve(&mut self, mut respond: impl FnMut(SocketRequest) -> String) {
         while self.connections.len() < CONNECTIONS_MAX {
             let Ok((stream, _)) = self.listener.accept() else {
                 break;
@@ -85,7 +84,7 @@ impl ControlSocket {
             }
         }
         for connection in &mut self.connections {
-            connection.serve(&mut obey);
+            connection.serve(&mut respond);
         }
         self.connections.retain(|connection| connection.open);
     }
@@ -98,7 +97,7 @@ impl Drop for ControlSocket {
 }
 
 impl Connection {
-    fn serve(&mut self, obey: &mut impl FnMut(Asked) -> String) {
+    fn serve(&mut self, respond: &mut impl FnMut(SocketRequest) -> String) {
         let mut bytes = [0; LINE_MAX];
         match self.stream.read(&mut bytes) {
             Ok(0) => self.open = false,
@@ -110,9 +109,9 @@ impl Connection {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line);
             let answer = match line.trim() {
-                "status" => obey(Asked::Status),
-                text => match Wish::parse(text) {
-                    Ok(wish) => obey(Asked::Wish(wish)),
+                "status" => respond(SocketRequest::Status),
+                text => match ControlCommand::parse(text) {
+                    Ok(command) => respond(SocketRequest::Command(command)),
                     Err(message) => format!("error: {message}"),
                 },
             };
@@ -124,7 +123,7 @@ impl Connection {
         }
     }
 
-    /// One that does not read its answers is given up.
+    /// A client that does not read its answers is dropped.
     fn answer(&mut self, text: &str) {
         let line = format!("{text}\n");
         self.open &= self.stream.write_all(line.as_bytes()).is_ok();
@@ -158,9 +157,9 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let answers = ask(&mut socket, "status\nscale 2\nwhat\n");
-        assert_eq!(answers[..2], ["Status", "Wish(Scale(2.0))"]);
+        assert_eq!(answers[..2], ["Status", "Command(Scale(2.0))"]);
         assert!(
-            answers[2].starts_with("error: found \"what\", allowed are"),
+            answers[2].starts_with("error: found \"what\", expected"),
             "{answers:?}"
         );
         assert_eq!(

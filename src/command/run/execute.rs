@@ -1,7 +1,7 @@
-//! Puts engine, reporter and desk together for the length of a run.
+//! Connects engine, reporter and supervisor for the duration of a run.
 
-use super::desk::{Desk, Hands, Notices, Progress};
 use super::rules;
+use super::supervisor::{ControlInputs, Notices, Progress, Supervisor};
 use crate::command::exit::Failure;
 use crate::command::prepare::Cpus;
 use crate::render::outline;
@@ -17,43 +17,43 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Seconds that the reporter may be held up before windows grow.
+/// How many seconds the reporter may lag behind before windows grow.
 const WINDOWS_IN_FLIGHT: usize = 8;
-/// Events under way; the engine counts what does not fit.
+/// Capacity of the event queue; the engine counts what does not fit.
 const EVENTS_MAX: usize = 4_096;
 
-/// A run that has ended.
-pub struct Ran {
-    /// What was measured.
+/// A finished run.
+pub struct FinishedRun {
+    /// The statistics.
     pub summary: Summary,
-    /// What was told meanwhile.
+    /// The notices collected during the run.
     pub notices: Notices,
-    /// When the load began, by the wall clock.
+    /// Start of the load in wall-clock time.
     pub start: SystemTime,
-    /// From then to the end, drain included.
+    /// Duration from then to the end, including the drain.
     pub took: Duration,
-    /// What ended it before its time.
+    /// The error that ended it early.
     pub error: Option<engine::Error>,
 }
 
-/// When a load began, by both clocks, and how long it took.
+/// Start and duration of a load.
 struct Times {
     start: SystemTime,
     took: Duration,
 }
 
-/// Carries out the plan. The observers show and keep it meanwhile.
+/// Runs the plan, with observers that show and upload it.
 ///
 /// # Errors
-/// The run could not begin; there is nothing to report then.
-pub fn carry(
+/// The run could not start; then there is nothing to report.
+pub fn execute(
     plan: &Arc<Plan>,
     cpus: &Cpus,
     origin: &Origin,
     segment: Segment,
     observers: Vec<Box<dyn Observer>>,
-    hands: Hands,
-) -> Result<Ran, Failure> {
+    inputs: ControlInputs,
+) -> Result<FinishedRun, Failure> {
     let (recorders, sources): (Vec<Recorder>, Vec<WindowSource>) = (0..cpus.load.len() as u32)
         .map(|core| stats::link(core, WINDOWS_IN_FLIGHT))
         .unzip();
@@ -77,24 +77,24 @@ pub fn carry(
         only: None,
         control: control.clone(),
     };
-    let desk = Desk::new(&reporter, &progress, control, plan, hands);
-    let (notices, ran) = thread::scope(|scope| {
-        let desk = scope.spawn(move || desk.work(signals, &inbox));
-        let ran = load(job, &reporter, &progress);
+    let supervisor = Supervisor::new(&reporter, &progress, control, plan, inputs);
+    let (notices, finished) = thread::scope(|scope| {
+        let supervisor = scope.spawn(move || supervisor.work(signals, &inbox));
+        let finished = load(job, &reporter, &progress);
         progress.end();
-        (desk.join(), ran)
+        (supervisor.join(), finished)
     });
     let notices = notices.map_err(|_| Failure::failed(anyhow!("the event thread panicked")))?;
-    let (times, mut outcome) = match ran {
-        Ok(ran) => ran,
+    let (times, mut outcome) = match finished {
+        Ok(finished) => finished,
         Err(error) => {
-            // takes the live view away
+            // removes the live view
             let _ = reporter.finish(Vec::new(), None);
             return Err(error.into());
         }
     };
     let summary = finish(reporter, &mut outcome, times.took)?;
-    Ok(Ran {
+    Ok(FinishedRun {
         notices,
         start: times.start,
         took: times.took,
@@ -103,12 +103,12 @@ pub fn carry(
     })
 }
 
-/// Hands the last windows and what was lost to the reporter; the summary of all.
+/// Passes the last windows and lost cores to the reporter; returns the summary of the run.
 fn finish(reporter: Reporter, outcome: &mut Outcome, took: Duration) -> Result<Summary, Failure> {
     let windows = std::mem::take(&mut outcome.windows).into_iter();
     let last = windows.map(|(_, window)| window).collect();
     for core in std::mem::take(&mut outcome.lost) {
-        reporter.lose(core);
+        reporter.core_lost(core);
     }
     let mut summary = reporter.finish(last, Some(took)).map_err(Failure::failed)?;
     if let Some(error) = &outcome.error {
@@ -119,7 +119,7 @@ fn finish(reporter: Reporter, outcome: &mut Outcome, took: Duration) -> Result<S
     Ok(summary)
 }
 
-/// Begins the load and waits for its end.
+/// Starts the load and waits for its end.
 fn load(
     job: Job,
     reporter: &Reporter,

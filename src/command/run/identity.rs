@@ -1,4 +1,4 @@
-//! What tells a run apart: its id, its start, hashes of what it was made from.
+//! Identifies a run: its id, its start, hashes of its inputs.
 
 use crate::command::exit::Failure;
 use crate::render::format;
@@ -14,18 +14,18 @@ fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// A moment as `2026-11-22T22:45:06Z`.
+/// Formats a time as `2026-11-22T22:45:06Z`.
 pub fn utc(time: SystemTime) -> String {
     format::utc(since_epoch(time).as_secs())
 }
 
-/// An id for a run that began at `start`: a UUID of version 7 (RFC 9562), so that ids sort by
-/// time and machines that know nothing of each other make different ones.
+/// An id for a run that starts at `start`: a version 7 UUID (RFC 9562), so that ids sort by time
+/// and independent machines create different ones.
 pub fn run_id(start: SystemTime) -> String {
     uuid7(since_epoch(start).as_millis() as u64, random_bytes())
 }
 
-/// A random number, to tell processes apart.
+/// A random number that distinguishes processes.
 pub fn random() -> u64 {
     random_bytes()[..8]
         .iter()
@@ -36,7 +36,7 @@ fn random_bytes() -> [u8; 10] {
     let mut random = [0; 10];
     let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
     if read.is_err() {
-        // still different for each process and moment of this machine
+        // still different for each process and time on this machine
         let now = since_epoch(SystemTime::now());
         random[..4].copy_from_slice(&std::process::id().to_be_bytes());
         random[4..8].copy_from_slice(&now.subsec_nanos().to_be_bytes());

@@ -1,4 +1,4 @@
-//! Steering a run: what may be said to it, and what became of it.
+//! Controls a running test: its commands, and their effect on the load.
 
 use crate::render::facts::ChangeMade;
 use crate::render::format;
@@ -6,48 +6,47 @@ use config::{Change, ControlledLoad, FACTOR_MAX, Plan};
 use engine::Control;
 use std::time::Duration;
 
-/// From a change until it holds: time for all cores to hear of it, so that all make it at the
-/// same moment.
+/// Time between a command and its effect, so that all cores apply it at the same moment.
 const AHEAD: Duration = Duration::from_millis(20);
 
-/// What a user may ask of a run that goes on.
+/// A command for a running test.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Wish {
+pub enum ControlCommand {
     /// No load, until resumed.
     Pause,
     /// The load as it was before the pause.
     Resume,
-    /// Rates and numbers of users so many times those of the plan.
+    /// Scales rates and numbers of users to this multiple of the plan.
     Scale(f64),
-    /// The same, a little more or less than now.
+    /// Changes the current factor by this much.
     ScaleBy(f64),
-    /// Ends the present phase of each load.
+    /// Ends the current phase of each load.
     Next,
-    /// No new arrivals; what is under way is finished.
+    /// No new arrivals; running work is finished.
     Drain,
-    /// Ends at once.
+    /// Stops at once.
     Stop,
 }
 
-impl Wish {
-    /// Reads a command of the control socket.
+impl ControlCommand {
+    /// Parses a command of the control socket.
     ///
     /// # Errors
     /// What was found and what is allowed.
-    pub fn parse(text: &str) -> Result<Wish, String> {
+    pub fn parse(text: &str) -> Result<ControlCommand, String> {
         let mut words = text.split_whitespace();
-        let wish = match (words.next(), words.next()) {
-            (Some("pause"), None) => Some(Wish::Pause),
-            (Some("resume"), None) => Some(Wish::Resume),
-            (Some("next"), None) => Some(Wish::Next),
-            (Some("drain"), None) => Some(Wish::Drain),
-            (Some("stop"), None) => Some(Wish::Stop),
+        let command = match (words.next(), words.next()) {
+            (Some("pause"), None) => Some(ControlCommand::Pause),
+            (Some("resume"), None) => Some(ControlCommand::Resume),
+            (Some("next"), None) => Some(ControlCommand::Next),
+            (Some("drain"), None) => Some(ControlCommand::Drain),
+            (Some("stop"), None) => Some(ControlCommand::Stop),
             (Some("scale"), Some(factor)) => factor.parse().ok().and_then(scale),
             _ => None,
         };
-        wish.filter(|_| words.next().is_none()).ok_or_else(|| {
+        command.filter(|_| words.next().is_none()).ok_or_else(|| {
             format!(
-                "found {:?}, allowed are status, pause, resume, scale FACTOR (0 to {FACTOR_MAX}), \
+                "found {:?}, expected status, pause, resume, scale FACTOR (0 to {FACTOR_MAX}), \
                  next, drain, stop",
                 text.chars().take(60).collect::<String>()
             )
@@ -55,27 +54,27 @@ impl Wish {
     }
 }
 
-fn scale(factor: f64) -> Option<Wish> {
+fn scale(factor: f64) -> Option<ControlCommand> {
     (0.0..=FACTOR_MAX)
         .contains(&factor)
-        .then_some(Wish::Scale(factor))
+        .then_some(ControlCommand::Scale(factor))
 }
 
-/// Makes changes and remembers them.
-pub struct Helm {
+/// Applies changes and records them.
+pub struct LoadController {
     control: Control,
     loads: Vec<ControlledLoad>,
     factor: f64,
     is_paused: bool,
     time_max: Duration,
-    /// What was changed, in order.
+    /// The changes made, in order.
     pub made: Vec<ChangeMade>,
 }
 
-impl Helm {
-    /// For a run of `plan` that `control` switches.
-    pub fn new(control: Control, plan: &Plan) -> Helm {
-        Helm {
+impl LoadController {
+    /// Controls a run of `plan` with this `control`.
+    pub fn new(control: Control, plan: &Plan) -> LoadController {
+        LoadController {
             control,
             loads: plan.loads.iter().map(ControlledLoad::new).collect(),
             factor: 1.0,
@@ -85,13 +84,13 @@ impl Helm {
         }
     }
 
-    /// When the last load ends, from the start of the run.
+    /// The end of the last load, from the start of the run.
     pub fn end(&self) -> Duration {
         let end = self.loads.iter().map(ControlledLoad::end).max();
         end.unwrap_or_default().min(self.time_max)
     }
 
-    /// How many times the plan's load there is, while it is not paused.
+    /// The factor applied to the planned load while it is not paused.
     pub fn factor(&self) -> f64 {
         self.factor
     }
@@ -101,32 +100,32 @@ impl Helm {
         self.is_paused
     }
 
-    /// Changes the load at `elapsed` since its start; what to say of it. Draining and stopping are
-    /// not for the helm.
-    pub fn change(&mut self, elapsed: Duration, wish: Wish) -> String {
+    /// Changes the load at `elapsed` since its start; returns the answer. Draining and stopping are
+    /// handled elsewhere.
+    pub fn change(&mut self, elapsed: Duration, command: ControlCommand) -> String {
         let at = elapsed + AHEAD;
         if at >= self.end() {
-            return "the load is over: nothing to change".to_owned();
+            return "the load is over; there is nothing to change".to_owned();
         }
-        let (change, text) = match wish {
-            Wish::Pause if self.is_paused => return "paused already".to_owned(),
-            Wish::Pause => {
+        let (change, text) = match command {
+            ControlCommand::Pause if self.is_paused => return "already paused".to_owned(),
+            ControlCommand::Pause => {
                 self.is_paused = true;
                 (Change::Factor(0.0), "paused".to_owned())
             }
-            Wish::Resume if !self.is_paused => return "not paused".to_owned(),
-            Wish::Resume => {
+            ControlCommand::Resume if !self.is_paused => return "not paused".to_owned(),
+            ControlCommand::Resume => {
                 self.is_paused = false;
                 (Change::Factor(self.factor), "resumed".to_owned())
             }
-            Wish::Next => (Change::EndPhase, "phase ended".to_owned()),
-            Wish::Scale(factor) => return self.scale(at, factor),
-            Wish::ScaleBy(step) => {
-                // To whole hundredths, so that steps there and back cancel.
+            ControlCommand::Next => (Change::EndPhase, "phase ended".to_owned()),
+            ControlCommand::Scale(factor) => return self.scale(at, factor),
+            ControlCommand::ScaleBy(step) => {
+                // Rounded to hundredths, so that steps up and down cancel.
                 let factor = ((self.factor + step) * 100.0).round() / 100.0;
                 return self.scale(at, factor.clamp(0.0, FACTOR_MAX));
             }
-            Wish::Drain | Wish::Stop => return String::new(),
+            ControlCommand::Drain | ControlCommand::Stop => return String::new(),
         };
         self.make(at, change, text)
     }
@@ -135,7 +134,7 @@ impl Helm {
         self.factor = factor;
         let shown = format::number((factor * 1e4).round() / 1e2);
         if self.is_paused {
-            return format!("scaled to {shown} % of the plan, from the end of the pause on");
+            return format!("scaled to {shown} % of the plan when it is resumed");
         }
         let text = format!("scaled to {shown} % of the plan");
         self.make(at, Change::Factor(factor), text)
@@ -163,13 +162,13 @@ mod tests {
     #[test]
     fn commands_are_words() {
         let rows = [
-            ("pause", Some(Wish::Pause)),
-            (" resume ", Some(Wish::Resume)),
-            ("scale 1.5", Some(Wish::Scale(1.5))),
-            ("scale 0", Some(Wish::Scale(0.0))),
-            ("next", Some(Wish::Next)),
-            ("drain", Some(Wish::Drain)),
-            ("stop", Some(Wish::Stop)),
+            ("pause", Some(ControlCommand::Pause)),
+            (" resume ", Some(ControlCommand::Resume)),
+            ("scale 1.5", Some(ControlCommand::Scale(1.5))),
+            ("scale 0", Some(ControlCommand::Scale(0.0))),
+            ("next", Some(ControlCommand::Next)),
+            ("drain", Some(ControlCommand::Drain)),
+            ("stop", Some(ControlCommand::Stop)),
             ("scale", None),
             ("scale -1", None),
             ("scale NaN", None),
@@ -180,7 +179,7 @@ mod tests {
             ("PAUSE", None),
         ];
         for (text, expected) in rows {
-            assert_eq!(Wish::parse(text).ok(), expected, "{text:?}");
+            assert_eq!(ControlCommand::parse(text).ok(), expected, "{text:?}");
         }
     }
 
@@ -190,23 +189,32 @@ mod tests {
                     scenarios = \"a\"\nphases = [{ rate = \"9/s\", for = \"9s\" }, \
                     { rate = \"9/s\", for = \"9s\" }]\n";
         let plan = config::parse(text, std::path::Path::new("p.toml")).unwrap();
-        let mut helm = Helm::new(Control::new(), &plan);
+        let mut controller = LoadController::new(Control::new(), &plan);
         let second = Duration::from_secs;
-        assert_eq!(helm.change(second(1), Wish::Pause), "paused");
-        assert_eq!(helm.change(second(2), Wish::Pause), "paused already");
-        let text = helm.change(second(2), Wish::ScaleBy(0.1));
         assert_eq!(
-            text,
-            "scaled to 110 % of the plan, from the end of the pause on"
+            controller.change(second(1), ControlCommand::Pause),
+            "paused"
         );
-        assert_eq!(helm.change(second(3), Wish::Resume), "resumed");
-        assert_eq!(helm.change(second(4), Wish::Next), "phase ended");
-        assert_eq!(helm.end(), Duration::from_millis(13_020));
         assert_eq!(
-            helm.change(second(13), Wish::Scale(2.0)),
-            "the load is over: nothing to change"
+            controller.change(second(2), ControlCommand::Pause),
+            "already paused"
         );
-        let made: Vec<(f64, f64)> = helm
+        let text = controller.change(second(2), ControlCommand::ScaleBy(0.1));
+        assert_eq!(text, "scaled to 110 % of the plan when it is resumed");
+        assert_eq!(
+            controller.change(second(3), ControlCommand::Resume),
+            "resumed"
+        );
+        assert_eq!(
+            controller.change(second(4), ControlCommand::Next),
+            "phase ended"
+        );
+        assert_eq!(controller.end(), Duration::from_millis(13_020));
+        assert_eq!(
+            controller.change(second(13), ControlCommand::Scale(2.0)),
+            "the load is over; there is nothing to change"
+        );
+        let made: Vec<(f64, f64)> = controller
             .made
             .iter()
             .map(|one| (one.time_s, one.factor))

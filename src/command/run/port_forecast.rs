@@ -1,4 +1,4 @@
-//! What a plan needs of local ports beside what there is, said before any traffic.
+//! Compares the local ports a plan needs with those available, before any traffic.
 
 use crate::render::format::count;
 use config::{Close, Load, Model, Plan, Pool, ReconnectPolicy};
@@ -6,26 +6,26 @@ use engine::LocalPorts;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Moments at which the need is looked at, besides the ends of phases.
+/// Number of moments at which the need is computed, besides the ends of phases.
 const MOMENTS: u32 = 500;
-/// Less of a connection than this is none.
+/// Fractions of a connection below this are rounding errors.
 const ROUNDING: f64 = 1e-3;
 
-/// One line with the numbers and the ways out, when connections to these addresses of the target
-/// will need more ports than there are. `share` is this process's part of the load.
+/// A message with the numbers and the remedies, if connections to these addresses of the target
+/// will need more ports than available. `share` is this process's part of the load.
 ///
-/// The need is counted as well as the plan tells it: a connection for each arrival, or for each
-/// pass of a user where the profile wants new ones, and more where scripts make several requests
-/// without keeping connections.
-pub fn want_of_ports(
+/// The need is estimated from the plan: one connection per arrival, or per iteration where the
+/// profile wants new ones, and more where scripts make several requests without keeping
+/// connections.
+pub fn shortage(
     plan: &Plan,
     share: f64,
     system: &LocalPorts,
     servers: &[SocketAddr],
 ) -> Option<String> {
-    let wishes = &plan.connections;
-    let outlive_users = wishes.pool == Pool::Shared && wishes.keep_alive;
-    if wishes.close == Close::Reset || outlive_users {
+    let commands = &plan.connections;
+    let outlive_users = commands.pool == Pool::Shared && commands.keep_alive;
+    if commands.close == Close::Reset || outlive_users {
         return None;
     }
     let rest = servers
@@ -39,7 +39,7 @@ pub fn want_of_ports(
     };
     let paths: u64 = servers.iter().map(sources).sum();
     let room = system.count() * paths;
-    // Sums of rates are off by a rounding.
+    // Sums of rates have rounding errors.
     let needed = (most_within(plan, rest) * share - ROUNDING).ceil() as u64;
     if needed <= room {
         return None;
@@ -61,7 +61,7 @@ pub fn want_of_ports(
     ))
 }
 
-/// The most new connections that the plan makes within any such length of time.
+/// The maximum number of new connections within any such duration.
 fn most_within(plan: &Plan, window: Duration) -> f64 {
     let length = plan.duration();
     let ends = plan.loads.iter().flat_map(|load| {
@@ -82,8 +82,8 @@ fn most_within(plan: &Plan, window: Duration) -> f64 {
 
 /// New connections of a load up to a moment of the run.
 fn made(plan: &Plan, load: &Load, moment: Duration) -> f64 {
-    let wishes = &plan.connections;
-    let each_pass = !wishes.keep_alive || wishes.renew != ReconnectPolicy::Never;
+    let commands = &plan.connections;
+    let each_pass = !commands.keep_alive || commands.renew != ReconnectPolicy::Never;
     let since = moment.saturating_sub(load.start);
     match &load.model {
         Model::Open {
@@ -96,7 +96,7 @@ fn made(plan: &Plan, load: &Load, moment: Duration) -> f64 {
             users,
             pacing: Some(pacing),
         } if each_pass => users.cumulative(since) / pacing.as_secs_f64(),
-        // Users that keep their connections, or whose pace the target decides.
+        // Users that keep their connections, or whose pace depends on the target.
         Model::Closed { .. } => 0.0,
     }
 }
@@ -125,9 +125,14 @@ mod tests {
         }
     }
 
-    fn said(connections: &str, load: &str, tw_reuse: u64, servers: &[&str]) -> Option<String> {
+    fn shortage_text(
+        connections: &str,
+        load: &str,
+        tw_reuse: u64,
+        servers: &[&str],
+    ) -> Option<String> {
         let servers: Vec<SocketAddr> = servers.iter().map(|s| s.parse().unwrap()).collect();
-        want_of_ports(&plan(connections, load), 1.0, &system(tw_reuse), &servers)
+        shortage(&plan(connections, load), 1.0, &system(tw_reuse), &servers)
     }
 
     const OPEN: &str = "model = \"open\"\nphases = [{ rate = \"2000/s\", for = \"60s\" }]";
@@ -135,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said_with_its_numbers() {
-        let text = said("", OPEN, 2, FAR).unwrap();
+        let text = shortage_text("", OPEN, 2, FAR).unwrap();
         for part in [
             "120,000 new connections",
             "28,232 local ports (32768-60999) × 1 path ",
@@ -168,7 +173,7 @@ mod tests {
             ("", closed, 0, FAR),
         ] {
             assert_eq!(
-                said(connections, load, reuse, servers),
+                shortage_text(connections, load, reuse, servers),
                 None,
                 "{connections} {load}"
             );
@@ -179,15 +184,19 @@ mod tests {
     fn peaks_passes_and_paces_count() {
         let peak = "model = \"open\"\nphases = [{ rate = \"1/s\", for = \"1h\" }, \
                     { rate = \"3000/s\", for = \"10s\" }, { rate = \"1/s\", for = \"1h\" }]";
-        assert!(said("", peak, 0, FAR).unwrap().contains("30,050 new"));
+        assert!(
+            shortage_text("", peak, 0, FAR)
+                .unwrap()
+                .contains("30,050 new")
+        );
         let passes =
             "model = \"open\"\niterations = 3\nphases = [{ rate = \"500/s\", for = \"30s\" }]";
-        assert_eq!(said("", passes, 0, FAR), None);
-        assert!(said("renew = \"iteration\"", passes, 0, FAR).is_some());
+        assert_eq!(shortage_text("", passes, 0, FAR), None);
+        assert!(shortage_text("renew = \"iteration\"", passes, 0, FAR).is_some());
         let paced =
             "model = \"closed\"\npacing = \"100ms\"\nphases = [{ users = 100, for = \"2m\" }]";
         assert!(
-            said("keep_alive = false", paced, 0, FAR)
+            shortage_text("keep_alive = false", paced, 0, FAR)
                 .unwrap()
                 .contains("60,000 new")
         );

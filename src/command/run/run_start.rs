@@ -1,4 +1,4 @@
-//! What a stats server is told of a run when it begins.
+//! The description of a run that is sent to a stats server at its start.
 
 use config::{Load, Model, Plan};
 use stats::wire::{FileText, Marker, RunStart};
@@ -7,15 +7,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Files of a run that are told beside its script.
+/// Maximum number of files sent besides the script.
 const FILES_MAX: usize = 64;
-/// Bytes of a file that is told.
+/// Maximum size of a file that is sent, in bytes.
 const FILE_LEN_MAX: u64 = 1 << 20;
-/// Phase boundaries that are told: shapes have thousands.
+/// Maximum number of phase boundaries sent; shapes have thousands.
 const MARKERS_MAX: usize = 200;
 
 /// The start of a run of `plan` against `target`.
-pub fn of(plan: &Plan, target: &str, cpus: &[usize], segment: &str) -> RunStart {
+pub fn build(plan: &Plan, target: &str, cpus: &[usize], segment: &str) -> RunStart {
     RunStart {
         project: plan.name.clone(),
         name: plan.name.clone(),
@@ -35,7 +35,7 @@ pub fn of(plan: &Plan, target: &str, cpus: &[usize], segment: &str) -> RunStart 
     }
 }
 
-/// The script and the modules below its folder that it names in a `require`.
+/// The script and the modules in its folder that it names in a `require`.
 fn files(script: &Path) -> Vec<FileText> {
     let folder = script.parent().unwrap_or(Path::new("."));
     let name = script.file_name().unwrap_or_default().to_string_lossy();
@@ -61,7 +61,7 @@ fn read(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The files of `require "a.b"` and `require('a.b')`, as far as a look at the text tells.
+/// The files of `require "a.b"` and `require('a.b')`, found by a text search.
 fn required(text: &str) -> Vec<String> {
     let after = text.split("require").skip(1);
     let name = |rest: &str| {
@@ -76,7 +76,7 @@ fn required(text: &str) -> Vec<String> {
     after.filter_map(name).collect()
 }
 
-/// Where phases of the loads begin, in order of time.
+/// The starts of the loads' phases, in order of time.
 fn markers(plan: &Plan) -> Vec<Marker> {
     let many = plan.loads.len() > 1;
     let mut markers = Vec::new();
@@ -100,7 +100,7 @@ fn markers(plan: &Plan) -> Vec<Marker> {
     markers
 }
 
-/// When each phase of a load begins, with what it asks for.
+/// The start of each phase of a load, with its level.
 fn boundaries(load: &Load) -> Vec<(f64, String)> {
     let curve = load.model.curve();
     let unit = match load.model {

@@ -1,6 +1,6 @@
-//! A run's way to a stats server: which one, and what it is told at the end.
+//! Connects a run to a stats server: chooses or starts the server, and sends the end of the run.
 
-use super::{identity, opening};
+use super::{identity, run_start};
 use crate::cli::RunArguments;
 use crate::command::exit::Failure;
 use crate::command::prepare::{Cpus, Loaded};
@@ -8,7 +8,9 @@ use crate::command::store;
 use crate::render::facts::RunFacts;
 use crate::render::{format, json, thresholds};
 use crate::reporter::Observer;
-use crate::reporter::send::{Delivery, Errand, Hello, Limits, NICE, Origin, Poster, Sending};
+use crate::reporter::upload::{
+    BatchSource, Limits, NICE, ServerCheck, StatsClient, Upload, UploadJob, UploadOutcome,
+};
 use anyhow::anyhow;
 use config::{Plan, StatsSink};
 use rustix::process::setpriority_process;
@@ -19,22 +21,22 @@ use stats::wire::{ReasonRow, RunEnd, Span, ThresholdRow};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-/// Where a stats server is looked for and, if there is none, started; `MISTRESS_PORT` says
-/// otherwise, and 0 looks for none.
+/// Default port of the stats server, which is started if nothing listens there; `MISTRESS_PORT`
+/// overrides it, and 0 disables looking for one.
 const PORT: u16 = 7777;
 
-/// A run that is told to a stats server.
-pub struct Publication {
-    sending: Sending,
+/// The connection of a run to a stats server.
+pub struct StatsSession {
+    upload: Upload,
     page: String,
-    /// The server, when it is this process's own.
+    /// The server, if it runs in this process.
     own: Option<Running>,
 }
 
-/// Where the statistics go: what the command line says, then the environment, then the profile.
+/// Where statistics go: the command line, then the environment, then the profile decides.
 ///
 /// # Errors
-/// The environment says something else than is allowed.
+/// The environment variable is invalid.
 pub fn sink(arguments: &RunArguments, plan: &Plan) -> Result<StatsSink, Failure> {
     if let Some(sink) = &arguments.stats {
         return Ok(sink.clone());
@@ -46,29 +48,32 @@ pub fn sink(arguments: &RunArguments, plan: &Plan) -> Result<StatsSink, Failure>
     }
 }
 
-/// What is known of a run before it begins.
-pub struct Occasion<'a> {
+/// What is known about a run before it starts.
+pub struct RunContext<'a> {
     pub plan: &'a Plan,
     pub cpus: &'a Cpus,
     pub loaded: &'a Loaded,
     /// The run's id.
     pub id: &'a str,
-    /// The part of it that this node carries, as it was asked for: `2/3`, or nothing.
+    /// The segment this node runs, as given: `2/3`, or empty.
     pub segment: &'a str,
 }
 
-impl Occasion<'_> {
-    /// The node's place in the run, from 0.
+impl RunContext<'_> {
+    /// The node's index in the run, from 0.
     fn node(&self) -> u32 {
-        let place = self.segment.split('/').next().unwrap_or_default();
-        place.trim().parse().unwrap_or(1_u32).saturating_sub(1)
+        let index = self.segment.split('/').next().unwrap_or_default();
+        index.trim().parse().unwrap_or(1_u32).saturating_sub(1)
     }
 }
 
-impl Publication {
-    /// Finds or starts the server and begins to send. What does not go well is in the texts: a
-    /// run is carried out without a server, too.
-    pub fn start(sink: &StatsSink, occasion: &Occasion<'_>) -> (Option<Publication>, Vec<String>) {
+impl StatsSession {
+    /// Finds or starts the server and starts the upload. Returns notices about problems; a run
+    /// works without a server, too.
+    pub fn start(
+        sink: &StatsSink,
+        context: &RunContext<'_>,
+    ) -> (Option<StatsSession>, Vec<String>) {
         let mut notes = Vec::new();
         let data = match (sink, store::data_dir(None)) {
             (StatsSink::Off, _) => return (None, notes),
@@ -76,83 +81,83 @@ impl Publication {
             (_, Err(failure)) => return (None, vec![format!("stats: {failure}")]),
         };
         let found = match sink {
-            StatsSink::Url(url) => Ok((named(url, &mut notes), None)),
-            _ => auto(&data, &mut notes),
+            StatsSink::Url(url) => Ok((configured_server(url, &mut notes), None)),
+            _ => local_server(&data, &mut notes),
         };
-        let (poster, own) = match found {
+        let (client, own) = match found {
             Ok(found) => found,
             Err(error) => {
-                notes.push(format!("stats: this run is not kept: {error}"));
+                notes.push(format!("stats: this run is not stored: {error}"));
                 return (None, notes);
             }
         };
-        let id = occasion.id;
-        let node = occasion.node();
+        let id = context.id;
+        let node = context.node();
         let address = own
             .as_ref()
-            .map_or(poster.server().to_owned(), Running::url);
+            .map_or(client.server().to_owned(), Running::url);
         let page = format!("{}/r/{id}", address.replace("//127.0.0.1:", "//localhost:"));
-        let errand = Errand {
-            poster,
+        let job = UploadJob {
+            client,
             spool: data.join("spool").join(format!("{id}.{node}")),
             limits: Limits::default(),
-            start: opening::of(
-                occasion.plan,
-                &occasion.loaded.label,
-                &occasion.cpus.load,
-                occasion.segment,
+            start: run_start::build(
+                context.plan,
+                &context.loaded.label,
+                &context.cpus.load,
+                context.segment,
             ),
-            origin: Origin {
+            source: BatchSource {
                 run_id: id.to_owned(),
                 node,
                 node_name: node_name(),
                 epoch: identity::random() >> 1,
             },
         };
-        match Sending::start(errand) {
-            Ok(sending) => {
-                let publication = Publication { sending, page, own };
-                (Some(publication), notes)
+        match Upload::start(job) {
+            Ok(upload) => {
+                let session = StatsSession { upload, page, own };
+                (Some(session), notes)
             }
             Err(error) => {
-                notes.push(format!("stats: this run is not kept: {error}"));
+                notes.push(format!("stats: this run is not stored: {error}"));
                 (None, notes)
             }
         }
     }
 
-    /// What the reporter tells.
+    /// The observer for the reporter.
     pub fn observer(&self) -> Box<dyn Observer> {
-        Box::new(self.sending.observer())
+        Box::new(self.upload.observer())
     }
 
-    /// Where the run can be watched.
+    /// The address of the run's live page.
     pub fn page(&self) -> &str {
         &self.page
     }
 
-    /// Where the run can be found afterwards.
+    /// The line of the report that names the page of the run.
     pub fn reference(&self) -> String {
         match self.own {
-            Some(_) => format!("page         {}  (later by: mistress serve)\n", self.page),
+            Some(_) => format!("page         {}  (later with: mistress serve)\n", self.page),
             None => format!("page         {}\n", self.page),
         }
     }
 
-    /// Tells the end and delivers what is left; the text says what could not be. `None`: there is
-    /// no result.
+    /// Sends the end and uploads the rest; returns a message about what could not be delivered.
+    /// `None`: there is no result.
     pub fn end(self, end: Option<RunEnd>) -> Option<String> {
-        let done = self.sending.end(end);
+        let done = self.upload.end(end);
         if let Some(own) = self.own {
             own.stop();
         }
-        remainder(&done)
+        leftover_message(&done)
     }
 }
 
-/// What is left of a delivery, and what to do about it.
-fn remainder(done: &Delivery) -> Option<String> {
-    let error = done.error.as_deref().unwrap_or("it does not answer");
+/// What could not be uploaded, and what to do about it.
+fn leftover_message(done: &UploadOutcome) -> Option<String> {
+    let error = done.error.as_deref().unwrap_or("no answer");
     let error = format::escape(error);
     let dir = done.dir.display();
     let mut text = String::new();
@@ -161,62 +166,65 @@ fn remainder(done: &Delivery) -> Option<String> {
     }
     if done.left > 0 {
         text += &format!(
-            "stats: {} batches did not reach the server ({error}); deliver them later: \
+            "stats: {} batches did not reach the server ({error}); upload them later: \
              mistress push {dir}\n",
             done.left
         );
     }
-    if done.refused > 0 {
+    if done.rejected > 0 {
         text += &format!(
-            "stats: the server refused {} batches ({error}); they are in {dir}\n",
-            done.refused
+            "stats: the server rejected {} batches ({error}); they are in {dir}\n",
+            done.rejected
         );
     }
     if done.lost > 0 {
         text += &format!(
-            "stats: {} batches are lost: neither the server nor {dir} took them ({error})\n",
+            "stats: {} batches were lost: they could be sent neither to the server nor written to {dir} ({error})\n",
             done.lost
         );
     }
     (!text.is_empty()).then_some(text)
 }
 
-/// The server that the user named, whether it answers or not.
-fn named(url: &str, notes: &mut Vec<String>) -> Poster {
-    let poster = Poster::new(url, store::token());
-    let trouble = match poster.hello() {
-        Hello::Welcome => return poster,
-        Hello::Refused(why) => why,
-        Hello::Stranger => "that is no stats server".to_owned(),
-        Hello::Nobody(error) => error,
+/// The configured server, whether it answers or not.
+fn configured_server(url: &str, notes: &mut Vec<String>) -> StatsClient {
+    let client = StatsClient::new(url, store::token());
+    let trouble = match client.check() {
+        ServerCheck::Accepts => return client,
+        ServerCheck::Rejects(why) => why,
+        ServerCheck::NotAStatsServer => "not a stats server".to_owned(),
+        ServerCheck::Unreachable(error) => error,
     };
     notes.push(format!(
-        "stats: {url}: {}; the run is kept until it can be sent",
+        "stats: {url}: {}; the run is kept in the spool until it can be uploaded",
         format::escape(&trouble)
     ));
-    poster
+    client
 }
 
-/// The server of this machine, or one of this process.
-fn auto(data: &Path, notes: &mut Vec<String>) -> Result<(Poster, Option<Running>), String> {
+/// The server on this machine, or one in this process.
+fn local_server(
+    data: &Path,
+    notes: &mut Vec<String>,
+) -> Result<(StatsClient, Option<Running>), String> {
     let port = std::env::var("MISTRESS_PORT").ok();
     let port = port.and_then(|port| port.parse().ok()).unwrap_or(PORT);
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let poster = Poster::new(&format!("http://{local}"), store::token());
+    let client = StatsClient::new(&format!("http://{local}"), store::token());
     let found = match port {
-        0 => Hello::Nobody(String::new()),
-        _ => poster.hello(),
+        0 => ServerCheck::Unreachable(String::new()),
+        _ => client.check(),
     };
     let bind = match found {
-        Hello::Welcome => return Ok((poster, None)),
-        Hello::Nobody(_) => local,
-        Hello::Refused(why) => {
+        ServerCheck::Accepts => return Ok((client, None)),
+        ServerCheck::Unreachable(_) => local,
+        ServerCheck::Rejects(why) => {
             notes.push(format!(
-                "stats: the server at {local} does not take this run: {why}"
+                "stats: the server at {local} rejected this run: {why}"
             ));
             SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
         }
-        Hello::Stranger => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        ServerCheck::NotAStatsServer => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
     };
     let own = start_own(bind, data)
         .or_else(|error| match error {
@@ -227,21 +235,21 @@ fn auto(data: &Path, notes: &mut Vec<String>) -> Result<(Poster, Option<Running>
         })
         .map_err(|error| error.to_string())?;
     let token = Some(own.token().to_owned());
-    let poster = Poster::new(&format!("http://{}", own.addr()), token);
-    Ok((poster, Some(own)))
+    let client = StatsClient::new(&format!("http://{}", own.addr()), token);
+    Ok((client, Some(own)))
 }
 
-/// A server in this process. Its threads inherit the processors of this thread, and the low
+/// Starts a server in this process. Its threads inherit the cpus of this thread, and the low
 /// priority of the one that starts them.
 fn start_own(bind: SocketAddr, data: &Path) -> Result<Running, server::Error> {
     let options = server::Options::new(bind, data);
     std::thread::scope(|scope| {
         let started = scope.spawn(|| {
-            // where it is not permitted they are as any other thread
+            // if it is not permitted, they have normal priority
             let _ = setpriority_process(None, NICE);
             server::start(options)
         });
-        let gone = || server::Error::Refused("the stats server ended by a panic".to_owned());
+        let gone = || server::Error::Refused("the stats server panicked".to_owned());
         started.join().unwrap_or_else(|_| Err(gone()))
     })
 }
@@ -251,7 +259,7 @@ fn node_name() -> String {
     system.nodename().to_string_lossy().into_owned()
 }
 
-/// The end of a run for the wire.
+/// The end of a run in wire format.
 pub fn end(run: &RunFacts, summary: &Summary) -> RunEnd {
     let verdict = &summary.verdict;
     RunEnd {
@@ -288,7 +296,7 @@ fn reason(reason: &Reason) -> ReasonRow {
     }
 }
 
-/// The word that results use for a member of a closed set.
+/// The word for a member of a closed set, as in results.
 fn word(member: &impl serde::Serialize) -> String {
     let value = serde_json::to_value(member).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()

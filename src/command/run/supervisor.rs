@@ -1,9 +1,9 @@
-//! The desk: takes the engine's events and the user's signals while a run goes on, and keeps what
-//! has to be said again at its end.
+//! The supervisor: handles the engine's events and the user's signals and commands during a run,
+//! and keeps what is repeated at its end.
 
+use super::control_socket::{ControlSocket, SocketRequest};
 use super::keys::Keys;
-use super::socket::{Asked, ControlSocket};
-use super::steer::{Helm, Wish};
+use super::load_controller::{ControlCommand, LoadController};
 use crate::command::exit::Exit;
 use crate::render::facts::ChangeMade;
 use crate::render::flow::{Paint, Style};
@@ -19,16 +19,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// How often signals are looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A drain is told of when it takes longer than this: users are usually done within it.
+/// How often signals are checked.
+const POLL_EVERY: Duration = Duration::from_millis(20);
+/// A drain is announced when it takes longer than this; users are usually done within it.
 const DRAIN_SHORT: Duration = Duration::from_millis(300);
-/// Script errors that are kept to be said again at the end; all are shown when they happen.
+/// Maximum number of script errors kept for the end; all are shown when they happen.
 const ERRORS_KEPT: usize = 100;
-/// Script errors that are said again at the end.
-const ERRORS_SAID: usize = 10;
+/// Maximum number of script errors repeated at the end.
+const ERRORS_REPEATED: usize = 10;
 
-/// How far the run is, for the desk.
+/// The progress of the run.
 #[derive(Debug, Default)]
 pub struct Progress {
     start: OnceLock<Instant>,
@@ -36,51 +36,51 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The load begins at `t0`.
+    /// The load starts at `t0`.
     pub fn begin(&self, t0: Instant) {
         let _ = self.start.set(t0);
     }
 
-    /// Nothing more comes.
+    /// No more events will come.
     pub fn end(&self) {
         self.over.store(true, Ordering::Release);
     }
 }
 
-/// What was told during a run.
+/// The notices collected during a run.
 #[derive(Debug, Default)]
 pub struct Notices {
     /// First signal received.
     signal: Option<i32>,
-    /// The user did not want to wait for the drain.
+    /// The user stopped the run without waiting for the drain.
     stopped: bool,
     /// A missed threshold ended the load.
     aborted: bool,
     /// The user ended the load by a key or the control socket.
     drained: bool,
-    /// Distinct script errors: where, and the text.
+    /// Distinct script errors: location and text.
     errors: Vec<(String, String)>,
-    /// What was noticed about servers, each once.
+    /// Distinct notices about servers.
     servers: Vec<String>,
-    /// Distinct script errors beyond those kept.
+    /// Number of distinct script errors beyond those kept.
     errors_more: u64,
-    /// Messages that found too many before them.
+    /// Number of messages that were dropped.
     unshown: u64,
-    /// Changes of the load that were asked for.
+    /// Requested changes of the load.
     changes: Vec<ChangeMade>,
 }
 
-/// What steers a run besides signals.
+/// What controls a run besides signals.
 #[derive(Default)]
-pub struct Hands {
+pub struct ControlInputs {
     /// Keys of the terminal.
     pub keys: Option<Keys>,
-    /// Commands of other programs.
+    /// Commands from other programs.
     pub socket: Option<ControlSocket>,
 }
 
 impl Notices {
-    /// How to exit, when the user ended the run.
+    /// The exit code, if the user ended the run.
     pub fn interrupted(&self) -> Option<Exit> {
         self.signal.map(|signal| match signal {
             SIGTERM => Exit::Terminated,
@@ -98,7 +98,7 @@ impl Notices {
         self.stopped
     }
 
-    /// Whether the user ended the load otherwise than by a signal.
+    /// Whether the user ended the load by a key or the control socket.
     pub fn drained(&self) -> bool {
         self.drained
     }
@@ -108,7 +108,7 @@ impl Notices {
         self.aborted
     }
 
-    /// What to say again after the summary; empty when there is nothing.
+    /// The text after the summary; empty when there is nothing to repeat.
     pub fn closing(&self, style: Style, width: usize) -> String {
         let mut lines = Vec::new();
         if !self.errors.is_empty() {
@@ -117,22 +117,28 @@ impl Notices {
             let head = format!("script errors ({distinct} distinct {texts}; details above)");
             lines.push(style.apply(Paint::Bad, &head));
         }
-        for (place, text) in self.errors.iter().take(ERRORS_SAID) {
+        for (location, text) in self.errors.iter().take(ERRORS_REPEATED) {
             let first = text.lines().next().unwrap_or_default();
             lines.push(format::cut(
-                &format!("  {} ({place})", format::escape(first)),
+                &format!("  {} ({location})", format::escape(first)),
                 width,
             ));
         }
-        if self.errors.len() > ERRORS_SAID {
-            lines.push(format!("  and {} more", self.errors.len() - ERRORS_SAID));
+        if self.errors.len() > ERRORS_REPEATED {
+            lines.push(format!(
+                "  and {} more",
+                self.errors.len() - ERRORS_REPEATED
+            ));
         }
-        for text in self.servers.iter().take(ERRORS_SAID) {
+        for text in self.servers.iter().take(ERRORS_REPEATED) {
             let line = format!("notice: {}", format::escape(text));
             lines.push(style.apply(Paint::Warn, &format::cut(&line, width)));
         }
-        if self.servers.len() > ERRORS_SAID {
-            lines.push(format!("  and {} more", self.servers.len() - ERRORS_SAID));
+        if self.servers.len() > ERRORS_REPEATED {
+            lines.push(format!(
+                "  and {} more",
+                self.servers.len() - ERRORS_REPEATED
+            ));
         }
         if self.unshown > 0 {
             lines.push(format!(
@@ -144,34 +150,34 @@ impl Notices {
     }
 }
 
-/// Sits between engine, user and reporter for the length of a run.
-pub struct Desk<'a> {
+/// Mediates between engine, user and reporter during a run.
+pub struct Supervisor<'a> {
     reporter: &'a Reporter,
     progress: &'a Progress,
     control: Control,
-    helm: Helm,
-    hands: Hands,
+    controller: LoadController,
+    inputs: ControlInputs,
     drain: Duration,
     stage: Option<Stage>,
-    /// The load was seen to have begun.
+    /// The start of the load was noticed.
     begun: bool,
     notices: Notices,
 }
 
-impl<'a> Desk<'a> {
-    /// For a run of `plan` that `control` switches.
+impl<'a> Supervisor<'a> {
+    /// Supervises a run of `plan` with this `control`.
     pub fn new(
         reporter: &'a Reporter,
         progress: &'a Progress,
         control: Control,
         plan: &Plan,
-        hands: Hands,
-    ) -> Desk<'a> {
-        Desk {
+        inputs: ControlInputs,
+    ) -> Supervisor<'a> {
+        Supervisor {
             reporter,
             progress,
-            helm: Helm::new(control.clone(), plan),
-            hands,
+            controller: LoadController::new(control.clone(), plan),
+            inputs,
             control,
             drain: plan.drain,
             stage: None,
@@ -180,40 +186,40 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Works until the run is over and all events are told.
+    /// Runs until the run is over and all events are handled.
     pub fn work(mut self, mut signals: Signals, inbox: &Receiver<Event>) -> Notices {
         loop {
-            // asked before looking for events, so that none that came before the end is missed
+            // read before draining the events, so that none from before the end is missed
             let over = self.progress.over.load(Ordering::Acquire);
             for signal in signals.pending() {
-                self.obey(signal);
+                self.on_signal(signal);
             }
-            self.keep_time();
-            self.take_wishes();
+            self.follow_schedule();
+            self.handle_inputs();
             for threshold in self.reporter.take_aborts() {
                 self.abort(&threshold);
             }
-            let patience = if over { Duration::ZERO } else { LOOK_EVERY };
+            let patience = if over { Duration::ZERO } else { POLL_EVERY };
             match inbox.recv_timeout(patience) {
                 Ok(event) => {
-                    self.tell(event);
+                    self.report_event(event);
                     inbox
                         .try_iter()
                         .take(1_000)
-                        .for_each(|event| self.tell(event));
+                        .for_each(|event| self.report_event(event));
                 }
                 Err(_) if over => {
-                    self.notices.changes = self.helm.made;
+                    self.notices.changes = self.controller.made;
                     return self.notices;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK_EVERY),
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(POLL_EVERY),
             }
         }
     }
 
-    /// The first signal drains, the second stops, the third is not argued with.
-    fn obey(&mut self, signal: i32) {
+    /// The first signal drains, the second stops, the third exits immediately.
+    fn on_signal(&mut self, signal: i32) {
         let name = if signal == SIGTERM {
             "SIGTERM"
         } else {
@@ -225,7 +231,7 @@ impl<'a> Desk<'a> {
                 self.control.drain();
                 self.enter(Stage::Draining);
                 let limit = format::length(self.drain);
-                self.say(format!(
+                self.show(format!(
                     "{name}: draining for at most {limit}; Ctrl-C again to stop at once"
                 ));
             }
@@ -233,7 +239,7 @@ impl<'a> Desk<'a> {
                 self.notices.stopped = true;
                 self.control.stop();
                 self.enter(Stage::Stopping);
-                self.say(format!("{name}: stopping at once"));
+                self.show(format!("{name}: stopping at once"));
             }
             (Some(_), true) => {
                 let exit = self.notices.interrupted().unwrap_or(Exit::Interrupted);
@@ -242,54 +248,54 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Does what keys and socket ask for.
-    fn take_wishes(&mut self) {
-        let pressed = match &self.hands.keys {
-            Some(keys) => keys.wishes(self.helm.is_paused()),
+    /// Handles commands from keys and the socket.
+    fn handle_inputs(&mut self) {
+        let pressed = match &self.inputs.keys {
+            Some(keys) => keys.commands(self.controller.is_paused()),
             None => Vec::new(),
         };
-        for wish in pressed {
-            let done = self.grant(wish);
-            self.say(done);
+        for command in pressed {
+            let done = self.run_command(command);
+            self.show(done);
         }
-        let Some(mut socket) = self.hands.socket.take() else {
+        let Some(mut socket) = self.inputs.socket.take() else {
             return;
         };
         socket.serve(|asked| match asked {
-            Asked::Status => self.status(),
-            Asked::Wish(wish) => {
-                let done = self.grant(wish);
-                self.say(format!("control: {done}"));
+            SocketRequest::Status => self.status(),
+            SocketRequest::Command(command) => {
+                let done = self.run_command(command);
+                self.show(format!("control: {done}"));
                 done
             }
         });
-        self.hands.socket = Some(socket);
+        self.inputs.socket = Some(socket);
     }
 
-    /// Does what was asked for; what became of it.
-    fn grant(&mut self, wish: Wish) -> String {
+    /// Runs a command; returns the answer.
+    fn run_command(&mut self, command: ControlCommand) -> String {
         let Some(start) = self.progress.start.get() else {
-            return "the load has not begun".to_owned();
+            return "the load has not started".to_owned();
         };
-        if wish == Wish::Stop {
+        if command == ControlCommand::Stop {
             self.notices.stopped = true;
             self.control.stop();
             self.enter(Stage::Stopping);
             return "stopping at once".to_owned();
         }
         if self.stage.is_some() {
-            return "the load is over: nothing to change".to_owned();
+            return "the load is over; there is nothing to change".to_owned();
         }
-        if wish == Wish::Drain {
+        if command == ControlCommand::Drain {
             self.notices.drained = true;
             self.control.drain();
             self.enter(Stage::Draining);
             return format!("draining for at most {}", format::length(self.drain));
         }
-        self.helm.change(start.elapsed(), wish)
+        self.controller.change(start.elapsed(), command)
     }
 
-    /// How the run stands, as JSON.
+    /// The state of the run as JSON.
     fn status(&self) -> String {
         let elapsed = self
             .progress
@@ -298,44 +304,47 @@ impl<'a> Desk<'a> {
             .map_or(0.0, |start| start.elapsed().as_secs_f64());
         let stage = match (self.progress.start.get(), self.stage) {
             (None, _) => "starting",
-            (_, None) if self.helm.is_paused() => "paused",
+            (_, None) if self.controller.is_paused() => "paused",
             (_, None) | (_, Some(Stage::Starting | Stage::Running)) => "running",
             (_, Some(Stage::Draining)) => "draining",
             (_, Some(Stage::Stopping)) => "stopping",
         };
-        let (end, factor) = (self.helm.end().as_secs_f64(), self.helm.factor());
+        let (end, factor) = (
+            self.controller.end().as_secs_f64(),
+            self.controller.factor(),
+        );
         format!(
             "{{\"stage\":\"{stage}\",\"elapsed_s\":{elapsed:.3},\"end_s\":{end:.3},\"factor\":{factor}}}"
         )
     }
 
-    /// A threshold was missed that is to end the run.
+    /// A missed threshold ends the run.
     fn abort(&mut self, threshold: &str) {
         let text = format::escape(threshold);
         if self.notices.signal.is_some() || self.notices.aborted {
-            return self.say(format!("threshold missed: {text}"));
+            return self.show(format!("threshold missed: {text}"));
         }
         self.notices.aborted = true;
         self.control.drain();
         self.enter(Stage::Draining);
         let limit = format::length(self.drain);
-        self.say(format!(
+        self.show(format!(
             "threshold missed: {text}; draining for at most {limit}"
         ));
     }
 
-    /// After the last phase comes the drain.
-    fn keep_time(&mut self) {
+    /// Switches to draining after the last phase.
+    fn follow_schedule(&mut self) {
         let Some(start) = self.progress.start.get() else {
             return;
         };
-        // a signal from before the beginning still holds
+        // a signal from before the start still applies
         if !std::mem::replace(&mut self.begun, true)
             && let Some(stage) = self.stage
         {
             self.enter(stage);
         }
-        if self.stage.is_none() && start.elapsed() > self.helm.end() + DRAIN_SHORT {
+        if self.stage.is_none() && start.elapsed() > self.controller.end() + DRAIN_SHORT {
             self.enter(Stage::Draining);
         }
     }
@@ -345,9 +354,9 @@ impl<'a> Desk<'a> {
         self.reporter.stage(stage);
     }
 
-    fn tell(&mut self, event: Event) {
+    fn report_event(&mut self, event: Event) {
         match event {
-            Event::Log { user, text } => self.say(match user {
+            Event::Log { user, text } => self.show(match user {
                 Some(user) => format!("log (user {user}): {text}"),
                 None => format!("log: {text}"),
             }),
@@ -356,20 +365,20 @@ impl<'a> Desk<'a> {
                 user,
                 text,
             } => {
-                self.tell_error(format!("{scenario}, user {user}"), text);
+                self.report_script_error(format!("{scenario}, user {user}"), text);
             }
-            Event::Stalled { core, stall, since } => self.say(format!(
-                "core {core} has not turned for {}: {stall}",
+            Event::Stalled { core, stall, since } => self.show(format!(
+                "core {core} has been stuck for {}: {stall}",
                 format::length(Duration::from_millis(since.as_millis() as u64)),
             )),
-            Event::Notice { text } => self.tell_notice(text),
-            // only when traced, which a run is not
+            Event::Notice { text } => self.report_notice(text),
+            // only sent when tracing, which a run does not
             Event::Exchange(_) => {}
         }
     }
 
-    /// Each distinct text once: every core tells it.
-    fn tell_error(&mut self, place: String, text: String) {
+    /// Shows each distinct text once, since every core reports it.
+    fn report_script_error(&mut self, location: String, text: String) {
         if self.notices.errors.iter().any(|(_, known)| *known == text) {
             return;
         }
@@ -377,19 +386,19 @@ impl<'a> Desk<'a> {
             self.notices.errors_more += 1;
             return;
         }
-        self.say(format!("script error ({place}): {text}"));
-        self.notices.errors.push((place, text));
+        self.show(format!("script error ({location}): {text}"));
+        self.notices.errors.push((location, text));
     }
 
-    /// The same of what is noticed about servers.
-    fn tell_notice(&mut self, text: String) {
+    /// Shows each distinct notice about servers once.
+    fn report_notice(&mut self, text: String) {
         if self.notices.servers.len() < ERRORS_KEPT && !self.notices.servers.contains(&text) {
-            self.say(format!("notice: {text}"));
+            self.show(format!("notice: {text}"));
             self.notices.servers.push(text);
         }
     }
 
-    fn say(&mut self, text: String) {
+    fn show(&mut self, text: String) {
         if !self.reporter.message(text) {
             self.notices.unshown += 1;
         }

@@ -326,7 +326,7 @@ fn surplus() -> Vec<Row> {
     let smuggled = "HTTP/1.1 500 Smuggled\r\ncontent-length: 0\r\n\r\n";
     let with = |first: &str, more: &str| format!("HTTP/1.1 200 OK\r\n{first}\r\n\r\n{more}");
     let row = |name, reply: String| {
-        Row::not_reused(name, 200, reply, Step::AwaitClose).tally("unsolicited_data", 1)
+        Row::not_reused(name, 200, reply, Step::AwaitClose).counter("unsolicited_data", 1)
     };
     vec![
         row(
@@ -351,7 +351,7 @@ fn surplus() -> Vec<Row> {
             format!("HTTP/1.1 204 No Content\r\n\r\n{smuggled}"),
             Step::AwaitClose,
         )
-        .tally("unsolicited_data", 1),
+        .counter("unsolicited_data", 1),
     ]
 }
 

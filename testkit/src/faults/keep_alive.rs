@@ -30,8 +30,8 @@ pub fn keep_alive() -> Vec<Row> {
     let mut rows = vec![Row {
         connections: 1,
         ..after_first("nothing", [Step::Repeat])
-            .tally("stale_retry", 0)
-            .tally("idle_closed", 0)
+            .counter("stale_retry", 0)
+            .counter("idle_closed", 0)
     }];
     rows.extend(raced());
     rows.extend(not_replayed());
@@ -50,21 +50,21 @@ fn raced() -> Vec<Row> {
     .then([Step::ReadHead, Step::Close])
     .then_good();
     vec![
-        after_first("closed under a GET", [Step::ReadHead, Step::Close]).tally("stale_retry", 1),
-        after_first("reset under a GET", [Step::ReadHead, Step::Reset]).tally("stale_retry", 1),
+        after_first("closed under a GET", [Step::ReadHead, Step::Close]).counter("stale_retry", 1),
+        after_first("reset under a GET", [Step::ReadHead, Step::Reset]).counter("stale_retry", 1),
         after_first("closed under a HEAD", [Step::ReadHead, Step::Close])
             .for_head()
-            .tally("stale_retry", 1),
+            .counter("stale_retry", 1),
         after_first(
             "closed under a PUT",
             [Step::ReadHead, Step::ReadDeclaredBody, Step::Close],
         )
         .method("PUT")
         .body_bytes(10)
-        .tally("stale_retry", 1),
+        .counter("stale_retry", 1),
         after_first("closed under a DELETE", [Step::ReadHead, Step::Close])
             .method("DELETE")
-            .tally("stale_retry", 1),
+            .counter("stale_retry", 1),
         Row::new("retried once, not twice", twice)
             .expects([
                 Outcome::Ok(200),
@@ -72,7 +72,7 @@ fn raced() -> Vec<Row> {
                 Outcome::Ok(200),
             ])
             .connections(3)
-            .tally("stale_retry", 1),
+            .counter("stale_retry", 1),
     ]
 }
 
@@ -87,7 +87,7 @@ fn not_replayed() -> Vec<Row> {
         .method("POST")
         .body_bytes(10)
         .expects(third("closed_no_response"))
-        .tally("stale_retry", 0),
+        .counter("stale_retry", 0),
         after_first(
             "reset under a POST",
             [Step::ReadHead, Step::ReadDeclaredBody, Step::Reset],
@@ -95,7 +95,7 @@ fn not_replayed() -> Vec<Row> {
         .method("POST")
         .body_bytes(10)
         .expects(third("reset_first_byte"))
-        .tally("stale_retry", 0),
+        .counter("stale_retry", 0),
         after_first(
             "closed after the answer began",
             [
@@ -105,7 +105,7 @@ fn not_replayed() -> Vec<Row> {
             ],
         )
         .expects(third("incomplete_body"))
-        .tally("stale_retry", 0),
+        .counter("stale_retry", 0),
     ]
 }
 
@@ -115,24 +115,24 @@ fn idle() -> Vec<Row> {
                      content-length: 0\r\n\r\n";
     let stray = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray";
     let middle = || Step::Pause(MIDDLE);
-    let row = |name, steps: Vec<Step>| after_first(name, steps).gap(IDLE).tally("stale_retry", 0);
+    let row = |name, steps: Vec<Step>| after_first(name, steps).gap(IDLE).counter("stale_retry", 0);
     vec![
-        row("FIN while idle", vec![middle(), Step::Close]).tally("idle_closed", 1),
+        row("FIN while idle", vec![middle(), Step::Close]).counter("idle_closed", 1),
         row(
             "half a FIN while idle",
             vec![middle(), Step::ShutdownWrite, Step::AwaitClose],
         )
-        .tally("idle_closed", 1),
-        row("reset while idle", vec![middle(), Step::Reset]).tally("idle_closed", 1),
+        .counter("idle_closed", 1),
+        row("reset while idle", vec![middle(), Step::Reset]).counter("idle_closed", 1),
         row(
             "408 while idle",
             vec![middle(), Step::send(timed_out), Step::Close],
         )
-        .tally("idle_closed", 1),
+        .counter("idle_closed", 1),
         row(
             "a response while idle",
             vec![middle(), Step::send(stray), Step::AwaitClose],
         )
-        .tally("unsolicited_data", 1),
+        .counter("unsolicited_data", 1),
     ]
 }

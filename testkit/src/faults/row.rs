@@ -47,8 +47,8 @@ pub struct Row {
     pub script: Script,
     /// How each request must end, in order.
     pub expected: Vec<Outcome>,
-    /// Tallies that must have exactly this value at the end; those left out are free.
-    pub tallies: Vec<(&'static str, u64)>,
+    /// Counters that must have exactly this value at the end; others are not checked.
+    pub counters: Vec<(&'static str, u64)>,
     /// Connections the server must have seen at the end.
     pub connections: u64,
     /// The most bytes the server may have received at the end; `None`: any.
@@ -67,7 +67,7 @@ impl Row {
             keep_body: false,
             script,
             expected: Vec::new(),
-            tallies: Vec::new(),
+            counters: Vec::new(),
             connections: 1,
             received_max: None,
         }
@@ -158,8 +158,8 @@ impl Row {
         Row { gap, ..self }
     }
 
-    pub(super) fn tally(mut self, tally: &'static str, count: u64) -> Row {
-        self.tallies.push((tally, count));
+    pub(super) fn counter(mut self, counter: &'static str, count: u64) -> Row {
+        self.counters.push((counter, count));
         self
     }
 }

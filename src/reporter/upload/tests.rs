@@ -1,4 +1,4 @@
-//! The sender against servers that answer, refuse, stall and are not there.
+//! The upload to servers that accept, reject, stall or are down.
 
 use super::*;
 use prost::Message as _;
@@ -10,29 +10,29 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How a server answers to a batch: a status and why.
-type Mood = fn(&Batch) -> (u16, &'static str);
+/// How a server responds to a batch: status and error.
+type Responder = fn(&Batch) -> (u16, &'static str);
 
-/// A server that keeps what it accepts, by sequence.
+/// A server that keeps the batches it accepts, by sequence.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<BTreeMap<u64, Batch>>>);
+struct FakeServer(Arc<Mutex<BTreeMap<u64, Batch>>>);
 
-impl Kept {
-    fn serve(mood: Mood) -> (Kept, String) {
-        let kept = Kept::default();
+impl FakeServer {
+    fn serve(responder: Responder) -> (FakeServer, String) {
+        let server = FakeServer::default();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let keep = kept.clone();
+        let shared = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // a client that goes away is none of this server's business
-                while keep.answer(&stream, mood).is_some() {}
+                // a disconnected client does not concern this server
+                while shared.answer(&stream, responder).is_some() {}
             }
         });
-        (kept, url)
+        (server, url)
     }
 
-    fn answer(&self, stream: &TcpStream, mood: Mood) -> Option<()> {
+    fn answer(&self, stream: &TcpStream, responder: Responder) -> Option<()> {
         let mut reader = BufReader::new(stream);
         let mut length = 0;
         loop {
@@ -50,7 +50,7 @@ impl Kept {
         reader.read_exact(&mut body).ok()?;
         let bytes = zstd::bulk::decompress(&body, 1 << 20).ok()?;
         let batch = Batch::decode(bytes.as_slice()).ok()?;
-        let (status, error) = mood(&batch);
+        let (status, error) = responder(&batch);
         let mut ack = Ack {
             version: VERSION,
             accepted_through: 0,
@@ -77,7 +77,7 @@ impl Kept {
         batches.values().cloned().collect()
     }
 
-    /// Planned arrivals and seconds of all rows, and how many rows that are.
+    /// Planned arrivals and seconds of all rows, and the number of rows.
     fn sums(&self) -> (u64, u64, usize) {
         let batches = self.batches();
         let rows = || batches.iter().flat_map(|batch| &batch.seconds);
@@ -86,13 +86,13 @@ impl Kept {
     }
 }
 
-fn errand(server: &str, spool: &Path, limits: Limits) -> Errand {
-    Errand {
-        poster: Poster::new(server, None),
+fn job(server: &str, spool: &Path, limits: Limits) -> UploadJob {
+    UploadJob {
+        client: StatsClient::new(server, None),
         spool: spool.to_owned(),
         limits,
         start: RunStart::default(),
-        origin: Origin {
+        source: BatchSource {
             run_id: "r".to_owned(),
             node: 0,
             node_name: "n".to_owned(),
@@ -101,11 +101,11 @@ fn errand(server: &str, spool: &Path, limits: Limits) -> Errand {
     }
 }
 
-/// Hands over the start, `seconds` rows of one planned arrival each, and the end.
-fn run(errand: Errand, seconds: u64) -> Delivery {
-    let sending = Sending::start(errand).expect("a thread");
-    let hand = |item| sending.items.send(item).expect("the thread lives");
-    hand(Item::Begin(Instant::now()));
+/// Passes the start, `seconds` rows of one planned arrival each, and the end.
+fn run(job: UploadJob, seconds: u64) -> UploadOutcome {
+    let upload = Upload::start(job).expect("a thread");
+    let hand = |item| upload.items.send(item).expect("the thread lives");
+    hand(UploadItem::Begin(Instant::now()));
     for time_s in 0..seconds {
         let row = SecondRow {
             time_s,
@@ -113,12 +113,12 @@ fn run(errand: Errand, seconds: u64) -> Delivery {
             planned: 1,
             ..SecondRow::default()
         };
-        hand(Item::Row(Box::new(row)));
+        hand(UploadItem::Row(Box::new(row)));
     }
-    sending.end(Some(RunEnd::default()))
+    upload.end(Some(RunEnd::default()))
 }
 
-/// Nobody listens there: the port was free a moment ago.
+/// Nothing listens there: the port was free a moment ago.
 fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     format!("http://{}", listener.local_addr().expect("it is bound"))
@@ -128,15 +128,15 @@ fn nobody() -> String {
 fn a_server_that_answers_gets_everything_and_the_spool_goes() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = folder.path().join("spool");
-    let (kept, url) = Kept::serve(|_| (200, ""));
-    let done = run(errand(&url, &spool, Limits::default()), 5);
+    let (server, url) = FakeServer::serve(|_| (200, ""));
+    let done = run(job(&url, &spool, Limits::default()), 5);
     assert_eq!(
         (done.delivered, done.left, done.lost),
         (7, 0, 0),
         "{done:?}"
     );
-    assert_eq!(kept.sums(), (5, 5, 5));
-    let batches = kept.batches();
+    assert_eq!(server.sums(), (5, 5, 5));
+    let batches = server.batches();
     assert!(batches[0].start.is_some() && batches[6].end.is_some());
     assert!(!spool.exists());
 }
@@ -144,17 +144,17 @@ fn a_server_that_answers_gets_everything_and_the_spool_goes() {
 #[test]
 fn what_a_dead_server_missed_is_delivered_later() {
     let folder = tempfile::tempdir().expect("a folder");
-    let done = run(errand(&nobody(), folder.path(), Limits::default()), 5);
+    let done = run(job(&nobody(), folder.path(), Limits::default()), 5);
     assert_eq!(
         (done.delivered, done.left, done.lost),
         (0, 7, 0),
         "{done:?}"
     );
-    let (kept, url) = Kept::serve(|_| (200, ""));
+    let (server, url) = FakeServer::serve(|_| (200, ""));
     let spool = Spool::open(folder.path()).expect("a spool");
-    let done = deliver(Poster::new(&url, None), spool);
+    let done = deliver(StatsClient::new(&url, None), spool);
     assert_eq!((done.delivered, done.left), (7, 0), "{done:?}");
-    assert_eq!(kept.sums(), (5, 5, 5));
+    assert_eq!(server.sums(), (5, 5, 5));
 }
 
 #[test]
@@ -165,12 +165,12 @@ fn a_full_spool_merges_seconds_and_drops_none() {
         disk: 500,
         memory: 500,
     };
-    let done = run(errand(&nobody(), folder.path(), limits), 200);
+    let done = run(job(&nobody(), folder.path(), limits), 200);
     assert!(done.left < 20 && done.lost == 0, "{done:?}");
-    let (kept, url) = Kept::serve(|_| (200, ""));
+    let (server, url) = FakeServer::serve(|_| (200, ""));
     let spool = Spool::open(folder.path()).expect("a spool");
-    assert_eq!(deliver(Poster::new(&url, None), spool).left, 0);
-    let (planned, seconds, rows) = kept.sums();
+    assert_eq!(deliver(StatsClient::new(&url, None), spool).left, 0);
+    let (planned, seconds, rows) = server.sums();
     assert_eq!((planned, seconds), (200, 200));
     assert!(rows < 20, "{rows}");
 }
@@ -180,11 +180,11 @@ fn a_disk_that_refuses_does_not_keep_a_run_from_its_server() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("file");
     std::fs::write(&file, "").expect("a file");
-    let (kept, url) = Kept::serve(|_| (200, ""));
-    let done = run(errand(&url, &file.join("spool"), Limits::default()), 5);
+    let (server, url) = FakeServer::serve(|_| (200, ""));
+    let done = run(job(&url, &file.join("spool"), Limits::default()), 5);
     assert_eq!((done.left, done.lost), (0, 0), "{done:?}");
-    assert_eq!(kept.sums(), (5, 5, 5));
-    let done = run(errand(&nobody(), &file.join("spool"), Limits::default()), 5);
+    assert_eq!(server.sums(), (5, 5, 5));
+    let done = run(job(&nobody(), &file.join("spool"), Limits::default()), 5);
     assert_eq!(
         (done.left, done.lost),
         (0, 7),
@@ -195,20 +195,20 @@ fn a_disk_that_refuses_does_not_keep_a_run_from_its_server() {
 #[test]
 fn a_refused_batch_is_kept_and_the_rest_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (kept, url) = Kept::serve(|batch| match batch.sequence {
+    let (server, url) = FakeServer::serve(|batch| match batch.sequence {
         3 => (400, "no"),
         _ => (200, ""),
     });
-    let done = run(errand(&url, folder.path(), Limits::default()), 5);
-    assert_eq!((done.refused, done.left), (1, 0), "{done:?}");
-    assert_eq!(kept.sums(), (4, 4, 4));
+    let done = run(job(&url, folder.path(), Limits::default()), 5);
+    assert_eq!((done.rejected, done.left), (1, 0), "{done:?}");
+    assert_eq!(server.sums(), (4, 4, 4));
     let spool = Spool::open(folder.path()).expect("a spool");
     assert_eq!(spool.len(), 1, "a later delivery tries it again");
-    // a server that has later sequences must not take it for one that it has
-    let (kept, url) = Kept::serve(|_| (200, ""));
-    let done = deliver(Poster::new(&url, None), spool);
-    assert_eq!((done.delivered, done.left, done.refused), (1, 0, 0));
-    let late = kept.batches();
+    // a server that has later sequences must not take it for a stored one
+    let (server, url) = FakeServer::serve(|_| (200, ""));
+    let done = deliver(StatsClient::new(&url, None), spool);
+    assert_eq!((done.delivered, done.left, done.rejected), (1, 0, 0));
+    let late = server.batches();
     assert_eq!((late.len(), late[0].sequence), (1, 3));
     assert_ne!(late[0].epoch, 7);
 }
@@ -218,19 +218,19 @@ fn a_run_that_was_deleted_is_given_up() {
     static POSTS: AtomicU64 = AtomicU64::new(0);
     let folder = tempfile::tempdir().expect("a folder");
     let spool = folder.path().join("spool");
-    let (kept, url) = Kept::serve(|batch| {
+    let (server, url) = FakeServer::serve(|batch| {
         POSTS.fetch_add(1, Ordering::Relaxed);
         match batch.sequence {
             1..=3 => (200, ""),
             _ => (410, "the run was deleted"),
         }
     });
-    let done = run(errand(&url, &spool, Limits::default()), 50);
+    let done = run(job(&url, &spool, Limits::default()), 50);
     assert!(done.gone, "{done:?}");
     assert_eq!((done.delivered, done.left, done.lost), (3, 0, 0));
     let error = done.error.unwrap_or_default();
     assert_eq!(error, "status 410: the run was deleted");
-    assert_eq!(kept.batches().len(), 3);
+    assert_eq!(server.batches().len(), 3);
     assert_eq!(POSTS.load(Ordering::Relaxed), 4, "one answer is enough");
     assert!(!spool.exists(), "nobody wants the rest");
 }
@@ -248,7 +248,7 @@ fn a_refused_batch_is_not_settled_by_those_after_it() {
         spool.put(&batch);
     }
     spool.settle(1);
-    spool.refuse_front();
+    spool.reject_front();
     spool.put(&Batch {
         sequence: 5,
         ..Batch::default()
@@ -275,21 +275,21 @@ fn a_refused_batch_is_not_settled_by_those_after_it() {
     }
     let mut spool = Spool::open(folder.path()).expect("a spool");
     spool.settle(5);
-    assert_eq!(spool.len(), 2, "what was refused waits for its own answer");
+    assert_eq!(spool.len(), 2, "what was rejected waits for its own answer");
 }
 
 #[test]
 fn a_batch_that_was_cut_off_is_not_sent() {
     let folder = tempfile::tempdir().expect("a folder");
-    run(errand(&nobody(), folder.path(), Limits::default()), 3);
+    run(job(&nobody(), folder.path(), Limits::default()), 3);
     let second = folder.path().join("0000000002-0000000002.batch");
     let bytes = std::fs::read(&second).expect("it was left");
     std::fs::write(&second, &bytes[..bytes.len() - 1]).expect("it is written again");
-    let (kept, url) = Kept::serve(|_| (200, ""));
+    let (server, url) = FakeServer::serve(|_| (200, ""));
     let spool = Spool::open(folder.path()).expect("a spool");
-    let done = deliver(Poster::new(&url, None), spool);
-    assert_eq!(done.refused, 1, "{done:?}");
-    assert_eq!(kept.sums(), (2, 2, 2));
+    let done = deliver(StatsClient::new(&url, None), spool);
+    assert_eq!(done.rejected, 1, "{done:?}");
+    assert_eq!(server.sums(), (2, 2, 2));
 }
 
 #[test]
@@ -303,11 +303,14 @@ fn a_file_left_over_from_a_merge_is_void() {
 }
 
 #[test]
-fn hello_tells_who_is_there() {
+fn check_tells_servers_apart() {
     assert!(matches!(
-        Poster::new(&nobody(), None).hello(),
-        Hello::Nobody(_)
+        StatsClient::new(&nobody(), None).check(),
+        ServerCheck::Unreachable(_)
     ));
-    let (_, url) = Kept::serve(|_| (404, ""));
-    assert_eq!(Poster::new(&url, None).hello(), Hello::Stranger);
+    let (_, url) = FakeServer::serve(|_| (404, ""));
+    assert_eq!(
+        StatsClient::new(&url, None).check(),
+        ServerCheck::NotAStatsServer
+    );
 }

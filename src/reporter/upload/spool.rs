@@ -1,13 +1,13 @@
-//! Batches that wait to be stored elsewhere: files of a folder, or memory where the disk refuses.
+//! Batches that are waiting for upload: files in a folder, or memory if the disk fails.
 //!
 //! `0000000007-0000000007.batch` holds the batch with sequence 7: 8 bytes of magic, the first 16
-//! bytes of the SHA-256 of the rest, and the rest, a batch as it is posted. A file comes into
-//! being whole, by renaming. A batch that others were merged into carries the range of their
-//! sequences in its name; a file whose range lies within another's is left over from a merge and
-//! void. `0000000007-0000000007.batch.refused` was refused: it has an epoch of its own, because
-//! what was stored of later sequences does not mean that it was.
+//! bytes of the SHA-256 of the rest, and the rest, a batch as it is posted. A file is created
+//! atomically, by renaming. The name of a merged batch has the range of its sequences; a file whose
+//! range lies within another's is left over from a merge and void.
+//! `0000000007-0000000007.batch.refused` was rejected: it has an epoch of its own, because stored
+//! later sequences do not mean that it was stored.
 
-mod squeeze;
+mod compact;
 
 use prost::Message as _;
 use sha2::{Digest, Sha256};
@@ -19,22 +19,22 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"MSTSPL01";
 const HEAD_LEN: usize = 24;
-/// Batches are small and written once a second: the default level of the format.
+/// Batches are small and written once a second: the default compression level.
 const LEVEL: i32 = 3;
-/// A batch is refused when it is larger than this, unpacked: more than 2 000 names can fill.
+/// Larger batches (unpacked) are invalid; 2 000 names need less. Bytes.
 const BATCH_LEN_MAX: usize = 256 << 20;
 
-/// How much a spool keeps before it merges.
+/// Size limits of a spool, beyond which it merges batches.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes on the disk.
     pub disk: u64,
-    /// Bytes in memory, of what the disk did not take.
+    /// Bytes in memory, of batches that could not be written to disk.
     pub memory: u64,
 }
 
 impl Default for Limits {
-    /// Hours of a run with 50 names on the disk, minutes in memory.
+    /// On disk, hours of a run with 50 names; in memory, minutes.
     fn default() -> Self {
         Limits {
             disk: 512 << 20,
@@ -48,35 +48,35 @@ impl Default for Limits {
 pub struct Spool {
     dir: PathBuf,
     limits: Limits,
-    entries: VecDeque<Entry>,
-    /// Set when a write failed: why.
+    entries: VecDeque<SpoolEntry>,
+    /// The error of a failed write.
     trouble: Option<String>,
-    /// Files the server refused; they stay.
-    refused: u64,
+    /// Rejected files, which stay in the folder.
+    rejected: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct SpoolEntry {
     first: u64,
     last: u64,
-    /// Seconds of the run that it covers, to merge short ones first.
+    /// Seconds of the run that it covers; short ones are merged first.
     seconds: u64,
     len: u64,
-    /// It was posted, so what it covers may be stored already and must not grow.
+    /// It was posted, so its content may already be stored and must not change.
     attempted: bool,
-    /// It was refused before and has an epoch of its own.
-    refused: bool,
-    place: Place,
+    /// It was rejected before and has an epoch of its own.
+    rejected: bool,
+    storage: Storage,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Storage {
     Disk,
     Memory(Vec<u8>),
 }
 
 impl Spool {
-    /// A new spool; `server` is noted in the folder for whoever delivers it later.
+    /// A new spool; the folder records `server` for a later upload.
     pub fn create(dir: &Path, limits: Limits, server: &str) -> Spool {
         let made = make_folder(dir).and_then(|()| {
             let mut file = File::create(dir.join("server"))?;
@@ -95,11 +95,11 @@ impl Spool {
             limits,
             entries: VecDeque::new(),
             trouble: None,
-            refused: 0,
+            rejected: 0,
         }
     }
 
-    /// What an earlier process left behind, refused batches among it.
+    /// Opens the spool of an earlier process, including rejected batches.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -115,53 +115,54 @@ impl Spool {
             let len = entry.metadata()?.len();
             found.push((first, last, len, name.ends_with(REFUSED)));
         }
-        found.sort_by_key(|(first, last, _, refused)| (*first, std::cmp::Reverse(*last), !refused));
+        found.sort_by_key(|(first, last, _, rejected)| {
+            (*first, std::cmp::Reverse(*last), !rejected)
+        });
         let mut through = 0;
-        for (first, last, len, refused) in found {
+        for (first, last, len, rejected) in found {
             if last <= through {
-                fs::remove_file(dir.join(file_name(first, last, refused)))?;
+                fs::remove_file(dir.join(file_name(first, last, rejected)))?;
                 continue;
             }
             through = last;
-            spool.entries.push_back(Entry {
+            spool.entries.push_back(SpoolEntry {
                 first,
                 last,
                 seconds: 0,
                 len,
                 attempted: true,
-                refused,
-                place: Place::Disk,
+                rejected,
+                storage: Storage::Disk,
             });
         }
         Ok(spool)
     }
 
-    /// The server noted in the folder.
+    /// The server recorded in the folder.
     pub fn server(&self) -> Option<String> {
         let text = fs::read_to_string(self.dir.join("server")).ok()?;
         Some(text.trim().to_owned()).filter(|server| !server.is_empty())
     }
 
-    /// Keeps a batch until it is settled; on the disk when this returns, if the disk takes it.
+    /// Keeps a batch until it is settled; on disk when this returns, if the disk works.
     pub fn put(&mut self, batch: &Batch) {
         let body = pack(batch);
-        let entry = Entry {
+        let entry = SpoolEntry {
             first: batch.sequence,
             last: batch.sequence,
             seconds: batch.seconds.iter().map(|row| row.seconds).sum(),
             len: body.len() as u64,
             attempted: false,
-            refused: false,
-            place: Place::Memory(body),
+            rejected: false,
+            storage: Storage::Memory(body),
         };
         self.entries.push_back(entry);
-        let place = self.entries.len() - 1;
-        self.write_out(place);
-        self.squeeze();
+        let index = self.entries.len() - 1;
+        self.write_out(index);
+        self.compact();
     }
 
-    /// The next batch to post, encoded and compressed. One that cannot be read any more is left
-    /// out.
+    /// The next batch to post, encoded and compressed. Unreadable batches are skipped.
     pub fn front(&mut self) -> Option<Vec<u8>> {
         loop {
             let entry = self.entries.front_mut()?;
@@ -177,10 +178,10 @@ impl Spool {
         }
     }
 
-    /// Everything through `sequence` of the epoch of the batch at the front is stored elsewhere.
+    /// Everything up to `sequence` of the epoch of the front batch is stored by the server.
     pub fn settle(&mut self, sequence: u64) {
-        let alone = self.entries.front().is_some_and(|entry| entry.refused);
-        let is_stored = |entry: &Entry| entry.last <= sequence && entry.refused == alone;
+        let alone = self.entries.front().is_some_and(|entry| entry.rejected);
+        let is_stored = |entry: &SpoolEntry| entry.last <= sequence && entry.rejected == alone;
         while self.entries.front().is_some_and(is_stored) {
             if let Some(entry) = self.entries.pop_front() {
                 self.remove(&entry);
@@ -191,12 +192,12 @@ impl Spool {
         }
     }
 
-    /// The batch at the front is not wanted: it stays in the folder, out of the way.
-    pub fn refuse_front(&mut self) {
+    /// Rejects the front batch: it stays in the folder under another name.
+    pub fn reject_front(&mut self) {
         let Some(entry) = self.entries.front() else {
             return;
         };
-        if !entry.refused
+        if !entry.rejected
             && let Ok(mut batch) = self.read(entry).and_then(|body| unpack(&body))
         {
             batch.epoch = own_epoch(&batch);
@@ -205,7 +206,7 @@ impl Spool {
                 Ok(()) => {
                     self.remove(entry);
                     self.entries.pop_front();
-                    self.refused += 1;
+                    self.rejected += 1;
                     return;
                 }
                 Err(error) => self.trouble = Some(format!("{}: {error}", self.dir.display())),
@@ -214,111 +215,111 @@ impl Spool {
         let _ = self.set_aside(0);
     }
 
-    /// Nothing that waits is wanted anywhere.
+    /// Deletes all waiting batches.
     pub fn discard(&mut self) {
         while let Some(entry) = self.entries.pop_front() {
             self.remove(&entry);
         }
     }
 
-    /// Batches that wait.
+    /// Number of waiting batches.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Batches that were refused.
-    pub fn refused(&self) -> u64 {
-        self.refused
+    /// Number of rejected batches.
+    pub fn rejected(&self) -> u64 {
+        self.rejected
     }
 
-    /// Why batches are in memory or missing, if some are.
+    /// Why batches are in memory or missing, if any are.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
-    /// Where batches wait.
+    /// The spool folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A last attempt to put on the disk what is in memory, for whoever delivers it later. What
-    /// was left is told by the number of batches that are only in memory.
+    /// Tries a last time to write the batches in memory to disk, for a later upload; returns how
+    /// many are still only in memory.
     pub fn persist(&mut self) -> usize {
-        for place in 0..self.entries.len() {
-            self.write_out(place);
+        for index in 0..self.entries.len() {
+            self.write_out(index);
         }
-        let lost = |entry: &&Entry| matches!(entry.place, Place::Memory(_));
+        let lost = |entry: &&SpoolEntry| matches!(entry.storage, Storage::Memory(_));
         self.entries.iter().filter(lost).count()
     }
 
-    /// Removes the folder when nothing is left in it.
+    /// Removes the folder if it is empty.
     pub fn close(self) {
-        if self.entries.is_empty() && self.refused == 0 {
+        if self.entries.is_empty() && self.rejected == 0 {
             let _ = fs::remove_file(self.dir.join("server"));
-            // fails when somebody else has put something there
+            // fails if there are other files in it
             let _ = fs::remove_dir(&self.dir);
         }
     }
 
-    fn write_out(&mut self, place: usize) {
-        let entry = &self.entries[place];
-        let Place::Memory(body) = &entry.place else {
+    fn write_out(&mut self, index: usize) {
+        let entry = &self.entries[index];
+        let Storage::Memory(body) = &entry.storage else {
             return;
         };
-        let name = file_name(entry.first, entry.last, entry.refused);
+        let name = file_name(entry.first, entry.last, entry.rejected);
         match write(&self.dir, &name, body) {
-            Ok(()) => self.entries[place].place = Place::Disk,
+            Ok(()) => self.entries[index].storage = Storage::Disk,
             Err(error) => self.trouble = Some(format!("{}: {error}", self.dir.display())),
         }
     }
 
-    fn read(&self, entry: &Entry) -> io::Result<Vec<u8>> {
-        match &entry.place {
-            Place::Memory(body) => Ok(body.clone()),
-            Place::Disk => checked(fs::read(self.path(entry))?),
+    fn read(&self, entry: &SpoolEntry) -> io::Result<Vec<u8>> {
+        match &entry.storage {
+            Storage::Memory(body) => Ok(body.clone()),
+            Storage::Disk => checked(fs::read(self.path(entry))?),
         }
     }
 
-    fn path(&self, entry: &Entry) -> PathBuf {
+    fn path(&self, entry: &SpoolEntry) -> PathBuf {
         self.dir
-            .join(file_name(entry.first, entry.last, entry.refused))
+            .join(file_name(entry.first, entry.last, entry.rejected))
     }
 
-    fn remove(&self, entry: &Entry) {
-        if matches!(entry.place, Place::Disk) {
-            // a file that stays is posted again, which does no harm
+    fn remove(&self, entry: &SpoolEntry) {
+        if matches!(entry.storage, Storage::Disk) {
+            // a file that stays is posted again, which is harmless
             let _ = fs::remove_file(self.path(entry));
         }
     }
 
-    fn set_aside(&mut self, place: usize) -> io::Result<()> {
-        let Some(entry) = self.entries.remove(place) else {
+    fn set_aside(&mut self, index: usize) -> io::Result<()> {
+        let Some(entry) = self.entries.remove(index) else {
             return Ok(());
         };
-        self.refused += 1;
+        self.rejected += 1;
         let name = file_name(entry.first, entry.last, true);
-        match &entry.place {
-            Place::Disk => fs::rename(self.path(&entry), self.dir.join(name)),
-            Place::Memory(body) => write(&self.dir, &name, body),
+        match &entry.storage {
+            Storage::Disk => fs::rename(self.path(&entry), self.dir.join(name)),
+            Storage::Memory(body) => write(&self.dir, &name, body),
         }
     }
 }
 
-/// What the name of a refused batch has behind it.
+/// Suffix of the file names of rejected batches.
 const REFUSED: &str = ".refused";
 
-fn file_name(first: u64, last: u64, refused: bool) -> String {
-    let ending = if refused { REFUSED } else { "" };
+fn file_name(first: u64, last: u64, rejected: bool) -> String {
+    let ending = if rejected { REFUSED } else { "" };
     format!("{first:010}-{last:010}.batch{ending}")
 }
 
-/// Another epoch of the same sender, the same each time: what is sent twice is still stored once.
+/// A different, deterministic epoch for the same sender: what is sent twice is still stored once.
 fn own_epoch(batch: &Batch) -> u64 {
     let spread = batch.sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (batch.epoch ^ spread) & (u64::MAX >> 1)
 }
 
-/// Makes a folder and those above it that outlast the machine's power.
+/// Creates a folder and its parents durably.
 fn make_folder(dir: &Path) -> io::Result<()> {
     if dir.as_os_str().is_empty() || dir.is_dir() {
         return Ok(());
@@ -342,7 +343,7 @@ fn range_of(name: &str) -> Option<(u64, u64)> {
 /// A batch as it is posted.
 fn pack(batch: &Batch) -> Vec<u8> {
     let bytes = batch.encode_to_vec();
-    // compressing into memory fails only for want of it
+    // compressing into memory only fails without memory
     zstd::bulk::compress(&bytes, LEVEL).unwrap_or_default()
 }
 
@@ -368,7 +369,7 @@ fn write(dir: &Path, name: &str, body: &[u8]) -> io::Result<()> {
 }
 
 fn checked(mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    let broken = || io::Error::new(io::ErrorKind::InvalidData, "not a whole batch");
+    let broken = || io::Error::new(io::ErrorKind::InvalidData, "not a complete batch");
     let (head, body) = bytes.split_at_checked(HEAD_LEN).ok_or_else(broken)?;
     let sum = &Sha256::digest(body)[..HEAD_LEN - MAGIC.len()];
     if &head[..MAGIC.len()] != MAGIC || &head[MAGIC.len()..] != sum {

@@ -1,6 +1,6 @@
 //! The reporter's end of the channel: never waits, never drops a second.
 
-use super::Item;
+use super::UploadItem;
 use crate::render::live::Stage;
 use crate::reporter::Observer;
 use stats::second::Counts;
@@ -11,24 +11,24 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
-/// Hands everything on; while the channel is full, seconds are merged here.
-pub struct Outlet {
-    items: SyncSender<Item>,
+/// Passes everything on; while the channel is full, seconds are merged here.
+pub struct UploadObserver {
+    items: SyncSender<UploadItem>,
     held: Option<Box<SecondRow>>,
     stage: Stage,
 }
 
-impl Outlet {
-    pub(super) fn new(items: SyncSender<Item>) -> Outlet {
-        Outlet {
+impl UploadObserver {
+    pub(super) fn new(items: SyncSender<UploadItem>) -> UploadObserver {
+        UploadObserver {
             items,
             held: None,
             stage: Stage::Starting,
         }
     }
 
-    /// An error when nobody takes anything any more.
-    fn offer(&self, item: Item) -> io::Result<Option<Item>> {
+    /// Returns the item when the channel is full; fails when the thread has ended.
+    fn offer(&self, item: UploadItem) -> io::Result<Option<UploadItem>> {
         match self.items.try_send(item) {
             Ok(()) => Ok(None),
             Err(TrySendError::Full(item)) => Ok(Some(item)),
@@ -38,7 +38,7 @@ impl Outlet {
 
     fn release(&mut self) -> io::Result<()> {
         if let Some(row) = self.held.take()
-            && let Some(Item::Row(row)) = self.offer(Item::Row(row))?
+            && let Some(UploadItem::Row(row)) = self.offer(UploadItem::Row(row))?
         {
             self.held = Some(row);
         }
@@ -47,18 +47,18 @@ impl Outlet {
 
     fn event(&self, kind: &'static str, text: String) -> io::Result<()> {
         let at = Instant::now();
-        // what is told while the channel is full is on the terminal only
-        self.offer(Item::Event { at, kind, text }).map(drop)
+        // events that occur while the channel is full only reach the terminal
+        self.offer(UploadItem::Event { at, kind, text }).map(drop)
     }
 }
 
-impl Observer for Outlet {
+impl Observer for UploadObserver {
     fn wants_detail(&self) -> bool {
         true
     }
 
     fn begin(&mut self, t0: Instant) -> io::Result<()> {
-        self.offer(Item::Begin(t0)).map(drop)
+        self.offer(UploadItem::Begin(t0)).map(drop)
     }
 
     fn second(&mut self, _second: &Second, _so_far: &Counts) -> io::Result<()> {
@@ -71,7 +71,7 @@ impl Observer for Outlet {
             held.absorb(SecondRow::of(second, detail));
             return Ok(());
         }
-        let item = Item::Second(Box::new(second.clone()), Arc::clone(detail));
+        let item = UploadItem::Second(Box::new(second.clone()), Arc::clone(detail));
         if self.offer(item)?.is_some() {
             self.held = Some(Box::new(SecondRow::of(second, detail)));
         }
@@ -90,9 +90,9 @@ impl Observer for Outlet {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        // nothing waits for this thread any more
+        // nothing waits for this thread any more, so blocking is fine
         if let Some(row) = self.held.take() {
-            let _ = self.items.send(Item::Row(row));
+            let _ = self.items.send(UploadItem::Row(row));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! One connection of the misbehaving server: it follows its list of steps.
+//! One connection of the misbehaving server, which runs its list of steps.
 
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
@@ -17,8 +17,8 @@ const BIG: usize = 256 * 1024;
 
 static ZEROS: [u8; BIG] = [0; BIG];
 
-/// One connection that follows its list.
-pub(super) struct Talk<'a> {
+/// One connection with its list of steps.
+pub(super) struct FaultConnection<'a> {
     wire: Wire,
     number: usize,
     shared: &'a Shared,
@@ -28,12 +28,12 @@ pub(super) struct Talk<'a> {
     declared: u64,
 }
 
-/// Goes on, or ends so.
+/// Continue, or end like this.
 type Flow = ControlFlow<End>;
 
-impl<'a> Talk<'a> {
-    pub(super) fn new(wire: Wire, number: usize, shared: &'a Shared) -> Talk<'a> {
-        Talk {
+impl<'a> FaultConnection<'a> {
+    pub(super) fn new(wire: Wire, number: usize, shared: &'a Shared) -> FaultConnection<'a> {
+        FaultConnection {
             wire,
             number,
             shared,
@@ -42,13 +42,13 @@ impl<'a> Talk<'a> {
         }
     }
 
-    pub(super) fn follow(mut self) {
+    pub(super) fn run(mut self) {
         let end = match self.steps() {
             ControlFlow::Break(_) if self.shared.lock().stopping => End::Stopped,
             ControlFlow::Break(end) => end,
             ControlFlow::Continue(()) => End::Server,
         };
-        let Talk {
+        let FaultConnection {
             wire,
             number,
             shared,
@@ -57,7 +57,7 @@ impl<'a> Talk<'a> {
         shared.lock().open.remove(&number);
         // The last handle: the socket is closed here, before the report says so.
         drop(wire);
-        shared.note(|report| report.ends[number] = end);
+        shared.update(|report| report.ends[number] = end);
     }
 
     fn steps(&mut self) -> Flow {
@@ -108,7 +108,7 @@ impl<'a> Talk<'a> {
                 Ok(0) => return ControlFlow::Break(End::PeerClosed),
                 Ok(n) => {
                     self.input.extend_from_slice(&chunk[..n]);
-                    self.shared.note(|report| report.bytes_in += n as u64);
+                    self.shared.update(|report| report.bytes_in += n as u64);
                     return ControlFlow::Continue(());
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -136,7 +136,7 @@ impl<'a> Talk<'a> {
         let head = String::from_utf8_lossy(&head).into_owned();
         self.declared = declared_length(&head);
         let number = self.number;
-        self.shared.note(|report| {
+        self.shared.update(|report| {
             report.requests += 1;
             report.requests_by_connection[number] += 1;
             if report.heads.len() < HEADS_MAX {
@@ -173,7 +173,7 @@ impl<'a> Talk<'a> {
             match self.wire.write(rest) {
                 Ok(n) => {
                     rest = &rest[n..];
-                    self.shared.note(|report| report.bytes_out += n as u64);
+                    self.shared.update(|report| report.bytes_out += n as u64);
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return ControlFlow::Break(End::PeerReset),

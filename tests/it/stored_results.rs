@@ -1,4 +1,4 @@
-//! Results of a run that is kept: those that the run itself wrote.
+//! Results of a stored run: they equal those that the run itself wrote.
 
 use crate::binary::{Program, Scratch, mistress};
 use crate::harness::{measuring, run_table};
@@ -81,7 +81,7 @@ fn alike(a: &str, b: &str) -> bool {
 }
 
 /// Fails where two results differ; a store does not keep which cores were late for a second.
-fn same(place: &str, fresh: &Value, kept: &Value) {
+fn same(path: &str, fresh: &Value, kept: &Value) {
     match (fresh, kept) {
         (Value::Object(fresh), Value::Object(kept)) => {
             let keys = |map: &serde_json::Map<String, Value>| {
@@ -90,20 +90,20 @@ fn same(place: &str, fresh: &Value, kept: &Value) {
                 keys.sort();
                 keys
             };
-            assert_eq!(keys(fresh), keys(kept), "{place}");
+            assert_eq!(keys(fresh), keys(kept), "{path}");
             for key in keys(fresh) {
-                same(&format!("{place}/{key}"), &fresh[&key], &kept[&key]);
+                same(&format!("{path}/{key}"), &fresh[&key], &kept[&key]);
             }
         }
         (Value::Array(fresh), Value::Array(kept)) => {
-            assert_eq!(fresh.len(), kept.len(), "{place}");
+            assert_eq!(fresh.len(), kept.len(), "{path}");
             for (index, (fresh, kept)) in fresh.iter().zip(kept).enumerate() {
-                same(&format!("{place}/{index}"), fresh, kept);
+                same(&format!("{path}/{index}"), fresh, kept);
             }
         }
         _ => assert!(
             alike(&fresh.to_string(), &kept.to_string()),
-            "{place}: {fresh} fresh, {kept} kept"
+            "{path}: {fresh} fresh, {kept} kept"
         ),
     }
 }

@@ -1,12 +1,13 @@
-//! The reporter thread: takes the cores' windows, merges them, tells an observer, keeps the result.
+//! The reporter thread: collects the cores' windows, merges them, notifies observers, and keeps the
+//! result.
 //!
-//! It is the only reader of the rings. Cores never wait for it: if it is held up, their windows
+//! It is the only reader of the rings. Cores never wait for it: if it is delayed, their windows
 //! grow and the rows of the series become coarser. It inherits the cpus of the thread that starts
 //! it, so that one should not be pinned to a core that generates load.
 
-pub mod send;
 mod steal;
 mod terminal;
+pub mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -24,17 +25,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often windows are looked for: 20 times a second.
+/// How often windows are collected: 20 times a second.
 const POLL: Duration = Duration::from_millis(50);
-/// A second is closed without the cores that are missing in it this long after its end.
+/// A second is closed without missing cores this long after its end.
 const LATE_S: u64 = 3;
-/// Messages under way to the terminal; what does not fit is counted and left out.
+/// Capacity of the message queue to the terminal; messages that do not fit are counted and dropped.
 const MESSAGES_MAX: usize = 1_024;
 
-/// Is told what happens, on the reporter's thread. An error ends the telling, not the run: a
-/// terminal that is gone is no reason to stop loading.
+/// Notified of events, on the reporter's thread. An error ends the notifications, not the run: a
+/// closed terminal is no reason to stop the load.
 pub trait Observer: Send {
-    /// Whether [`Observer::detail`] is wanted; it has a price.
+    /// Whether [`Observer::detail`] is needed; it has a cost.
     fn wants_detail(&self) -> bool {
         false
     }
@@ -42,41 +43,41 @@ pub trait Observer: Send {
     /// The load began.
     ///
     /// # Errors
-    /// Of the output.
+    /// Those of the output.
     fn begin(&mut self, _t0: Instant) -> std::io::Result<()> {
         Ok(())
     }
 
-    /// What a second is made of, after [`Observer::second`].
+    /// The details of a second, after [`Observer::second`].
     ///
     /// # Errors
-    /// Of the output.
+    /// Those of the output.
     fn detail(&mut self, _second: &Second, _detail: &Arc<Detail>) -> std::io::Result<()> {
         Ok(())
     }
 
-    /// A second is complete; `so_far` is the run with it.
+    /// A second is complete; `so_far` is the run including it.
     ///
     /// # Errors
-    /// Of the output.
+    /// Those of the output.
     fn second(&mut self, second: &Second, so_far: &Counts) -> std::io::Result<()>;
 
-    /// Called at every look for windows, `elapsed` after the start of the load.
+    /// Called whenever windows are collected, `elapsed` after the start of the load.
     ///
     /// # Errors
-    /// Of the output.
+    /// Those of the output.
     fn tick(&mut self, stage: Stage, elapsed: Duration) -> std::io::Result<()>;
 
-    /// Something to show above everything else: a script's log, an error.
+    /// A message to show above everything else: a script's log, an error.
     ///
     /// # Errors
-    /// Of the output.
+    /// Those of the output.
     fn message(&mut self, text: &str) -> std::io::Result<()>;
 
     /// The last call.
     ///
     /// # Errors
-    /// Of the output.
+    /// Those of the output.
     fn end(&mut self) -> std::io::Result<()>;
 }
 
@@ -95,16 +96,16 @@ pub struct Reporter {
     aborts: Aborts,
 }
 
-/// Missed thresholds that want the run to end, until somebody takes them.
+/// Missed thresholds that must end the run, until they are fetched.
 type Aborts = Arc<Mutex<Vec<String>>>;
 
 impl Reporter {
-    /// Starts the thread; `cpus` are the processors of the cores, `sources` are the other ends of
-    /// all recorders of the run, which the aggregator is made for. Rows are kept by name when an
-    /// observer wants that.
+    /// Starts the thread; `cpus` are those of the cores, `sources` are the other ends of all
+    /// recorders of the run, which the aggregator is made for. Details by name are kept if an
+    /// observer wants them.
     ///
     /// # Errors
-    /// When no thread can be made.
+    /// When the thread cannot be created.
     pub fn start(
         sources: Vec<WindowSource>,
         aggregator: Aggregator,
@@ -118,11 +119,11 @@ impl Reporter {
             true => aggregator.with_detail(),
             false => aggregator,
         };
-        let work = Work {
+        let work = ReporterThread {
             aborts: Arc::clone(&aborts),
             steal: StealMeter::new(cpus),
             throttle: ThrottleMeter::new(Groups::of_this_process()),
-            looked_s: 0,
+            sampled_s: 0,
             lost: Vec::new(),
             sources,
             aggregator,
@@ -142,33 +143,33 @@ impl Reporter {
 
     /// The load began at `t0`: second 0 of all windows.
     pub fn begin(&self, t0: Instant) {
-        // a reporter that is gone says so in `finish`
+        // a reporter that has ended reports that in `finish`
         let _ = self.commands.send(Command::Begin(t0));
     }
 
-    /// The run has got this far.
+    /// The run has reached this stage.
     pub fn stage(&self, stage: Stage) {
         let _ = self.commands.send(Command::Stage(stage));
     }
 
-    /// Shows a text of one or more lines; false when there are so many under way that this one
-    /// was left out. Never waits.
+    /// Shows a message of one or more lines; returns false when the queue is full and the message
+    /// was dropped. Never waits.
     pub fn message(&self, text: String) -> bool {
         self.commands.try_send(Command::Message(text)).is_ok()
     }
 
-    /// The texts of thresholds that were missed and want the run to end; each is told once.
+    /// The missed thresholds that must end the run; each is returned once.
     pub fn take_aborts(&self) -> Vec<String> {
-        // a list of texts is whole whenever its lock was given up
+        // a list of texts is consistent whenever its lock is released
         std::mem::take(&mut *self.aborts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A core will not deliver its last window; told before [`Reporter::finish`].
-    pub fn lose(&self, core: LostCore) {
+    /// A core will not deliver its last window; called before [`Reporter::finish`].
+    pub fn core_lost(&self, core: LostCore) {
         let _ = self.commands.send(Command::Lost(core));
     }
 
-    /// Adds the cores' last windows and ends the thread. `took` is the length of the run, when
+    /// Adds the cores' last windows and ends the thread. `took` is the duration of the run, if
     /// there was one.
     ///
     /// # Errors
@@ -184,7 +185,7 @@ impl Reporter {
     }
 }
 
-/// The reporter thread ended by a panic; its message is on stderr.
+/// The reporter thread panicked; its message is on stderr.
 #[derive(Debug)]
 pub struct ReporterGone;
 
@@ -196,24 +197,24 @@ impl std::fmt::Display for ReporterGone {
 
 impl std::error::Error for ReporterGone {}
 
-/// What the thread owns.
-struct Work {
+/// The state of the thread.
+struct ReporterThread {
     sources: Vec<WindowSource>,
     aggregator: Aggregator,
-    /// Each is gone after its first error.
+    /// Each is removed after its first error.
     observers: Vec<Box<dyn Observer>>,
     stage: Stage,
     began: Option<Instant>,
     aborts: Aborts,
     steal: StealMeter,
     throttle: ThrottleMeter,
-    /// The whole seconds of the run that both meters were asked about.
-    looked_s: u64,
+    /// The whole seconds of the run that both meters were sampled for.
+    sampled_s: u64,
     /// Cores that will not deliver their last window.
     lost: Vec<LostCore>,
 }
 
-impl Work {
+impl ReporterThread {
     fn run(mut self, inbox: &Receiver<Command>) -> Summary {
         let mut due = Instant::now() + POLL;
         loop {
@@ -221,13 +222,13 @@ impl Work {
                 Ok(Command::Begin(t0)) => {
                     self.began = Some(t0);
                     self.stage = Stage::Running;
-                    // what was before is not of the run
-                    self.steal.look();
-                    self.throttle.look();
-                    self.tell(|observer| observer.begin(t0));
+                    // what was before is not part of the run
+                    self.steal.sample();
+                    self.throttle.sample();
+                    self.notify(|observer| observer.begin(t0));
                 }
                 Ok(Command::Stage(stage)) => self.stage = stage,
-                Ok(Command::Message(text)) => self.tell(|observer| observer.message(&text)),
+                Ok(Command::Message(text)) => self.notify(|observer| observer.message(&text)),
                 Ok(Command::Lost(core)) => self.lost.push(core),
                 Ok(Command::Finish(last, took)) => return self.finish(&last, took),
                 Err(RecvTimeoutError::Timeout) => {
@@ -242,7 +243,7 @@ impl Work {
     fn poll(&mut self) {
         self.drain();
         let elapsed = self.began.map(|t0| t0.elapsed()).unwrap_or_default();
-        self.look_for_taken_time(elapsed.as_secs());
+        self.sample_taken_time(elapsed.as_secs());
         let late = elapsed.as_secs().saturating_sub(LATE_S);
         while let Some(second) = self.aggregator.take_late(late) {
             self.show(&second);
@@ -252,22 +253,23 @@ impl Work {
             aborts.push(text);
         }
         let stage = self.stage;
-        self.tell(|observer| observer.tick(stage, elapsed));
+        self.notify(|observer| observer.tick(stage, elapsed));
     }
 
-    /// Once a second of the run: what the hypervisor and a CPU quota took in the one before.
-    fn look_for_taken_time(&mut self, second: u64) {
-        if second <= self.looked_s {
+    /// Once per second of the run: samples what the hypervisor and a CPU quota took in the second
+    /// before.
+    fn sample_taken_time(&mut self, second: u64) {
+        if second <= self.sampled_s {
             return;
         }
-        for (core, part) in (0..).zip(self.steal.look()) {
+        for (core, part) in (0..).zip(self.steal.sample()) {
             self.aggregator.stolen(core, second - 1, part);
         }
-        if let Some(periods) = self.throttle.look() {
+        if let Some(periods) = self.throttle.sample() {
             let (throttled, all) = (periods.throttled, periods.all);
             self.aggregator.throttled(second - 1, throttled, all);
         }
-        self.looked_s = second;
+        self.sampled_s = second;
     }
 
     fn drain(&mut self) {
@@ -280,7 +282,7 @@ impl Work {
     }
 
     fn finish(mut self, last: &[Window], took: Option<Duration>) -> Summary {
-        self.look_for_taken_time(took.map_or(0, |took| took.as_secs()));
+        self.sample_taken_time(took.map_or(0, |took| took.as_secs()));
         self.drain();
         if let Some(took) = took {
             self.aggregator.set_length(took.as_secs_f64());
@@ -299,7 +301,7 @@ impl Work {
         while let Some(second) = self.aggregator.take_rest() {
             self.show(&second);
         }
-        self.tell(|observer| observer.end());
+        self.notify(|observer| observer.end());
         self.aggregator.summary()
     }
 
@@ -315,8 +317,8 @@ impl Work {
         });
     }
 
-    fn tell(&mut self, what: impl Fn(&mut dyn Observer) -> std::io::Result<()>) {
-        let told = |observer: &mut Box<dyn Observer>| what(observer.as_mut()).is_ok();
-        self.observers.retain_mut(told);
+    fn notify(&mut self, what: impl Fn(&mut dyn Observer) -> std::io::Result<()>) {
+        let result = |observer: &mut Box<dyn Observer>| what(observer.as_mut()).is_ok();
+        self.observers.retain_mut(result);
     }
 }

@@ -1,7 +1,7 @@
 //! The thread that spools and posts.
 
-use super::post::Answer;
-use super::{Errand, Item, Origin, Poster, Spool};
+use super::client::BatchReply;
+use super::{BatchSource, Spool, StatsClient, UploadItem, UploadJob};
 use stats::wire::{Batch, EventRow, RunStart, SecondRow};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -10,40 +10,40 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The first wait after a failed post; doubles up to [`WAIT_MAX`].
 const WAIT_MIN: Duration = Duration::from_millis(100);
-/// The longest wait between posts while the run goes on ...
+/// The longest wait between posts during the run ...
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// ... and at its end, when somebody waits.
+/// ... and at its end, when the user waits.
 const WAIT_END_MAX: Duration = Duration::from_millis(500);
-/// At the end of a run posting goes on for so long without success ...
-const PATIENCE: Duration = Duration::from_secs(5);
-/// ... and for so long in all.
-const PATIENCE_MAX: Duration = Duration::from_secs(30);
-/// Events that wait for the next batch.
+/// At the end of a run, posting continues for this long without success ...
+const STALL_MAX: Duration = Duration::from_secs(5);
+/// ... and for this long in total.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// Maximum number of events waiting for the next batch.
 const EVENTS_MAX: usize = 1_000;
 
-/// What became of the batches of a run.
+/// The outcome of an upload.
 #[derive(Debug, Default)]
-pub struct Delivery {
-    /// Batches that were stored.
+pub struct UploadOutcome {
+    /// Batches stored by the server.
     pub delivered: u64,
-    /// Batches that wait in `dir`.
+    /// Batches left in `dir`.
     pub left: usize,
-    /// Batches that could not even be kept there.
+    /// Batches that could not be written to `dir` either.
     pub lost: usize,
-    /// Batches that the server refused; they are in `dir`.
-    pub refused: u64,
+    /// Batches that the server rejected; they are in `dir`.
+    pub rejected: u64,
     /// The run was deleted on the server: no more of it was sent.
     pub gone: bool,
     /// The folder of the spool.
     pub dir: PathBuf,
-    /// What last went wrong.
+    /// The last error.
     pub error: Option<String>,
 }
 
-/// What the thread owns.
+/// The state of the thread.
 pub(super) struct Worker {
-    post: Post,
-    origin: Origin,
+    uploader: Uploader,
+    source: BatchSource,
     start: Option<RunStart>,
     began: Option<Instant>,
     sequence: u64,
@@ -51,37 +51,37 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(errand: Errand) -> Worker {
-        let spool = Spool::create(&errand.spool, errand.limits, errand.poster.server());
+    pub(super) fn new(job: UploadJob) -> Worker {
+        let spool = Spool::create(&job.spool, job.limits, job.client.server());
         Worker {
-            post: Post::new(errand.poster, spool),
-            origin: errand.origin,
-            start: Some(errand.start),
+            uploader: Uploader::new(job.client, spool),
+            source: job.source,
+            start: Some(job.start),
             began: None,
             sequence: 0,
             events: Vec::new(),
         }
     }
 
-    pub(super) fn run(mut self, inbox: &Receiver<Item>) -> Delivery {
+    pub(super) fn run(mut self, inbox: &Receiver<UploadItem>) -> UploadOutcome {
         loop {
-            match inbox.recv_timeout(self.post.pause()) {
-                Ok(item) => self.take(item),
-                Err(RecvTimeoutError::Timeout) => self.post.once(),
+            match inbox.recv_timeout(self.uploader.pause()) {
+                Ok(item) => self.handle(item),
+                Err(RecvTimeoutError::Timeout) => self.uploader.post_next(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.post.drain(Instant::now() + PATIENCE_MAX);
-        self.post.finish()
+        self.uploader.drain(Instant::now() + DRAIN_MAX);
+        self.uploader.finish()
     }
 
-    fn take(&mut self, item: Item) {
+    fn handle(&mut self, item: UploadItem) {
         match item {
-            Item::Begin(t0) => self.begin(t0),
-            Item::Second(second, detail) => self.second(SecondRow::of(&second, &detail)),
-            Item::Row(row) => self.second(*row),
-            Item::Event { at, kind, text } => self.event(at, kind, text),
-            Item::End(end) => self.put(|batch| batch.end = Some(end)),
+            UploadItem::Begin(t0) => self.begin(t0),
+            UploadItem::Second(second, detail) => self.second(SecondRow::of(&second, &detail)),
+            UploadItem::Row(row) => self.second(*row),
+            UploadItem::Event { at, kind, text } => self.event(at, kind, text),
+            UploadItem::End(end) => self.put(|batch| batch.end = Some(end)),
         }
     }
 
@@ -118,42 +118,42 @@ impl Worker {
         });
     }
 
-    /// The next batch, with the events since the last one, into the spool.
+    /// Puts the next batch, with the events since the last one, into the spool.
     fn put(&mut self, fill: impl FnOnce(&mut Batch)) {
-        if self.post.gone {
+        if self.uploader.gone {
             return;
         }
         self.sequence += 1;
-        let mut batch = self.origin.batch(self.sequence);
+        let mut batch = self.source.batch(self.sequence);
         batch.events = std::mem::take(&mut self.events);
         fill(&mut batch);
-        self.post.spool.put(&batch);
+        self.uploader.spool.put(&batch);
     }
 }
 
-/// Delivers what an earlier process left in a spool.
-pub fn deliver(poster: Poster, spool: Spool) -> Delivery {
-    let mut post = Post::new(poster, spool);
-    post.drain(Instant::now() + Duration::from_secs(86_400));
-    post.finish()
+/// Uploads what an earlier process left in a spool.
+pub fn deliver(client: StatsClient, spool: Spool) -> UploadOutcome {
+    let mut uploader = Uploader::new(client, spool);
+    uploader.drain(Instant::now() + Duration::from_secs(86_400));
+    uploader.finish()
 }
 
-/// Posts from a spool, with waits after failures.
-struct Post {
-    poster: Poster,
+/// Posts batches from a spool, waiting after failures.
+struct Uploader {
+    client: StatsClient,
     spool: Spool,
     wait: Duration,
     due: Instant,
     delivered: u64,
-    /// The server says that the run was deleted.
+    /// The run was deleted on the server.
     gone: bool,
     error: Option<String>,
 }
 
-impl Post {
-    fn new(poster: Poster, spool: Spool) -> Post {
-        Post {
-            poster,
+impl Uploader {
+    fn new(client: StatsClient, spool: Spool) -> Uploader {
+        Uploader {
+            client,
             spool,
             wait: WAIT_MIN,
             due: Instant::now(),
@@ -163,7 +163,7 @@ impl Post {
         }
     }
 
-    /// How long there is nothing to do.
+    /// How long until the next post is due.
     fn pause(&self) -> Duration {
         match self.spool.len() {
             0 => WAIT_MAX,
@@ -172,13 +172,13 @@ impl Post {
     }
 
     /// Posts one batch, if there is one.
-    fn once(&mut self) {
+    fn post_next(&mut self) {
         let Some(body) = self.spool.front() else {
             return;
         };
         let before = self.spool.len();
-        match self.poster.post(&body) {
-            Answer::Accepted(sequence) => {
+        match self.client.post(&body) {
+            BatchReply::Accepted(sequence) => {
                 self.spool.settle(sequence);
                 let settled = before - self.spool.len();
                 self.delivered += settled as u64;
@@ -186,41 +186,43 @@ impl Post {
                     self.wait = WAIT_MIN;
                     self.error = None;
                 } else {
-                    self.later("the server does not say that it stored the batch".to_owned());
+                    self.retry_later(
+                        "the server did not confirm that it stored the batch".to_owned(),
+                    );
                 }
             }
-            Answer::Refused(reason) => {
-                self.spool.refuse_front();
+            BatchReply::Rejected(reason) => {
+                self.spool.reject_front();
                 self.error = Some(reason);
             }
-            Answer::Gone(reason) => {
+            BatchReply::RunDeleted(reason) => {
                 self.spool.discard();
                 self.gone = true;
                 self.error = Some(reason);
             }
-            Answer::Later(reason) => self.later(reason),
+            BatchReply::Later(reason) => self.retry_later(reason),
         }
     }
 
-    fn later(&mut self, reason: String) {
+    fn retry_later(&mut self, reason: String) {
         self.error = Some(reason);
         self.due = Instant::now() + self.wait;
         self.wait = (self.wait * 2).min(WAIT_MAX);
     }
 
-    /// Posts until the spool is empty or patience ends.
+    /// Posts until the spool is empty or the time limits pass.
     fn drain(&mut self, until: Instant) {
         self.due = Instant::now();
         let mut last_success = Instant::now();
         while self.spool.len() > 0 {
             let left = self.spool.len();
-            self.once();
+            self.post_next();
             if self.spool.len() < left {
                 last_success = Instant::now();
                 continue;
             }
             let now = Instant::now();
-            if now >= until || now.duration_since(last_success) >= PATIENCE {
+            if now >= until || now.duration_since(last_success) >= STALL_MAX {
                 return;
             }
             self.wait = self.wait.min(WAIT_END_MAX);
@@ -228,13 +230,13 @@ impl Post {
         }
     }
 
-    fn finish(mut self) -> Delivery {
+    fn finish(mut self) -> UploadOutcome {
         let lost = self.spool.persist();
-        let delivery = Delivery {
+        let delivery = UploadOutcome {
             delivered: self.delivered,
             left: self.spool.len() - lost,
             lost,
-            refused: self.spool.refused(),
+            rejected: self.spool.rejected(),
             gone: self.gone,
             dir: self.spool.dir().to_owned(),
             error: self.error.or(self.spool.trouble().map(str::to_owned)),

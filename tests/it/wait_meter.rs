@@ -1,5 +1,5 @@
-//! What the kernel says of a process while it runs: how long its threads were kept waiting for a
-//! processor. It tells a generator that is late from a machine that did not let it run.
+//! Measures how long the threads of a process waited for a cpu while it ran, as the kernel reports
+//! it. It tells a generator that is late from a machine that did not let it run.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Watches the threads of a process until it is dropped or asked.
-pub struct Witness {
+pub struct WaitMeter {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<Waits>>,
 }
@@ -26,9 +26,9 @@ pub struct Waits {
     pub total: Duration,
 }
 
-impl Witness {
+impl WaitMeter {
     /// Watches the threads whose names begin with `threads`.
-    pub fn of(process: u32, threads: &'static str) -> Witness {
+    pub fn of(process: u32, threads: &'static str) -> WaitMeter {
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
@@ -40,7 +40,7 @@ impl Witness {
             }
             waits
         });
-        Witness {
+        WaitMeter {
             over,
             thread: Some(thread),
         }
@@ -54,7 +54,7 @@ impl Witness {
     }
 }
 
-impl Drop for Witness {
+impl Drop for WaitMeter {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Release);
     }

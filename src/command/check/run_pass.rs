@@ -1,4 +1,4 @@
-//! One user's pass through a scenario, with every event told as it comes.
+//! Runs one user through a scenario and prints every event.
 
 use super::trace;
 use crate::command::console::Stream;
@@ -15,36 +15,37 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// Events under way; a script that makes more at once than the terminal takes loses some.
+/// Capacity of the event queue; events that a script makes faster than the terminal prints them are
+/// lost.
 const EVENTS_MAX: usize = 65_536;
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_EVERY: Duration = Duration::from_millis(20);
 
-/// How a pass ended.
-pub struct Done {
-    /// What was counted of it.
+/// The outcome of a pass.
+pub struct PassOutcome {
+    /// Its statistics.
     pub summary: Summary,
-    /// What ended it before its time.
+    /// The error that ended it early.
     pub error: Option<engine::Error>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    told: Told,
+    counts: EventCounts,
 }
 
-/// What the events said.
+/// What the events reported.
 #[derive(Debug, Default)]
-struct Told {
+struct EventCounts {
     signal: Option<i32>,
     script_errors: u64,
     failed_requests: u64,
 }
 
-impl Done {
-    /// Whether everything went as it should.
-    pub fn is_well(&self) -> bool {
+impl PassOutcome {
+    /// Whether everything succeeded.
+    pub fn succeeded(&self) -> bool {
         let iterations = self.summary.totals.counts.iterations;
         let ended = iterations.finished > 0 && iterations.failed + iterations.unfinished == 0;
         let checked = self.summary.checks.iter().all(|check| check.failed == 0);
-        let quiet = self.told.script_errors == 0 && self.told.failed_requests == 0;
+        let quiet = self.counts.script_errors == 0 && self.counts.failed_requests == 0;
         ended && checked && quiet && self.error.is_none()
     }
 }
@@ -52,15 +53,15 @@ impl Done {
 /// Runs a plan of one user on `cpu`.
 ///
 /// # Errors
-/// The run could not begin.
-pub fn once(
+/// The run could not start.
+pub fn run_pass(
     plan: Arc<Plan>,
     origin: &Origin,
     cpu: usize,
     signals: &mut Signals,
     only: Option<Only>,
     style: Style,
-) -> Result<Done, Failure> {
+) -> Result<PassOutcome, Failure> {
     let (recorder, mut source) = stats::link(0, 1);
     let (events, inbox) = sync_channel(EVENTS_MAX);
     let control = Control::new();
@@ -76,14 +77,14 @@ pub fn once(
         only,
         control: control.clone(),
     };
-    let (told, outcome) = thread::scope(|scope| {
+    let (counts, outcome) = thread::scope(|scope| {
         let over = &over;
-        let teller = scope.spawn(move || tell(&inbox, over, &control, signals, style));
+        let teller = scope.spawn(move || print_events(&inbox, over, &control, signals, style));
         let outcome = engine::start(job).map(engine::Running::wait);
         over.store(true, Ordering::Release);
         (teller.join(), outcome)
     });
-    let told = told.map_err(|_| Failure::failed(anyhow!("the event thread panicked")))?;
+    let counts = counts.map_err(|_| Failure::failed(anyhow!("the event thread panicked")))?;
     let Outcome { windows, error, .. } = outcome?;
     let mut aggregator = Aggregator::new(1, Model::Open);
     while let Some(window) = source.pop() {
@@ -92,43 +93,43 @@ pub fn once(
     for (_, window) in &windows {
         aggregator.add(window);
     }
-    Ok(Done {
+    Ok(PassOutcome {
         summary: aggregator.summary(),
         error,
-        signal: told.signal,
-        told,
+        signal: counts.signal,
+        counts,
     })
 }
 
-/// Prints events until nothing more comes. A signal ends the run.
-fn tell(
+/// Prints events until the run has ended. A signal ends the run.
+fn print_events(
     inbox: &Receiver<Event>,
     over: &AtomicBool,
     control: &Control,
     signals: &mut Signals,
     style: Style,
-) -> Told {
-    let mut told = Told::default();
+) -> EventCounts {
+    let mut counts = EventCounts::default();
     loop {
-        // asked before looking, so that no event from before the end is missed
+        // read before draining the queue, so that no event from before the end is missed
         let last = over.load(Ordering::Acquire);
         for signal in signals.pending() {
-            told.signal.get_or_insert(signal);
+            counts.signal.get_or_insert(signal);
             control.stop();
         }
-        let patience = if last { Duration::ZERO } else { LOOK_EVERY };
+        let patience = if last { Duration::ZERO } else { POLL_EVERY };
         match inbox.recv_timeout(patience) {
             Ok(event) => {
-                told.count(&event);
+                counts.count(&event);
                 Stream::Out.print(&trace::event(&event, style));
             }
-            Err(_) if last => return told,
+            Err(_) if last => return counts,
             Err(_) => thread::sleep(Duration::from_millis(1)),
         }
     }
 }
 
-impl Told {
+impl EventCounts {
     fn count(&mut self, event: &Event) {
         match event {
             Event::ScriptError { .. } => self.script_errors += 1,

@@ -1,4 +1,4 @@
-//! The subcommands, one file each, and what they share: exit codes and preparations.
+//! The subcommands, one file each, and what they share: exit codes and preparation.
 
 mod check;
 mod console;
@@ -18,7 +18,7 @@ pub use exit::Exit;
 
 use crate::cli::{Arguments, Command};
 
-/// Does what was asked and tells how to exit; errors are told on stderr.
+/// Runs the subcommand and returns the exit code; errors go to stderr.
 pub fn execute(arguments: Arguments) -> Exit {
     let done = match arguments.command {
         Command::Run(arguments) => run::execute(&arguments),
@@ -32,7 +32,7 @@ pub fn execute(arguments: Arguments) -> Exit {
         Command::Doctor => doctor::execute(),
     };
     done.unwrap_or_else(|failure| {
-        console::complain(&failure);
+        console::print_error(&failure);
         failure.exit
     })
 }
