@@ -2,7 +2,7 @@
 
 local api = {}
 
--- Once per run, before all users. What it returns reaches every user as `data`.
+-- Once per run, before all users. Every user gets its result as `data`.
 function api.setup(user)
   local reply = user:post("/echo", {
     name = "issue a token",
@@ -16,7 +16,7 @@ function api.setup(user)
   return { token = answer.token }
 end
 
--- Once per user, before its first iteration. Fields of `user` are the script's to use.
+-- Once per user, before its first iteration. The script may set any field of `user`.
 function api.on_start(user, data)
   user.session = { authorization = "Bearer " .. data.token, ["x-user"] = tostring(user.id) }
 end

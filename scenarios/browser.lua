@@ -1,10 +1,10 @@
--- A person with a browser: a page with all that it embeds, a login by form, some looking around
--- in a session that a cookie carries, and a logout.
+-- A person with a browser: a page with its embedded resources, a form login, some browsing
+-- in a session kept by a cookie, and a logout.
 --
 -- The site is the small shop of testkit/app; see browser.toml for how to start it.
 local browser = {}
 
--- The hidden field that each form of the site has, so that nobody else can send it.
+-- The hidden CSRF token in every form of the site.
 local function token(page)
   return page:css("input[name=csrf]", "value")
 end
@@ -26,7 +26,7 @@ function browser.visit(user)
       keep_body = true,
     })
   end)
-  -- The answer was a redirect, which was followed.
+  -- The reply was a redirect, which was followed.
   user:check(account, { status = 200, contains = "Hello ann" }, "account")
   user:think { kind = "lognormal", mean = 0.3, sd = 0.2, max = 1 }
 
@@ -36,7 +36,7 @@ function browser.visit(user)
   local after = user:get("/account", { name = "after logout" })
   user:check("logged out", after.url:match("/login$") ~= nil)
 
-  -- The next visit is somebody else's.
+  -- The next visit is by another person.
   user:clear_cookies()
 end
 

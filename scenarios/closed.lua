@@ -1,4 +1,4 @@
--- One iteration is one pass through the function; the tool starts the next at once.
+-- One iteration is one call of the function; Mistress starts the next one at once.
 
 local closed = {}
 

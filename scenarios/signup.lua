@@ -2,21 +2,21 @@
 
 local signup = {}
 
--- Looks at a page, reads it as long as people do, and looks at another.
+-- Opens a page, reads it like a person would, and opens another.
 function signup.visitor(user)
   user:check(user:get("/"), { status = 200 })
   user:think { kind = "lognormal", mean = 0.3, sd = 0.2, max = 2 }
   user:get("/bytes/2000", { name = "terms" })
 end
 
--- Signs one account up per pass, until there are no more.
+-- Signs up one account per iteration, until there are none left.
 function signup.clerk(user)
   local account = user:row("accounts")
   local reply = user:post("/echo", {
     name = "sign up",
     form = { user = account.user, password = account.password },
   })
-  user:check("the account is told back", reply:match("user=" .. account.user) ~= nil)
+  user:check("the reply contains the account", reply:match("user=" .. account.user) ~= nil)
   user:sleep(0.05, 0.15)
 end
 

@@ -1,5 +1,5 @@
-//! CPU quotas of control groups, version 1 and 2: what binds this process, and how often it was
-//! stopped. Both kinds can be mounted at once; every group around this process counts.
+//! CPU quotas of control groups, versions 1 and 2: the limit of this process, and how often it was
+//! throttled. Both versions can be mounted at once; every ancestor group counts.
 
 #[cfg(test)]
 mod tests;
@@ -7,7 +7,7 @@ mod tests;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The groups that can bind this process: its own and those around it, as far as they are visible.
+/// The groups whose quotas apply to this process: its own and all visible ancestors.
 #[derive(Clone, Debug, Default)]
 pub struct Groups(Vec<Group>);
 
@@ -23,28 +23,28 @@ enum Version {
     V2,
 }
 
-/// How often a quota was looked at and was used up, since the group was made.
+/// Counters of a quota since the group was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Periods {
     /// Periods of the quota in which the group wanted to run.
     pub all: u64,
-    /// Those in which it was stopped until the next one.
+    /// Periods in which it was throttled.
     pub throttled: u64,
 }
 
-/// Watches how often the groups' quotas stop this process.
+/// Measures how often quotas throttle this process.
 pub struct ThrottleMeter {
     groups: Groups,
     before: Vec<Periods>,
 }
 
 impl Groups {
-    /// Those of this process.
+    /// The groups of this process.
     pub fn of_this_process() -> Groups {
         Groups::under(Path::new("/"))
     }
 
-    /// Those that the files below `root` tell of: `/` or a recorded tree.
+    /// The groups described by the files below `root`: `/` or a recorded tree.
     fn under(root: &Path) -> Groups {
         let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
         let (own, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
@@ -55,8 +55,7 @@ impl Groups {
                 .filter_map(mount)
                 .find(|m| m.version == version);
             let Some(mount) = mount else { continue };
-            // In a container the path can lie outside of what is mounted: then the mount is all
-            // that is known of it.
+            // In a container the path can be outside the mount: then only the mount is known.
             let inside = Path::new(path).strip_prefix(&mount.root).ok();
             let inside = inside.filter(|inside| !path.contains("..") && inside.is_relative());
             let top = root.join(mount.point.trim_start_matches('/'));
@@ -72,7 +71,7 @@ impl Groups {
         Groups(groups)
     }
 
-    /// The tightest quota, in processors' worth of time; `None` when there is none.
+    /// The tightest quota, in cores; `None` when there is none.
     pub fn quota(&self) -> Option<f64> {
         let quotas = self.0.iter().filter_map(Group::quota);
         quotas.min_by(f64::total_cmp)
@@ -96,7 +95,7 @@ impl Group {
                 (numbers.next()?.ok()?, numbers.next()?.ok()?)
             }
         };
-        // no quota is -1 in version 1, and a word in version 2
+        // no quota is -1 in version 1 and a word in version 2
         (quota > 0.0 && period > 0.0).then(|| quota / period)
     }
 
@@ -115,15 +114,15 @@ impl Group {
 }
 
 impl ThrottleMeter {
-    /// From now on.
+    /// Starts measuring now.
     pub fn new(groups: Groups) -> ThrottleMeter {
         let before = groups.0.iter().map(Group::periods).collect();
         ThrottleMeter { groups, before }
     }
 
-    /// The periods since the last look, of the group that was stopped most; `None` when no quota
-    /// was looked at.
-    pub fn look(&mut self) -> Option<Periods> {
+    /// The periods since the last call, of the group that was throttled most; `None` when no period
+    /// ended.
+    pub fn sample(&mut self) -> Option<Periods> {
         let now: Vec<Periods> = self.groups.0.iter().map(Group::periods).collect();
         let since = |(now, before): (&Periods, &Periods)| Periods {
             all: now.all.saturating_sub(before.all),
@@ -140,7 +139,7 @@ impl ThrottleMeter {
     }
 }
 
-/// A line of `/proc/self/cgroup`, if the group can have a CPU quota.
+/// Parses a line of `/proc/self/cgroup`, if the group can have a CPU quota.
 fn own_group(line: &str) -> Option<(Version, &str)> {
     let mut parts = line.splitn(3, ':');
     let (number, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -151,19 +150,19 @@ fn own_group(line: &str) -> Option<(Version, &str)> {
     }
 }
 
-/// Where a hierarchy is mounted.
+/// A mounted hierarchy.
 struct Mount {
     version: Version,
-    /// The group that the mount shows as its top.
+    /// The group at the root of the mount.
     root: String,
     point: String,
 }
 
-/// A line of `/proc/self/mountinfo`, see proc(5), if a hierarchy with quotas is mounted there.
+/// Parses a line of `/proc/self/mountinfo`, see proc(5), if it mounts a hierarchy with quotas.
 fn mount(line: &str) -> Option<Mount> {
-    let (place, kind) = line.split_once(" - ")?;
-    let mut place = place.split(' ').skip(3);
-    let (root, point) = (unescaped(place.next()?), unescaped(place.next()?));
+    let (fields, kind) = line.split_once(" - ")?;
+    let mut fields = fields.split(' ').skip(3);
+    let (root, point) = (unescaped(fields.next()?), unescaped(fields.next()?));
     let mut kind = kind.split(' ');
     let version = match kind.next()? {
         "cgroup2" => Version::V2,
@@ -177,7 +176,7 @@ fn mount(line: &str) -> Option<Mount> {
     })
 }
 
-/// The kernel writes a blank in a path as `\040`.
+/// Unescapes a path: the kernel writes a space as `\040`.
 fn unescaped(path: &str) -> String {
     path.replace("\\040", " ").replace("\\134", "\\")
 }

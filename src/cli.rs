@@ -1,4 +1,4 @@
-//! Arguments and their help.
+//! Command-line arguments and their help.
 
 use clap::{Args, Parser, Subcommand};
 use config::{Cores, Origin, StatsSink};
@@ -7,48 +7,48 @@ use server::export::Format;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Loads server-side applications and tells the truth about them.
+/// Load-test server-side applications with latency figures you can trust
 #[derive(Parser, Debug)]
 #[command(name = "mistress", version, about, max_term_width = 100)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(after_help = "Start here:  mistress run scenarios/quickstart.toml")]
 pub struct Arguments {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// More segments than a run can have: enough to be refused.
+/// Weights are made for at most this many segments: more than a run can have, so they are refused.
 const SEGMENTS_READ_MAX: usize = 10_000;
 
 /// The subcommands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Run a profile: live view, then a summary
+    /// Run a load test, with a live view and a final report
     #[command(after_long_help = RUN_HELP)]
     Run(RunArguments),
-    /// Read a profile and its script, run one user once, show each request and reply
+    /// Check a profile and its script: run one user once and show every request and reply
     #[command(after_long_help = CHECK_HELP)]
     Check(CheckArguments),
-    /// Change a run that goes on: pause, resume, scale 1.5, next, drain, stop, status
+    /// Control a running test: pause, resume, scale 1.5, next, drain, stop, status
     #[command(after_long_help = CONTROL_HELP)]
     Control(ControlArguments),
-    /// The stats server: takes runs of load nodes, keeps and shows them
+    /// Run the stats server, which stores runs and shows them
     #[command(after_long_help = SERVE_HELP)]
     Serve(ServeArguments),
-    /// Show a run of the local store
+    /// Show a run from the local store
     #[command(after_long_help = REPORT_HELP)]
     Report(ReportArguments),
-    /// Show what differs between runs of the local store, and whether it is beyond noise
+    /// Compare runs from the local store, and tell differences from noise
     #[command(after_long_help = COMPARE_HELP)]
     Compare(CompareArguments),
-    /// Deliver to a stats server what a run could not
+    /// Upload results that could not be delivered during the run
     #[command(after_long_help = PUSH_HELP)]
     Push(PushArguments),
-    /// A small, fast HTTP server to try things on
+    /// Run a small, fast HTTP server to try things on
     #[command(after_long_help = TARGET_HELP)]
     Target(TargetArguments),
-    /// Is this machine fit to generate load? Says what to change
+    /// Check whether this machine is fit to generate load, and what to change
     #[command(after_long_help = DOCTOR_HELP)]
     Doctor,
     /// Print the completion script of a shell
@@ -76,28 +76,28 @@ Examples:
   mistress run shop.toml --target http://10.0.0.5:8080 --json shop.json
   mistress run shop.toml --cores 2,3 --strict --csv - >seconds.csv
 
-On a terminal keys steer the run: p pauses and resumes, + and - scale the load by a tenth of the
-plan's, n ends the present phase, q drains.
+On a terminal, keys control the run: p pauses and resumes, + and - scale the load by a tenth of
+the planned load, n ends the current phase, q drains.
 
 The first Ctrl-C (or SIGTERM) ends the load and lets users finish within the profile's drain
-limit; the second stops at once. Both end with the full report. A third leaves without one.
+limit; the second stops at once. Both end with the full report. A third exits without a report.
 
 Exit codes:
-  0    done
+  0    success
   1    a threshold of the profile was missed
-  2    bad usage, profile or script, found before any traffic
-  3    the run could not be carried out, or its result could not be written
-  4    with --strict: the verdict is not clean, the generator was the limit
+  2    invalid usage, profile or script, found before any traffic
+  3    the run failed, or its result could not be written
+  4    with --strict: the verdict is not clean, the generator was the bottleneck
   130  interrupted (143: by SIGTERM); the report is complete";
 
 const CHECK_HELP: &str = "\
-Each scenario of the profile is run once by one user, with setup and teardown around it, as slow
-as it is written. Nothing is left out: names, request and status lines, headers, the first KiB of
+Runs each scenario of the profile once with one user, including setup and teardown, without
+shortening any sleeps. Shows everything: names, request and status lines, headers, the first KiB of
 each body, latency, checks, logs, and script errors with their traceback.
 
-With --user one user of a run is repeated: who it is in logs and errors of the run is who it is
-here. Its rows are those it has where each pass before it took one row of each source. A user of a
-closed load makes one pass.
+With --user, repeats one user of a run: its number in the run's logs and errors is its number here.
+It gets the data rows it would get if every iteration before it had taken one row of each source.
+A user of a closed load runs one iteration.
 
 Examples:
   mistress check scenarios/quickstart.toml
@@ -106,36 +106,36 @@ Examples:
 
 Exit codes:
   0    every iteration ended, every request was ok, every check passed
-  2    bad usage, profile or script, found before any traffic
-  3    a script error, a failed request or a failed check, or the run could not be carried out";
+  2    invalid usage, profile or script, found before any traffic
+  3    a script error, a failed request or check, or the check could not be run";
 
 const CONTROL_HELP: &str = "\
-The run was started with `mistress run P.toml --control SOCKET`. Commands:
-  status         how far it is, as one line of JSON
-  pause          no load: rates and numbers of users become 0; time goes on
-  resume         the load as it was
-  scale FACTOR   rates and numbers of users this many times those of the profile
-  next           end the present phase of each load
-  drain          end the load, finish what is under way, as Ctrl-C does
-  stop           end at once
+The test must have been started with `mistress run P.toml --control SOCKET`. Commands:
+  status         show the progress as one line of JSON
+  pause          stop the load: rates and numbers of users become 0; time continues
+  resume         restore the load
+  scale FACTOR   multiply the rates and numbers of users of the profile by FACTOR
+  next           end the current phase of each load
+  drain          end the load and finish running work, like Ctrl-C
+  stop           stop at once
 
-Every change is part of the report and the result.
+Every change is recorded in the report and the result.
 
 Examples:
   mistress control /tmp/shop.control scale 1.5
   mistress control /tmp/shop.control status
 
 Exit codes:
-  0    done
-  2    the command is not one of these
-  3    nobody listens there";
+  0    success
+  2    unknown command
+  3    no test listens on the socket";
 
 const SERVE_HELP: &str = "\
-All runs are at http://localhost:7777/report/list. `mistress run` reports to a server on this
-machine by itself, and to another one by `stats = \"http://host:7777\"` in the profile.
+All runs are listed at http://localhost:7777/report/list. `mistress run` reports to a server on
+this machine automatically, and to another one with `stats = \"http://host:7777\"` in the profile.
 
-Without accounts it serves this machine only, and whoever uses the machine is admin. To serve
-others, add an admin first (docs/server.md).
+Without accounts, it only serves this machine, and every local user is an admin. To serve other
+machines, create an admin first (docs/server.md).
 
 Examples:
   mistress serve
@@ -144,45 +144,45 @@ Examples:
   mistress serve --bind 0.0.0.0:7777 --host load.example.com
 
 Exit codes:
-  0    ended by a signal
+  0    stopped by a signal, or the account was created
   3    it cannot listen, or the store cannot be used";
 
 const REPORT_HELP: &str = "\
-A run is named by its id, the beginning of it, its name (the newest run of that name), or `latest`.
+RUN is the id of a run, a prefix of it, a run name (the newest run of that name), or `latest`.
 
 Examples:
   mistress report latest
   mistress report shop --format hlog >shop.hlog
 
 Exit codes:
-  0    done
-  2    there is no such run
+  0    success
+  2    no such run
   3    the store cannot be read";
 
 const COMPARE_HELP: &str = "\
-Two to six runs, named as for `mistress report`; all are measured against the first. The
-intervals come from drawing blocks of seconds within each run anew, so what differs from one start
-of the target to the next is not in them.
+Compares two to six runs, named as for `mistress report`, with the first one. The confidence
+intervals come from resampling blocks of seconds within each run, so they do not cover differences
+between one start of the target and the next.
 
 Example:
   mistress compare shop latest
 
 Exit codes:
-  0    done
-  2    there is no such run
+  0    success
+  2    no such run
   3    the store cannot be read";
 
 const PUSH_HELP: &str = "\
-A run whose stats server did not take everything says in which folder the rest is. Whatever the
-server has already is not stored twice. A server that asks for a token gets MISTRESS_TOKEN.
+A run whose stats server did not accept everything names the folder with the rest. Results that the
+server already has are not stored twice. If the server requires a token, set MISTRESS_TOKEN.
 
 Exit codes:
-  0    all is delivered
-  2    that is no such folder
-  3    something is left";
+  0    everything was uploaded
+  2    not a folder with results
+  3    some results are left";
 
 const TARGET_HELP: &str = "\
-The first line printed is `listening on http://ADDRESS:PORT`. It serves HTTP/1.1 with keep-alive
+The first line of output is `listening on http://ADDRESS:PORT`. Serves HTTP/1.1 with keep-alive
 until Ctrl-C.
 
 Endpoints (any method):
@@ -193,7 +193,7 @@ Endpoints (any method):
   /status/N    status N, 200 to 599
   /echo        the body of the request
   /headers     the head of the request as text
-  /close       a small text, then the connection closes
+  /close       a small text, then closes the connection
 
 Examples:
   mistress target
@@ -201,11 +201,11 @@ Examples:
   mistress target --listen 127.0.0.1:0 --cpu 1";
 
 const DOCTOR_HELP: &str = "\
-Looks at the kernel, io_uring, limits, ports, and the cores with their present load, and says what
-to change. Changes nothing itself. Takes half a second.
+Checks the kernel, io_uring, limits, ports, and the current load of the cores, and says what to
+change. Changes nothing itself. Takes half a second.
 
 Exit codes:
-  0    nothing stands in the way (warnings are possible)
+  0    ready (there may be warnings)
   3    a run would fail on this machine";
 
 /// Arguments of `mistress completions`.
@@ -230,50 +230,50 @@ pub struct RunArguments {
     pub profile: PathBuf,
     #[command(flatten)]
     pub changes: Changes,
-    /// Processors to generate load on: "auto", how many, or a list of ids (2,3; or 2, for one)
+    /// Cores that generate load: "auto", a number, or a list of cpu ids (2,3; or 2, for one)
     #[arg(long, value_name = "SPEC", value_parser = parse_cores)]
     pub cores: Option<Cores>,
-    /// Carry only this part of the run: 2/3 is the second of three equal ones, 2/3:1,1,4 gives
-    /// them weights. All parts together are the same run, with the same rows and random choices
+    /// Run only this part of the test: 2/3 is the second of three equal parts, 2/3:1,1,4 gives them
+    /// weights. All parts together make the same run, with the same rows and random choices
     #[arg(long, value_name = "I/N", value_parser = parse_segment)]
     pub segment: Option<SegmentArgument>,
-    /// Write the result as JSON (docs/result.md); - is stdout, the report then goes to stderr
+    /// Write the result as JSON (docs/result.md); - is stdout and moves the report to stderr
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write one CSV row per second; - is stdout, the report then goes to stderr
+    /// Write one CSV row per second; - is stdout and moves the report to stderr
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
-    /// Write thresholds and checks as JUnit XML, for CI; - is stdout
+    /// Write thresholds and checks as JUnit XML, for CI; - is stdout and moves the report to stderr
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Listen for `mistress control` at this path, a Unix socket, while the run goes on
+    /// Listen for `mistress control` on a Unix socket at this path during the run
     #[arg(long, value_name = "SOCKET")]
     pub control: Option<PathBuf>,
-    /// Where the run is kept and shown live: "auto", http://host:port or "off"; instead of the
-    /// profile's `stats`, and of the variable MISTRESS_STATS
+    /// Stats server that stores and shows the run: "auto", http://host:port or "off"; overrides the
+    /// profile's `stats` and the variable MISTRESS_STATS
     #[arg(long, value_name = "WHERE", value_parser = parse_stats)]
     pub stats: Option<StatsSink>,
-    /// The id of the run, a UUID: processes that carry segments of one run share it
+    /// The id of the run, a UUID; processes that run segments of one test share it
     #[arg(long, value_name = "UUID", value_parser = parse_run_id)]
     pub run_id: Option<String>,
-    /// Exit with 4 when the verdict about the generator is not clean
+    /// Exit with code 4 when the verdict on the generator is not clean
     #[arg(long)]
     pub strict: bool,
-    /// No live view and no line per second: messages and the summary only
+    /// Show only messages and the summary: no live view, no line per second
     #[arg(short, long)]
     pub quiet: bool,
-    /// No colours (as the variable NO_COLOR does)
+    /// Disable colours (like the variable NO_COLOR)
     #[arg(long)]
     pub no_color: bool,
 }
 
-/// What the command line may change of a profile.
+/// Options that override the profile.
 #[derive(Args, Debug)]
 pub struct Changes {
-    /// Load this instead of the profile's target: http://host[:port][/base] or "builtin"
+    /// Target to load instead of the profile's: http://host[:port][/base] or "builtin"
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// The seed of every random choice, instead of the profile's
+    /// Seed of all random choices, instead of the profile's
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
@@ -285,17 +285,17 @@ pub struct CheckArguments {
     pub profile: PathBuf,
     #[command(flatten)]
     pub changes: Changes,
-    /// Only this scenario; it may also be one that the profile does not use
+    /// Run only this scenario, which the profile need not use
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
-    /// Run this user of a run instead, counted from 0: its scenarios, its data rows and its random
-    /// choices under the same seed
+    /// Repeat this user of a run, counted from 0: its scenarios, data rows and random choices under
+    /// the same seed
     #[arg(long, value_name = "N", conflicts_with = "scenario")]
     pub user: Option<u64>,
-    /// Of which load of the profile the user is, counted from 1
+    /// The load of the profile that the user belongs to, counted from 1
     #[arg(long, value_name = "N", default_value_t = 1, requires = "user")]
     pub load: u16,
-    /// No colours (as the variable NO_COLOR does)
+    /// Disable colours (like the variable NO_COLOR)
     #[arg(long)]
     pub no_color: bool,
 }
@@ -303,9 +303,9 @@ pub struct CheckArguments {
 /// Arguments of `control`.
 #[derive(Args, Debug)]
 pub struct ControlArguments {
-    /// The socket that the run was given with --control
+    /// The socket given to the run with --control
     pub socket: PathBuf,
-    /// What to say to it
+    /// Command to send
     #[arg(required = true, num_args = 1..=3, value_name = "COMMAND")]
     pub command: Vec<String>,
 }
@@ -313,17 +313,17 @@ pub struct ControlArguments {
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
 pub struct ServeArguments {
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7777")]
     pub bind: SocketAddr,
-    /// Where runs are kept, instead of MISTRESS_DATA or ~/.local/share/mistress
+    /// Folder of the store, instead of MISTRESS_DATA or ~/.local/share/mistress
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// A name under which browsers may reach the server; may be given several times
+    /// Host name under which browsers may reach the server; may be repeated
     #[arg(long, value_name = "NAME")]
     pub host: Vec<String>,
-    /// Add an admin of all projects and end; the password is asked for, or is the first line of
-    /// the standard input
+    /// Create a server admin account and exit; prompts for the password, or reads it from the first
+    /// line of standard input
     #[arg(long, value_name = "NAME")]
     pub add_admin: Option<String>,
 }
@@ -331,12 +331,12 @@ pub struct ServeArguments {
 /// Arguments of `report`.
 #[derive(Args, Debug)]
 pub struct ReportArguments {
-    /// Id, beginning of an id, name, or `latest`
+    /// Run id, prefix of an id, run name, or `latest`
     pub run: String,
-    /// As a file of this format instead: json, csv, hlog, junit or html
+    /// Write the run in this format instead: json, csv, hlog, junit or html
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     pub format: Option<Format>,
-    /// Where runs are kept, instead of MISTRESS_DATA or ~/.local/share/mistress
+    /// Folder of the store, instead of MISTRESS_DATA or ~/.local/share/mistress
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }
@@ -344,10 +344,10 @@ pub struct ReportArguments {
 /// Arguments of `compare`.
 #[derive(Args, Debug)]
 pub struct CompareArguments {
-    /// Runs, the one to measure against first
+    /// Runs to compare; the first is the baseline
     #[arg(required = true, num_args = 2..=6, value_name = "RUN")]
     pub runs: Vec<String>,
-    /// Where runs are kept, instead of MISTRESS_DATA or ~/.local/share/mistress
+    /// Folder of the store, instead of MISTRESS_DATA or ~/.local/share/mistress
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }
@@ -355,9 +355,9 @@ pub struct CompareArguments {
 /// Arguments of `push`.
 #[derive(Args, Debug)]
 pub struct PushArguments {
-    /// The folder that the run named
+    /// The folder named by the run
     pub spool: PathBuf,
-    /// To this server, http://host:port, instead of the one it was meant for
+    /// Upload to this server, http://host:port, instead of the original one
     #[arg(long, value_name = "URL")]
     pub to: Option<String>,
 }
@@ -365,26 +365,26 @@ pub struct PushArguments {
 /// Arguments of `target`.
 #[derive(Args, Debug)]
 pub struct TargetArguments {
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Processor to pin to; may be given once per thread
+    /// Cpu to pin to; may be repeated, once per thread
     #[arg(long, value_name = "N")]
     pub cpu: Vec<usize>,
-    /// Threads, each with a ring and a listening socket of its own
+    /// Number of threads, each with its own ring and listening socket
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: u16,
 }
 
-/// A part of a run, as it was asked for.
+/// The `--segment` argument.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentArgument {
-    /// As it was written.
+    /// The argument as written.
     pub text: String,
     pub part: Segment,
 }
 
-/// Reads `auto`, `off` or an address.
+/// Parses `auto`, `off` or an address.
 pub fn parse_stats(text: &str) -> Result<StatsSink, String> {
     match text {
         "auto" => Ok(StatsSink::Auto),
@@ -396,12 +396,12 @@ pub fn parse_stats(text: &str) -> Result<StatsSink, String> {
     }
 }
 
-/// Reads the name of a format.
+/// Parses the name of a format.
 fn parse_format(text: &str) -> Result<Format, String> {
-    Format::of(text).ok_or_else(|| "allowed is json, csv, hlog, junit or html".to_owned())
+    Format::of(text).ok_or_else(|| "expected json, csv, hlog, junit or html".to_owned())
 }
 
-/// Reads the id of a run.
+/// Parses the id of a run.
 fn parse_run_id(text: &str) -> Result<String, String> {
     let id = text.to_ascii_lowercase();
     let is_uuid = id.len() == 36
@@ -411,23 +411,27 @@ fn parse_run_id(text: &str) -> Result<String, String> {
         });
     is_uuid
         .then_some(id)
-        .ok_or_else(|| "allowed is a UUID such as 017f22e2-79b0-7cc3-98c4-dc0c0c07398f".to_owned())
+        .ok_or_else(|| "expected a UUID such as 017f22e2-79b0-7cc3-98c4-dc0c0c07398f".to_owned())
 }
 
-/// Reads `2/3` or `2/3:1,1,4`.
+/// Parses `2/3` or `2/3:1,1,4`.
 fn parse_segment(text: &str) -> Result<SegmentArgument, String> {
-    const WANTED: &str = "allowed is I/N such as 2/3, or with weights 2/3:1,1,4";
-    let (place, weights) = match text.split_once(':') {
-        Some((place, weights)) => (place, Some(weights)),
+    const EXPECTED: &str = "expected I/N such as 2/3, or with weights 2/3:1,1,4";
+    let (fraction, weights) = match text.split_once(':') {
+        Some((fraction, weights)) => (fraction, Some(weights)),
         None => (text, None),
     };
-    let (index, count) = place.split_once('/').ok_or(WANTED)?;
-    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| WANTED.to_owned());
+    let (index, count) = fraction.split_once('/').ok_or(EXPECTED)?;
+    let number = |text: &str| {
+        text.trim()
+            .parse::<usize>()
+            .map_err(|_| EXPECTED.to_owned())
+    };
     let (index, count) = (number(index)?, number(count)?);
     let weights = match weights {
         None => vec![1.0; count.min(SEGMENTS_READ_MAX)],
         Some(list) => {
-            let weight = |one: &str| one.trim().parse().map_err(|_| WANTED.to_owned());
+            let weight = |one: &str| one.trim().parse().map_err(|_| EXPECTED.to_owned());
             list.split(',')
                 .map(weight)
                 .collect::<Result<Vec<f64>, _>>()?
@@ -442,24 +446,24 @@ fn parse_segment(text: &str) -> Result<SegmentArgument, String> {
     Ok(SegmentArgument { text, part })
 }
 
-/// Reads `auto`, `4` or `0,2,4`; a single id has a comma behind it.
+/// Parses `auto`, `4` or `0,2,4`; a single id is followed by a comma.
 fn parse_cores(text: &str) -> Result<Cores, String> {
-    let wanted = "allowed is \"auto\", a number from 1 to 1024, or cpu ids such as 0,2,4";
+    let expected = "expected \"auto\", a number from 1 to 1024, or cpu ids such as 0,2,4";
     if text == "auto" {
         return Ok(Cores::Auto);
     }
     if !text.contains(',') {
         return match text.parse() {
             Ok(count @ 1..=1024) => Ok(Cores::Count(count)),
-            _ => Err(wanted.to_owned()),
+            _ => Err(expected.to_owned()),
         };
     }
     let list = text.strip_suffix(',').unwrap_or(text);
     let mut ids = Vec::new();
     for id in list.split(',') {
-        let id: usize = id.trim().parse().map_err(|_| wanted.to_owned())?;
+        let id: usize = id.trim().parse().map_err(|_| expected.to_owned())?;
         if ids.contains(&id) {
-            return Err(format!("cpu {id} is there twice"));
+            return Err(format!("cpu {id} is listed twice"));
         }
         ids.push(id);
     }
@@ -477,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_a_place_among_some() {
+    fn segments_are_fractions_with_optional_weights() {
         let good: [(&str, usize, &[f64]); 4] = [
             ("1/1", 1, &[1.0]),
             ("2/3", 2, &[1.0; 3]),

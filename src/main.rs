@@ -10,8 +10,8 @@ mod reporter;
 use clap::Parser;
 use std::process::ExitCode;
 
-/// LuaJIT takes all its memory through this; glibc's allocator costs 7 % more time per request
-/// (`cargo xtask bench versus`).
+/// LuaJIT allocates through this; with glibc's allocator a request takes 7 % more time (`cargo
+/// xtask bench versus`).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

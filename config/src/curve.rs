@@ -18,9 +18,9 @@ pub struct Curve {
 /// One phase of a [`Curve`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Segment {
-    /// When it begins, from the start of the curve.
+    /// Its start, from the start of the curve.
     pub start: Duration,
-    /// How long it lasts; above zero.
+    /// Its length; above zero.
     pub length: Duration,
     /// Value at its start.
     pub from: f64,
@@ -29,7 +29,7 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// When it ends, from the start of the curve.
+    /// Its end, from the start of the curve.
     pub fn end(&self) -> Duration {
         self.start + self.length
     }
@@ -46,8 +46,8 @@ impl Segment {
         self.from * s + 0.5 * slope * s * s
     }
 
-    /// Nanoseconds from the segment's start to where the integral over it reaches `gain`; only
-    /// asked for a segment that gains something, and kept inside it.
+    /// Nanoseconds from the segment's start until its integral reaches `gain`, clamped to the
+    /// segment. Callers only ask for segments whose integral is above zero.
     fn reached_ns(&self, gain: f64) -> u64 {
         let last_ns = self.length.as_nanos() as u64 - 1;
         let gain = gain.max(0.0);
@@ -56,12 +56,12 @@ impl Segment {
         } else if self.from < self.to {
             time_on_rise(gain, self.from, self.to, self.length) * NANOS_PER_S
         } else {
-            // Seen from its end a fall is a rise, and there the numbers do not cancel.
+            // Seen from its end, a fall is a rise, and there the terms do not cancel.
             let left = (self.gained(self.length) - gain).max(0.0);
             let to_end_s = time_on_rise(left, self.to, self.from, self.length);
             self.length.as_nanos() as f64 - to_end_s * NANOS_PER_S
         };
-        // The cast takes a negative number and NaN to 0.
+        // The cast maps negative numbers and NaN to 0.
         (ns.round() as u64).min(last_ns)
     }
 
@@ -83,16 +83,16 @@ impl Segment {
     }
 }
 
-/// Nanoseconds until `gain` is reached at `rate` per second.
+/// Nanoseconds until the integral reaches `gain` at `rate` per second.
 ///
-/// Whole seconds apart from the rest, and the rest by an exact remainder, so that k at 1000/s is k
+/// Whole seconds are split off and the rest uses an exact remainder, so that k at 1000/s is k
 /// milliseconds to the nanosecond after any number of days.
 fn time_at_constant(gain: f64, rate: f64) -> f64 {
     let rest = gain % rate;
     ((gain - rest) / rate).round() * NANOS_PER_S + (rest * NANOS_PER_S / rate).round()
 }
 
-/// Seconds until `gain` is reached on a rise from `low` to `high` within `length`.
+/// Seconds until the integral reaches `gain` on a rise from `low` to `high` within `length`.
 fn time_on_rise(gain: f64, low: f64, high: f64, length: Duration) -> f64 {
     if gain <= 0.0 {
         return 0.0;
@@ -102,8 +102,8 @@ fn time_on_rise(gain: f64, low: f64, high: f64, length: Duration) -> f64 {
     2.0 * gain / (low + (low * low + 2.0 * slope * gain).sqrt())
 }
 
-/// `sum` as the whole number it stands for, when rounding alone kept it from being one: 100/min
-/// over a minute is 100 arrivals, not 100.00000000000001, which would make 101.
+/// Rounds `sum` to a whole number when only rounding errors keep it from being one: 100/min over a
+/// minute is 100 arrivals, not 100.00000000000001, which would make 101.
 fn settled(sum: f64) -> f64 {
     let whole = sum.round();
     if (sum - whole).abs() <= 1e-9 + sum * 8.0 * f64::EPSILON {
@@ -114,10 +114,11 @@ fn settled(sum: f64) -> f64 {
 }
 
 impl Curve {
-    /// A curve of phases (length, value at the start, value at the end), one after the other.
+    /// Builds a curve from phases (length, value at the start, value at the end), one after the
+    /// other.
     ///
-    /// `None` when there is no phase, when one has no length, or a value is negative or not
-    /// finite. All lengths together must stay below 584 years.
+    /// Returns `None` when there is no phase, when a phase has no length, or when a value is
+    /// negative or not finite. The lengths must add up to less than 584 years.
     pub fn new(phases: &[(Duration, f64, f64)]) -> Option<Self> {
         let fits = |value: f64| value.is_finite() && value >= 0.0;
         let mut segments = Vec::with_capacity(phases.len());
@@ -145,9 +146,9 @@ impl Curve {
         })
     }
 
-    /// This curve before `at`, and from there on `tail` from its time `from` on, its values changed
-    /// by `change`. Where this curve ends before `at`, the rest of the tail follows its end. `None`
-    /// when nothing is left.
+    /// This curve before `at`; from there on, `tail` from its time `from` on, with its values
+    /// mapped by `change`. If this curve ends before `at`, the rest of the tail follows its end.
+    /// `None` when nothing is left.
     pub(crate) fn spliced(
         &self,
         at: Duration,
@@ -205,18 +206,18 @@ impl Curve {
         sum.min(self.cumulative[index])
     }
 
-    /// The integral over all phases. Sums that rounding alone keeps from a whole number are that
-    /// number.
+    /// The integral over all phases. A sum that differs from a whole number only by rounding errors
+    /// is rounded to it.
     pub fn total(&self) -> f64 {
         self.cumulative.last().copied().unwrap_or(0.0)
     }
 
-    /// The time of which the integral up to it is `n`, to the nearest nanosecond; `None` when `n`
-    /// is not below [`Curve::total`].
+    /// The time at which the integral reaches `n`, to the nearest nanosecond; `None` when `n` is
+    /// not below [`Curve::total`].
     ///
-    /// Always before the end. Where the value is 0 for a while, so that many times would fit, the
-    /// last is taken: nothing is due during a pause, what the pause held up is due at its end.
-    /// Not decreasing in `n`; below 0 it is as for 0.
+    /// The result is always before the end. Where the value is 0 for a while and many times would
+    /// fit, the last one is returned: nothing is due during a pause, and what the pause held up is
+    /// due at its end. The result does not decrease as `n` grows; below 0 it is the same as for 0.
     pub fn inverse(&self, n: f64) -> Option<Duration> {
         if n.is_nan() || n >= self.total() {
             return None;
@@ -228,11 +229,12 @@ impl Curve {
         Some(segment.start + Duration::from_nanos(offset_ns))
     }
 
-    /// The spans of time in which the value is above `level`, in order; an end of `None` is the
+    /// The spans of time in which the value is above `level`, in order; an end of `None` means the
     /// end of the curve.
     ///
-    /// For a number of users: the spans in which user `level` (from 0) is active. Spans that meet
-    /// at a phase's border are one. Starts and ends are to the nearest nanosecond.
+    /// For a number of users, these are the spans in which user `level` (from 0) is active. Spans
+    /// that meet at a phase boundary are merged. Starts and ends are rounded to the nearest
+    /// nanosecond.
     pub fn crossings(&self, level: f64) -> Vec<(Duration, Option<Duration>)> {
         let mut spans: Vec<(Duration, Duration)> = Vec::new();
         for (start, end) in self
@@ -252,7 +254,7 @@ impl Curve {
             .collect()
     }
 
-    /// Index of the phase that holds `t`; `None` from the end on.
+    /// Index of the phase that contains `t`; `None` from the end on.
     fn segment_at(&self, t: Duration) -> Option<usize> {
         let index = self.segments.partition_point(|segment| segment.end() <= t);
         (index < self.segments.len()).then_some(index)

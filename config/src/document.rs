@@ -1,8 +1,8 @@
-//! A TOML text with places: parsing, recovery after syntax errors, and collecting problems.
+//! TOML text with source positions: parsing, recovery after syntax errors, and collecting problems.
 //!
-//! The parser goes on after an error, so that the rest of the file can be judged too. What it
-//! then makes up must not be blamed on the file: problems of meaning are dropped where a syntax
-//! error already stands (same line, or the same broken array or inline table).
+//! The parser continues after an error, so that the rest of the file can be checked too. What it
+//! makes up during recovery must not be blamed on the file: semantic problems are dropped where
+//! there already is a syntax error (on the same line, or in the same broken array or inline table).
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,12 +12,12 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::{Errors, PROBLEMS_MAX, Problem};
 
-/// A value and where it stands in the text.
+/// A value and its position in the text.
 pub(crate) type Value<'t> = Spanned<DeValue<'t>>;
-/// Bytes of the text.
+/// A range of byte offsets in the text.
 pub(crate) type Span = Range<usize>;
 
-/// Longest piece of the file repeated in a message, in characters.
+/// Longest excerpt of the file repeated in a message, in characters.
 const QUOTED_CHARS_MAX: usize = 60;
 
 /// `text` in quotes, without control characters and not longer than a line.
@@ -31,60 +31,61 @@ pub(crate) fn quoted(text: &str) -> String {
 /// Why a problem is reported, which decides when it is dropped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reason {
-    /// The text is no TOML here.
+    /// The text is not valid TOML here.
     Syntax,
-    /// Something is there that should not be, or not so.
+    /// Something is present that should not be, or has the wrong form.
     Found,
-    /// Something is not there, or not where it belongs; a syntax error may be why.
+    /// Something is missing or misplaced; a syntax error may be the cause.
     Doubtful,
 }
 
 /// Collects the problems of one text.
-pub(crate) struct Report {
+pub(crate) struct Diagnostics {
     entries: Vec<(Reason, Span, String)>,
 }
 
-impl Report {
-    /// Reports what is at `span` and should not be.
+impl Diagnostics {
+    /// Reports what stands at `span` and should not.
     pub(crate) fn found(&mut self, span: Span, message: impl Into<String>) {
         self.entries.push((Reason::Found, span, message.into()));
     }
 
-    /// As [`Report::found`], for what a syntax error elsewhere may be the reason of, such as a key
-    /// missing from the table at `span`.
+    /// Like [`Diagnostics::found`], for problems that a syntax error elsewhere may have caused,
+    /// such as a key missing from the table at `span`.
     pub(crate) fn doubtful(&mut self, span: Span, message: impl Into<String>) {
         self.entries.push((Reason::Doubtful, span, message.into()));
     }
 
-    /// Reports a fault of the text itself.
+    /// Reports a syntax error.
     pub(crate) fn syntax(&mut self, span: Span, message: impl Into<String>) {
         self.entries.push((Reason::Syntax, span, message.into()));
     }
 }
 
-/// What a parsed text holds and where its syntax is broken.
+/// A parsed text: its values and its syntax errors.
 pub(crate) struct Document<'t> {
     text: &'t str,
     pub(crate) root: DeTable<'t>,
-    pub(crate) report: Report,
-    /// Arrays and inline tables with a syntax error between their values: nothing in them counts.
+    pub(crate) diagnostics: Diagnostics,
+    /// Arrays and inline tables with a syntax error between their values; problems inside them are
+    /// not reported.
     broken: Vec<Span>,
-    /// Whether keys may have been lost to a syntax error.
+    /// Whether a syntax error may have swallowed keys.
     lossy: bool,
 }
 
 impl<'t> Document<'t> {
-    /// Parses `text` and keeps what could be read together with the syntax errors.
+    /// Parses `text`, keeping the values that could be read along with the syntax errors.
     pub(crate) fn parse(text: &'t str) -> Self {
         let (root, errors) = DeTable::parse_recoverable(text);
-        let mut shape = Shape::default();
+        let mut spans = ValueSpans::default();
         root.get_ref()
             .values()
-            .for_each(|value| shape.visit(value, text));
+            .for_each(|value| spans.visit(value, text));
         let mut document = Self {
             text,
             root: root.into_inner(),
-            report: Report {
+            diagnostics: Diagnostics {
                 entries: Vec::new(),
             },
             broken: Vec::new(),
@@ -95,52 +96,53 @@ impl<'t> Document<'t> {
             .map(|e| (e.span().unwrap_or(0..0), e.message()))
             .collect();
         errors.sort_by_key(|(span, _)| span.start);
-        // Each is compared with every value, so a large file of garbage must not bring many.
+        // Each error is compared with every value, so the number is bounded even for a large
+        // invalid file.
         errors.truncate(PROBLEMS_MAX);
         errors
             .into_iter()
-            .for_each(|(span, message)| document.judge(span, message, &shape));
+            .for_each(|(span, message)| document.add_syntax_error(span, message, &spans));
         document
     }
 
-    /// Keeps a syntax error unless it only follows from an earlier one.
-    fn judge(&mut self, span: Span, message: &str, shape: &Shape) {
+    /// Records a syntax error unless it is only a consequence of an earlier one.
+    fn add_syntax_error(&mut self, span: Span, message: &str, spans: &ValueSpans) {
         if self.broken.iter().any(|broken| contains(broken, &span)) {
             return;
         }
         let source = self.text.get(span.clone()).unwrap_or_default();
-        let bare = shape.bare.iter().find(|bare| **bare == span);
-        let said = match message {
+        let bare = spans.bare.iter().find(|bare| **bare == span);
+        let described = match message {
             _ if bare.is_some() && span.is_empty() => "found no value after `=`".to_owned(),
             _ if bare.is_some() => {
                 let source = quoted(source);
-                format!("found text without quotes, allowed is {source}")
+                format!("found a string without quotes, expected {source}")
             }
             "duplicate key" => format!("duplicate key `{}`", source.escape_debug()),
             _ => message.to_owned(),
         };
-        let within_scalar = shape.scalars.iter().any(|scalar| contains(scalar, &span));
+        let within_scalar = spans.scalars.iter().any(|scalar| contains(scalar, &span));
         let local = bare.is_some() || within_scalar || message == "duplicate key";
         if !local {
             self.lossy = true;
-            // The first is the outermost, as parents are visited before their children.
-            let outermost = shape
+            // The first match is the outermost, because parents are visited before their children.
+            let outermost = spans
                 .compounds
                 .iter()
                 .find(|compound| contains(compound, &span));
             self.broken.extend(outermost.cloned());
         }
-        self.report.syntax(span, said);
+        self.diagnostics.syntax(span, described);
     }
 
-    /// All problems that count, or `None` when there are none.
+    /// All problems worth reporting, or `None` when there are none.
     pub(crate) fn errors(self, file: &Path) -> Option<Errors> {
         let lines = Lines::new(self.text);
-        let entries = &self.report.entries;
+        let entries = &self.diagnostics.entries;
         let mut bad_lines: Vec<usize> = entries
             .iter()
             .filter(|(reason, ..)| *reason == Reason::Syntax)
-            .map(|(_, span, _)| lines.place(span.start).0)
+            .map(|(_, span, _)| lines.position(span.start).0)
             .collect();
         bad_lines.sort_unstable();
         let counts = |reason: Reason, span: &Span| match reason {
@@ -148,7 +150,9 @@ impl<'t> Document<'t> {
             Reason::Doubtful if self.lossy => false,
             Reason::Found if self.lossy && span.is_empty() => false,
             Reason::Doubtful | Reason::Found => {
-                bad_lines.binary_search(&lines.place(span.start).0).is_err()
+                bad_lines
+                    .binary_search(&lines.position(span.start).0)
+                    .is_err()
                     && !self.broken.iter().any(|broken| contains(broken, span))
             }
         };
@@ -156,7 +160,7 @@ impl<'t> Document<'t> {
             .iter()
             .filter(|(reason, span, _)| counts(*reason, span))
             .map(|(_, span, message)| {
-                let (line, column) = lines.place(span.start);
+                let (line, column) = lines.position(span.start);
                 Problem {
                     line,
                     column,
@@ -172,17 +176,17 @@ fn contains(outer: &Span, inner: &Span) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }
 
-/// Where the values of a text stand.
+/// The source positions of a text's values.
 #[derive(Default)]
-struct Shape {
+struct ValueSpans {
     scalars: Vec<Span>,
-    /// Texts the parser took although they have no quotes.
+    /// Strings that the parser accepted although they have no quotes.
     bare: Vec<Span>,
-    /// Arrays and inline tables (tables with a header have the header as their place).
+    /// Arrays and inline tables (the position of a table with a header is its header).
     compounds: Vec<Span>,
 }
 
-impl Shape {
+impl ValueSpans {
     fn visit(&mut self, value: &Value<'_>, text: &str) {
         let span = value.span();
         let source = text.get(span.clone()).unwrap_or_default();
@@ -220,11 +224,11 @@ impl<'t> Lines<'t> {
         }
     }
 
-    /// Line and column, from 1, of a byte; the column in characters.
-    fn place(&self, at: usize) -> (usize, usize) {
+    /// Line and column of a byte offset, both from 1; the column counts characters.
+    fn position(&self, at: usize) -> (usize, usize) {
         let line = self.starts.partition_point(|&start| start <= at);
         let before = self.text.get(self.starts[line - 1]..at).unwrap_or_default();
-        // A byte order mark is no character of the line.
+        // A byte order mark does not count as a character of the line.
         (
             line,
             before.trim_start_matches('\u{feff}').chars().count() + 1,

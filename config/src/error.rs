@@ -1,25 +1,26 @@
-//! The problems of a profile: each with its place, all of them together.
+//! The problems of a profile: each with its position, all reported together.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Most problems kept of one file; the rest is only counted.
+/// Most problems kept per file; the rest are only counted.
 pub(crate) const PROBLEMS_MAX: usize = 100;
 
 /// One thing wrong with a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Line, from 1; 0 when the problem is the file itself (it cannot be read, say).
+    /// Line, from 1; 0 when the problem concerns the file as a whole (it cannot be read, for
+    /// example).
     pub line: usize,
-    /// Column in characters, from 1; 0 when `line` is.
+    /// Column in characters, from 1; 0 when `line` is 0.
     pub column: usize,
-    /// What was found, what is allowed, then the key; lowercase, without the place.
+    /// What was found, what is allowed, then the key; lowercase, without the position.
     pub message: String,
 }
 
-/// Everything wrong with one profile, in the order of the file; never empty.
+/// All problems of one profile, in the order of the file; never empty.
 ///
-/// Displayed as one line per problem, `file:line:column: message`.
+/// Displayed with one line per problem, `file:line:column: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors {
     file: PathBuf,
@@ -29,7 +30,7 @@ pub struct Errors {
 }
 
 impl Errors {
-    /// Sorts `problems` by place and keeps the first [`PROBLEMS_MAX`].
+    /// Sorts `problems` by position and keeps the first [`PROBLEMS_MAX`].
     pub(crate) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
         debug_assert!(!problems.is_empty(), "an error needs a problem");
         problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -43,8 +44,8 @@ impl Errors {
         }
     }
 
-    /// One problem of the whole file.
-    pub(crate) fn of_file(file: &Path, message: String) -> Self {
+    /// A single problem that concerns the whole file.
+    pub(crate) fn for_file(file: &Path, message: String) -> Self {
         Self::new(
             file,
             vec![Problem {
@@ -55,12 +56,12 @@ impl Errors {
         )
     }
 
-    /// The problems, sorted by place; at most 100, as a file of garbage has thousands.
+    /// The problems, sorted by position; at most 100.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// The profile they are in.
+    /// The path of the profile.
     pub fn file(&self) -> &Path {
         &self.file
     }

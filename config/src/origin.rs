@@ -1,18 +1,18 @@
-//! Addresses of servers: `http://host[:port][/base]`, and the same with https.
+//! Server addresses: `http://host[:port][/base]`, and the same with https.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-/// Longest host name there can be (RFC 1035).
+/// Longest possible host name (RFC 1035).
 const HOST_BYTES_MAX: usize = 253;
 /// Longest address accepted.
 const URL_BYTES_MAX: usize = 2048;
-/// Longest path of a socket on Linux.
+/// Longest socket path on Linux.
 const SOCKET_BYTES_MAX: usize = 107;
-const FORM: &str = "allowed is http[s]://host[:port][/base]";
+const FORM: &str = "expected http[s]://host[:port][/base]";
 
-/// How to speak to a server.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// HTTP over plain TCP.
@@ -22,7 +22,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// Name in an address.
+    /// The name used in a URL.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -30,7 +30,7 @@ impl Scheme {
         }
     }
 
-    /// The port used when the address names none.
+    /// The port used when the URL names none.
     pub fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -39,41 +39,41 @@ impl Scheme {
     }
 }
 
-/// A server and the path all requests to it begin with.
+/// A server and the path prefix of all requests to it.
 ///
-/// Displayed as the shortest address that means it, without a slash at the end.
+/// Displayed as its shortest equivalent URL, without a trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// How to speak to it.
+    /// Whether TLS is used.
     pub scheme: Scheme,
-    /// The socket in the file system that it listens on, instead of host and port.
+    /// The Unix domain socket that the server listens on, instead of host and port.
     pub socket: Option<PathBuf>,
     /// A name in lowercase ASCII or an IP address; IPv6 without brackets.
     pub host: String,
     /// TCP port, not 0.
     pub port: u16,
-    /// `""`, or begins with a slash and does not end with one; visible ASCII only.
+    /// Empty, or starts with a slash and does not end with one; visible ASCII only.
     pub base_path: String,
 }
 
 impl Origin {
-    /// Reads `http://host[:port][/base]` or `https://…`.
+    /// Parses `http://host[:port][/base]` or `https://…`.
     ///
     /// # Errors
-    /// A message of what was found and what is allowed: another scheme, user
-    /// and password, a query or fragment, a host or port that cannot be.
+    /// A message that says what was found and what is allowed: another scheme, user and password, a
+    /// query or fragment, an invalid host or port.
     pub fn parse(url: &str) -> Result<Self, String> {
         let shown = shorten(url);
         if url.len() > URL_BYTES_MAX {
             return Err(format!(
-                "found {shown} of {} bytes, allowed are {URL_BYTES_MAX}",
+                "found {shown} of {} bytes, at most {URL_BYTES_MAX} are allowed",
                 url.len()
             ));
         }
         let (scheme, rest) = split_scheme(url)?;
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if authority.contains('@') {
-            // What may be a password is not shown.
+            // The text may contain a password, so it is not shown.
             return Err(format!(
                 "found a user name before the host, {FORM}; give it as basic_auth in the script, \
                  or as Authorization in [headers]"
@@ -84,7 +84,7 @@ impl Origin {
         let odd_host = authority.chars().find(|c| is_odd(c) && !is_name(c));
         if let Some(bad) = odd_host.or_else(|| path.chars().find(is_odd)) {
             return Err(format!(
-                "found {bad:?} in {shown}, allowed is visible ASCII, the rest percent-encoded"
+                "found {bad:?} in {shown}, expected visible ASCII with everything else percent-encoded"
             ));
         }
         if path.contains(['?', '#']) {
@@ -100,15 +100,15 @@ impl Origin {
         })
     }
 
-    /// Reads `unix:/path`, a server on a socket in the file system, which is spoken to without TLS
-    /// and as `localhost`.
+    /// Makes an origin from the `/path` of `unix:/path`: a server on a Unix domain socket, reached
+    /// without TLS and as `localhost`.
     ///
     /// # Errors
-    /// A message of what was found and what is allowed.
-    pub fn of_socket(path: &str) -> Result<Self, String> {
+    /// A message that says what was found and what is allowed.
+    pub fn from_socket_path(path: &str) -> Result<Self, String> {
         if !path.starts_with('/') || path.contains('\0') || path.len() > SOCKET_BYTES_MAX {
             return Err(format!(
-                "found the socket {}, allowed is unix:/path with at most {SOCKET_BYTES_MAX} bytes",
+                "found the socket {}, expected unix:/path with at most {SOCKET_BYTES_MAX} bytes",
                 shorten(path)
             ));
         }
@@ -121,7 +121,7 @@ impl Origin {
         })
     }
 
-    /// `host[:port]` as the Host header wants it: the default port left out, IPv6 in brackets.
+    /// `host[:port]` as the Host header has it: without the default port, IPv6 in brackets.
     pub fn authority(&self) -> String {
         let host = match self.host.contains(':') {
             true => format!("[{}]", self.host),
@@ -149,8 +149,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A name beyond ASCII (or percent-encoded) as it is asked for in the DNS: by the rules of IDNA,
-/// as browsers apply them (UTS 46). None for what is no name.
+/// Converts a non-ASCII (or percent-encoded) host name to the ASCII form used in DNS, following
+/// IDNA as browsers apply it (UTS 46). `None` when it is not a valid name.
 pub fn ascii_host(name: &str) -> Option<String> {
     let host = url::Host::parse(name).ok()?;
     let text = host.to_string();
@@ -179,7 +179,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
         return Ok((authority, None));
     };
     let digits = &authority[colon + 1..];
-    // `parse` would also take a sign.
+    // `parse` would also accept a sign.
     let port = digits
         .bytes()
         .all(|b| b.is_ascii_digit())
@@ -187,7 +187,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
     match port.flatten() {
         Some(port) if port > 0 => Ok((&authority[..colon], Some(port))),
         _ => Err(format!(
-            "found the port {}, allowed is 1 to 65535 (IPv6 addresses in brackets)",
+            "found the port {}, expected 1 to 65535 (IPv6 addresses in brackets)",
             shorten(digits)
         )),
     }
@@ -196,7 +196,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
 fn check_host(host: &str) -> Result<String, String> {
     let wrong = || {
         format!(
-            "found the host {}, allowed is a name, an IPv4 address or an IPv6 address in brackets",
+            "found the host {}, expected a name, an IPv4 address or an IPv6 address in brackets",
             shorten(host)
         )
     };
@@ -227,7 +227,7 @@ fn check_host(host: &str) -> Result<String, String> {
     if name.len() > HOST_BYTES_MAX || !name.split('.').all(label_fits) {
         return Err(wrong());
     }
-    // A name that ends in a number is an address or nothing, or resolvers disagree about it.
+    // A name that ends in a number must be an IPv4 address, otherwise resolvers disagree about it.
     let last = name.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|b| b.is_ascii_digit()) && host.parse::<Ipv4Addr>().is_err() {
         return Err(wrong());

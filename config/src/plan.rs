@@ -1,4 +1,4 @@
-//! The plan: a profile after validation, without illegal state.
+//! The plan: a validated profile, without illegal states.
 
 use stats::threshold::Threshold;
 use std::path::PathBuf;
@@ -9,51 +9,51 @@ use crate::origin::Origin;
 use crate::transport::{Connections, Tls};
 use crate::web::Web;
 
-/// What a run is to do. Made by [`crate::load`] and [`crate::parse`] only from valid profiles.
+/// What a run does. [`crate::load`] and [`crate::parse`] only make it from valid profiles.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Name of the run, 1 to 200 bytes without control characters.
     pub name: String,
-    /// The profile's file as it was given.
+    /// The profile's path as it was given.
     pub profile_path: PathBuf,
-    /// The profile's text, kept for the record of the run.
+    /// The profile's text, kept with the result of the run.
     pub profile_text: String,
     /// The Lua script, resolved against the profile's folder.
     pub script: PathBuf,
-    /// What is loaded.
+    /// The system under test.
     pub target: Target,
-    /// Seed of every random choice of the run.
+    /// Seed of all random choices of the run.
     pub seed: u64,
     /// Cores that generate load.
     pub cores: Cores,
-    /// Longest wait for one reply, above zero, at most an hour.
+    /// Request timeout, above zero and at most an hour.
     pub timeout: Duration,
-    /// Longest wait for what is unfinished after the last phase, at most a day; may be zero.
+    /// Longest wait for unfinished work after the last phase, at most a day; may be zero.
     pub drain: Duration,
-    /// The first part of the run, in whole seconds, shorter than the run: in the series of
-    /// seconds, but in no total.
+    /// Warm-up at the start of the run, in whole seconds and shorter than the run: part of the
+    /// per-second series, but excluded from all totals.
     pub warmup: Duration,
     /// What ends the run before its phases do.
     pub limits: Limits,
-    /// Where the statistics go besides the report.
+    /// Where statistics go in addition to the report.
     pub stats: StatsSink,
-    /// What all requests have in common.
+    /// Defaults of all requests.
     pub web: Web,
-    /// How connections are made and how long they are kept.
+    /// How connections are opened, reused and closed.
     pub connections: Connections,
-    /// How TLS is spoken with https servers.
+    /// TLS options for https servers.
     pub tls: Tls,
     /// The loads, in the order of the file; at least one.
     pub loads: Vec<Load>,
-    /// What must hold for the run to pass, in the order of the file.
+    /// The pass criteria of the run, in the order of the file.
     pub thresholds: Vec<Threshold>,
-    /// The data sources, in the order of the file; no name twice.
+    /// The data sources, in the order of the file; names are unique.
     pub data: Vec<Data>,
 }
 
 impl Plan {
-    /// Time from the start to the end of the longest load, or to the limit of time; without the
-    /// drain.
+    /// Time from the start to the end of the longest load, or to the time limit if that is earlier;
+    /// without the drain.
     pub fn duration(&self) -> Duration {
         duration(&self.loads, &self.limits)
     }
@@ -75,10 +75,10 @@ impl Plan {
         }
     }
 
-    /// This plan against another target, as `--target` asks.
+    /// Replaces the target, for `--target`.
     ///
     /// # Errors
-    /// When `target` is neither `"builtin"` nor an address as [`Origin::parse`] reads it; the
+    /// If `target` is neither `"builtin"` nor an address that [`Origin::parse`] accepts; the
     /// message says what is allowed.
     pub fn with_target(mut self, target: &str) -> Result<Self, String> {
         self.target = Target::parse(target)?;
@@ -95,28 +95,28 @@ pub(crate) fn duration(loads: &[Load], limits: &Limits) -> Duration {
     limits.time.map_or(longest, |most| longest.min(most))
 }
 
-/// What ends a run before its phases do.
+/// Limits that end a run before its phases do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// How long the load lasts, above zero, at most 30 days.
+    /// Duration of the load, above zero and at most 30 days.
     pub time: Option<Duration>,
-    /// How many iterations begin, 1 to 10^15.
+    /// Number of iterations started, 1 to 10^15.
     pub iterations: Option<u64>,
-    /// How many requests are made, 1 to 10^15.
+    /// Number of requests sent, 1 to 10^15.
     pub requests: Option<u64>,
 }
 
-/// What is loaded.
+/// The system under test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The small server of this program, started for the run.
+    /// The built-in server, started for the run.
     Builtin,
     /// A server at an address, with or without TLS.
     Http(Origin),
 }
 
 impl Target {
-    /// Reads `"builtin"`, `http[s]://host[:port][/base]` or `unix:/path`.
+    /// Parses `"builtin"`, `http[s]://host[:port][/base]` or `unix:/path`.
     ///
     /// # Errors
     /// A message that says what was found and what is allowed.
@@ -124,7 +124,7 @@ impl Target {
         match text {
             "builtin" => Ok(Self::Builtin),
             _ => match text.strip_prefix("unix:") {
-                Some(path) => Origin::of_socket(path).map(Self::Http),
+                Some(path) => Origin::from_socket_path(path).map(Self::Http),
                 None => Origin::parse(text).map(Self::Http),
             },
         }
@@ -134,18 +134,18 @@ impl Target {
 /// Cores that generate load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cores {
-    /// As many as make sense on this machine.
+    /// As many as this machine can use well.
     Auto,
-    /// So many, 1 to 1024; which ones is left open.
+    /// This many, 1 to 1024; the choice of cpus is left open.
     Count(usize),
-    /// Exactly these cpu ids: not empty, no id twice, each at most 8191.
+    /// Exactly these cpu ids: not empty, without duplicates, each at most 8191.
     List(Vec<usize>),
 }
 
-/// Where the statistics go besides the report.
+/// Where statistics go in addition to the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StatsSink {
-    /// To the local store, shown by this program itself.
+    /// To the local store, which this program also serves.
     Auto,
     /// To the stats server at this address, of the form [`Origin::parse`] reads.
     Url(String),
@@ -153,48 +153,48 @@ pub enum StatsSink {
     Off,
 }
 
-/// One load: which scenarios, and how many users when.
+/// One load: its scenarios, and how many users run them over time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Load {
-    /// The scenarios to choose from, in the order of the file; at least one, no name twice.
+    /// The scenarios to choose from, in the order of the file; at least one, names are unique.
     pub scenarios: Vec<Weighted>,
     /// How users come to be.
     pub model: Model,
-    /// When its curve begins, from the start of the run; at most 30 days.
+    /// Start of its curve, from the start of the run; at most 30 days.
     pub start: Duration,
-    /// When its phases end, from its own start; a phase may be several pieces of the curve.
+    /// Ends of its phases, from the start of the load; a phase may consist of several segments of
+    /// the curve.
     pub phase_ends: Vec<Duration>,
 }
 
-/// A scenario and how often it is chosen.
+/// A scenario and its weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weighted {
     /// Name in the script, 1 to 200 bytes without control characters.
     pub name: String,
-    /// Share among the weights of its load: above zero, at most 1e9.
+    /// Relative to the other weights of its load: above zero, at most 1e9.
     pub weight: f64,
 }
 
 /// How users come to be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Model {
-    /// Users arrive by plan, whatever the target does, and run their scenario once.
+    /// Users arrive as planned, whatever the target does, and run a scenario once each.
     Open {
-        /// How arrivals spread around the rate.
+        /// How arrivals are distributed around the rate.
         arrivals: Arrivals,
-        /// Arrivals per second, each value 0 to 1e9; its total is above zero.
+        /// Arrivals per second, each value from 0 to 1e9; the total is above zero.
         rate: Curve,
-        /// Most users at once, 1 to 10 million; arrivals beyond are dropped and counted.
+        /// Most concurrent users, 1 to 10 million; further arrivals are dropped and counted.
         users_max: Option<u32>,
-        /// How often the user of an arrival runs a scenario, one pass after the other, 1 to a
-        /// million.
+        /// How many iterations the user of an arrival runs, 1 to a million.
         iterations: u32,
     },
-    /// A number of users run their scenario again and again.
+    /// A given number of users run their scenarios in a loop.
     Closed {
-        /// Users at once, each value 0 to 10 million.
+        /// Concurrent users, each value from 0 to 10 million.
         users: Curve,
-        /// Time from one start of an iteration to the next at least, above zero.
+        /// Minimum time from one iteration start to the next, above zero.
         pacing: Option<Duration>,
     },
 }
@@ -209,41 +209,41 @@ impl Model {
     }
 }
 
-/// How open arrivals spread around their rate.
+/// How the arrivals of an open load are distributed around their rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrivals {
     /// Arrival k is due at `rate.inverse(k)`, k from 0.
     Even,
-    /// Independent of each other, as visitors are.
+    /// Independent of each other, like visitors (a Poisson process).
     Poisson,
-    /// Evenly spaced slots, each arrival at any place of its slot: arrival k is due at
+    /// One arrival at a random time within each of evenly spaced slots: arrival k is due at
     /// `rate.inverse(k + u)`, u uniform from 0 to 1.
     Jittered,
 }
 
-/// A file whose rows are handed out to users.
+/// A data file whose rows are handed out to users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
-    /// What scripts call it, 1 to 200 bytes without control characters.
+    /// Its name in scripts, 1 to 200 bytes without control characters.
     pub name: String,
     /// The file, resolved against the profile's folder.
     pub file: PathBuf,
-    /// How it is written.
+    /// Its format.
     pub format: Format,
-    /// CSV: what separates values, an ASCII character; none: a comma, a semicolon or a tab, as the
-    /// file shows.
+    /// CSV: the separator, an ASCII character; `None`: a comma, semicolon or tab, detected from the
+    /// file.
     pub separator: Option<u8>,
-    /// CSV: the names of the columns of a file without a heading, at least one, none empty and
-    /// none twice; none: the first line has them.
+    /// CSV: column names of a file without a header line, at least one, none empty or repeated;
+    /// `None`: the first line has them.
     pub columns: Option<Vec<String>>,
     /// Which row comes next.
     pub order: Order,
-    /// What happens when all rows have been handed out. Never [`AtEnd::Wrap`] when the order is
-    /// [`Order::Unique`], always when it is [`Order::Random`].
+    /// What happens after the last row. Never [`AtEnd::Wrap`] with [`Order::Unique`], always with
+    /// [`Order::Random`].
     pub at_end: AtEnd,
 }
 
-/// How a data file is written.
+/// The format of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Values with separators (RFC 4180).
@@ -259,20 +259,20 @@ pub enum Format {
 pub enum Order {
     /// In the order of the file.
     Sequential,
-    /// Any row, as often as chance has it.
+    /// A random row each time, with repetition.
     Random,
-    /// All rows in a random order, another one in each pass.
+    /// All rows in random order, shuffled again for each pass.
     Shuffled,
-    /// In the order of the file, each row once at most, over all users of the run.
+    /// In the order of the file, each row at most once across all users of the run.
     Unique,
 }
 
-/// What happens when all rows have been handed out.
+/// What happens after the last row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtEnd {
     /// They are handed out again.
     Wrap,
-    /// The user that asks leaves. The load ends once users of all its scenarios have.
+    /// The user that asks leaves its load. The load ends once users of all its scenarios have left.
     Stop,
     /// The iteration that asks fails.
     Error,

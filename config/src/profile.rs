@@ -1,12 +1,11 @@
-//! Reading a profile, from the file through the text to the plan; and the rules it follows:
-//!
+//! Reading a profile, from file to text to plan, and the rules it follows:
 #![doc = include_str!("../../docs/profile.md")]
 
 mod connections;
 mod data;
+mod external;
 mod fields;
 mod loads;
-mod outside;
 mod phases;
 mod run;
 mod shapes;
@@ -21,9 +20,9 @@ use std::path::Path;
 use crate::document::{Document, quoted};
 use crate::error::Errors;
 use crate::plan::Plan;
+use external::ExternalSources;
+pub use external::RateFunctions;
 use fields::Table;
-use outside::Outside;
-pub use outside::RateFunctions;
 
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
@@ -40,61 +39,62 @@ const TABLES: [&str; 9] = [
     "hosts",
 ];
 
-/// Reads the profile at `path` and looks whether its script is a file.
+/// Reads the profile at `path` and checks that the files it names exist.
 ///
 /// # Errors
-/// All problems at once: the file cannot be read, is above 1 MiB or not UTF-8, is no TOML, or says
-/// what is not allowed.
+/// All problems at once: the file cannot be read, is larger than 1 MiB, is not UTF-8 or not TOML,
+/// or has invalid content.
 pub fn load(path: &Path) -> Result<Plan, Errors> {
     load_with(path, &no_functions)
 }
 
-/// As [`load`], for profiles with phases that are functions of the script: `functions` asks them.
+/// Like [`load`], for profiles with phases that are functions of the script: `functions` evaluates
+/// them.
 ///
 /// # Errors
-/// As [`load`], and what `functions` says.
+/// As [`load`], and whatever `functions` reports.
 pub fn load_with(path: &Path, functions: &RateFunctions<'_>) -> Result<Plan, Errors> {
-    let of_file = |message: String| Errors::of_file(path, message);
+    let file_error = |message: String| Errors::for_file(path, message);
     let mut bytes = Vec::new();
-    // One byte more than allowed, so that a file too large shows.
+    // One byte more than allowed, so that a file that is too large is detected.
     File::open(path)
         .and_then(|file| file.take(PROFILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|error| of_file(format!("cannot read the profile: {error}")))?;
+        .map_err(|error| file_error(format!("cannot read the profile: {error}")))?;
     if bytes.len() as u64 > PROFILE_BYTES_MAX {
-        return Err(of_file(format!(
-            "found more than {PROFILE_BYTES_MAX} bytes, allowed is 1 MiB"
+        return Err(file_error(format!(
+            "found more than {PROFILE_BYTES_MAX} bytes, at most 1 MiB is allowed"
         )));
     }
-    // Unreadable bytes are replaced, so that the rest of the file is judged as well.
+    // Invalid bytes are replaced, so that the rest of the file is checked as well.
     let text = String::from_utf8_lossy(&bytes);
     let bad_byte = first_bad_byte(&bytes);
-    read(&text, path, (ScriptCheck::IsFile, functions), bad_byte)
+    read(&text, path, FileCheck::MustExist, functions, bad_byte)
 }
 
-/// Reads a profile from `text`. `path` is where it came from: it is named in messages, its folder
-/// is where `script` is found, and its stem is the default name. Nothing on disk is looked at.
+/// Reads a profile from `text`. `path` is where it came from: messages name it, `script` is
+/// relative to its folder, and its stem is the default name. No file is accessed.
 ///
 /// # Errors
-/// All problems at once: no TOML, or says what is not allowed.
+/// All problems at once: the text is not TOML or has invalid content.
 pub fn parse(text: &str, path: &Path) -> Result<Plan, Errors> {
-    read(text, path, (ScriptCheck::None, &no_functions), None)
+    read(text, path, FileCheck::Skip, &no_functions, None)
 }
 
 fn no_functions(_script: &Path, name: &str, _seconds: u64) -> Result<Vec<f64>, String> {
     Err(format!(
-        "found the function {}, but scripts are not asked here",
+        "found the function {}, but scripts cannot be run here",
         quoted(name)
     ))
 }
 
-/// Whether the script must be there.
+/// Whether named files must exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum ScriptCheck {
-    None,
-    IsFile,
+enum FileCheck {
+    Skip,
+    MustExist,
 }
 
-/// A byte that is not UTF-8, and where its replacement stands in the replaced text.
+/// A byte that is not UTF-8, and the position of its replacement in the replaced text.
 struct BadByte {
     at: usize,
     byte: u8,
@@ -112,36 +112,37 @@ fn first_bad_byte(bytes: &[u8]) -> Option<BadByte> {
 fn read(
     text: &str,
     path: &Path,
-    (script_check, functions): (ScriptCheck, &RateFunctions<'_>),
+    check: FileCheck,
+    functions: &RateFunctions<'_>,
     bad_byte: Option<BadByte>,
 ) -> Result<Plan, Errors> {
     let mut document = Document::parse(text);
-    let report = &mut document.report;
+    let diagnostics = &mut document.diagnostics;
     if let Some(BadByte { at, byte }) = bad_byte {
-        report.syntax(
+        diagnostics.syntax(
             at..at,
-            format!("found the byte 0x{byte:02x}, allowed is UTF-8"),
+            format!("found the byte 0x{byte:02x}, expected UTF-8"),
         );
     }
     let root = Table::root(&document.root);
-    root.refuse_unknown(report, &TABLES);
-    let run = run::read(&root, path, script_check, report);
-    let outside = Outside {
+    root.refuse_unknown(diagnostics, &TABLES);
+    let run = run::read(&root, path, check, diagnostics);
+    let sources = ExternalSources {
         profile: path,
-        check: script_check,
+        check,
         script: run.as_ref().map(run::Run::script),
         functions,
     };
-    let loads = loads::read(&root, outside, report);
+    let loads = loads::read(&root, sources, diagnostics);
     if let (Some(run), Some(loads)) = (&run, &loads) {
-        run.refuse_long_warmup(loads, report);
+        run.refuse_long_warmup(loads, diagnostics);
     }
-    let thresholds = thresholds::read(&root, report);
-    let data = data::read(&root, path, script_check, report);
-    let web = web::read(&root, report);
-    let tls = tls::read(&root, path, script_check, report);
+    let thresholds = thresholds::read(&root, diagnostics);
+    let data = data::read(&root, path, check, diagnostics);
+    let web = web::read(&root, diagnostics);
+    let tls = tls::read(&root, path, check, diagnostics);
     let tables = loads.zip(thresholds).zip(data);
-    let connections = connections::read(&root, report);
+    let connections = connections::read(&root, diagnostics);
     let transport = web.zip(tls).zip(connections);
     match (document.errors(path), run, tables.zip(transport)) {
         (None, Some(run), Some((((loads, thresholds), data), ((web, tls), connections)))) => {
@@ -153,8 +154,8 @@ fn read(
             })
         }
         (Some(errors), ..) => Err(errors),
-        // Each reader reports why it yields nothing; should one forget, the profile is refused.
-        (None, ..) => Err(Errors::of_file(
+        // Each reader reports why it returns nothing; if one forgets, the profile is rejected.
+        (None, ..) => Err(Errors::for_file(
             path,
             "the profile cannot be used".to_owned(),
         )),

@@ -1,14 +1,15 @@
-//! Random numbers by number: value `k` of stream `stream` under a seed, without any state.
+//! Counter-based random numbers: value `k` of stream `stream` under a seed, without any state.
 //!
 //! The generator is Philox2x64-10 (J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random
-//! numbers: as easy as 1, 2, 3", SC 2011), counter (k, stream), key seed. Every (seed, stream, k)
-//! is a different block, so streams never overlap and any core can ask for any value.
+//! numbers: as easy as 1, 2, 3", SC 2011) with counter (k, stream) and the seed as key. Every
+//! (seed, stream, k) is a different block, so streams never overlap and any core can compute any
+//! value.
 
 /// The round multiplier of Philox2x64.
 const MULTIPLIER: u64 = 0xD2B7_4407_B1CE_6E93;
-/// What the key grows by each round (the golden ratio).
+/// Increment of the key per round (the golden ratio).
 const KEY_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-/// Rounds; the paper finds 6 enough for its tests and advises 10.
+/// Number of rounds; the paper finds 6 sufficient for its tests and recommends 10.
 const ROUNDS: u32 = 10;
 
 /// 64 random bits: value `k` of stream `stream` under `seed`.
@@ -16,7 +17,7 @@ pub fn bits(seed: u64, stream: u64, k: u64) -> u64 {
     philox(seed, [k, stream])[0]
 }
 
-/// A random number from 0 up to but not 1, a multiple of 2^-53: value `k` of stream `stream`.
+/// A random number in [0, 1), a multiple of 2^-53: value `k` of stream `stream`.
 pub fn unit(seed: u64, stream: u64, k: u64) -> f64 {
     const STEP: f64 = 1.0 / (1u64 << 53) as f64;
     (bits(seed, stream, k) >> 11) as f64 * STEP

@@ -1,38 +1,39 @@
-//! How the plan's users speak to servers: connections, names and addresses, TLS.
+//! How users reach servers: connections, names and addresses, TLS.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How connections are made and how long they are kept.
+/// How connections are opened, reused and closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connections {
-    /// Whether servers are asked to keep connections; without, each request has its own.
+    /// Whether connections are kept alive; otherwise each request has its own.
     pub keep_alive: bool,
-    /// Requests on one connection, at least 1.
+    /// Requests per connection, at least 1.
     pub requests_max: Option<u32>,
-    /// No request begins on a connection older than this, above zero.
+    /// Maximum age of a connection at the start of a request, above zero.
     pub age_max: Option<Duration>,
-    /// When a user begins with a new connection, besides; [`Renew::Never`] with a shared pool.
-    pub renew: Renew,
+    /// When a user opens a new connection although it could reuse one; [`ReconnectPolicy::Never`]
+    /// with a shared pool.
+    pub renew: ReconnectPolicy,
     /// Who may use an idle connection.
     pub pool: Pool,
-    /// Connections to one origin at once, at least 1: of one user, or of one core with a shared
-    /// pool; none: no limit.
+    /// Concurrent connections to one origin, at least 1: per user, or per core with a shared pool;
+    /// `None`: no limit.
     pub per_origin: Option<u32>,
-    /// Which of a name's addresses a connection is made to.
-    pub addresses: Pick,
-    /// How often a name is resolved again, at least a second.
+    /// How one of a name's addresses is chosen for a connection.
+    pub addresses: AddressPolicy,
+    /// Interval at which names are resolved again, at least a second.
     pub resolve: Option<Duration>,
-    /// Local addresses that connections are made from, in turn; none: the system's choice.
+    /// Local addresses used in turn; empty: the system chooses.
     pub source: Vec<IpAddr>,
-    /// How a connection is closed that is no longer needed.
+    /// How idle connections are closed.
     pub close: Close,
-    /// The local ports that connections are made from.
+    /// The local ports of connections.
     pub ports: Ports,
-    /// Limits of parts of a request.
-    pub limits: PartLimits,
-    /// Addresses of names that are not asked for, in the order of the file.
+    /// Timeouts of the phases of a request.
+    pub limits: PhaseTimeouts,
+    /// Fixed addresses of host names, which are not resolved, in the order of the file.
     pub hosts: Vec<(String, Vec<IpAddr>)>,
 }
 
@@ -42,15 +43,15 @@ impl Default for Connections {
             keep_alive: true,
             requests_max: None,
             age_max: None,
-            renew: Renew::Never,
+            renew: ReconnectPolicy::Never,
             pool: Pool::User,
             per_origin: Pool::User.per_origin_default(),
-            addresses: Pick::First,
+            addresses: AddressPolicy::First,
             resolve: None,
             source: Vec::new(),
             close: Close::Graceful,
             ports: Ports::System,
-            limits: PartLimits::default(),
+            limits: PhaseTimeouts::default(),
             hosts: Vec::new(),
         }
     }
@@ -59,16 +60,16 @@ impl Default for Connections {
 /// Who may use an idle connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pool {
-    /// The user that made it; it closes when the user ends.
+    /// The user that opened it; it closes when the user ends.
     #[default]
     User,
-    /// The next user of the core that wants one to the same origin; it outlives its users.
+    /// The next user of the core that needs one to the same origin; it outlives its users.
     Shared,
 }
 
 impl Pool {
-    /// Connections to one origin at once where the profile names no number: of a user as many as
-    /// browsers have, of a shared pool any.
+    /// Default for concurrent connections to one origin: per user as many as browsers use, in a
+    /// shared pool without limit.
     pub(crate) fn per_origin_default(self) -> Option<u32> {
         match self {
             Pool::User => Some(6),
@@ -77,54 +78,55 @@ impl Pool {
     }
 }
 
-/// When a user begins with a new connection.
+/// When a user opens a new connection although it could reuse one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Renew {
-    /// When there is none that it can use.
+pub enum ReconnectPolicy {
+    /// Only when there is none that it can use.
     #[default]
     Never,
-    /// At the beginning of each pass through its scenario.
+    /// At the start of each iteration.
     Iteration,
-    /// For each request; the server is not told.
+    /// For each request, without telling the server.
     Request,
 }
 
-/// How a connection is closed that is no longer needed.
+/// How idle connections are closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Close {
     /// With a FIN. The side that closes first keeps the port in TIME-WAIT for a minute.
     #[default]
     Graceful,
-    /// With a RST once the reply is whole: no TIME-WAIT, and to the server an error.
+    /// With a RST once the reply is complete: no TIME-WAIT, but an error on the server's side.
     Reset,
 }
 
-/// The local ports that connections are made from.
+/// The local ports of connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
-    /// Those that the system gives to connections (`net.ipv4.ip_local_port_range`).
+    /// The system's ephemeral ports (`net.ipv4.ip_local_port_range`).
     #[default]
     System,
-    /// From the first to the last, which is not below it; both 1024 or above.
+    /// First and last port of a range, not reversed; both 1024 or above.
     Range(u16, u16),
 }
 
-/// Which of a name's addresses a connection is made to.
+/// How one of a name's addresses is chosen for a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pick {
-    /// The first that answers, in the order of the resolver.
+pub enum AddressPolicy {
+    /// The first that answers, in the resolver's order.
     #[default]
     First,
-    /// One after the other.
-    Turn,
-    /// Any.
+    /// Each in turn.
+    RoundRobin,
+    /// A random one.
     Random,
 }
 
-/// Limits of parts of a request, besides that of the whole; above zero, at most an hour.
+/// Timeouts of the phases of a request, in addition to the overall timeout; each above zero and at
+/// most an hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PartLimits {
-    /// Making a connection.
+pub struct PhaseTimeouts {
+    /// Connecting.
     pub connect: Option<Duration>,
     /// The TLS handshake.
     pub tls: Option<Duration>,
@@ -132,25 +134,25 @@ pub struct PartLimits {
     pub first_byte: Option<Duration>,
 }
 
-/// How TLS is spoken.
+/// TLS options.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tls {
-    /// A file of certificates (PEM) that are trusted instead of the system's.
+    /// A PEM file with certificates to trust instead of the system's.
     pub ca: Option<PathBuf>,
     /// The client's own certificate.
     pub identity: Option<TlsIdentity>,
-    /// Servers are not verified.
+    /// Server certificates are not verified.
     pub insecure: bool,
     /// Which handshakes try to resume an earlier session.
     pub resume: Resume,
-    /// The versions that are offered.
+    /// The versions offered.
     pub versions: TlsVersions,
 }
 
-/// The certificate by which the client shows who it is.
+/// The client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsIdentity {
-    /// Its chain, own certificate first (PEM).
+    /// The certificate chain, own certificate first (PEM).
     pub cert: PathBuf,
     /// Its private key (PEM).
     pub key: PathBuf,
@@ -159,14 +161,14 @@ pub struct TlsIdentity {
 /// Which handshakes try to resume an earlier session.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Resume {
-    /// As browsers do: all of a user with a server but its first.
+    /// Like browsers: all handshakes of a user with a server except the first.
     #[default]
     ByUser,
-    /// This share of all, 0 to 1.
+    /// This share of all handshakes, 0 to 1.
     Share(f64),
 }
 
-/// The versions of TLS that are offered.
+/// The TLS versions offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsVersions {
     /// 1.2 and 1.3.

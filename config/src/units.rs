@@ -13,26 +13,26 @@ const TIME_UNITS: [(&str, u64); 8] = [
     ("µs", 1_000),
     ("ns", 1),
 ];
-/// Most digits of a number, so that everything fits 128 bits.
+/// Most digits of a number, so that all arithmetic fits in 128 bits.
 const DIGITS_MAX: usize = 18;
 
-/// Why a text is no value with a unit.
+/// Why a text is not a value with a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// A number and nothing after it.
+    /// A number without a unit.
     NoUnit,
-    /// Something after the number that is no unit of this kind.
+    /// An unknown unit after the number.
     Unit(String),
     /// Below zero.
     Negative,
-    /// No number at the start, or a part out of order.
+    /// No number at the start, or units out of order.
     Form,
     /// More digits than any sensible value has.
     Digits,
 }
 
-/// Reads a length of time: numbers with units, each unit shorter than the one before, the last
-/// number possibly with a fraction. Rounds to the nanosecond.
+/// Parses a duration: numbers with units, each unit smaller than the one before; the last number
+/// may have a fraction. Rounds to the nanosecond.
 pub(crate) fn duration(text: &str) -> Result<Duration, Fault> {
     let mut rest = text;
     let mut total_ns = 0u128;
@@ -55,13 +55,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Fault> {
         previous_ns = unit_ns;
         total_ns += scaled(number, unit_ns)?;
     }
-    // Saturating: the limits of every key are far below, and say so with its name.
+    // Saturates: the limit of every key is far below, and its message names the key.
     Ok(Duration::from_nanos(
         u64::try_from(total_ns).unwrap_or(u64::MAX),
     ))
 }
 
-/// Reads a rate, per second: a number, `k` or `M` if wanted, and `/s`, `/m` or `/h`.
+/// Parses a rate, per second: a number, an optional `k` or `M`, and `/s`, `/m` or `/h`.
 pub(crate) fn rate(text: &str) -> Result<f64, Fault> {
     let (number, after) = split_number(text)?;
     let (exponent, unit) = split_exponent(after);
@@ -84,7 +84,7 @@ pub(crate) fn rate(text: &str) -> Result<f64, Fault> {
     Ok(value / seconds)
 }
 
-/// Splits a decimal number off the start: digits, with a point between digits if wanted.
+/// Splits a decimal number off the start: digits, optionally with a point between digits.
 fn split_number(text: &str) -> Result<(&str, &str), Fault> {
     if text.starts_with('-') {
         return Err(Fault::Negative);
@@ -102,8 +102,8 @@ fn split_number(text: &str) -> Result<(&str, &str), Fault> {
     }
 }
 
-/// Splits `e12` or `e+12` off the start; 0 when there is none. Large ones are cut to 999, which
-/// is beyond all limits as well.
+/// Splits `e12` or `e+12` off the start; 0 when there is none. Large exponents are capped at 999,
+/// which is beyond all limits.
 fn split_exponent(text: &str) -> (u32, &str) {
     let Some(after) = text.strip_prefix(['e', 'E']) else {
         return (0, text);

@@ -1,14 +1,14 @@
-//! What every request of a run has in common beside its target.
+//! Defaults of all requests of a run.
 
 /// The tables `[headers]` and `[http]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
-    /// Fields sent with every request, in the order of the file: tokens, and values without control
-    /// characters. None: a field that would be sent is left out.
+    /// Header fields of every request, in the order of the file: names are tokens, values have no
+    /// control characters. `None`: a field that would otherwise be sent is omitted.
     pub headers: Vec<(String, Option<String>)>,
-    /// Users keep the cookies that servers set.
+    /// Whether users keep the cookies that servers set.
     pub cookies: bool,
-    /// Redirects that are followed unless the script says how many.
+    /// Redirects followed unless the script sets a number.
     pub redirects: u8,
 }
 

@@ -1,10 +1,10 @@
-//! Cookies as scripts give them: the `cookies` option and `user:set_cookie`.
+//! Cookies set by scripts: the `cookies` option and `user:set_cookie`.
 
 use mlua::{LuaString, Value};
 
-use crate::native::{Natives, lend, or_message};
+use crate::bindings::{Bindings, lend, or_message};
+use crate::location::kind;
 use crate::options::{boolean, bytes, pairs};
-use crate::place::kind;
 use crate::text;
 use crate::{CookieSpec, Cookies};
 
@@ -38,13 +38,13 @@ fn cookie_value(name: &str, value: &[u8]) -> Result<()> {
     text::header_value(&format!("the cookie {name}"), value)?;
     if value.contains(&b';') {
         return Err(format!(
-            "the cookie {name} has a semicolon, which ends a value"
+            "the cookie {name} has a semicolon, which a cookie value can't hold"
         ));
     }
     Ok(())
 }
 
-/// What `user:set_cookie(name, value, options)` makes.
+/// Parses the arguments of `user:set_cookie(name, value, options)`.
 fn spec(name: &LuaString, value: &LuaString, options: &Value) -> Result<CookieSpec> {
     let name = text::token("the cookie name", &name.as_bytes())?;
     let value = value.as_bytes().to_vec();
@@ -60,7 +60,7 @@ fn spec(name: &LuaString, value: &LuaString, options: &Value) -> Result<CookieSp
         other => return Err(format!("the options must be a table, not {}", kind(other))),
     };
     for pair in table.pairs::<LuaString, Value>() {
-        let (key, value) = pair.map_err(|_| "the option keys are names".to_owned())?;
+        let (key, value) = pair.map_err(|_| "option keys must be strings".to_owned())?;
         let string = |key: &str| text::utf8(key, bytes(key, &value)?);
         match &*key.as_bytes() {
             b"domain" => {
@@ -70,7 +70,7 @@ fn spec(name: &LuaString, value: &LuaString, options: &Value) -> Result<CookieSp
             b"path" => {
                 let path = string("path")?;
                 if !path.starts_with('/') {
-                    return Err("path must begin with a slash".to_owned());
+                    return Err("path must start with a slash".to_owned());
                 }
                 spec.path = Some(path);
             }
@@ -84,7 +84,10 @@ fn spec(name: &LuaString, value: &LuaString, options: &Value) -> Result<CookieSp
                 };
                 let age = seconds.and_then(|s| std::time::Duration::try_from_secs_f64(s).ok());
                 spec.max_age = Some(age.ok_or_else(|| {
-                    format!("max_age must be seconds from 0, not {}", kind(&value))
+                    format!(
+                        "max_age must be a number of seconds, 0 or more, not {}",
+                        kind(&value)
+                    )
                 })?);
             }
             unknown => {
@@ -96,22 +99,22 @@ fn spec(name: &LuaString, value: &LuaString, options: &Value) -> Result<CookieSp
     Ok(spec)
 }
 
-/// The functions behind `user:cookie` and its kin.
-pub(crate) fn natives(natives: &Natives<'_>) -> mlua::Result<()> {
-    natives.add(
+/// Registers the functions behind `user:cookie`, `user:set_cookie` and `user:clear_cookies`.
+pub(crate) fn register(bindings: &Bindings<'_>) -> mlua::Result<()> {
+    bindings.add(
         "cookie",
         |lua, shared, (slot, name, url): (u32, LuaString, Option<LuaString>)| {
             let name = name.to_string_lossy();
             let url = url.map(|url| url.to_string_lossy());
-            let mut asked = Ok(());
+            let mut result = Ok(());
             let value = lend(
-                |f| asked = shared.host.cookie(slot, &name, url.as_deref(), f),
+                |f| result = shared.host.cookie(slot, &name, url.as_deref(), f),
                 |value| lua.create_string(value),
             )?;
-            Ok((value, asked.err()))
+            Ok((value, result.err()))
         },
     )?;
-    natives.add(
+    bindings.add(
         "set_cookie",
         |_, shared, (slot, name, value, options): (u32, LuaString, LuaString, Value)| {
             let made = spec(&name, &value, &options);
@@ -119,7 +122,7 @@ pub(crate) fn natives(natives: &Natives<'_>) -> mlua::Result<()> {
             Ok(or_message(set.map(|()| true)))
         },
     )?;
-    natives.add("clear_cookies", |_, shared, slot: u32| {
+    bindings.add("clear_cookies", |_, shared, slot: u32| {
         shared.host.clear_cookies(slot);
         Ok(())
     })

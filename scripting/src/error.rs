@@ -1,29 +1,30 @@
-//! What can go wrong with a script: before the run (`Error`) and during it (`ScriptError`).
+//! Errors of a script: before the run (`Error`) and during it (`ScriptError`).
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why a script can't be used, found before any traffic. Displayed with the place first.
+/// Why a script can't be used, detected before any traffic. Displayed with the location first.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The file can't be read.
     Read {
-        /// The file as it was given.
+        /// The path as it was given.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The text doesn't compile, or running it ended in an error; the text begins `file:line:`.
+    /// The script doesn't compile, or running its file failed; the message starts with
+    /// `file:line:`.
     Lua(ScriptError),
-    /// The file ran, but what it returned is not a module of scenarios.
+    /// The file ran, but did not return a table of scenarios.
     Shape {
-        /// The file's name as messages show it.
+        /// The file's name as shown in messages.
         file: String,
         /// What was found and what is allowed.
         message: String,
     },
-    /// What `setup()` returned can't reach the other cores.
+    /// The result of `setup()` can't be passed to the other cores.
     Data(String),
     /// The Lua state itself failed (out of memory at start, a broken build).
     State(String),
@@ -53,9 +54,9 @@ impl std::error::Error for Error {
 /// A Lua error that ended an iteration or a hook.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ScriptError {
-    /// One line or more, beginning with the place when Lua knows it: `shop.lua:12: message`.
+    /// One or more lines, starting with the location when Lua knows it: `shop.lua:12: message`.
     pub message: String,
-    /// The calls that led there, one per line, innermost first; empty when unknown.
+    /// The call stack, one call per line, innermost first; empty when unknown.
     pub traceback: String,
 }
 

@@ -1,11 +1,12 @@
-//! The functions of core.lua as Rust calls them.
+//! Handles to the functions of core.lua.
 
 use mlua::{Function, LuaString, Table, Value};
 
 use crate::ScriptError;
 use crate::state::State;
 
-/// Handles of core.lua's functions, made once: each live handle takes a place on a bounded stack.
+/// Handles to core.lua's functions, made once because every live handle occupies a slot of a
+/// bounded stack.
 pub(crate) struct Functions {
     pub run: Function,
     pub reply: Function,
@@ -22,7 +23,7 @@ pub(crate) struct Functions {
     pub drop: Function,
 }
 
-/// Runs the file's chunk: what it returned, or the Lua error it ended in.
+/// Runs the file's chunk; returns its value, or the Lua error that ended it.
 pub(crate) fn load_chunk(
     state: &State,
     chunk: &Function,
@@ -35,7 +36,7 @@ pub(crate) fn load_chunk(
     }
 }
 
-/// The text and the calls of the last Lua error.
+/// The message and the call stack of the last Lua error.
 pub(crate) fn fetch_failure(failure: &Function) -> mlua::Result<ScriptError> {
     let (text, calls): (Option<LuaString>, Option<LuaString>) = failure.call(())?;
     let lossy = |string: Option<LuaString>| string.map(|s| s.to_string_lossy()).unwrap_or_default();

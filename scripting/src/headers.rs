@@ -1,4 +1,4 @@
-//! The raw head of a reply as Lua tables.
+//! The raw head of a reply, converted to Lua tables.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,8 +7,8 @@ use mlua::{Lua, Table};
 
 use crate::text;
 
-/// The fields of a head in their order: name as sent, value trimmed, folded lines joined. Lines
-/// that are no fields are left out.
+/// The fields of a head in order: name as sent, value trimmed, folded lines joined. Lines that are
+/// not header fields are skipped.
 pub(crate) fn fields(head: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
     let mut fields: Vec<(&[u8], Vec<u8>)> = Vec::new();
     let mut may_fold = false;
@@ -48,8 +48,8 @@ pub(crate) fn table(lua: &Lua, head: &[u8]) -> mlua::Result<Table> {
                 values.get_mut().extend_from_slice(b", ");
                 values.get_mut().extend_from_slice(&value);
             }
-            Entry::Vacant(place) => {
-                place.insert(value);
+            Entry::Vacant(vacant) => {
+                vacant.insert(value);
             }
         }
     }
@@ -60,7 +60,7 @@ pub(crate) fn table(lua: &Lua, head: &[u8]) -> mlua::Result<Table> {
     Ok(table)
 }
 
-/// The values of one name, in any case, one by one.
+/// All values of one name, ignoring case.
 pub(crate) fn all(lua: &Lua, head: &[u8], wanted: &[u8]) -> mlua::Result<Table> {
     let list = lua.create_table()?;
     for (name, value) in fields(head) {
@@ -71,7 +71,7 @@ pub(crate) fn all(lua: &Lua, head: &[u8], wanted: &[u8]) -> mlua::Result<Table> 
     Ok(list)
 }
 
-/// The cookies that a reply sets: name -> value, of several the last.
+/// The cookies a reply sets, name -> value; the last one wins.
 pub(crate) fn cookies(lua: &Lua, head: &[u8]) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     let set = fields(head);

@@ -1,18 +1,18 @@
 //! Whole numbers above 2^53 for Lua, whose numbers are doubles: 64-bit ids keep their digits.
 //!
-//! They come from JSON, data files and `integer("…")`. The same digits are the same value, so that
-//! `==` and keys of tables work; `..`, tostring, arithmetic and `<` among them are exact. A result
-//! that a number holds exactly is a number again; one beyond 64 bits is a number too, rounded.
+//! They come from JSON, data files and `integer("…")`. Equal digits are the same Lua value, so `==`
+//! and table keys work; `..`, tostring, arithmetic and `<` between them are exact. A result that a
+//! Lua number can hold exactly becomes a number again; so does a result beyond 64 bits, rounded.
 
 use mlua::{Lua, Table, Value};
 use serde_json::Number;
 
-/// Up to here (2^53) a Lua number holds every whole number.
+/// Up to this bound (2^53) a Lua number holds every whole number exactly.
 pub(crate) const EXACT_MAX: u64 = 1 << 53;
 
-/// Where the registry of a Lua state keeps the integers in use, by their digits.
+/// Registry key of the integers in use, by their digits.
 const KNOWN: &str = "mistress.integers";
-/// Where it keeps the metatable that they have in common.
+/// Registry key of their common metatable.
 const KIND: &str = "mistress.integer";
 /// Marks that metatable.
 const MARK: &str = "mistress.integer";
@@ -22,7 +22,7 @@ const MARK: &str = "mistress.integer";
 pub(crate) struct Integer(i128);
 
 impl Integer {
-    /// For JSON; there always is one.
+    /// As a JSON number, which always exists.
     pub(crate) fn json(self) -> Option<Number> {
         Number::from_i128(self.0)
     }
@@ -61,7 +61,8 @@ pub(crate) fn from_json(lua: &Lua, number: &Number) -> mlua::Result<Value> {
     }
 }
 
-/// What `integer(…)` gives: of decimal digits, or of a whole number, which it may be already.
+/// The result of `integer(…)` for decimal digits or for a whole number, which may already be an
+/// integer.
 pub(crate) fn read(lua: &Lua, given: &Value) -> mlua::Result<Result<Value, String>> {
     let wrong = || Err("expected decimal digits of at most 64 bits".to_owned());
     let whole = match given {

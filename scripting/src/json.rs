@@ -1,8 +1,8 @@
-//! Lua values as JSON and back.
+//! Conversion between Lua values and JSON.
 //!
-//! A table is an array when its keys are exactly 1..n (n > 0) or when it was made with
-//! `array(...)` or decoded from one; otherwise an object, whose keys must be strings and are
-//! written sorted, because Lua's order differs between runs.
+//! A table is an array when its keys are exactly 1..n (n > 0), or when it was made with
+//! `array(...)` or decoded from an array; otherwise it is an object, whose keys must be strings and
+//! are written sorted, because Lua's order differs between runs.
 
 pub(crate) mod path;
 
@@ -12,16 +12,16 @@ use serde_json::{Map, Number, Value as Json};
 
 use crate::integer;
 
-/// How deep values may nest; also what ends a cycle.
+/// Maximum nesting depth, which also bounds cycles.
 const DEPTH_MAX: usize = 128;
 
-/// Where the registry of a Lua state keeps the metatable of arrays.
+/// Registry key of the metatable of arrays.
 pub(crate) const ARRAY: &str = "mistress.array";
 
-/// The value as JSON, or why not: `place` of the offending part (`a.b[3]`) and what was found.
-pub(crate) fn encode(lua: &Lua, value: &Value, place: &str) -> Result<Json, String> {
+/// The value as JSON, or why not: `path` of the offending part (`a.b[3]`) and what was found.
+pub(crate) fn encode(lua: &Lua, value: &Value, path: &str) -> Result<Json, String> {
     let array = lua.named_registry_value::<Table>(ARRAY).ok();
-    Encoder { array }.value(value, &mut place.to_owned(), 0)
+    Encoder { array }.value(value, &mut path.to_owned(), 0)
 }
 
 struct Encoder {
@@ -29,9 +29,9 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn value(&self, value: &Value, place: &mut String, depth: usize) -> Result<Json, String> {
+    fn value(&self, value: &Value, path: &mut String, depth: usize) -> Result<Json, String> {
         if depth > DEPTH_MAX {
-            let shown = place.chars().take(60).collect::<String>();
+            let shown = path.chars().take(60).collect::<String>();
             return Err(format!(
                 "{shown}…: nested deeper than {DEPTH_MAX} levels (a cycle?)"
             ));
@@ -42,54 +42,54 @@ impl Encoder {
             Value::Boolean(b) => Ok(Json::Bool(*b)),
             Value::Integer(i) => Ok(Json::from(*i)),
             Value::Number(n) => {
-                number(*n).ok_or_else(|| format!("{place}: {n} is not a number that JSON can hold"))
+                number(*n).ok_or_else(|| format!("{path}: {n} is not a number that JSON can hold"))
             }
             Value::String(s) => match s.to_str() {
                 Ok(text) => Ok(Json::String(text.to_string())),
-                Err(_) => Err(format!("{place}: a string that is not UTF-8")),
+                Err(_) => Err(format!("{path}: a string that is not UTF-8")),
             },
             Value::Table(table) => match integer::of(value).and_then(integer::Integer::json) {
                 Some(number) => Ok(Json::Number(number)),
-                None => self.table(table, place, depth),
+                None => self.table(table, path, depth),
             },
-            other => Err(format!("{place}: a {} can't be JSON", other.type_name())),
+            other => Err(format!("{path}: a {} can't be JSON", other.type_name())),
         }
     }
 
-    /// Each value is encoded as it is met: holding thousands of Lua values at once would
-    /// exhaust the bounded stack their handles live on.
-    fn table(&self, table: &Table, place: &mut String, depth: usize) -> Result<Json, String> {
+    /// Encodes values one at a time: holding thousands of Lua values at once would exhaust the
+    /// bounded stack that holds their handles.
+    fn table(&self, table: &Table, path: &mut String, depth: usize) -> Result<Json, String> {
         let mut entries: Vec<(String, Json)> = Vec::new();
         let mut sequence: Vec<(i64, Json)> = Vec::new();
         for pair in table.pairs::<Value, Value>() {
-            let (key, value) = pair.map_err(|error| format!("{place}: {error}"))?;
-            let mark = place.len();
+            let (key, value) = pair.map_err(|error| format!("{path}: {error}"))?;
+            let mark = path.len();
             match key {
                 Value::String(key) => {
                     let Ok(key) = key.to_str() else {
-                        return Err(format!("{place}: a key that is not UTF-8"));
+                        return Err(format!("{path}: a key that is not UTF-8"));
                     };
-                    place.push('.');
-                    place.push_str(&key);
-                    entries.push((key.to_string(), self.value(&value, place, depth + 1)?));
+                    path.push('.');
+                    path.push_str(&key);
+                    entries.push((key.to_string(), self.value(&value, path, depth + 1)?));
                 }
                 Value::Integer(index) if index >= 1 => {
-                    place.push_str(&format!("[{index}]"));
-                    sequence.push((index, self.value(&value, place, depth + 1)?));
+                    path.push_str(&format!("[{index}]"));
+                    sequence.push((index, self.value(&value, path, depth + 1)?));
                 }
                 other => {
-                    let shown = crate::place::kind(&other);
+                    let shown = crate::location::kind(&other);
                     return Err(format!(
-                        "{place}: the key {shown}; keys are strings, or 1..n"
+                        "{path}: the key {shown}; keys are strings, or 1..n"
                     ));
                 }
             }
-            place.truncate(mark);
+            path.truncate(mark);
         }
         let marked = self.array.is_some() && table.metatable() == self.array;
         if !entries.is_empty() && (marked || !sequence.is_empty()) {
             return Err(format!(
-                "{place}: a table with both numbers and strings as keys"
+                "{path}: a table with both numbers and strings as keys"
             ));
         }
         if !marked && sequence.is_empty() {
@@ -102,7 +102,7 @@ impl Encoder {
             .is_some_and(|(index, _)| *index != sequence.len() as i64)
         {
             return Err(format!(
-                "{place}: a list with gaps; put null where nothing is"
+                "{path}: a list with gaps; put null where nothing is"
             ));
         }
         Ok(Json::Array(
@@ -120,7 +120,8 @@ fn number(n: f64) -> Option<Json> {
     Number::from_f64(n).map(Json::Number)
 }
 
-/// What is at a path, for Lua: of a path to many a list, else nil and why where there is nothing.
+/// The value at a path, for Lua; a list if the path can match several values; nil and a reason if
+/// there is nothing.
 pub(crate) fn at(
     lua: &Lua,
     json: &Json,
@@ -142,7 +143,7 @@ pub(crate) fn at(
     }
 }
 
-/// An item of a list: null is `null`, so that positions hold.
+/// An item of a list; null becomes `null`, so that positions are kept.
 fn item_value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
     if json.is_null() {
         Ok(Value::NULL)
@@ -151,8 +152,8 @@ fn item_value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
     }
 }
 
-/// A JSON value for Lua: null is nil in objects (the key is absent) and at the top, and `null`
-/// in arrays, so that positions hold.
+/// Converts a JSON value to Lua: null becomes nil in objects (the key is absent) and at the top
+/// level, and `null` in arrays, so that positions are kept.
 pub(crate) fn value(lua: &Lua, json: &Json) -> mlua::Result<Value> {
     match json {
         Json::Null => Ok(Value::Nil),

@@ -1,10 +1,10 @@
 //! Scripts: the LuaJIT state of one core, the coroutines of its users, and the Lua API.
 //!
-//! The crate refuses to know sockets, HTTP framing, clocks and threads: a script runs until it
-//! wants something of the outside (a request, a sleep), hands that back as a [`Step`], and is
-//! resumed with the outcome. Everything it needs at once (randomness, counters, bodies) it asks
-//! of the [`Host`].
+//! The crate knows nothing of sockets, HTTP framing, clocks or threads: a script runs until it
+//! needs something external (a request, a sleep), returns that as a [`Step`], and is resumed with
+//! the result. What it needs immediately (randomness, counters, bodies) it gets from the [`Host`].
 
+mod bindings;
 mod cookies;
 mod error;
 mod extract;
@@ -14,10 +14,9 @@ mod host;
 mod integer;
 mod json;
 mod loader;
+mod location;
 mod module;
-mod native;
 mod options;
-mod place;
 mod rates;
 mod script;
 mod state;
@@ -29,4 +28,4 @@ pub use error::{Error, ScriptError};
 pub use host::{Host, MetricKind, Row};
 pub use rates::rates;
 pub use script::Script;
-pub use step::{CookieSpec, Cookies, Entry, Hooks, Part, Reply, RequestSpec, Step};
+pub use step::{BodyPart, CookieSpec, Cookies, Entry, Hooks, Reply, RequestSpec, Step};

@@ -1,4 +1,4 @@
-//! Finding and compiling the script's files, and noticing what their text may ask of replies.
+//! Finds and compiles the script's files, and detects what they may read from replies.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Component, Path, PathBuf};
@@ -7,18 +7,18 @@ use std::rc::Rc;
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaString, Table};
 
-use crate::place;
+use crate::location;
 
-/// How every precompiled chunk of LuaJIT and of plain Lua begins.
+/// First byte of every precompiled chunk of LuaJIT and of plain Lua.
 const BYTECODE_MARK: u8 = 0x1b;
 
-/// The files of one script: all below one folder.
+/// The files of one script, all below one folder.
 pub(crate) struct Loader {
     /// The script's folder, without symbolic links.
     root: PathBuf,
-    /// The scripts' globals, set once they are built.
+    /// The globals of scripts, set once they are built.
     environment: RefCell<Option<Table>>,
-    /// False once the script is loaded: reading files would stall the core.
+    /// False once the script is loaded: reading files later would stall the core.
     open: Cell<bool>,
     reads_bodies: Cell<bool>,
     reads_heads: Cell<bool>,
@@ -39,7 +39,7 @@ impl Loader {
         *self.environment.borrow_mut() = Some(environment);
     }
 
-    /// From now on `require` gives only what is loaded.
+    /// From now on `require` returns loaded files only.
     pub(crate) fn close(&self) {
         self.open.set(false);
         // The table holds the Lua state, whose functions hold this loader.
@@ -76,7 +76,7 @@ impl Loader {
 
     /// The file of a module, relative to the script's folder.
     fn resolve(&self, name: &str) -> Result<String, String> {
-        let shown = place::quoted(name.as_bytes(), 60);
+        let shown = location::quoted(name.as_bytes(), 60);
         if !self.open.get() {
             return Err(format!(
                 "{shown} is not loaded yet: call require at the top of the file"
@@ -120,7 +120,7 @@ impl Loader {
         let source =
             std::fs::read(self.root.join(file)).map_err(|error| format!("{file}: {error}"))?;
         self.compile(lua, file, &source)
-            .map_err(|error| place::cause(&error))
+            .map_err(|error| location::cause(&error))
     }
 
     /// Compiles text, never bytecode, to run in the scripts' globals.
@@ -142,8 +142,8 @@ impl Loader {
         }
     }
 
-    /// Any word that can ask for a body or a head counts, also in a comment: a false alarm costs
-    /// a copy per reply, a miss would be an error in the script.
+    /// Any word that may read a body or a head counts, even in a comment: a false positive costs a
+    /// copy per reply, a false negative would be an error in the script.
     fn note(&self, source: &[u8]) {
         for (word, assigned) in words(source) {
             match word {
@@ -158,8 +158,8 @@ impl Loader {
     }
 }
 
-/// The identifiers of a text, each with whether a single `=` follows, as after the key of an
-/// options table.
+/// The identifiers of a text, each with whether a single `=` follows, as after a key of an options
+/// table.
 fn words(source: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let mut rest = source;

@@ -1,8 +1,8 @@
-//! What a script's file returned: its hooks and scenarios.
+//! The value a script's file returned: its hooks and scenarios.
 
 use mlua::{Function, Table, Value};
 
-use crate::{Error, Hooks, place};
+use crate::{Error, Hooks, location};
 
 /// The hooks, in the order of their entry numbers; scenarios follow.
 pub(crate) const HOOKS: [&str; 4] = ["setup", "teardown", "on_start", "on_stop"];
@@ -10,26 +10,28 @@ pub(crate) const HOOKS: [&str; 4] = ["setup", "teardown", "on_start", "on_stop"]
 /// The key of the table of rate functions.
 pub(crate) const RATES: &str = "rates";
 
-/// Refuses what is no table of functions with names.
+/// Rejects anything but a table of named functions.
 fn rate_functions(rates: &Value) -> Result<(), String> {
-    let found = place::kind(rates);
+    let found = location::kind(rates);
     let Value::Table(table) = rates else {
-        return Err(format!("rates is {found}; it holds functions of time"));
+        return Err(format!(
+            "rates is {found}; it must be a table of functions of time"
+        ));
     };
     for pair in table.pairs::<Value, Value>() {
-        let (key, value) = pair.map_err(|error| place::cause(&error))?;
+        let (key, value) = pair.map_err(|error| location::cause(&error))?;
         if !matches!((&key, &value), (Value::String(_), Value::Function(_))) {
-            let (key, found) = (place::kind(&key), place::kind(&value));
+            let (key, found) = (location::kind(&key), location::kind(&value));
             return Err(format!(
-                "rates has {key}, which is {found}; it holds functions with names"
+                "rates has {key}, which is {found}; it must hold named functions only"
             ));
         }
     }
     Ok(())
 }
 
-/// Checks the shape and tells core.lua the functions by entry number: hooks first, then the
-/// scenarios sorted by name.
+/// Checks the returned table and passes the functions to core.lua by entry number: hooks first,
+/// then the scenarios sorted by name.
 pub(crate) fn entries(
     file: &str,
     module: &Value,
@@ -40,7 +42,7 @@ pub(crate) fn entries(
         message,
     };
     let Value::Table(table) = module else {
-        let found = place::kind(module);
+        let found = location::kind(module);
         return Err(shape(format!(
             "returned {found}; the file must return a table of functions"
         )));
@@ -48,22 +50,22 @@ pub(crate) fn entries(
     let scenarios = scenarios(table).map_err(&shape)?;
     if scenarios.is_empty() {
         return Err(shape(
-            "returned a table without a scenario (a function in it)".to_owned(),
+            "returned a table without a scenario (a function)".to_owned(),
         ));
     }
-    let hooks =
-        register(table, &scenarios, entry).map_err(|error| Error::State(place::cause(&error)))?;
+    let hooks = register(table, &scenarios, entry)
+        .map_err(|error| Error::State(location::cause(&error)))?;
     Ok((scenarios, hooks))
 }
 
 fn scenarios(table: &Table) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     for pair in table.pairs::<Value, Value>() {
-        let (key, value) = pair.map_err(|error| place::cause(&error))?;
-        let shown = place::kind(&key);
+        let (key, value) = pair.map_err(|error| location::cause(&error))?;
+        let shown = location::kind(&key);
         let Value::String(name) = &key else {
             return Err(format!(
-                "the returned table has the key {shown}; scenarios have names"
+                "the returned table has the key {shown}; scenario names must be strings"
             ));
         };
         if *name.as_bytes() == *RATES.as_bytes() {
@@ -71,9 +73,9 @@ fn scenarios(table: &Table) -> Result<Vec<String>, String> {
             continue;
         }
         if !matches!(value, Value::Function(_)) {
-            let found = place::kind(&value);
+            let found = location::kind(&value);
             return Err(format!(
-                "{shown} is {found}; the returned table holds functions only"
+                "{shown} is {found}; the returned table must hold functions only"
             ));
         }
         let name = name

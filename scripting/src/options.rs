@@ -1,4 +1,5 @@
-//! A request's options table as a [`RequestSpec`]: every key known, every value checked.
+//! Converts a request's options table to a [`RequestSpec`]: every key is known, every value
+//! checked.
 
 use std::time::Duration;
 
@@ -6,12 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use mlua::{Lua, LuaString, Table, Value};
 
-use crate::place::{kind, quoted};
+use crate::location::{kind, quoted};
 use crate::text::{self, Encoding};
 use crate::uploads::{self, FilePart};
-use crate::{Cookies, Part, RequestSpec, cookies, integer, json};
+use crate::{BodyPart, Cookies, RequestSpec, cookies, integer, json};
 
-/// The keys a request's options may have.
+/// The keys of a request's options.
 const KEYS: [&str; 20] = [
     "basic_auth",
     "bearer",
@@ -35,9 +36,9 @@ const KEYS: [&str; 20] = [
     "timeout",
 ];
 
-/// Headers that the engine writes itself, with what to use instead.
+/// Headers that the engine writes itself, with the alternative.
 const RESERVED: [(&str, &str); 4] = [
-    ("content-length", "it is counted from the body"),
+    ("content-length", "it is computed from the body"),
     (
         "transfer-encoding",
         "use chunked = true to send a body in chunks",
@@ -49,7 +50,7 @@ const RESERVED: [(&str, &str); 4] = [
     ("connection", "use keepalive = false to close"),
 ];
 
-/// Redirects that a request can be told to follow.
+/// Most redirects a request can ask for.
 const REDIRECTS_MAX: i64 = 50;
 
 type Result<T> = std::result::Result<T, String>;
@@ -62,7 +63,7 @@ pub(crate) fn plain(method: &LuaString, url: &LuaString) -> Result<(String, Stri
     ))
 }
 
-/// A whole request. The error names the key and what it found.
+/// A request with options. The error names the key and the invalid value.
 pub(crate) fn request(
     lua: &Lua,
     method: &LuaString,
@@ -100,10 +101,10 @@ struct Reader<'a> {
     spec: RequestSpec,
     /// Encoded, appended to the URL at the end.
     query: String,
-    /// Of `form`; a part of `files` when there are some.
+    /// From `form`; part of the multipart body when there are `files`.
     fields: Vec<(Vec<u8>, Vec<u8>)>,
     files: Option<Vec<FilePart>>,
-    /// Which of `body`, `body_file`, `json`, and `form` or `files` gave the body.
+    /// The option that provided the body: `body`, `body_file`, `json`, and `form` or `files`.
     body_key: Option<&'static str>,
 }
 
@@ -111,7 +112,7 @@ impl Reader<'_> {
     fn option(&mut self, key: &Value, value: &Value) -> Result<()> {
         let Value::String(name) = key else {
             return Err(format!(
-                "the option key {}; keys are names: {}",
+                "the option key {} is not a string; the options are {}",
                 kind(key),
                 KEYS.join(", ")
             ));
@@ -125,7 +126,7 @@ impl Reader<'_> {
             b"body_file" => {
                 let path = text::utf8("body_file", bytes("body_file", value)?)?;
                 self.take_body("body_file")?;
-                self.spec.parts = vec![Part::File(path)];
+                self.spec.parts = vec![BodyPart::File(path)];
             }
             b"json" => {
                 let body = to_json(self.lua, value)?;
@@ -178,7 +179,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A request has one body: `key` gives it.
+    /// Claims the body for `key`; a request has only one.
     fn take_body(&mut self, key: &'static str) -> Result<()> {
         if let Some(other) = self.body_key.replace(key) {
             let (first, second) = if other < key {
@@ -191,7 +192,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Makes the body that `form` and `files` ask for, and refuses what only bodies can have.
+    /// Builds the body from `form` and `files`, and rejects options that need a body.
     fn finish_body(&mut self) -> Result<()> {
         let spec = &mut self.spec;
         if let Some(files) = self.files.take() {
@@ -247,14 +248,14 @@ impl Reader<'_> {
             ("referer", "referer", spec.referer.is_some()),
         ] {
             if set && has(spec, header) {
-                return Err(format!("{option}: the headers name {header} too"));
+                return Err(format!("{option}: the headers already set {header}"));
             }
         }
         Ok(self.spec)
     }
 }
 
-/// The content type that the body brings, unless the headers give one. A body in parts cannot be
+/// The content type implied by the body, unless the headers give one. A multipart body cannot be
 /// read without its boundary, which a script cannot know.
 fn content_type(spec: &mut RequestSpec, of_body: Option<String>) -> Result<Option<String>> {
     let is_own = |name: &str| name.eq_ignore_ascii_case("content-type");
@@ -269,7 +270,8 @@ fn content_type(spec: &mut RequestSpec, of_body: Option<String>) -> Result<Optio
     };
     if is_refused {
         return Err(
-            "files: the header content-type can't be left out; it has the boundary".to_owned(),
+            "files: the header content-type can't be omitted, because it holds the boundary"
+                .to_owned(),
         );
     }
     let Some((_, own)) = own else {
@@ -278,8 +280,8 @@ fn content_type(spec: &mut RequestSpec, of_body: Option<String>) -> Result<Optio
     let text = String::from_utf8_lossy(own).to_ascii_lowercase();
     if !text.starts_with("multipart/") || text.contains("boundary") {
         return Err(
-            "files: the header content-type must be multipart/ of some kind, without a boundary; \
-             that is added"
+            "files: the header content-type must be a multipart/ type without a boundary, which \
+             is added"
                 .to_owned(),
         );
     }
@@ -316,8 +318,8 @@ fn name_of(value: &Value) -> Result<String> {
     Ok(String::from_utf8_lossy(&name).into_owned())
 }
 
-/// The text of a scalar: a string, a number or a boolean.
-pub(crate) fn scalar(place: &str, value: &Value) -> Result<Vec<u8>> {
+/// Converts a scalar to text: a string, a number or a boolean.
+pub(crate) fn scalar(what: &str, value: &Value) -> Result<Vec<u8>> {
     match value {
         Value::String(s) => Ok(s.as_bytes().to_vec()),
         Value::Integer(i) => Ok(i.to_string().into_bytes()),
@@ -326,41 +328,41 @@ pub(crate) fn scalar(place: &str, value: &Value) -> Result<Vec<u8>> {
         other => match integer::of(other) {
             Some(integer) => Ok(integer.to_string().into_bytes()),
             None => Err(format!(
-                "{place} must be a string, a number or a boolean, not {}",
+                "{what} must be a string, a number or a boolean, not {}",
                 kind(other)
             )),
         },
     }
 }
 
-/// A value among others with names.
-enum Given {
+/// A value with a name.
+enum NamedValue {
     Scalar(Vec<u8>),
-    /// The boolean itself, where it can mean something.
+    /// The boolean, where it has a meaning of its own.
     False,
 }
 
-impl Given {
-    fn new(place: &str, value: &Value) -> Result<Given> {
+impl NamedValue {
+    fn new(what: &str, value: &Value) -> Result<NamedValue> {
         match value {
-            Value::Boolean(false) => Ok(Given::False),
-            other => Ok(Given::Scalar(scalar(place, other)?)),
+            Value::Boolean(false) => Ok(NamedValue::False),
+            other => Ok(NamedValue::Scalar(scalar(what, other)?)),
         }
     }
 }
 
-/// Names with values: a map, read sorted by name (a value may be a list: the name repeats), or a
-/// list of `{ name, value }` pairs, read in its order.
+/// Name-value pairs: a map, read in order of names (a list as value repeats the name), or a list of
+/// `{ name, value }` pairs, read in its order.
 pub(crate) fn pairs(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let text = |given| match given {
-        Given::Scalar(text) => text,
-        Given::False => b"false".to_vec(),
+        NamedValue::Scalar(text) => text,
+        NamedValue::False => b"false".to_vec(),
     };
     let named = named(key, value)?.into_iter();
     Ok(named.map(|(name, given)| (name, text(given))).collect())
 }
 
-fn named(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, Given)>> {
+fn named(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, NamedValue)>> {
     let Value::Table(table) = value else {
         return Err(format!("{key} must be a table, not {}", kind(value)));
     };
@@ -371,29 +373,29 @@ fn named(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, Given)>> {
     for pair in table.pairs::<Value, Value>() {
         let (name, value) = pair.map_err(|error| error.to_string())?;
         let name = scalar(&format!("a name in {key}"), &name)?;
-        let place = format!("{key}: {}", quoted(&name, 40));
+        let what = format!("{key}: {}", quoted(&name, 40));
         match &value {
             Value::Table(values) if integer::of(&value).is_none() => {
                 for value in values.sequence_values::<Value>() {
                     let value = value.map_err(|error| error.to_string())?;
-                    pairs.push((name.clone(), Given::new(&place, &value)?));
+                    pairs.push((name.clone(), NamedValue::new(&what, &value)?));
                 }
             }
-            other => pairs.push((name, Given::new(&place, other)?)),
+            other => pairs.push((name, NamedValue::new(&what, other)?)),
         }
     }
     pairs.sort_by(|a, b| a.0.cmp(&b.0)); // stable: the values of one name keep their order
     Ok(pairs)
 }
 
-fn list_of_pairs(key: &str, table: &Table) -> Result<Vec<(Vec<u8>, Given)>> {
+fn list_of_pairs(key: &str, table: &Table) -> Result<Vec<(Vec<u8>, NamedValue)>> {
     let mut pairs = Vec::new();
     for (index, item) in table.sequence_values::<Value>().enumerate() {
-        let place = format!("{key}[{}]", index + 1);
+        let what = format!("{key}[{}]", index + 1);
         let item = item.map_err(|error| error.to_string())?;
         let Value::Table(pair) = &item else {
             return Err(format!(
-                "{place} must be a pair {{ name, value }}, not {}",
+                "{what} must be a pair {{ name, value }}, not {}",
                 kind(&item)
             ));
         };
@@ -401,7 +403,10 @@ fn list_of_pairs(key: &str, table: &Table) -> Result<Vec<(Vec<u8>, Given)>> {
             pair.raw_get::<Value>(index)
                 .map_err(|error| error.to_string())
         };
-        pairs.push((scalar(&place, &part(1)?)?, Given::new(&place, &part(2)?)?));
+        pairs.push((
+            scalar(&what, &part(1)?)?,
+            NamedValue::new(&what, &part(2)?)?,
+        ));
     }
     Ok(pairs)
 }
@@ -425,7 +430,7 @@ fn joined(pairs: &[(Vec<u8>, Vec<u8>)], encoding: Encoding) -> String {
 
 type Headers = (Vec<(String, Vec<u8>)>, Vec<String>);
 
-/// The headers to send, and those to leave out: names whose value is false.
+/// The headers to send, and those to omit: names whose value is false.
 fn headers(value: &Value) -> Result<Headers> {
     let mut headers = Vec::new();
     let mut without = Vec::new();
@@ -438,24 +443,22 @@ fn headers(value: &Value) -> Result<Headers> {
             return Err(format!("the header {name} can't be set: {instead}"));
         }
         match value {
-            Given::False if name.eq_ignore_ascii_case("host") => {
-                return Err(
-                    "the header host can't be left out: a request names its host".to_owned(),
-                );
+            NamedValue::False if name.eq_ignore_ascii_case("host") => {
+                return Err("the header host can't be omitted: every request needs one".to_owned());
             }
-            Given::Scalar(value) => {
+            NamedValue::Scalar(value) => {
                 text::header_value(&format!("the header {name}"), &value)?;
                 check_single(&name, &value, &headers)?;
                 headers.push((name, value));
             }
-            Given::False => without.push(name),
+            NamedValue::False => without.push(name),
         }
     }
     Ok((headers, without))
 }
 
-/// Fields that a request has once or not at all (RFC 9110 sections 7.2, 8.3, 10.1.3, 10.1.5 and
-/// 11.6.2): servers refuse a second Host, and read one of two others by chance.
+/// Fields that a request has at most once (RFC 9110 sections 7.2, 8.3, 10.1.3, 10.1.5 and 11.6.2):
+/// servers reject a second Host, and choose one of two others arbitrarily.
 const SINGLE: [&str; 5] = [
     "authorization",
     "content-type",
@@ -464,7 +467,7 @@ const SINGLE: [&str; 5] = [
     "user-agent",
 ];
 
-/// Refuses a second value of a field that has one, and a Host that is none.
+/// Rejects a second value of a single-valued field, and an invalid Host.
 fn check_single(name: &str, value: &[u8], before: &[(String, Vec<u8>)]) -> Result<()> {
     let is_single = SINGLE.iter().any(|one| name.eq_ignore_ascii_case(one));
     if is_single

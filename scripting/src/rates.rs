@@ -1,4 +1,4 @@
-//! Functions of time in a script: the load per second, asked before the run.
+//! Rate functions of a script: the load per second, evaluated before the run.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -6,18 +6,18 @@ use std::rc::Rc;
 use mlua::{Function, Table, Value};
 
 use crate::module::{self, RATES};
-use crate::script::{MEMORY_BYTES_MAX, Opened};
-use crate::{Host, place};
+use crate::script::{LoadedFile, MEMORY_BYTES_MAX};
+use crate::{Host, location};
 
-/// The values of the function `rates.NAME` of the script at `path` for the seconds 0 to
-/// `seconds` - 1: what it returned, not judged besides being numbers.
+/// The values of the function `rates.NAME` of the script at `path` for the seconds 0 to `seconds` -
+/// 1, checked only to be numbers.
 ///
 /// # Errors
-/// The script cannot be used, there is no such function, it ends in an error, or it returns no
-/// number; told in one line.
+/// The script is unusable, has no such function, fails, or returns something other than a number;
+/// described in one line.
 pub fn rates(path: &Path, name: &str, seconds: u64) -> Result<Vec<f64>, String> {
     let in_one_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
-    let opened = Opened::new(path, Rc::new(Nobody), MEMORY_BYTES_MAX)
+    let opened = LoadedFile::new(path, Rc::new(NullHost), MEMORY_BYTES_MAX)
         .map_err(|error| in_one_line(error.to_string()))?;
     module::entries(&opened.file, &opened.module, &opened.state.entry)
         .map_err(|error| in_one_line(error.to_string()))?;
@@ -26,10 +26,10 @@ pub fn rates(path: &Path, name: &str, seconds: u64) -> Result<Vec<f64>, String> 
         Ok(Value::Number(value)) => Ok(value),
         Ok(Value::Integer(value)) => Ok(value as f64),
         Ok(other) => Err(format!(
-            "rates.{name} gave {} for second {second}, allowed is a number",
-            place::kind(&other)
+            "rates.{name} returned {} for second {second}, expected a number",
+            location::kind(&other)
         )),
-        Err(error) => Err(in_one_line(place::cause(&error))),
+        Err(error) => Err(in_one_line(location::cause(&error))),
     };
     (0..seconds).map(ask).collect()
 }
@@ -57,15 +57,15 @@ fn function(module: &Value, name: &str) -> Result<Function, String> {
     let mut names: Vec<String> = names.collect();
     names.sort();
     Err(format!(
-        "found no function {name:?}, the script's rates are {}",
+        "found no function {name:?}; the script's rates are {}",
         names.join(", ")
     ))
 }
 
-/// The world of a script without users.
-struct Nobody;
+/// The environment of a script without users.
+struct NullHost;
 
-impl Host for Nobody {
+impl Host for NullHost {
     fn template(&self, _method: &str, _url: &str) -> Result<u32, String> {
         Err("there is no user".to_owned())
     }

@@ -9,71 +9,71 @@ use mlua::state::{GcIncParams, GcMode};
 use mlua::{Lua, Value};
 use serde_json::Value as Json;
 
+use crate::bindings::Shared;
 use crate::functions::{Functions, fetch_failure, load_chunk};
 use crate::loader::Loader;
 use crate::module::{self, HOOKS};
-use crate::native::Shared;
 use crate::state::State;
-use crate::{Entry, Error, Hooks, Host, Reply, ScriptError, Step, json, place};
+use crate::{Entry, Error, Hooks, Host, Reply, ScriptError, Step, json, location};
 
-/// What core.lua hands back below the template numbers; the same numbers stand there.
+/// The codes core.lua returns below the template numbers; core.lua has the same ones.
 mod code {
     pub(super) const DONE: i64 = -1;
     pub(super) const FAILED: i64 = -2;
     pub(super) const REQUEST: i64 = -3;
     pub(super) const SLEEP: i64 = -4;
     pub(super) const LEAVE: i64 = -5;
-    /// Below this come the numbers of branches.
+    /// Numbers of branches are below this.
     pub(super) const PARALLEL: i64 = -1000;
 }
 
-/// How much memory the Lua state of one core may take.
+/// Memory limit of one core's Lua state.
 pub(crate) const MEMORY_BYTES_MAX: usize = 1 << 30;
 
-/// What LuaJIT says when an allocation is refused.
+/// LuaJIT's message when an allocation is refused.
 const OUT_OF_MEMORY: &str = "not enough memory";
 
-/// How a reply's outcome is told to Lua; above `NOT_OK` come the failures by name.
+/// How a reply's outcome is passed to Lua; codes above `NOT_OK` are kinds of failure.
 const OK: u32 = 0;
 const NOT_OK: u32 = 1;
-/// Added to the outcome when the load asks the user to stop; stands in core.lua too.
+/// Added to the outcome when the load asks the user to stop; core.lua has the same value.
 const STOPPING: u32 = 65_536;
 
-/// Below this a state counts as small.
+/// Below this, a state counts as small.
 const SMALL_STATE_BYTES: usize = 4 << 20;
-/// From this a state counts as large: six times small, so that a state collected rarely does not
-/// look large just before a collection and small after it, over and over.
+/// From this size on, a state counts as large: six times the small size, so that a state that is
+/// collected rarely does not alternate between large just before a collection and small after it.
 const LARGE_STATE_BYTES: usize = 24 << 20;
-/// The state may grow to four times what is alive before the next collection. More would be
-/// marked less often still, but frees whole pages at a time, which the allocator gives back and
-/// the kernel then clears again: ten times cost a page fault for every 26 requests.
-const RARE_PAUSE_PERCENT: std::ffi::c_int = 400;
+/// The state may grow to four times its live size before the next collection. A higher value would
+/// mark less often still, but frees whole pages at a time, which the allocator returns and the
+/// kernel then clears again: ten times cost a page fault for every 26 requests.
+const RELAXED_PAUSE_PERCENT: std::ffi::c_int = 400;
 /// LuaJIT's default.
-const USUAL_PAUSE_PERCENT: std::ffi::c_int = 200;
-/// Steps of the collector at once, of some 2 KiB each.
+const DEFAULT_PAUSE_PERCENT: std::ffi::c_int = 200;
+/// Collector steps per call, about 2 KiB each.
 const COLLECTOR_STEPS: u32 = 32;
 
-/// Where a user's coroutine stands.
+/// The state of a user's coroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stand {
+enum CoroutineState {
     /// No user on this slot.
     Absent,
     /// Between entries.
     Idle,
     /// Waiting for a reply.
     Requesting,
-    /// Waiting for a wake.
+    /// Waiting for a wake-up.
     Sleeping,
     /// Waiting for its branches.
     Forked,
 }
 
-/// One core's Lua state with its users' coroutines. Not `Send`: it lives and dies on its core.
+/// One core's Lua state with its users' coroutines. Not `Send`: it never leaves its core.
 ///
-/// A user is a small integer, its slot: [`attach`](Script::attach) makes it, then entries are
-/// run one after another. Each call that runs Lua returns the user's next [`Step`]; the engine
-/// carries it out and resumes the user with [`reply`](Script::reply) or [`wake`](Script::wake).
-/// Calling one that doesn't fit where the user stands is a bug of the caller and panics.
+/// A user is a small integer, its slot: [`attach`](Script::attach) creates it, then entries are run
+/// one after another. Each call that runs Lua returns the user's next [`Step`]; the engine carries
+/// it out and resumes the user with [`reply`](Script::reply) or [`wake`](Script::wake). A call that
+/// does not match the state of the user is a bug of the caller and panics.
 pub struct Script {
     lua: Lua,
     shared: Rc<Shared>,
@@ -81,36 +81,36 @@ pub struct Script {
     functions: Functions,
     scenarios: Vec<String>,
     hooks: Hooks,
-    /// By slot.
-    stands: RefCell<Vec<Stand>>,
-    /// The failure kinds told to Lua so far; the place is the code minus `NOT_OK + 1`.
+    /// Indexed by slot.
+    states: RefCell<Vec<CoroutineState>>,
+    /// The failure kinds passed to Lua so far; the index is the code minus `NOT_OK + 1`.
     failures: RefCell<Vec<&'static str>>,
-    /// The user that is running `setup`.
+    /// The user running `setup`.
     setup_slot: Cell<Option<u32>>,
     setup_result: RefCell<Json>,
     memory_bytes_max: usize,
-    /// How many more failures for want of memory pass before the next full collection.
+    /// How many more out-of-memory failures to ignore before the next full collection.
     collections_skipped: Cell<u32>,
 }
 
-/// A script's file that has been read and run once.
-pub(crate) struct Opened {
-    /// Its name, for messages.
+/// A script's file after it has been read and run once.
+pub(crate) struct LoadedFile {
+    /// The file's name, for messages.
     pub(crate) file: String,
     pub(crate) state: State,
     shared: Rc<Shared>,
     loader: Rc<Loader>,
     functions: Functions,
-    /// What it returned.
+    /// The value it returned.
     pub(crate) module: Value,
 }
 
-impl Opened {
+impl LoadedFile {
     pub(crate) fn new(
         path: &Path,
         host: Rc<dyn Host>,
         memory_bytes: usize,
-    ) -> Result<Opened, Error> {
+    ) -> Result<LoadedFile, Error> {
         let unreadable = |source| Error::Read {
             path: path.to_owned(),
             source,
@@ -136,7 +136,7 @@ impl Opened {
             shared.resume_panic();
         }
         let module = module.map_err(state_error)?.map_err(Error::Lua)?;
-        Ok(Opened {
+        Ok(LoadedFile {
             file,
             state,
             shared,
@@ -154,13 +154,13 @@ impl Script {
         Script::load_within(path, host, MEMORY_BYTES_MAX)
     }
 
-    /// [`load`](Script::load) with a memory limit of one's own, in bytes.
+    /// [`load`](Script::load) with a given memory limit, in bytes.
     pub(crate) fn load_within(
         path: &Path,
         host: Rc<dyn Host>,
         memory_bytes: usize,
     ) -> Result<Script, Error> {
-        let opened = Opened::new(path, host, memory_bytes)?;
+        let opened = LoadedFile::new(path, host, memory_bytes)?;
         let (scenarios, hooks) =
             module::entries(&opened.file, &opened.module, &opened.state.entry)?;
         opened.loader.close();
@@ -171,7 +171,7 @@ impl Script {
             functions: opened.functions,
             scenarios,
             hooks,
-            stands: RefCell::new(Vec::new()),
+            states: RefCell::new(Vec::new()),
             failures: RefCell::new(Vec::new()),
             setup_slot: Cell::new(None),
             setup_result: RefCell::new(Json::Null),
@@ -185,12 +185,12 @@ impl Script {
         &self.scenarios
     }
 
-    /// Which hooks the script has.
+    /// The hooks of the script.
     pub fn hooks(&self) -> Hooks {
         self.hooks
     }
 
-    /// Gives scenarios and hooks the result of `setup()` as their second argument. The users of
+    /// Passes the result of `setup()` to scenarios and hooks as their second argument. The users of
     /// a core share it.
     pub fn set_data(&self, data: &Json) -> Result<(), Error> {
         let value = json::value(&self.lua, data).map_err(state_error)?;
@@ -200,27 +200,31 @@ impl Script {
             .map_err(state_error)
     }
 
-    /// A user begins to exist on `slot`, a small integer that may be used again after
+    /// Creates a user on `slot`, a small integer that may be reused after
     /// [`detach`](Script::detach). `number` is the user's number in the run, from 0: `user.id`.
     pub fn attach(&self, slot: u32, number: u64) -> Result<(), Error> {
-        let mut stands = self.stands.borrow_mut();
+        let mut states = self.states.borrow_mut();
         let index = slot as usize;
-        if stands.len() <= index {
-            stands.resize(index + 1, Stand::Absent);
+        if states.len() <= index {
+            states.resize(index + 1, CoroutineState::Absent);
         }
-        assert_eq!(stands[index], Stand::Absent, "slot {slot} has a user");
+        assert_eq!(
+            states[index],
+            CoroutineState::Absent,
+            "slot {slot} has a user"
+        );
         self.functions
             .attach
             .call::<()>((slot, number as f64))
             .map_err(state_error)?;
-        stands[index] = Stand::Idle;
+        states[index] = CoroutineState::Idle;
         Ok(())
     }
 
-    /// Begins an entry of an idle user. A hook that the script doesn't have is `Done` at once.
-    /// `stopping` says that the load asks the user to stop: what `user:running()` tells.
+    /// Starts an entry of an idle user. A hook that the script doesn't have is `Done` at once.
+    /// `stopping` says that the load asks the user to stop, which `user:running()` returns.
     pub fn run(&self, slot: u32, entry: Entry, stopping: bool) -> Step {
-        self.expect(slot, Stand::Idle);
+        self.assert_state(slot, CoroutineState::Idle);
         let hooks = self.hooks;
         let (exists, index) = match entry {
             Entry::Setup => (hooks.setup, 0),
@@ -246,7 +250,7 @@ impl Script {
 
     /// Resumes a user after a request.
     pub fn reply(&self, slot: u32, reply: &Reply<'_>) -> Step {
-        self.expect(slot, Stand::Requesting);
+        self.assert_state(slot, CoroutineState::Requesting);
         let code = match (reply.ok, reply.failure) {
             (true, _) => OK,
             (false, None) => NOT_OK,
@@ -257,166 +261,176 @@ impl Script {
         } else {
             code
         };
-        let numbers = (slot, reply.status, code, reply.latency_ms);
-        if reply.head.is_none() && reply.body.is_none() {
-            return self.step(slot, self.functions.reply.call(numbers));
-        }
-        self.step(slot, self.reply_kept(numbers, reply))
+        let result = if reply.head.is_none() && reply.body.is_none() {
+            let numbers = (slot, reply.status, code, reply.latency_ms);
+            self.functions.reply.call(numbers)
+        } else {
+            self.reply_kept(slot, code, reply)
+        };
+        self.step(slot, result)
     }
 
-    fn reply_kept(
-        &self,
-        (slot, status, code, latency_ms): (u32, u16, u32, f64),
-        reply: &Reply<'_>,
-    ) -> mlua::Result<i64> {
+    fn reply_kept(&self, slot: u32, code: u32, reply: &Reply<'_>) -> mlua::Result<i64> {
         let string = |bytes: Option<&[u8]>| bytes.map(|b| self.lua.create_string(b)).transpose();
         let (head, body) = (string(reply.head)?, string(reply.body)?);
         self.functions
             .reply_kept
-            .call((slot, status, code, latency_ms, head, body))
+            .call((slot, reply.status, code, reply.latency_ms, head, body))
     }
 
     /// Resumes a user after a sleep; `stopping` as for [`run`](Script::run).
     pub fn wake(&self, slot: u32, stopping: bool) -> Step {
-        self.expect(slot, Stand::Sleeping);
+        self.assert_state(slot, CoroutineState::Sleeping);
         self.step(slot, self.functions.wake.call((slot, stopping)))
     }
 
-    /// Begins branch `index` (from 0) of a user that wants branches, on a slot of its own. To the
-    /// script it is the same user. When it is `Done` or `Failed` it is to be detached.
+    /// Starts branch `index` (from 0) of a user that asked for branches, on a slot of its own. The
+    /// script sees the same user. Once it is `Done` or `Failed`, the caller detaches it.
     pub fn fork(&self, slot: u32, parent: u32, index: u32, stopping: bool) -> Step {
-        self.expect(parent, Stand::Forked);
-        let mut stands = self.stands.borrow_mut();
-        if stands.len() <= slot as usize {
-            stands.resize(slot as usize + 1, Stand::Absent);
+        self.assert_state(parent, CoroutineState::Forked);
+        let mut states = self.states.borrow_mut();
+        if states.len() <= slot as usize {
+            states.resize(slot as usize + 1, CoroutineState::Absent);
         }
-        assert_eq!(stands[slot as usize], Stand::Absent, "slot {slot} is taken");
-        drop(stands);
+        assert_eq!(
+            states[slot as usize],
+            CoroutineState::Absent,
+            "slot {slot} is taken"
+        );
+        drop(states);
         let forked = (slot, parent, index + 1, stopping);
         self.step(slot, self.functions.fork.call(forked))
     }
 
     /// Resumes a user whose branches have all ended; `stopping` as for [`run`](Script::run).
     pub fn join(&self, slot: u32, stopping: bool) -> Step {
-        self.expect(slot, Stand::Forked);
+        self.assert_state(slot, CoroutineState::Forked);
         self.step(slot, self.functions.wake.call((slot, stopping)))
     }
 
-    /// Tunes the garbage collector to the size of the state: a small one is collected rarely, since
-    /// marking it costs each request a share; a large one as often as usual, to bound its memory.
-    /// To be called about once a second.
-    pub fn tend(&self) {
+    /// Tunes the garbage collector to the size of the state: a small state is collected rarely,
+    /// since marking it costs every request a share; a large one at the default rate, to bound its
+    /// memory. To be called about once a second.
+    pub fn tune_gc(&self) {
         let used = self.lua.used_memory();
         let pause = match used {
-            ..SMALL_STATE_BYTES => RARE_PAUSE_PERCENT,
-            LARGE_STATE_BYTES.. => USUAL_PAUSE_PERCENT,
+            ..SMALL_STATE_BYTES => RELAXED_PAUSE_PERCENT,
+            LARGE_STATE_BYTES.. => DEFAULT_PAUSE_PERCENT,
             _ => return,
         };
         let params = GcIncParams::default().pause(pause);
         self.lua.gc_set_mode(GcMode::Incremental(params));
     }
 
-    /// Takes the collector a small piece further (some tens of microseconds), for a core with
-    /// nothing else to do; true when a whole round of it ended. Users that went leave garbage
-    /// behind that otherwise stays until those that are left have allocated as much again.
-    pub fn collect_some(&self) -> bool {
+    /// Advances the collector by a small step (some tens of microseconds), for a core with nothing
+    /// else to do; returns true when a collection cycle ended. Users that left leave garbage
+    /// behind, which otherwise stays until the remaining ones have allocated as much again.
+    pub fn collect_step(&self) -> bool {
         (0..COLLECTOR_STEPS).any(|_| self.lua.gc_step().unwrap_or(true))
     }
 
-    /// Forgets the user of `slot`, whether idle or in the middle of something.
+    /// Removes the user of `slot`, whether idle or in the middle of something.
     pub fn detach(&self, slot: u32) {
-        let Some(stand) = self
-            .stands
+        let Some(state) = self
+            .states
             .borrow_mut()
             .get_mut(slot as usize)
-            .map(|stand| std::mem::replace(stand, Stand::Absent))
+            .map(|state| std::mem::replace(state, CoroutineState::Absent))
         else {
             return;
         };
-        if stand != Stand::Absent {
-            // It only writes table slots that exist, so it can't fail for want of memory.
-            let _: mlua::Result<()> = self.functions.detach.call((slot, stand == Stand::Idle));
+        if state != CoroutineState::Absent {
+            // It only writes existing table slots, so it can't run out of memory.
+            let _: mlua::Result<()> = self
+                .functions
+                .detach
+                .call((slot, state == CoroutineState::Idle));
         }
     }
 
-    /// What `setup` returned, once [`Entry::Setup`] was `Done`; null before.
+    /// The result of `setup`, once [`Entry::Setup`] was `Done`; null before.
     pub fn setup_result(&self) -> Json {
         self.setup_result.borrow().clone()
     }
 
-    /// Whether the script's text may ask for a body after the reply came, so that bodies should
-    /// be retained until the user's next step.
+    /// Whether the script may read a body after the reply arrived, so that bodies should be
+    /// retained until the user's next step.
     pub fn reads_bodies(&self) -> bool {
         self.loader.reads_bodies()
     }
 
-    /// Whether the script's text may read headers, so that [`Reply::head`] should be given.
+    /// Whether the script may read headers, so that [`Reply::head`] should be set.
     pub fn reads_heads(&self) -> bool {
         self.loader.reads_heads()
     }
 
-    /// The memory the Lua state holds now, in bytes.
+    /// The memory of the Lua state, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.lua.used_memory()
     }
 
-    fn expect(&self, slot: u32, wanted: Stand) {
-        let stand = self
-            .stands
+    fn assert_state(&self, slot: u32, wanted: CoroutineState) {
+        let state = self
+            .states
             .borrow()
             .get(slot as usize)
             .copied()
-            .unwrap_or(Stand::Absent);
-        assert_eq!(stand, wanted, "the user of slot {slot}");
+            .unwrap_or(CoroutineState::Absent);
+        assert_eq!(state, wanted, "the user of slot {slot}");
     }
 
-    /// What the number from core.lua means, and where the user stands now.
+    /// Decodes the number from core.lua and updates the state of the user's coroutine.
     fn step(&self, slot: u32, result: mlua::Result<i64>) -> Step {
         if self.shared.panicked.get() {
             self.shared.resume_panic();
         }
-        let (stand, step) = match result {
-            Ok(template) if template >= 0 => (Stand::Requesting, Step::Template(template as u32)),
+        let (state, step) = match result {
+            Ok(template) if template >= 0 => {
+                (CoroutineState::Requesting, Step::Template(template as u32))
+            }
             Ok(code::SLEEP) => self.sleep(),
             Ok(code::REQUEST) => match self.shared.request.borrow_mut().take() {
-                Some(request) => (Stand::Requesting, Step::Request(request)),
+                Some(request) => (CoroutineState::Requesting, Step::Request(request)),
                 None => self.broken(slot, "a request without its content"),
             },
             Ok(code::DONE) => self.done(slot),
-            Ok(code::LEAVE) => (Stand::Idle, Step::Leave),
-            Ok(code::FAILED) => (Stand::Idle, self.failed()),
+            Ok(code::LEAVE) => (CoroutineState::Idle, Step::Leave),
+            Ok(code::FAILED) => (CoroutineState::Idle, self.failed()),
             Ok(code) if code < code::PARALLEL => {
                 let branches = (code::PARALLEL - code) as u32;
-                (Stand::Forked, Step::Parallel(branches))
+                (CoroutineState::Forked, Step::Parallel(branches))
             }
             Ok(code) => self.broken(slot, &format!("unknown step {code}")),
-            Err(error) => self.broken(slot, &place::cause(&error)),
+            Err(error) => self.broken(slot, &location::cause(&error)),
         };
-        self.stands.borrow_mut()[slot as usize] = stand;
+        self.states.borrow_mut()[slot as usize] = state;
         step
     }
 
-    fn sleep(&self) -> (Stand, Step) {
+    fn sleep(&self) -> (CoroutineState, Step) {
         match self.functions.sleep_times.call::<(f64, f64)>(()) {
             // core.lua bounds the seconds.
             Ok((min, max)) => {
                 let (min, max) = (Duration::from_secs_f64(min), Duration::from_secs_f64(max));
-                (Stand::Sleeping, Step::Sleep { min, max })
+                (CoroutineState::Sleeping, Step::Sleep { min, max })
             }
-            Err(error) => (Stand::Sleeping, failed_with(place::cause(&error))),
+            Err(error) => (
+                CoroutineState::Sleeping,
+                failed_with(location::cause(&error)),
+            ),
         }
     }
 
-    fn done(&self, slot: u32) -> (Stand, Step) {
+    fn done(&self, slot: u32) -> (CoroutineState, Step) {
         if self.setup_slot.get() != Some(slot) {
-            return (Stand::Idle, Step::Done);
+            return (CoroutineState::Idle, Step::Done);
         }
         self.setup_slot.set(None);
         let outcome = self
             .functions
             .outcome
             .call::<Value>(())
-            .map_err(|e| place::cause(&e));
+            .map_err(|e| location::cause(&e));
         let step = match outcome.and_then(|value| json::encode(&self.lua, &value, "data")) {
             Ok(data) => {
                 *self.setup_result.borrow_mut() = data;
@@ -424,24 +438,24 @@ impl Script {
             }
             Err(message) => failed_with(format!("the result of setup: {message}")),
         };
-        (Stand::Idle, step)
+        (CoroutineState::Idle, step)
     }
 
     fn failed(&self) -> Step {
         self.setup_slot.set(None);
         match fetch_failure(&self.functions.failure) {
             Ok(error) => {
-                self.make_room(&error.message);
+                self.reclaim_memory(&error.message);
                 Step::Failed(Box::new(error))
             }
-            Err(error) => failed_with(place::cause(&error)),
+            Err(error) => failed_with(location::cause(&error)),
         }
     }
 
-    /// After an error for want of memory, collects what the failed iteration held: LuaJIT's
-    /// collector begins at twice the live size, which may lie beyond the limit. When that frees
-    /// little, the next failures don't try again, since each try stops the core.
-    fn make_room(&self, message: &str) {
+    /// After an out-of-memory error, collects what the failed iteration held: LuaJIT's collector
+    /// starts at twice the live size, which may be beyond the limit. If that frees little, the next
+    /// failures do not try again, since every try stops the core.
+    fn reclaim_memory(&self, message: &str) {
         const TRIES_SKIPPED: u32 = 1000;
         if !message.contains(OUT_OF_MEMORY) {
             return;
@@ -456,11 +470,11 @@ impl Script {
         }
     }
 
-    /// The coroutine can't be resumed any more; the user gets a new one.
-    fn broken(&self, slot: u32, message: &str) -> (Stand, Step) {
+    /// The coroutine can't be resumed any more, so the user gets a new one.
+    fn broken(&self, slot: u32, message: &str) -> (CoroutineState, Step) {
         let _: mlua::Result<()> = self.functions.drop.call(slot);
-        self.make_room(message);
-        (Stand::Idle, failed_with(message.to_owned()))
+        self.reclaim_memory(message);
+        (CoroutineState::Idle, failed_with(message.to_owned()))
     }
 
     fn failure_code(&self, failure: &'static str) -> u32 {
@@ -489,12 +503,12 @@ fn failed_with(message: String) -> Step {
 }
 
 fn state_error(error: mlua::Error) -> Error {
-    Error::State(place::cause(&error))
+    Error::State(location::cause(&error))
 }
 
 fn lua_error(error: mlua::Error) -> Error {
     Error::Lua(ScriptError {
-        message: place::cause(&error),
+        message: location::cause(&error),
         traceback: String::new(),
     })
 }

@@ -1,13 +1,13 @@
-//! A fresh Lua state with this crate's Lua files loaded and the scripts' globals built.
+//! A fresh Lua state with this crate's Lua files loaded and the globals of scripts built.
 
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
+use crate::bindings::{self, Shared};
 use crate::loader::Loader;
-use crate::native::{self, Shared};
-use crate::place::OWN;
+use crate::location::OWN_CHUNK;
 use crate::{integer, json};
 
 const CORE: &str = include_str!("lua/core.lua");
@@ -23,12 +23,12 @@ const SANDBOX: &str = include_str!("lua/sandbox.lua");
 /// A state that can load a script.
 pub(crate) struct State {
     pub lua: Lua,
-    /// The functions that core.lua gives to Rust.
+    /// The functions that core.lua exports to Rust.
     pub entry: Table,
 }
 
 impl State {
-    /// Builds the state; at most `memory_bytes` are given to it, at load and later.
+    /// Builds the state; it gets at most `memory_bytes`, now and later.
     pub(crate) fn new(
         shared: &Rc<Shared>,
         loader: &Rc<Loader>,
@@ -39,7 +39,7 @@ impl State {
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         lua.set_memory_limit(memory_bytes)?;
         integer::prepare(&lua)?;
-        let native = native::table(&lua, shared)?;
+        let native = bindings::table(&lua, shared)?;
         loader.register(&lua, &native)?;
         let common = lua.create_table()?;
         let array = lua.create_table()?;
@@ -65,7 +65,7 @@ impl State {
 
 fn own_chunk(lua: &Lua, source: &str) -> mlua::Result<Function> {
     lua.load(source)
-        .set_name(format!("={OWN}"))
+        .set_name(format!("={OWN_CHUNK}"))
         .set_mode(ChunkMode::Text)
         .into_function()
 }

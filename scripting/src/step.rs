@@ -1,14 +1,14 @@
-//! What goes in and out of a user's coroutine: entries, steps, requests and replies.
+//! The data exchanged with a user's coroutine: entries, steps, requests and replies.
 
 use std::time::Duration;
 
 use crate::ScriptError;
 
-/// What a user is to run.
+/// What a user runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// `setup(user)`; its result is fetched with
-    /// [`Script::setup_result`](crate::Script::setup_result) after `Step::Done`.
+    /// `setup(user)`; [`Script::setup_result`](crate::Script::setup_result) returns its result
+    /// after `Step::Done`.
     Setup,
     /// `teardown(user, data)`.
     Teardown,
@@ -16,7 +16,7 @@ pub enum Entry {
     OnStart,
     /// `on_stop(user, data)`.
     OnStop,
-    /// A scenario, by its place in [`Script::scenarios`](crate::Script::scenarios).
+    /// A scenario, by its index in [`Script::scenarios`](crate::Script::scenarios).
     Scenario(u32),
 }
 
@@ -49,49 +49,50 @@ pub enum Step {
         /// The longest time.
         max: Duration,
     },
-    /// Run so many branches of this user at the same time: each is begun with
+    /// Run this many branches of the user at the same time: each is started with
     /// [`Script::fork`](crate::Script::fork) on a slot of its own; when all have ended and are
-    /// detached, the user goes on with [`Script::join`](crate::Script::join).
+    /// detached, [`Script::join`](crate::Script::join) resumes the user.
     Parallel(u32),
     /// The entry (or the branch) ended; the user can run another.
     Done,
-    /// The entry ended well, and the user is to begin no other one: it asked for a row where there
-    /// are no more.
+    /// The entry ended well, and the user must start no other one: it asked for a row of a data
+    /// source that has no more.
     Leave,
     /// The entry ended with a Lua error; the user can run another.
     Failed(Box<ScriptError>),
 }
 
-/// A request with options, checked: no part of it can break the head it is written into.
+/// A request with options, checked: no part of it can corrupt the head it is written into.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RequestSpec {
     /// An HTTP token, as the script wrote it.
     pub method: String,
-    /// The URL as the script wrote it (absolute or a path), with `query` already appended,
+    /// The URL as the script wrote it (absolute or a path), with `query` appended and
     /// percent-encoded; printable ASCII and bytes above 0x7f only.
     pub url: String,
-    /// The name to report it under; `None` means method and path without the query.
+    /// The name it is reported under; `None` means method and path without the query.
     pub name: Option<String>,
-    /// The script's own headers in the order to send them: tokens, and values without CR, LF or
+    /// The script's headers in the order to send them: names are tokens, values have no CR, LF or
     /// NUL. Sorted by name unless the script gave a list.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Headers that would be sent without being named, and are not to be: tokens.
+    /// Headers to omit that would otherwise be sent; tokens.
     pub without: Vec<String>,
     /// The body, `None` when the script gave none (an empty string is a body).
     pub body: Option<Vec<u8>>,
     /// A body in several parts, which are sent one after another; empty unless it has files.
-    pub parts: Vec<Part>,
-    /// The content type that goes with the body, unless the headers name one.
+    pub parts: Vec<BodyPart>,
+    /// The content type of the body, unless the headers set one.
     pub content_type: Option<String>,
-    /// The body is sent in chunks, without saying its length first.
+    /// The body is sent in chunks, without a length.
     pub chunked: bool,
-    /// The head asks whether the body is wanted, and the body waits for the answer.
+    /// The head asks whether to send the body (`Expect: 100-continue`), and the body waits for the
+    /// answer.
     pub expect_continue: bool,
-    /// The script wants the body of the reply.
+    /// The body of the reply is kept for the script.
     pub keep_body: bool,
-    /// The statuses that count as ok, `None` means below 400.
+    /// The statuses that count as ok; `None` means all below 400.
     pub expect: Option<Vec<u16>>,
-    /// The time limit of this request, more than 0 and at most a day.
+    /// The timeout of this request, above 0 and at most a day.
     pub timeout: Option<Duration>,
     /// False asks for `Connection: close`.
     pub keepalive: Option<bool>,
@@ -101,50 +102,50 @@ pub struct RequestSpec {
     pub digest: Option<(String, String)>,
     /// The value of the Referer header.
     pub referer: Option<String>,
-    /// How many redirects are followed; `None` means the profile's number.
+    /// How many redirects to follow; `None` means the profile's number.
     pub redirects: Option<u8>,
-    /// Which cookies go out.
+    /// Which cookies are sent.
     pub cookies: Cookies,
 }
 
 /// A part of a request's body.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Part {
+pub enum BodyPart {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// The content of a file; a relative path begins at the script's folder.
+    /// The content of a file; a relative path starts at the script's folder.
     File(String),
 }
 
-/// Which cookies a request carries, and whether its reply may set some.
+/// Which cookies a request carries, and whether its reply may set any.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Cookies {
-    /// The user's own, unless the profile says that users have none.
+    /// The user's own, unless the profile turns cookies off.
     #[default]
     Jar,
-    /// None, and those of the reply are not kept.
+    /// None, and those the reply sets are ignored.
     Off,
-    /// These besides the user's own, which they replace where the names are the same: tokens, and
-    /// values without control bytes and semicolons.
+    /// These in addition to the user's own, which they replace if the names are equal: names are
+    /// tokens, values have no control bytes or semicolons.
     With(Vec<(String, Vec<u8>)>),
 }
 
-/// A cookie that a script makes.
+/// A cookie set by a script.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CookieSpec {
     /// A token.
     pub name: String,
     /// Without control bytes and semicolons.
     pub value: Vec<u8>,
-    /// The host and all below it; `None`: the host of `url` alone.
+    /// The host and its subdomains; `None`: the host of `url` only.
     pub domain: Option<String>,
-    /// Begins with `/`; `None`: all paths.
+    /// Starts with `/`; `None`: all paths.
     pub path: Option<String>,
-    /// Which server it is for, a path or an absolute URL; `None`: the target.
+    /// The server it is for, as a path or an absolute URL; `None`: the target.
     pub url: Option<String>,
     /// Only for encrypted connections.
     pub secure: bool,
-    /// How long it lasts; `None`: as long as the user.
+    /// Its lifetime; `None`: until the user ends.
     pub max_age: Option<Duration>,
 }
 
@@ -153,17 +154,17 @@ pub struct CookieSpec {
 pub struct Reply<'a> {
     /// The status, 0 when none was received.
     pub status: u16,
-    /// The status was expected and the whole reply came.
+    /// The status was expected and the reply is complete.
     pub ok: bool,
     /// The kind of failure, when it is not ok.
     pub failure: Option<&'static str>,
-    /// From when the request was due to the last byte, in milliseconds.
+    /// From the due time to the last byte, in milliseconds.
     pub latency_ms: f64,
-    /// The load asks the user to stop: `user:running()` is false from here on.
+    /// The load asks the user to stop: from here on `user:running()` returns false.
     pub stopping: bool,
-    /// The raw head, status line to empty line; given when
+    /// The raw head, status line to empty line; set when
     /// [`Script::reads_heads`](crate::Script::reads_heads).
     pub head: Option<&'a [u8]>,
-    /// The body; given when the request asked for it with `keep_body`.
+    /// The body; set when the request had `keep_body`.
     pub body: Option<&'a [u8]>,
 }

@@ -1,9 +1,9 @@
-//! What may stand in a request head, percent-encoding, and times with units.
+//! What a request head may contain, percent-encoding, and times with units.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::place::quoted;
+use crate::location::quoted;
 
 /// The longest sleep or timeout.
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
@@ -11,12 +11,12 @@ pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// The longest method.
 const METHOD_MAX: usize = 32;
 
-/// How many characters of a wrong value a message shows.
+/// Characters of an invalid value shown in a message.
 const SHOWN_MAX: usize = 60;
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Which bytes stay as they are, and what a space becomes.
+/// Which bytes are kept, and what a space becomes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     /// RFC 3986 unreserved characters stay; a space is `%20`.
@@ -70,12 +70,12 @@ pub(crate) fn token(what: &str, bytes: &[u8]) -> Result<String> {
     }
 }
 
-/// Text, or an error that names `what`.
+/// A UTF-8 string, or an error that names `what`.
 pub(crate) fn utf8(what: &str, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| format!("{what} must be UTF-8"))
 }
 
-/// A method that a request in a connection of its own framing can have.
+/// A method that is allowed for a request.
 pub(crate) fn method(bytes: &[u8]) -> Result<String> {
     let method = token("the method", bytes)?;
     if method.len() > METHOD_MAX {
@@ -84,12 +84,12 @@ pub(crate) fn method(bytes: &[u8]) -> Result<String> {
             method.len()
         ));
     } else if method == "CONNECT" {
-        return Err("the method CONNECT makes a tunnel, which is no request".to_owned());
+        return Err("the method CONNECT opens a tunnel and is not supported".to_owned());
     }
     Ok(method)
 }
 
-/// Refuses a header value that would break the head: control bytes other than a tab.
+/// Rejects a header value that would corrupt the head: control bytes other than a tab.
 pub(crate) fn header_value(what: &str, bytes: &[u8]) -> Result<()> {
     let wrong = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
     match bytes.iter().position(|&byte| wrong(byte)) {
@@ -102,8 +102,8 @@ pub(crate) fn header_value(what: &str, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// A path or an absolute URL: no spaces or control bytes; the fragment is cut off and bytes
-/// above 0x7e are percent-encoded.
+/// A path or an absolute URL: no spaces or control bytes; the fragment is removed and bytes above
+/// 0x7e are percent-encoded.
 pub(crate) fn url(bytes: &[u8]) -> Result<String> {
     let shown = || quoted(bytes, SHOWN_MAX);
     if let Some(at) = bytes.iter().position(|&byte| byte <= b' ' || byte == 0x7f) {
@@ -115,7 +115,7 @@ pub(crate) fn url(bytes: &[u8]) -> Result<String> {
     }
     let absolute = bytes.starts_with(b"http://") || bytes.starts_with(b"https://");
     if !absolute && !bytes.starts_with(b"/") {
-        return Err(format!("the URL {} must begin with / or http://", shown()));
+        return Err(format!("the URL {} must start with / or http://", shown()));
     }
     let mut url = String::with_capacity(bytes.len());
     for &byte in bytes.iter().take_while(|&&byte| byte != b'#') {
@@ -141,7 +141,7 @@ fn byte_name(byte: u8) -> String {
 
 /// "unknown option \"nmae\"; did you mean name? known: …"
 pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
-    /// Similarity (0 to 1) from which a name is offered as what was meant.
+    /// Minimum similarity (0 to 1) of a suggested name.
     const NEAR: f64 = 0.75;
     let near = known
         .iter()

@@ -2,13 +2,13 @@
 
 use mlua::{Table, Value};
 
+use crate::location::{kind, quoted};
 use crate::options::{bytes, scalar};
-use crate::place::{kind, quoted};
-use crate::{Host, Part, text};
+use crate::{BodyPart, Host, text};
 
 /// The keys of a file.
 const KEYS: [&str; 4] = ["content", "name", "path", "type"];
-/// What a file without a type of its own is.
+/// The type of a file that has none of its own.
 const TYPE_DEFAULT: &str = "application/octet-stream";
 
 type Result<T> = std::result::Result<T, String>;
@@ -18,10 +18,10 @@ pub(crate) struct FilePart {
     field: Vec<u8>,
     name: String,
     content_type: String,
-    content: Part,
+    content: BodyPart,
 }
 
-/// Reads `files`: field names with a file each, or a list of them.
+/// Reads `files`: field names with one file each, or a list of them.
 pub(crate) fn files(value: &Value) -> Result<Vec<FilePart>> {
     let Value::Table(table) = value else {
         return Err(format!("files must be a table, not {}", kind(value)));
@@ -30,32 +30,32 @@ pub(crate) fn files(value: &Value) -> Result<Vec<FilePart>> {
     for pair in table.pairs::<Value, Value>() {
         let (field, value) = pair.map_err(|error| error.to_string())?;
         let field = scalar("a field in files", &field)?;
-        let place = format!("files: {}", quoted(&field, 40));
+        let prefix = format!("files: {}", quoted(&field, 40));
         let Value::Table(file) = &value else {
             let found = kind(&value);
             return Err(format!(
-                "{place} must be a table like {{ path = \"a.png\" }}, not {found}"
+                "{prefix} must be a table like {{ path = \"a.png\" }}, not {found}"
             ));
         };
         if file.raw_len() == 0 {
-            files.push(one(&place, &field, file)?);
+            files.push(one(&prefix, &field, file)?);
             continue;
         }
         for file in file.sequence_values::<Table>() {
-            let file = file.map_err(|_| format!("{place}: a list must hold tables"))?;
-            files.push(one(&place, &field, &file)?);
+            let file = file.map_err(|_| format!("{prefix}: a list must hold tables"))?;
+            files.push(one(&prefix, &field, &file)?);
         }
     }
     files.sort_by(|a, b| a.field.cmp(&b.field)); // stable: a field's list keeps its order
     Ok(files)
 }
 
-fn one(place: &str, field: &[u8], file: &Table) -> Result<FilePart> {
+fn one(prefix: &str, field: &[u8], file: &Table) -> Result<FilePart> {
     let (mut path, mut content, mut name, mut content_type) = (None, None, None, None);
     for pair in file.pairs::<Value, Value>() {
         let (key, value) = pair.map_err(|error| error.to_string())?;
-        let key = scalar(&format!("{place}: a key"), &key)?;
-        let what = format!("{place}: {}", String::from_utf8_lossy(&key));
+        let key = scalar(&format!("{prefix}: a key"), &key)?;
+        let what = format!("{prefix}: {}", String::from_utf8_lossy(&key));
         match &key[..] {
             b"path" => path = Some(text::utf8(&what, bytes(&what, &value)?)?),
             b"content" => content = Some(bytes(&what, &value)?),
@@ -68,7 +68,7 @@ fn one(place: &str, field: &[u8], file: &Table) -> Result<FilePart> {
             unknown => {
                 let unknown = String::from_utf8_lossy(unknown);
                 return Err(format!(
-                    "{place}: {}",
+                    "{prefix}: {}",
                     text::unknown("key", &unknown, &KEYS)
                 ));
             }
@@ -77,9 +77,9 @@ fn one(place: &str, field: &[u8], file: &Table) -> Result<FilePart> {
     let base = path.as_deref().and_then(|path| path.rsplit('/').next());
     let name = name.or_else(|| base.map(str::to_owned));
     let content = match (path, content) {
-        (Some(path), None) => Part::File(path),
-        (None, Some(content)) => Part::Bytes(content),
-        _ => return Err(format!("{place} needs either path or content")),
+        (Some(path), None) => BodyPart::File(path),
+        (None, Some(content)) => BodyPart::Bytes(content),
+        _ => return Err(format!("{prefix} needs either path or content")),
     };
     Ok(FilePart {
         field: field.to_vec(),
@@ -89,11 +89,11 @@ fn one(place: &str, field: &[u8], file: &Table) -> Result<FilePart> {
     })
 }
 
-/// The parts of a form with files, and its content type.
+/// The parts of a multipart form, and its content type.
 pub(crate) fn multipart(
     fields: &[(Vec<u8>, Vec<u8>)],
     files: Vec<FilePart>,
-) -> (Vec<Part>, String) {
+) -> (Vec<BodyPart>, String) {
     let boundary = boundary(fields, &files);
     let mut parts = Vec::new();
     let mut open = Vec::new();
@@ -115,16 +115,16 @@ pub(crate) fn multipart(
             format!("\r\nContent-Type: {}\r\n\r\n", file.content_type).as_bytes(),
         );
         match file.content {
-            Part::Bytes(content) => open.extend_from_slice(&content),
-            Part::File(path) => {
-                parts.push(Part::Bytes(std::mem::take(&mut open)));
-                parts.push(Part::File(path));
+            BodyPart::Bytes(content) => open.extend_from_slice(&content),
+            BodyPart::File(path) => {
+                parts.push(BodyPart::Bytes(std::mem::take(&mut open)));
+                parts.push(BodyPart::File(path));
             }
         }
         open.extend_from_slice(b"\r\n");
     }
     open.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    parts.push(Part::Bytes(open));
+    parts.push(BodyPart::Bytes(open));
     (parts, format!("multipart/form-data; boundary={boundary}"))
 }
 
@@ -143,11 +143,11 @@ fn parameter(name: &[u8]) -> Vec<u8> {
     quoted
 }
 
-/// A line that none of the values and contents holds; of files on disk it is taken on trust.
+/// A boundary that occurs in none of the values and contents; files on disk are not searched.
 fn boundary(fields: &[(Vec<u8>, Vec<u8>)], files: &[FilePart]) -> String {
     let holds = |wanted: &str| {
         let in_bytes = |bytes: &[u8]| memchr::memmem::find(bytes, wanted.as_bytes()).is_some();
-        let in_file = |file: &FilePart| matches!(&file.content, Part::Bytes(b) if in_bytes(b));
+        let in_file = |file: &FilePart| matches!(&file.content, BodyPart::Bytes(b) if in_bytes(b));
         fields.iter().any(|(_, value)| in_bytes(value)) || files.iter().any(in_file)
     };
     let candidates = (0_u64..).map(|n| format!("mistress-form-7d93a1c04be65f28-{n}"));
@@ -157,10 +157,10 @@ fn boundary(fields: &[(Vec<u8>, Vec<u8>)], files: &[FilePart]) -> String {
         .expect("finite contents leave endless numbers free")
 }
 
-/// Looks whether the files can be sent.
-pub(crate) fn look_for_files(parts: &[Part], host: &dyn Host) -> Result<()> {
+/// Checks whether the files can be sent.
+pub(crate) fn look_for_files(parts: &[BodyPart], host: &dyn Host) -> Result<()> {
     for part in parts {
-        if let Part::File(path) = part {
+        if let BodyPart::File(path) = part {
             host.upload_file(path)?;
         }
     }

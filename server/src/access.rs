@@ -1,17 +1,17 @@
-//! Who may do what: accounts, roles, sessions, tokens, share links, and the guard before every
+//! Access control: accounts, roles, sessions, tokens, share links, and the guard before every
 //! route.
 //!
-//! Nothing is open by mistake: the guard refuses what is not in [`ROUTES`], and a bind to
-//! anything but loopback is refused while nobody could sign in.
+//! Everything is closed by default: the guard refuses routes that are not in [`ROUTES`], and the
+//! server refuses to bind to anything but loopback while nobody can sign in.
 
 mod accounts;
 mod admin;
 mod audit;
 mod caller;
 mod cookies;
+mod credentials;
 mod guard;
 mod headers;
-mod keys;
 mod limit;
 mod links;
 mod origin;
@@ -23,77 +23,77 @@ mod secret;
 mod sign_in;
 #[cfg(test)]
 mod tests;
+mod time_format;
 mod visitor;
-mod when;
 
 pub use accounts::{Account, Accounts};
-pub use audit::Entry;
-pub use keys::{Link, Token};
+pub use audit::AuditEntry;
+pub use credentials::{Link, Token};
 pub use password::PASSWORD_MIN;
 pub use role::{EVERY_PROJECT, Needs, Over, Role, TokenKind};
 pub use routes::{ROUTES, Route};
 pub use visitor::{Grant, Visitor};
 
 pub(crate) use caller::Caller;
-pub(crate) use guard::{Standing, guard};
+pub(crate) use guard::{RequestRole, guard};
 pub(crate) use routes::Guarded;
 
 use crate::{App, Error, Options};
 use axum::Router;
-use limit::Limit;
+use limit::RateLimit;
 use origin::Hosts;
 use secret::{Claims, Secret};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Passwords that are hashed at the same time; each takes 19 MiB.
+/// Passwords hashed concurrently; each takes 19 MiB.
 const HASHED_AT_ONCE: usize = 2;
 
-/// What the guard and the pages of accounts share.
+/// State shared by the guard and the account pages.
 #[derive(Debug)]
 pub struct Access {
-    /// Who may sign in.
+    /// The accounts.
     pub(crate) accounts: Accounts,
-    /// The names we answer to.
+    /// The host names the server answers to.
     pub(crate) hosts: Hosts,
-    /// How often sign-in may be tried.
-    pub(crate) limit: Limit,
-    /// Passwords being hashed.
+    /// Limits sign-in attempts.
+    pub(crate) limit: RateLimit,
+    /// Bounds concurrent password hashing.
     pub(crate) hashing: Arc<Semaphore>,
-    /// Bound to loopback: without an admin, who is on this machine is one.
+    /// Bound to loopback: while no admin exists, everybody on this machine is one.
     is_loopback: bool,
-    /// Lets the process that started the server deliver to it; gone with the process.
+    /// The token for batches of the process that started the server; it ends with the process.
     own_token: Secret,
 }
 
 impl Access {
-    /// Opens the accounts and judges whether the server may start.
+    /// Opens the accounts and checks whether the server may start.
     ///
     /// # Errors
-    /// When others could reach it and no admin exists, or the store cannot be used.
+    /// When other machines can reach it and no admin exists, or the store cannot be used.
     pub(crate) fn open(options: &Options) -> Result<Access, Error> {
         let accounts = Accounts::open(&options.data_dir)?;
         let bind = options.bind;
         if !bind.ip().is_loopback() && !accounts.has_admin()? {
-            return Err(Error::Refused(unguarded(bind)));
+            return Err(Error::Refused(unprotected(bind)));
         }
         Ok(Access {
             accounts,
             hosts: Hosts::new(bind.ip(), &options.hosts),
-            limit: Limit::default(),
+            limit: RateLimit::default(),
             hashing: Arc::new(Semaphore::new(HASHED_AT_ONCE)),
             is_loopback: bind.ip().is_loopback(),
             own_token: Secret::random()?,
         })
     }
 
-    /// The token with which the process that started the server delivers to it.
+    /// The token for batches of the process that started the server.
     pub(crate) fn own_token(&self) -> String {
         self.own_token.token_text(TokenKind::Ingest)
     }
 
-    /// Who these claims are; on this machine everybody is an admin until there is one.
+    /// Resolves claims to a visitor; on this machine everybody is an admin until there is one.
     fn identify(&self, claims: &Claims, is_local: bool, now_us: i64) -> Result<Visitor, Error> {
         if let Some((TokenKind::Ingest, hash)) = claims.token
             && hash == self.own_token.hash()
@@ -105,20 +105,20 @@ impl Access {
             return Ok(Visitor::local());
         }
         if claims.is_empty() {
-            return Ok(Visitor::nobody());
+            return Ok(Visitor::anonymous());
         }
         self.accounts.identify(claims, now_us)
     }
 }
 
-fn unguarded(bind: SocketAddr) -> String {
+fn unprotected(bind: SocketAddr) -> String {
     format!(
-        "{bind}: others could reach the server and nobody could sign in; \
+        "{bind}: other machines can reach this address but no account can sign in; \
          add an admin first: mistress serve --add-admin NAME"
     )
 }
 
-/// The routes of this part: signing in, accounts, tokens, share links.
+/// The routes for signing in, accounts, tokens and share links.
 pub(crate) fn routes() -> Router<App> {
     sign_in::routes()
         .merge(admin::routes())

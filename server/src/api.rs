@@ -1,28 +1,28 @@
 //! The JSON API, documented in docs/api.md.
 
-pub(crate) mod ask;
 mod edit;
+pub(crate) mod params;
 
-use self::ask::Ask;
+use self::params::RunParams;
 use crate::access::{Guarded, Visitor};
 use crate::query::{self, Axis};
 use crate::store::{Filter, RunView};
-use crate::{App, Refusal};
+use crate::{ApiError, App};
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
 use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Runs of one answer, unless more or fewer are asked for.
+/// Default number of runs in one response.
 const RUNS: u32 = 50;
-/// The most runs of one answer.
+/// Maximum number of runs in one response.
 const RUNS_MAX: u32 = 500;
 
-/// A JSON answer.
-type Answer = Result<Json<Value>, Refusal>;
+/// A JSON response.
+type Answer = Result<Json<Value>, ApiError>;
 
-/// The routes of this part.
+/// The routes of the API.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .guarded(Method::GET, "/api/v1/runs", runs)
@@ -50,18 +50,18 @@ pub(crate) fn routes() -> Router<App> {
 async fn runs(
     State(app): State<App>,
     Extension(visitor): Extension<Visitor>,
-    Query(asked): Query<ask::Runs>,
+    Query(params): Query<params::ListParams>,
 ) -> Answer {
-    let limit = asked.limit.unwrap_or(RUNS).min(RUNS_MAX);
+    let limit = params.limit.unwrap_or(RUNS).min(RUNS_MAX);
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let filter = Filter {
-        project: filled(asked.project),
+        project: filled(params.project),
         state: None,
-        verdict: filled(asked.verdict),
-        tag: filled(asked.tag),
+        verdict: filled(params.verdict),
+        tag: filled(params.tag),
         projects: None,
-        text: filled(asked.q),
-        before_us: asked.before,
+        text: filled(params.q),
+        before_us: params.before,
         limit,
     };
     cards(app, filter, visitor).await
@@ -80,7 +80,7 @@ async fn trend(
     cards(app, filter, visitor).await
 }
 
-/// The runs that fit, as far as the visitor may see their projects.
+/// The runs that match, in projects the visitor may see.
 async fn cards(app: App, mut filter: Filter, visitor: Visitor) -> Answer {
     let store = Arc::clone(&app.store);
     let found = app.blocking(move || {
@@ -91,7 +91,7 @@ async fn cards(app: App, mut filter: Filter, visitor: Visitor) -> Answer {
             let view = if record.is_current() {
                 None
             } else {
-                // one that cannot be read is listed without figures
+                // a run that cannot be read is listed without figures
                 store.view(&record.id).unwrap_or_default()
             };
             cards.push(query::card(&record, view.as_deref())?);
@@ -116,11 +116,15 @@ async fn projects(State(app): State<App>, Extension(visitor): Extension<Visitor>
     Ok(Json(json!({ "projects": rows.collect::<Vec<Value>>() })))
 }
 
-async fn run(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
-    let of = ask.of()?;
+async fn run(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(params): Query<RunParams>,
+) -> Answer {
+    let of = params.of()?;
     let store = Arc::clone(&app.store);
     let found = app.blocking(move || {
-        // the record before the data: a run that is over is shown with all that it has
+        // the record before the data, so that a finished run is shown with all its data
         let Some(record) = store.run(&id)? else {
             return Ok(None);
         };
@@ -129,53 +133,89 @@ async fn run(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<A
         };
         query::detail(&record, view.as_ref(), of).map(Some)
     });
-    Ok(Json(found.await?.ok_or_else(absent)?))
+    Ok(Json(found.await?.ok_or_else(no_such_run)?))
 }
 
-fn absent() -> Refusal {
-    Refusal::absent("there is no such run")
+fn no_such_run() -> ApiError {
+    ApiError::not_found("no such run")
 }
 
-/// Answers from the data of a run, off the threads that serve.
+/// Responds from the data of a run, off the async threads.
 async fn answer(
     app: App,
     id: String,
-    work: impl FnOnce(&dyn RunView) -> Result<Value, Refusal> + Send + 'static,
+    work: impl FnOnce(&dyn RunView) -> Result<Value, ApiError> + Send + 'static,
 ) -> Answer {
     let store = Arc::clone(&app.store);
     let found = app.blocking(move || {
         let view = store.view(&id)?;
         Ok(view.map(|view| work(view.as_ref())))
     });
-    found.await?.ok_or_else(absent)?.map(Json)
+    found.await?.ok_or_else(no_such_run)?.map(Json)
 }
 
-async fn series(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
+async fn series(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(params): Query<RunParams>,
+) -> Answer {
     answer(app, id, move |view| {
-        let axis = Axis::new(view, ask.from(), ask.to(), ask.points.unwrap_or(600));
-        Ok(query::series(view, axis, ask.name(view)?, ask.of()?)?)
+        let axis = Axis::new(
+            view,
+            params.from(),
+            params.to(),
+            params.points.unwrap_or(600),
+        );
+        Ok(query::series(view, axis, params.name(view)?, params.of()?)?)
     })
     .await
 }
 
-async fn heatmap(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
+async fn heatmap(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(params): Query<RunParams>,
+) -> Answer {
     answer(app, id, move |view| {
-        let axis = Axis::new(view, ask.from(), ask.to(), ask.columns.unwrap_or(200));
-        Ok(query::heatmap(view, axis, ask.name(view)?, ask.of()?)?)
+        let axis = Axis::new(
+            view,
+            params.from(),
+            params.to(),
+            params.columns.unwrap_or(200),
+        );
+        Ok(query::heatmap(
+            view,
+            axis,
+            params.name(view)?,
+            params.of()?,
+        )?)
     })
     .await
 }
 
-async fn names(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
+async fn names(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(params): Query<RunParams>,
+) -> Answer {
     answer(app, id, move |view| {
-        Ok(query::names(view, ask.from(), ask.to(), ask.of()?)?)
+        Ok(query::names(
+            view,
+            params.from(),
+            params.to(),
+            params.of()?,
+        )?)
     })
     .await
 }
 
-async fn window(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
+async fn window(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(params): Query<RunParams>,
+) -> Answer {
     answer(app, id, move |view| {
-        Ok(query::span(view, ask.from(), ask.to(), ask.of()?)?)
+        Ok(query::span(view, params.from(), params.to(), params.of()?)?)
     })
     .await
 }
@@ -183,16 +223,16 @@ async fn window(State(app): State<App>, Path(id): Path<String>, Query(ask): Quer
 async fn distribution(
     State(app): State<App>,
     Path(id): Path<String>,
-    Query(ask): Query<Ask>,
+    Query(params): Query<RunParams>,
 ) -> Answer {
     answer(app, id, move |view| {
-        let name = ask.name(view)?;
+        let name = params.name(view)?;
         Ok(query::distribution(
             view,
-            ask.from(),
-            ask.to(),
+            params.from(),
+            params.to(),
             name,
-            (ask.phase()?, ask.of()?),
+            (params.phase()?, params.of()?),
         )?)
     })
     .await
@@ -201,17 +241,21 @@ async fn distribution(
 async fn failures(
     State(app): State<App>,
     Path(id): Path<String>,
-    Query(ask): Query<Ask>,
+    Query(params): Query<RunParams>,
 ) -> Answer {
     answer(app, id, move |view| {
-        Ok(query::failures(view, ask.from(), ask.to())?)
+        Ok(query::failures(view, params.from(), params.to())?)
     })
     .await
 }
 
-async fn checks(State(app): State<App>, Path(id): Path<String>, Query(ask): Query<Ask>) -> Answer {
+async fn checks(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(params): Query<RunParams>,
+) -> Answer {
     answer(app, id, move |view| {
-        let checks = query::checks(view, ask.from(), ask.to())?;
+        let checks = query::checks(view, params.from(), params.to())?;
         Ok(json!({ "checks": checks }))
     })
     .await

@@ -1,7 +1,7 @@
-//! The server's life: its options, its threads, the routes put together.
+//! The server process: options, threads, and the complete router.
 
 use crate::store::{Sqlite, Store};
-use crate::{Error, access, api, export, hello, ingest, live, pages};
+use crate::{Error, access, api, export, ingest, live, node_check, pages};
 use axum::Router;
 use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
@@ -13,25 +13,26 @@ use tokio::sync::oneshot;
 
 /// Threads that serve requests.
 const WORKERS: usize = 2;
-/// Threads that wait for the disk on behalf of requests; more requests queue.
+/// Threads for blocking disk access; further requests queue.
 const BLOCKING_MAX: usize = 8;
 
-/// How long requests under way may hold up a stop.
+/// How long running requests may delay a stop.
 const STOP_MAX: Duration = Duration::from_secs(3);
 
-/// How to start.
+/// Options of the server.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 picks a free one.
     pub bind: SocketAddr,
-    /// The folder that holds everything; made when absent.
+    /// The data folder; created if absent.
     pub data_dir: PathBuf,
-    /// Names besides the bound address and localhost under which browsers may reach the server.
+    /// Host names, besides the bound address and localhost, under which browsers may reach the
+    /// server.
     pub hosts: Vec<String>,
 }
 
 impl Options {
-    /// On `bind`, with everything kept below `data_dir`.
+    /// Listens on `bind` and keeps everything below `data_dir`.
     pub fn new(bind: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
         Options {
             bind,
@@ -41,29 +42,31 @@ impl Options {
     }
 }
 
-/// What every handler shares; cheap to clone.
+/// State shared by all handlers; cheap to clone.
 #[derive(Clone)]
 pub struct App {
-    /// The options it was started with, the address as bound.
-    pub options: Arc<Options>,
-    /// Who may do what.
+    /// Access control.
     pub(crate) access: Arc<access::Access>,
-    /// Where runs are kept.
+    /// The store of runs.
     pub store: Arc<dyn Store>,
-    /// Who listens to which run.
-    pub live: live::Hub,
-    /// Room for batches that are being read.
-    pub(crate) room: Arc<ingest::Room>,
+    /// Live updates of runs.
+    pub live: live::Broadcaster,
+    /// Memory budget for batches being read.
+    pub(crate) batch_memory: Arc<ingest::BatchMemory>,
 }
 
 impl App {
-    /// Runs work that waits for the disk on a thread made for that.
+    /// Runs blocking work on a thread for that purpose.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let joined = tokio::task::spawn_blocking(work).await;
-        joined.unwrap_or_else(|_| Err(Error::Format("the work for a request broke off".to_owned())))
+        joined.unwrap_or_else(|_| {
+            Err(Error::Format(
+                "the work for a request was interrupted".to_owned(),
+            ))
+        })
     }
 
     /// The project of a run; `None` when there is no such run.
@@ -72,7 +75,7 @@ impl App {
     }
 }
 
-/// A server that runs; stops when dropped.
+/// A running server; stops when dropped.
 pub struct Running {
     addr: SocketAddr,
     token: String,
@@ -81,12 +84,12 @@ pub struct Running {
 }
 
 impl Running {
-    /// The address as bound.
+    /// The actual address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// What to type into a browser, without a path.
+    /// The URL for a browser, without a path.
     pub fn url(&self) -> String {
         if self.addr.ip().is_loopback() || self.addr.ip().is_unspecified() {
             format!("http://localhost:{}", self.addr.port())
@@ -95,18 +98,18 @@ impl Running {
         }
     }
 
-    /// The token with which this process delivers to it; no other process has it.
+    /// The token for batches of this process; no other process has it.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// Stops: no new request, those under way end, the store is closed.
+    /// Stops the server: no new requests, running ones finish, the store is closed.
     pub fn stop(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
-        // a send fails when the thread has ended already
+        // sending fails if the thread has already ended
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
     }
@@ -118,10 +121,11 @@ impl Drop for Running {
     }
 }
 
-/// Starts the server on threads of its own, which inherit the processors of the calling one.
+/// Starts the server on its own threads, which inherit the CPU affinity of the calling one.
 ///
 /// # Errors
-/// When the address is taken, others could reach it and no admin exists, or the data folder cannot be used.
+/// When the address is taken, other machines can reach it and no admin exists, or the data folder
+/// cannot be used.
 pub fn start(options: Options) -> Result<Running, Error> {
     let data = |source| Error::Data {
         path: options.data_dir.clone(),
@@ -138,24 +142,20 @@ pub fn start(options: Options) -> Result<Running, Error> {
         .enable_all()
         .build()
         .map_err(data)?;
-    let live = live::Hub::default();
+    let live = live::Broadcaster::default();
     let store = Arc::new(Sqlite::start(&options.data_dir, Arc::new(live.clone()))?);
     let app = App {
-        options: Arc::new(Options {
-            bind: addr,
-            ..options.clone()
-        }),
         access: Arc::new(access),
         store: Arc::clone(&store) as Arc<dyn Store>,
         live,
-        room: Arc::default(),
+        batch_memory: Arc::default(),
     };
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("server-main".to_owned())
         .spawn(move || {
             runtime.block_on(serve(listener, app, stopped));
-            // what still waits for the disk gets a moment
+            // pending disk access gets a moment to finish
             runtime.shutdown_timeout(STOP_MAX);
             store.stop();
         })
@@ -187,7 +187,7 @@ async fn serve(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) 
     let (stopping, mut is_stopping) = tokio::sync::watch::channel(());
     let served = axum::serve(listener, service).with_graceful_shutdown(async move {
         let _ = stopped.await;
-        // streams have no end of their own
+        // streams do not end by themselves
         live.close();
         drop(stopping);
     });
@@ -205,7 +205,7 @@ async fn serve(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) 
 fn routes(app: App) -> Router {
     let open = Router::new()
         .merge(ingest::routes())
-        .merge(hello::routes())
+        .merge(node_check::routes())
         .merge(api::routes())
         .merge(live::routes())
         .merge(export::routes())

@@ -1,38 +1,38 @@
-//! Why the server could not start or its store could not be used.
+//! Errors of starting the server or using its store.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// An error of the server as a whole; what a single request meets is a [`crate::Refusal`].
+/// An error of the server as a whole; errors of single requests are [`crate::ApiError`].
 #[derive(Debug)]
 pub enum Error {
     /// The address could not be bound.
     Bind {
-        /// The address asked for.
+        /// The requested address.
         addr: SocketAddr,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file or folder of the data folder could not be used.
+    /// A file or folder in the data folder could not be used.
     Data {
-        /// Which one.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// SQLite refused something.
+    /// SQLite reported an error.
     Sqlite(rusqlite::Error),
-    /// A file of the store is not what its format says.
+    /// A file of the store does not have the expected format.
     Format(String),
-    /// A change of accounts, tokens or links cannot be made; the text says why.
+    /// Accounts, tokens or links cannot be changed; the text says why.
     Access(String),
-    /// A batch is of a run that was deleted.
-    Gone,
+    /// The batch belongs to a deleted run.
+    RunDeleted,
     /// The disk is full.
-    Full(String),
-    /// Starting is refused for a reason of safety; the text names the way out.
+    DiskFull(String),
+    /// The server refuses to start for safety; the text says what to do.
     Refused(String),
 }
 
@@ -42,9 +42,9 @@ impl fmt::Display for Error {
             Error::Bind { addr, source } => write!(f, "{addr}: cannot listen: {source}"),
             Error::Data { path, source } => write!(f, "{}: {source}", path.display()),
             Error::Sqlite(source) => write!(f, "store: {source}"),
-            Error::Format(text) | Error::Full(text) => write!(f, "store: {text}"),
+            Error::Format(text) | Error::DiskFull(text) => write!(f, "store: {text}"),
             Error::Access(text) | Error::Refused(text) => f.write_str(text),
-            Error::Gone => f.write_str("the run was deleted"),
+            Error::RunDeleted => f.write_str("the run was deleted"),
         }
     }
 }
@@ -55,8 +55,8 @@ impl std::error::Error for Error {
             Error::Bind { source, .. } | Error::Data { source, .. } => Some(source),
             Error::Sqlite(source) => Some(source),
             Error::Format(_)
-            | Error::Full(_)
-            | Error::Gone
+            | Error::DiskFull(_)
+            | Error::RunDeleted
             | Error::Access(_)
             | Error::Refused(_) => None,
         }

@@ -6,11 +6,11 @@ mod report;
 mod series;
 
 use crate::access::{Guarded, Visitor};
-use crate::api::ask::OF_UNKNOWN;
+use crate::api::params::UNKNOWN_OUTCOME;
 use crate::pages::offline::{self, Saved};
 use crate::query::{Axis, Rest, keys};
 use crate::store::{Filter, RunRecord, RunView, State as RunState, Wanted};
-use crate::{App, Error, Refusal, compare, query};
+use crate::{ApiError, App, Error, compare, query};
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -164,7 +164,7 @@ async fn of_run<T: Send + 'static>(
     app: &App,
     id: String,
     work: impl FnOnce(&RunRecord, &dyn RunView) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Refusal> {
+) -> Result<T, ApiError> {
     let store = Arc::clone(&app.store);
     let found = app.blocking(move || {
         let Some(view) = store.view(&id)? else {
@@ -176,15 +176,15 @@ async fn of_run<T: Send + 'static>(
     });
     found
         .await?
-        .ok_or_else(|| Refusal::absent("there is no such run"))
+        .ok_or_else(|| ApiError::not_found("there is no such run"))
 }
 
 async fn export(
     State(app): State<App>,
     Path((id, format)): Path<(String, String)>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let found = Format::of(&format).ok_or_else(|| {
-        Refusal::absent("no such format: there are json, csv, hlog, junit and html")
+        ApiError::not_found("no such format: there are json, csv, hlog, junit and html")
     })?;
     let (kind, end) = found.shape();
     // an id is of letters, digits and dashes only, or there is no such run
@@ -207,16 +207,16 @@ struct Runs {
 async fn compared(
     State(app): State<App>,
     Query(asked): Query<Runs>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     let ids: Vec<String> = asked.runs.split(',').map(str::to_owned).collect();
     if ids.len() < 2 || ids.len() > RUNS_MAX {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad_request(
             "runs: two to six ids, with commas between them",
         ));
     }
     let asked = asked.of.as_deref().filter(|of| !of.is_empty());
     let of = asked.map_or(Some(Of::Ok), Of::named);
-    let of = of.ok_or_else(|| Refusal::bad(OF_UNKNOWN))?;
+    let of = of.ok_or_else(|| ApiError::bad_request(UNKNOWN_OUTCOME))?;
     let mut blocks = Vec::new();
     for id in &ids {
         let found = of_run(&app, id.clone(), move |_, view| compare::blocks(view, of));
@@ -232,7 +232,7 @@ async fn compared(
 async fn live(
     State(app): State<App>,
     Extension(visitor): Extension<Visitor>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let store = Arc::clone(&app.store);
     let text = app.blocking(move || {
         let filter = Filter {

@@ -1,7 +1,8 @@
-//! Takes batches of load nodes: reads them within limits, checks them, acknowledges when kept.
+//! Receives batches from load nodes: reads them within limits, validates them, and acknowledges
+//! them once stored.
 
-mod check;
-mod shape;
+mod batch_check;
+mod message_limits;
 
 use crate::access::{EVERY_PROJECT, Guarded, Visitor};
 use crate::store::{BATCH_MAX, Delivery};
@@ -17,50 +18,50 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
-/// The most bytes of a batch as sent.
+/// Maximum size of a batch as sent, in bytes.
 pub const BODY_MAX: usize = 8 << 20;
-/// The most bytes of batches as sent that are in memory at the same time.
-const ROOM: usize = 64 << 20;
-/// The most bytes of batches once unpacked that are in memory at the same time.
-const ROOM_UNPACKED: usize = 96 << 20;
-/// Batches above this when unpacked are unpacked where they hold up nobody.
+/// Maximum total size of batches as sent that are in memory at the same time, in bytes.
+const PACKED_BYTES_MAX: usize = 64 << 20;
+/// Maximum total size of unpacked batches that are in memory at the same time, in bytes.
+const UNPACKED_BYTES_MAX: usize = 96 << 20;
+/// Larger batches (unpacked) are unpacked on a blocking thread.
 const INLINE_MAX: usize = 512 << 10;
-/// How long a body may take to arrive: it holds room meanwhile.
+/// How long a body may take to arrive, since it holds memory meanwhile.
 const BODY_TIME: Duration = Duration::from_secs(20);
 
-/// Room for batches that are being read, in KiB: as sent, and unpacked.
+/// Memory budget for batches being read, in KiB: as sent, and unpacked.
 #[derive(Debug)]
-pub struct Room(Semaphore, Semaphore);
+pub struct BatchMemory(Semaphore, Semaphore);
 
-impl Default for Room {
+impl Default for BatchMemory {
     fn default() -> Self {
-        Room(
-            Semaphore::new(ROOM >> 10),
-            Semaphore::new(ROOM_UNPACKED >> 10),
+        BatchMemory(
+            Semaphore::new(PACKED_BYTES_MAX >> 10),
+            Semaphore::new(UNPACKED_BYTES_MAX >> 10),
         )
     }
 }
 
-/// Bytes in KiB, at least one.
+/// Converts bytes to KiB, at least one.
 fn permits(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1 << 10).max(1)).unwrap_or(u32::MAX)
 }
 
-/// The routes of this part.
+/// The route for batches.
 pub(crate) fn routes() -> Router<App> {
     Router::new().guarded(Method::POST, PATH, batch)
 }
 
-/// A batch that is not taken: the status, and why.
-struct Refused(StatusCode, String);
+/// A rejected batch: the status, and the reason.
+struct BatchError(StatusCode, String);
 
-impl Refused {
+impl BatchError {
     fn bad(why: impl Into<String>) -> Self {
-        Refused(StatusCode::BAD_REQUEST, why.into())
+        BatchError(StatusCode::BAD_REQUEST, why.into())
     }
 
     fn too_large(why: String) -> Self {
-        Refused(StatusCode::PAYLOAD_TOO_LARGE, why)
+        BatchError(StatusCode::PAYLOAD_TOO_LARGE, why)
     }
 }
 
@@ -69,9 +70,9 @@ async fn batch(
     Extension(visitor): Extension<Visitor>,
     request: Request,
 ) -> Response {
-    match take(&app, &visitor, request).await {
+    match receive(&app, &visitor, request).await {
         Ok(through) => ack(StatusCode::OK, through, String::new()),
-        Err(Refused(status, why)) => ack(status, 0, why),
+        Err(BatchError(status, why)) => ack(status, 0, why),
     }
 }
 
@@ -85,47 +86,48 @@ fn ack(status: StatusCode, accepted_through: u64, error: String) -> Response {
     (status, headers, ack.encode_to_vec()).into_response()
 }
 
-async fn take(app: &App, visitor: &Visitor, request: Request) -> Result<u64, Refused> {
+async fn receive(app: &App, visitor: &Visitor, request: Request) -> Result<u64, BatchError> {
     let len = length(request.headers())?;
-    // it comes back when the batch is kept
-    let _room = app.room.0.acquire_many(permits(len)).await;
+    // released once the batch is stored
+    let _memory = app.batch_memory.0.acquire_many(permits(len)).await;
     let body = timeout(BODY_TIME, to_bytes(request.into_body(), len)).await;
     let body = body.map_err(|_| too_slow())?;
     let packed = body.map_err(|_| too_long())?.to_vec();
     let claim = crate::store::unpacked_len(&packed);
-    let _unpacked_room = app.room.1.acquire_many(permits(claim)).await;
+    let _unpacked_memory = app.batch_memory.1.acquire_many(permits(claim)).await;
     let unpacked = if claim <= INLINE_MAX {
         read(packed)
     } else {
         let read = tokio::task::spawn_blocking(move || read(packed));
         read.await
-            .unwrap_or_else(|_| Err(Refused::bad("the batch cannot be read")))
+            .unwrap_or_else(|_| Err(BatchError::bad("the batch cannot be read")))
     };
     let (batch, packed) = unpacked?;
-    permit(app, visitor, &batch).await?;
-    let (kept, hears) = oneshot::channel();
+    authorize(app, visitor, &batch).await?;
+    let (sender, result) = oneshot::channel();
     let delivery = Delivery {
         batch,
         packed,
         done: Box::new(move |result| {
-            // the node may have gone
-            let _ = kept.send(result);
+            // the node may have disconnected
+            let _ = sender.send(result);
         }),
     };
     let busy = || {
-        Refused(
+        BatchError(
             StatusCode::SERVICE_UNAVAILABLE,
-            "too many batches wait".to_owned(),
+            "too many batches are waiting".to_owned(),
         )
     };
     app.store.deliver(Box::new(delivery)).map_err(|_| busy())?;
-    match hears.await {
+    match result.await {
         Ok(Ok(through)) => Ok(through),
-        Ok(Err(error @ Error::Full(_))) => {
-            Err(Refused(StatusCode::INSUFFICIENT_STORAGE, error.to_string()))
-        }
-        Ok(Err(error @ Error::Gone)) => Err(Refused(StatusCode::GONE, error.to_string())),
-        Ok(Err(error)) => Err(Refused(
+        Ok(Err(error @ Error::DiskFull(_))) => Err(BatchError(
+            StatusCode::INSUFFICIENT_STORAGE,
+            error.to_string(),
+        )),
+        Ok(Err(error @ Error::RunDeleted)) => Err(BatchError(StatusCode::GONE, error.to_string())),
+        Ok(Err(error)) => Err(BatchError(
             StatusCode::INTERNAL_SERVER_ERROR,
             error.to_string(),
         )),
@@ -133,67 +135,67 @@ async fn take(app: &App, visitor: &Visitor, request: Request) -> Result<u64, Ref
     }
 }
 
-/// A token of one project delivers runs of that project only, whatever the batch says.
-async fn permit(app: &App, visitor: &Visitor, batch: &Batch) -> Result<(), Refused> {
+/// A token of one project only permits runs of that project, whatever the batch says.
+async fn authorize(app: &App, visitor: &Visitor, batch: &Batch) -> Result<(), BatchError> {
     if visitor.may_ingest(EVERY_PROJECT) {
         return Ok(());
     }
     let (owned, run) = (app.clone(), batch.run_id.clone());
-    let kept = app.blocking(move || match owned.project_of(&run)? {
+    let stored = app.blocking(move || match owned.project_of(&run)? {
         None => Ok((None, owned.store.is_deleted(&run)?)),
         project => Ok((project, false)),
     });
-    let kept = kept.await;
-    let (kept, is_deleted) =
-        kept.map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let stored = stored.await;
+    let (stored, is_deleted) =
+        stored.map_err(|error| BatchError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     if is_deleted && batch.start.is_none() {
-        return Err(Refused(StatusCode::GONE, Error::Gone.to_string()));
+        return Err(BatchError(StatusCode::GONE, Error::RunDeleted.to_string()));
     }
-    let said = batch.start.as_ref().map(|start| start.project.clone());
-    let projects: Vec<String> = kept.into_iter().chain(said).collect();
+    let claimed = batch.start.as_ref().map(|start| start.project.clone());
+    let projects: Vec<String> = stored.into_iter().chain(claimed).collect();
     if projects.is_empty() || !projects.iter().all(|project| visitor.may_ingest(project)) {
-        let why = "the token is for runs of another project".to_owned();
-        return Err(Refused(StatusCode::FORBIDDEN, why));
+        let why = "the token belongs to another project".to_owned();
+        return Err(BatchError(StatusCode::FORBIDDEN, why));
     }
     Ok(())
 }
 
-/// How many bytes the body may have, by what its headers say.
-fn length(headers: &HeaderMap) -> Result<usize, Refused> {
+/// The maximum length of the body according to its headers.
+fn length(headers: &HeaderMap) -> Result<usize, BatchError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let encoding = text(header::CONTENT_ENCODING).unwrap_or("identity");
     if encoding != "zstd" {
-        let why = format!("content-encoding: {encoding:?} is not taken, only zstd");
-        return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+        let why = format!("content-encoding: {encoding:?} is not supported, expected zstd");
+        return Err(BatchError(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
-    let said = text(header::CONTENT_LENGTH).map(str::parse::<usize>);
-    match said {
+    let claimed = text(header::CONTENT_LENGTH).map(str::parse::<usize>);
+    match claimed {
         Some(Ok(len)) if len > BODY_MAX => Err(too_long()),
         Some(Ok(len)) => Ok(len),
-        Some(Err(_)) => Err(Refused::bad("content-length: not a number")),
+        Some(Err(_)) => Err(BatchError::bad("content-length: not a number")),
         None => Ok(BODY_MAX),
     }
 }
 
-fn too_long() -> Refused {
-    Refused::too_large(format!("the batch is larger than {BODY_MAX} bytes"))
+fn too_long() -> BatchError {
+    BatchError::too_large(format!("the batch is larger than {BODY_MAX} bytes"))
 }
 
-fn too_slow() -> Refused {
+fn too_slow() -> BatchError {
     let why = format!("the batch took longer than {} s", BODY_TIME.as_secs());
-    Refused(StatusCode::REQUEST_TIMEOUT, why)
+    BatchError(StatusCode::REQUEST_TIMEOUT, why)
 }
 
-/// The batch of a body, checked, beside the body.
-fn read(packed: Vec<u8>) -> Result<(Batch, Vec<u8>), Refused> {
+/// The validated batch of a body, and the body.
+fn read(packed: Vec<u8>) -> Result<(Batch, Vec<u8>), BatchError> {
     let bytes = crate::store::decompress(&packed)
-        .map_err(|error| Refused::bad(format!("the body is not zstd: {error}")))?
+        .map_err(|error| BatchError::bad(format!("the body is not zstd: {error}")))?
         .ok_or_else(|| {
-            Refused::too_large(format!("the batch unpacks to more than {BATCH_MAX} bytes"))
+            BatchError::too_large(format!("the batch unpacks to more than {BATCH_MAX} bytes"))
         })?;
-    shape::check(&bytes).map_err(Refused::bad)?;
+    message_limits::check(&bytes).map_err(BatchError::bad)?;
     let batch = Batch::decode(bytes.as_slice())
-        .map_err(|error| Refused::bad(format!("the body is not a batch: {error}")))?;
-    check::check(&batch).map_err(Refused::bad)?;
+        .map_err(|error| BatchError::bad(format!("the body is not a batch: {error}")))?;
+    batch_check::check(&batch).map_err(BatchError::bad)?;
     Ok((batch, packed))
 }

@@ -1,22 +1,24 @@
-//! The stats server: takes batches of load nodes, keeps every run, shows them as pages and JSON.
+//! The stats server: receives batches from load nodes, stores every run, and serves them as pages
+//! and JSON.
 //!
-//! Refuses to know how load is made: it sees batches of the wire (`stats::wire`) and nothing of
-//! the engine. It prints nothing and reads no argument or environment variable.
+//! It knows nothing of how load is generated: it sees batches in wire format (`stats::wire`) and
+//! nothing of the engine. It prints nothing and reads no arguments or environment variables.
 
 pub mod access;
 mod api;
+mod api_error;
 mod app;
 pub mod compare;
 mod error;
 pub mod export;
-mod hello;
 mod ingest;
 mod live;
-pub mod pages;
+mod node_check;
+mod pages;
 pub mod query;
-mod refusal;
 pub mod store;
 
-pub use app::{App, Options, Running, start};
+pub(crate) use api_error::ApiError;
+pub(crate) use app::App;
+pub use app::{Options, Running, start};
 pub use error::Error;
-pub use refusal::Refusal;

@@ -1,8 +1,8 @@
-//! Tells those who watch a run what is new in it, as server-sent events.
+//! Pushes news of a run to its viewers as server-sent events.
 
 use crate::access::Guarded;
-use crate::store::{State, Watch};
-use crate::{App, Refusal};
+use crate::store::{RunObserver, State};
+use crate::{ApiError, App};
 use axum::Router;
 use axum::extract::{Path, State as Shared};
 use axum::http::Method;
@@ -17,35 +17,35 @@ use tokio::sync::broadcast::{Receiver, Sender, channel};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt};
 
-/// Notes that a slow listener may be behind; older ones it misses, which is no harm: it asks for
-/// all that is new when it hears of a second.
+/// How many events a slow listener may lag behind; it misses older ones, which is harmless: with
+/// the next second it asks for everything new.
 const BEHIND_MAX: usize = 64;
 
-/// What a listener hears.
+/// An event for listeners.
 #[derive(Debug, Clone)]
-enum Note {
+enum LiveEvent {
     Second(u64),
     Event(Arc<serde_json::Value>),
     End(State),
 }
 
-/// Who listens to which run.
+/// The listeners of each run.
 #[derive(Debug, Clone, Default)]
-pub struct Hub(Arc<Mutex<Runs>>);
+pub struct Broadcaster(Arc<Mutex<Runs>>);
 
 #[derive(Debug, Default)]
 struct Runs {
-    by_id: HashMap<String, Sender<Note>>,
-    /// The server stops: nobody may listen any more.
+    by_id: HashMap<String, Sender<LiveEvent>>,
+    /// The server is stopping: no new listeners.
     is_closed: bool,
 }
 
-impl Hub {
+impl Broadcaster {
     fn runs(&self) -> MutexGuard<'_, Runs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn listen(&self, id: &str) -> Option<Receiver<Note>> {
+    fn listen(&self, id: &str) -> Option<Receiver<LiveEvent>> {
         let mut runs = self.runs();
         if runs.is_closed {
             return None;
@@ -55,9 +55,9 @@ impl Hub {
         Some(sender.or_insert_with(|| channel(BEHIND_MAX).0).subscribe())
     }
 
-    fn tell(&self, run: &str, note: Note) {
+    fn send(&self, run: &str, note: LiveEvent) {
         if let Some(sender) = self.runs().by_id.get(run) {
-            // nobody may be left
+            // there may be no listener left
             let _ = sender.send(note);
         }
     }
@@ -70,23 +70,23 @@ impl Hub {
     }
 }
 
-impl Watch for Hub {
+impl RunObserver for Broadcaster {
     fn second(&self, run: &str, time_s: u64) {
-        self.tell(run, Note::Second(time_s));
+        self.send(run, LiveEvent::Second(time_s));
     }
 
     fn event(&self, run: &str, event: &EventRow) {
-        let said = json!({ "time_us": event.time_us, "kind": event.kind, "text": event.text });
-        self.tell(run, Note::Event(Arc::new(said)));
+        let data = json!({ "time_us": event.time_us, "kind": event.kind, "text": event.text });
+        self.send(run, LiveEvent::Event(Arc::new(data)));
     }
 
     fn end(&self, run: &str, state: State) {
-        self.tell(run, Note::End(state));
+        self.send(run, LiveEvent::End(state));
         self.runs().by_id.remove(run);
     }
 }
 
-/// The routes of this part.
+/// The route for live updates.
 pub(crate) fn routes() -> Router<App> {
     Router::new().guarded(Method::GET, "/api/v1/runs/{id}/live", live)
 }
@@ -94,33 +94,33 @@ pub(crate) fn routes() -> Router<App> {
 async fn live(
     Shared(app): Shared<App>,
     Path(id): Path<String>,
-) -> Result<impl IntoResponse, Refusal> {
-    // listening begins before the look at the state, so that no end is missed
-    let heard = app.live.listen(&id);
+) -> Result<impl IntoResponse, ApiError> {
+    // subscribe before reading the state, so that the end cannot be missed
+    let receiver = app.live.listen(&id);
     let (store, wanted) = (Arc::clone(&app.store), id.clone());
     let run = app.blocking(move || store.run(&wanted)).await?;
-    let run = run.ok_or_else(|| Refusal::absent("there is no such run"))?;
-    let over = (run.state != State::Live).then_some(Note::End(run.state));
-    let heard = heard.filter(|_| over.is_none());
-    let first = tokio_stream::iter(over.or(Some(Note::Second(0))));
+    let run = run.ok_or_else(|| ApiError::not_found("no such run"))?;
+    let over = (run.state != State::Live).then_some(LiveEvent::End(run.state));
+    let receiver = receiver.filter(|_| over.is_none());
+    let first = tokio_stream::iter(over.or(Some(LiveEvent::Second(0))));
     let stream = first
-        .chain(notes(heard))
-        .map(|note| Ok::<_, Infallible>(shown(&note)));
+        .chain(live_events(receiver))
+        .map(|note| Ok::<_, Infallible>(to_sse(&note)));
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
-/// What is heard; nothing, and then the end, without a receiver.
-fn notes(heard: Option<Receiver<Note>>) -> impl Stream<Item = Note> {
-    let heard = heard.unwrap_or_else(|| channel(1).1);
-    // what was missed is asked for with the next second
-    BroadcastStream::new(heard).filter_map(Result::ok)
+/// The events of a receiver; without one an empty stream.
+fn live_events(receiver: Option<Receiver<LiveEvent>>) -> impl Stream<Item = LiveEvent> {
+    let receiver = receiver.unwrap_or_else(|| channel(1).1);
+    // missed events are fetched with the next second
+    BroadcastStream::new(receiver).filter_map(Result::ok)
 }
 
-fn shown(note: &Note) -> Event {
+fn to_sse(note: &LiveEvent) -> Event {
     match note {
-        Note::Second(time_s) => event("second", &json!({ "time_s": time_s })),
-        Note::Event(said) => event("event", said),
-        Note::End(state) => event("end", &json!({ "state": state.as_str() })),
+        LiveEvent::Second(time_s) => event("second", &json!({ "time_s": time_s })),
+        LiveEvent::Event(data) => event("event", data),
+        LiveEvent::End(state) => event("end", &json!({ "state": state.as_str() })),
     }
 }
 

@@ -6,7 +6,7 @@ pub mod offline;
 mod shell;
 
 use crate::access::Guarded;
-use crate::{App, Refusal};
+use crate::{ApiError, App};
 use askama::Template;
 use axum::Router;
 use axum::extract::Path;
@@ -48,19 +48,19 @@ struct RunPage {
     id: String,
 }
 
-async fn list(shell: Shell) -> Result<Response, Refusal> {
+async fn list(shell: Shell) -> Result<Response, ApiError> {
     page(&ListPage { shell })
 }
 
-async fn compare(shell: Shell) -> Result<Response, Refusal> {
+async fn compare(shell: Shell) -> Result<Response, ApiError> {
     page(&ComparePage { shell })
 }
 
-async fn run(shell: Shell, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn run(shell: Shell, Path(id): Path<String>) -> Result<Response, ApiError> {
     let is_id =
         id.len() <= ID_LENGTH_MAX && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !is_id {
-        return Err(Refusal::absent("no such run"));
+        return Err(ApiError::not_found("no such run"));
     }
     page(&RunPage { shell, id })
 }
@@ -69,10 +69,10 @@ async fn run(shell: Shell, Path(id): Path<String>) -> Result<Response, Refusal> 
 ///
 /// # Errors
 /// When the template cannot be filled.
-pub fn page(template: &impl Template) -> Result<Response, Refusal> {
+pub fn page(template: &impl Template) -> Result<Response, ApiError> {
     let text = template.render().map_err(|error| {
         let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
-        Refusal::new(status, format!("page: {error}"))
+        ApiError::new(status, format!("page: {error}"))
     })?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Html(text)).into_response())
 }

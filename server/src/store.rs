@@ -1,25 +1,25 @@
-//! Where runs are kept: `meta.sqlite` and one file per run. The format is in docs/store.md.
+//! The store of runs: `meta.sqlite` and one file per run. docs/store.md describes the format.
 //!
-//! A batch is acknowledged once the file of its run has it. One thread writes; whoever reads sees
-//! a run as it was at one moment, the rows in memory among it.
+//! A batch is acknowledged once it is in the file of its run. One thread writes; readers see a
+//! consistent snapshot of a run, including the rows in memory.
 
-mod build;
 mod chunk;
+mod chunk_writer;
+mod delta_codec;
 mod digest;
-mod fold;
-mod hot;
+mod histogram_codec;
 mod levels;
+mod memtable;
 mod merge;
 mod meta;
 mod migrate;
 mod names;
 mod rows;
 mod run_file;
-mod shape;
-mod split;
+mod run_reader;
+mod second_merge;
 mod sqlite;
 mod streams;
-mod view;
 mod writer;
 
 pub use levels::{COARSEST_S, LEVELS, level_for};
@@ -37,24 +37,24 @@ use crate::Error;
 use stats::wire::{Batch, EventRow};
 use std::collections::{BTreeMap, HashMap};
 
-/// The most bytes of a batch when uncompressed.
+/// Maximum size of an uncompressed batch, in bytes.
 pub const BATCH_MAX: usize = 32 << 20;
 
-/// What the server needs of a place to keep runs.
+/// What the server needs from a store of runs.
 pub trait Store: Send + Sync + 'static {
-    /// Takes a batch; `done` hears when it is kept, or why not. Never waits.
+    /// Accepts a batch; `done` is called once it is stored, or with the error. Never blocks.
     ///
     /// # Errors
-    /// Gives the delivery back when too many are under way.
+    /// Returns the delivery when too many are pending.
     fn deliver(&self, delivery: Box<Delivery>) -> Result<(), Box<Delivery>>;
 
     /// A run by its id.
     ///
     /// # Errors
-    /// When the store fails; so with all that follow.
+    /// When the store fails.
     fn run(&self, id: &str) -> Result<Option<RunRecord>, Error>;
 
-    /// Runs that fit, newest first.
+    /// Matching runs, newest first.
     ///
     /// # Errors
     /// When the store fails.
@@ -66,13 +66,13 @@ pub trait Store: Send + Sync + 'static {
     /// When the store fails.
     fn projects(&self) -> Result<Vec<Project>, Error>;
 
-    /// The data of a run as it is now.
+    /// A snapshot of the data of a run.
     ///
     /// # Errors
     /// When the store fails.
     fn view(&self, id: &str) -> Result<Option<Box<dyn RunView>>, Error>;
 
-    /// Changes what people say about a run; false when there is no such run.
+    /// Edits the annotations of a run; false when there is no such run.
     ///
     /// # Errors
     /// When the store fails.
@@ -84,19 +84,19 @@ pub trait Store: Send + Sync + 'static {
     /// When the store fails.
     fn remove(&self, id: &str) -> Result<bool, Error>;
 
-    /// Whether a run was deleted of late and not started again: its nodes are told so.
+    /// Whether a run was deleted recently and not started again; its nodes are told so.
     ///
     /// # Errors
     /// When the store fails.
     fn is_deleted(&self, id: &str) -> Result<bool, Error>;
 
-    /// Makes a run the baseline of its project, or none; false when that is not possible.
+    /// Makes a run the baseline of its project, or removes it; false when that is not possible.
     ///
     /// # Errors
     /// When the store fails.
     fn set_baseline(&self, project: &str, run: Option<&str>) -> Result<bool, Error>;
 
-    /// How long runs of a project are kept, and how many; false when there is no such project.
+    /// Sets how long and how many runs of a project are kept; false when there is no such project.
     ///
     /// # Errors
     /// When the store fails.
@@ -108,9 +108,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<bool, Error>;
 }
 
-/// The data of one run at one moment.
+/// A snapshot of the data of one run.
 pub trait RunView: Send {
-    /// The second after the last of which there are rows.
+    /// The second after the last one with rows.
     fn length_s(&self) -> u64;
 
     /// The nodes, by number.
@@ -119,18 +119,19 @@ pub trait RunView: Send {
     /// When the store fails.
     fn nodes(&self) -> Result<Vec<Node>, Error>;
 
-    /// What happened, by time, with the node.
+    /// The events in order of time, each with its node.
     ///
     /// # Errors
     /// When the store fails.
     fn events(&self) -> Result<Vec<(u32, EventRow)>, Error>;
 
-    /// Kind (of [`stats::wire::Kind`]) and text of all names by number.
+    /// Kind (of [`stats::wire::Kind`]) and text of all names, by id.
     fn names(&self) -> &HashMap<u32, (i32, String)>;
 
-    /// Visits rows that together are exactly the seconds `[from, to)`, in no certain order. None
-    /// is coarser than `level`; only phases of names other than latency may begin up to 9 s
-    /// before `from`, and end as late after `to`, where a minute of the run keeps them by tens.
+    /// Visits rows that together cover exactly the seconds `[from, to)`, in unspecified order. None
+    /// is coarser than `level`; but phases of names other than latency may begin up to 9 s before
+    /// `from` and end up to 9 s after `to`, where a minute of the run stores them by tens of
+    /// seconds.
     ///
     /// # Errors
     /// When the store fails, or `visit` does.
@@ -143,45 +144,45 @@ pub trait RunView: Send {
         visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error>;
 
-    /// Another view of the same moment, for another thread; none while rows may be in memory and
-    /// in the file.
+    /// The same snapshot for another thread; `None` if rows could be both in memory and in the
+    /// file.
     ///
     /// # Errors
     /// When the store fails.
     fn fork(&self) -> Result<Option<Box<dyn RunView>>, Error>;
 
-    /// What plots show of all requests, for columns `width_s` wide that begin within `[from, to)`:
-    /// by their first seconds, those that are at hand; an empty one is of a column with no
-    /// requests, and others must be made of histograms.
+    /// Precomputed figures of all requests for plots, for columns of `width_s` that begin within
+    /// `[from, to)`, by their first second. An empty digest is a column without requests; missing
+    /// columns must be computed from histograms.
     ///
     /// # Errors
     /// When the store fails.
     fn digests(&self, from: u64, to: u64, width_s: u64) -> Result<BTreeMap<u64, Digest>, Error>;
 }
 
-/// Which rows are asked for.
+/// The rows to read.
 #[derive(Debug, Clone)]
 pub enum Wanted {
     /// Those under these keys.
     Keys(Vec<u32>),
-    /// Those in these slots of every name.
+    /// Those in these slots, for every name.
     Slots(Vec<u32>),
 }
 
-/// One row as it is kept.
+/// One stored row.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredRow<'a> {
-    /// The second it begins in.
+    /// The second in which it begins.
     pub time_s: u64,
-    /// How many seconds it covers by its level.
+    /// How many seconds it covers, according to its level.
     pub span_s: u64,
-    /// What it is about.
+    /// Its key.
     pub key: u32,
     /// A message of [`rows`], or a histogram.
     pub content: Content<'a>,
 }
 
-/// What a row holds.
+/// The content of a row.
 #[derive(Debug, Clone, Copy)]
 pub enum Content<'a> {
     /// A message of [`rows`], or a compact histogram.
@@ -196,74 +197,75 @@ impl<'a> From<&'a [u8]> for Content<'a> {
     }
 }
 
-/// A batch on its way into the store.
+/// A batch to be stored.
 pub struct Delivery {
-    /// The batch, checked.
+    /// The validated batch.
     pub batch: Batch,
-    /// The same, compressed with zstd.
+    /// The batch compressed with zstd.
     pub packed: Vec<u8>,
-    /// Told the highest sequence kept of its node and epoch.
+    /// Called with the highest stored sequence of the batch's node and epoch.
     pub done: Box<dyn FnOnce(Result<u64, Error>) + Send>,
 }
 
-/// What a run is about and what people say about it.
+/// A run as listed, with its annotations.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunRecord {
     /// Its id.
     pub id: String,
-    /// What it belongs to.
+    /// The project it belongs to.
     pub project: String,
     /// Its name.
     pub name: String,
     /// Start of the load, microseconds since 1970.
     pub started_us: u64,
-    /// What was loaded.
+    /// The system under test.
     pub target: String,
     /// `open`, `closed` or `mixed`.
     pub model: String,
-    /// Whether it goes on.
+    /// Its state.
     pub state: State,
-    /// The worst verdict of its nodes; empty while it goes on.
+    /// The worst verdict of its nodes; empty while it is live.
     pub verdict: String,
-    /// How long it took; 0 while it goes on.
+    /// Its duration; 0 while it is live.
     pub duration_s: f64,
-    /// What a list shows of it, as JSON; empty while it goes on and until all of it is in chunks.
+    /// The figures shown in lists, as JSON; empty while it is live and until all its data is in
+    /// chunks.
     pub figures: String,
     /// A comment.
     pub comment: String,
-    /// Never deleted by age or number.
+    /// Exempt from retention.
     pub pinned: bool,
     /// Its tags by name.
     pub tags: Vec<String>,
-    /// Whether its project compares with it.
+    /// Whether it is the baseline of its project.
     pub baseline: bool,
 }
 
 impl RunRecord {
-    /// Whether it is over and the list has all that it shows of it.
+    /// Whether it has ended and its figures are complete.
     pub(crate) fn is_settled(&self) -> bool {
         self.state != State::Live && !self.figures.is_empty()
     }
 
-    /// Whether what the list has is what this version would write.
+    /// Whether its figures are as this version writes them.
     pub(crate) fn is_current(&self) -> bool {
         self.is_settled() && self.figures.contains(FIGURES_MARK)
     }
 }
 
-/// What figures have in them since they say how much ended in the time of load; those without were
-/// written by earlier versions and have another latency.
+/// Figures contain this text since they report throughput; those without it come from earlier
+/// versions, which had a different latency.
 pub(crate) const FIGURES_MARK: &str = "\"throughput\":";
 
-/// Whether a run goes on.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum State {
-    /// Its nodes deliver.
+    /// Its nodes are sending.
     #[default]
     Live,
     /// All its nodes have ended.
     Done,
-    /// Nothing came for a minute and not all nodes had ended.
+    /// No batch arrived for a minute before all nodes had ended.
     Lost,
 }
 
@@ -299,22 +301,22 @@ pub struct Filter {
     pub verdict: Option<String>,
     /// With this tag.
     pub tag: Option<String>,
-    /// With this text in name, project, comment, target or id, in any case.
+    /// With this text in name, project, comment, target or id, ignoring case.
     pub text: Option<String>,
-    /// Begun before this moment.
+    /// Started before this time.
     pub before_us: Option<u64>,
-    /// At most so many.
+    /// Maximum number of runs.
     pub limit: u32,
 }
 
-/// A change of what people say about a run; absent parts stay.
+/// A change of a run's annotations; absent fields are kept.
 #[derive(Debug, Clone, Default)]
 pub struct Edit {
     /// The comment.
     pub comment: Option<String>,
-    /// All tags.
+    /// All tags, replacing the present ones.
     pub tags: Option<Vec<String>>,
-    /// Whether it is kept for ever.
+    /// Whether it is kept forever.
     pub pinned: Option<bool>,
 }
 
@@ -323,27 +325,27 @@ pub struct Edit {
 pub struct Project {
     /// Its name.
     pub name: String,
-    /// How many runs it has.
+    /// Its number of runs.
     pub runs: u32,
     /// The run that others are compared with.
     pub baseline: Option<String>,
-    /// Runs older than so many days are deleted.
+    /// Runs older than this many days are deleted.
     pub keep_days: Option<u32>,
-    /// Only so many runs are kept.
+    /// Only this many runs are kept.
     pub keep_runs: Option<u32>,
 }
 
-/// What happens to runs, for those who watch.
-pub trait Watch: Send + Sync + 'static {
-    /// The rows of a second can be read.
+/// Receives notifications about runs.
+pub trait RunObserver: Send + Sync + 'static {
+    /// A second is complete and can be read.
     fn second(&self, run: &str, time_s: u64);
-    /// Something happened.
+    /// An event was stored.
     fn event(&self, run: &str, event: &EventRow);
-    /// The run is over.
+    /// The run has ended.
     fn end(&self, run: &str, state: State);
 }
 
-/// A batch out of its compressed form.
+/// Decompresses and decodes a batch.
 pub(crate) fn unpack(packed: &[u8]) -> Result<Batch, Error> {
     let broken = |error: String| Error::Format(format!("a batch: {error}"));
     let bytes = decompress(packed).map_err(|e| broken(e.to_string()))?;
@@ -351,25 +353,25 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Batch, Error> {
     prost::Message::decode(bytes.as_slice()).map_err(|e| broken(e.to_string()))
 }
 
-/// How many bytes a zstd frame unpacks to by what it says, at most [`BATCH_MAX`]: so many where it
-/// does not say. [`decompress`] gives no more than this.
+/// The size a zstd frame claims to unpack to, capped at [`BATCH_MAX`], which is also used if it
+/// makes no claim. [`decompress`] returns at most this much.
 pub(crate) fn unpacked_len(packed: &[u8]) -> usize {
-    let said = zstd::zstd_safe::get_frame_content_size(packed)
+    let claimed = zstd::zstd_safe::get_frame_content_size(packed)
         .ok()
         .flatten();
-    said.map_or(BATCH_MAX, |len| len.min(BATCH_MAX as u64) as usize)
+    claimed.map_or(BATCH_MAX, |len| len.min(BATCH_MAX as u64) as usize)
 }
 
-/// The bytes of a zstd frame; `None` when they are more than [`BATCH_MAX`].
+/// The unpacked bytes of a zstd frame; `None` when they exceed [`BATCH_MAX`].
 pub(crate) fn decompress(packed: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
-    // what the frame says of itself is a hint; the buffer grows with what comes
-    let said = zstd::zstd_safe::get_frame_content_size(packed)
+    // the frame's own claim is only a hint; the buffer grows as needed
+    let claimed = zstd::zstd_safe::get_frame_content_size(packed)
         .ok()
         .flatten();
-    if said.is_some_and(|len| len > BATCH_MAX as u64) {
+    if claimed.is_some_and(|len| len > BATCH_MAX as u64) {
         return Ok(None);
     }
-    let mut bytes = Vec::with_capacity(said.unwrap_or(0).min(1 << 20) as usize);
+    let mut bytes = Vec::with_capacity(claimed.unwrap_or(0).min(1 << 20) as usize);
     let stream = zstd::stream::read::Decoder::with_buffer(packed)?;
     std::io::Read::read_to_end(
         &mut std::io::Read::take(stream, BATCH_MAX as u64 + 1),

@@ -114,7 +114,7 @@ fn machines_without_a_quota_or_without_groups() {
 }
 
 #[test]
-fn the_meter_tells_the_periods_since_the_last_look() {
+fn the_meter_tells_the_periods_since_the_last_sample() {
     let root = tempfile::tempdir().unwrap();
     let group = |name: &str| {
         let folder = root.path().join(name);
@@ -132,15 +132,15 @@ fn the_meter_tells_the_periods_since_the_last_look() {
     write("inner", 100, 100);
     write("outer", 50, 0);
     let mut meter = ThrottleMeter::new(groups);
-    assert_eq!(meter.look(), None);
+    assert_eq!(meter.sample(), None);
     write("inner", 110, 101);
     write("outer", 60, 8);
     let most = Periods {
         all: 10,
         throttled: 8,
     };
-    assert_eq!(meter.look(), Some(most));
-    assert_eq!(meter.look(), None);
+    assert_eq!(meter.sample(), Some(most));
+    assert_eq!(meter.sample(), None);
 }
 
 #[test]

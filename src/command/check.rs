@@ -1,6 +1,6 @@
-//! `mistress check`: one user, once per scenario or as it is in a run, and everything it did.
+//! `mistress check`: runs one user, once per scenario or as in a run, and shows everything it does.
 
-mod once;
+mod run_pass;
 mod trace;
 
 use super::console::{self, Stream};
@@ -12,21 +12,21 @@ use crate::render::format;
 use anyhow::anyhow;
 use config::{Arrivals, Cores, Curve, Limits, Load, Model, Plan, Weighted};
 use engine::SingleUser;
-use once::Done;
+use run_pass::PassOutcome;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The one user may take this long: a script that waits for minutes is checked all the same.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+/// Time limit of the user: long enough for scripts that wait for minutes.
+const TIME_MAX: Duration = Duration::from_secs(3_600);
 /// One arrival, at the start: 1000/s for 1 ms.
 const ONE_ARRIVAL: (Duration, f64, f64) = (Duration::from_millis(1), 1_000.0, 1_000.0);
 
 /// Runs each scenario once and prints what it does.
 ///
 /// # Errors
-/// Whatever keeps it from beginning.
+/// Anything that keeps it from starting.
 pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let plan = prepare::plan(&arguments.profile, &arguments.changes)?;
     let passes = match arguments.user {
@@ -45,7 +45,7 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
     for Pass { head, plan, only } in passes {
         Stream::Out.print(&format!("\n{}\n", style.apply(Paint::Strong, &head)));
         let cpu = cpus.load[0];
-        let done = once::once(
+        let done = run_pass::run_pass(
             Arc::new(plan),
             &loaded.origin,
             cpu,
@@ -54,9 +54,9 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
             style,
         )?;
         Stream::Out.print(&closing(&done, style));
-        well &= done.is_well();
+        well &= done.succeeded();
         if let Some(error) = done.error {
-            console::complain(&Failure::failed(error));
+            console::print_error(&Failure::failed(error));
         }
         match done.signal {
             Some(SIGTERM) => return Ok(Exit::Terminated),
@@ -67,41 +67,42 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
     Ok(if well { Exit::Done } else { Exit::Failed })
 }
 
-/// One thing to try, with its headline.
+/// One pass, with its heading.
 struct Pass {
     head: String,
     plan: Plan,
     only: Option<SingleUser>,
 }
 
-/// One user for each scenario of the plan, or for the one that is named.
+/// One pass for each scenario of the plan, or for the named one.
 fn each_scenario(plan: &Plan, named: Option<&str>) -> Result<Vec<Pass>, Failure> {
     let names = match named {
         Some(name) => vec![name.to_owned()],
         None => scenario_names(plan),
     };
-    let pass = |place: usize| {
+    let pass = |index: usize| {
         Ok(Pass {
-            head: format!("scenario {}", format::escape(&names[place])),
-            plan: one_arrival(plan, &names, place)?,
+            head: format!("scenario {}", format::escape(&names[index])),
+            plan: one_arrival(plan, &names, index)?,
             only: None,
         })
     };
     (0..names.len()).map(pass).collect()
 }
 
-/// A user of a run, as it was or will be there.
+/// The pass of one user of a run.
 fn one_user(plan: &Plan, number: u64, arguments: &CheckArguments) -> Result<Pass, Failure> {
     let refused = |message: String| Err(Failure::usage(anyhow!(message)));
-    let place = usize::from(arguments.load);
-    let Some(load) = place.checked_sub(1).and_then(|place| plan.loads.get(place)) else {
+    let load_number = usize::from(arguments.load);
+    let load_index = load_number.checked_sub(1);
+    let Some(load) = load_index.and_then(|index| plan.loads.get(index)) else {
         let loads = plan.loads.len();
         return refused(format!(
-            "--load: {place} asked for, the profile has 1 to {loads}"
+            "--load: found {load_number}, expected 1 to {loads}"
         ));
     };
     let (kind, users, passes) = match &load.model {
-        // How many come by chance is not known; what is far out is a slip of the pen.
+        // The number of arrivals is random; this only rejects numbers far beyond it.
         Model::Open {
             arrivals: Arrivals::Poisson,
             rate,
@@ -116,24 +117,24 @@ fn one_user(plan: &Plan, number: u64, arguments: &CheckArguments) -> Result<Pass
     let users = users.ceil() as u64;
     if number >= users {
         return refused(format!(
-            "--user: {number} asked for, load {place} has no more than {users}, counted from 0"
+            "--user: found {number}, but load {load_number} has at most {users}, counted from 0"
         ));
     }
     let mut plan = plan.clone();
-    plan.drain = PATIENCE;
+    plan.drain = TIME_MAX;
     plan.limits = Limits::default();
     Ok(Pass {
-        head: format!("{kind} {number} of load {place}, seed {}", plan.seed),
+        head: format!("{kind} {number} of load {load_number}, seed {}", plan.seed),
         plan,
         only: Some(SingleUser {
-            load: place - 1,
+            load: load_number - 1,
             number,
             passes,
         }),
     })
 }
 
-/// The scenarios of a plan, each once.
+/// The scenarios of a plan, without duplicates.
 fn scenario_names(plan: &Plan) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for scenario in plan.loads.iter().flat_map(|load| &load.scenarios) {
@@ -144,11 +145,11 @@ fn scenario_names(plan: &Plan) -> Vec<String> {
     names
 }
 
-/// The plan with one user that runs scenario `chosen` of `names` once.
+/// Changes the plan to one user that runs scenario `chosen` of `names` once.
 fn one_arrival(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Failure> {
     let rate = Curve::new(&[ONE_ARRIVAL]).ok_or_else(|| Failure::failed(anyhow!("no curve")))?;
-    // The others are there so that a name that the script does not have is found before the first
-    // request of all. Beside 1 their weight is lost in rounding: the sum is 1, and never theirs.
+    // The other scenarios stay, so that a missing one is reported before the first request. Next to
+    // 1 their weight vanishes in rounding, so they are never chosen.
     let weighted = |name: &String, weight| Weighted {
         name: name.clone(),
         weight,
@@ -173,13 +174,13 @@ fn one_arrival(plan: &Plan, names: &[String], chosen: usize) -> Result<Plan, Fai
         phase_ends: vec![rate_length],
         start,
     }];
-    plan.drain = PATIENCE;
+    plan.drain = TIME_MAX;
     plan.limits = Limits::default();
     Ok(plan)
 }
 
-/// How a scenario ended, and its checks.
-fn closing(done: &Done, style: Style) -> String {
+/// The outcome of a scenario and its checks.
+fn closing(done: &PassOutcome, style: Style) -> String {
     let mut text = String::new();
     for check in &done.summary.checks {
         let name = format::escape(&check.name);
@@ -207,7 +208,7 @@ fn closing(done: &Done, style: Style) -> String {
         },
         counts.failed
     );
-    let (paint, word) = if done.is_well() {
+    let (paint, word) = if done.succeeded() {
         (Paint::Good, "ok")
     } else {
         (Paint::Bad, "NOT OK")

@@ -1,4 +1,4 @@
-//! Standard output and error: colours, width, and writes that survive a reader that has gone.
+//! Standard output and error: colours, width, and writes that survive a closed pipe.
 
 use super::exit::Failure;
 use crate::render::flow::Style;
@@ -6,9 +6,9 @@ use crate::render::format;
 use crate::render::live::Size;
 use std::io::{self, IsTerminal, Write};
 
-/// Columns of a report that does not go to a terminal.
+/// Width of a report that does not go to a terminal, in columns.
 const WIDTH: usize = 100;
-/// Assumed of a terminal that does not tell its size.
+/// Assumed size of a terminal that does not report it.
 const SIZE_UNKNOWN: Size = Size {
     width: 80,
     height: 24,
@@ -24,8 +24,8 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// A writer; each write goes out at once, nothing is kept back. Once the reader has gone
-    /// (`cargo run | head`) every write fails and nothing else happens.
+    /// An unbuffered writer. Once the reader is gone (`cargo run | head`) every write fails and
+    /// nothing else happens.
     pub fn writer(self) -> Box<dyn Write + Send> {
         match self {
             Stream::Out => Box::new(io::stdout()),
@@ -33,7 +33,7 @@ impl Stream {
         }
     }
 
-    /// Writes all of the text. That nobody reads it is no error.
+    /// Writes the whole text. A closed pipe is not an error.
     pub fn print(self, text: &str) {
         let mut writer = self.writer();
         let _ = writer
@@ -41,13 +41,13 @@ impl Stream {
             .and_then(|()| writer.flush());
     }
 
-    /// Whether a view can be painted in place here.
+    /// Whether a live view can be drawn here.
     pub fn is_live(self) -> bool {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         self.is_terminal() && !dumb
     }
 
-    /// Whether colours are welcome here.
+    /// Whether to use colours here.
     pub fn style(self, no_color: bool) -> Style {
         // https://no-color.org: set and not empty
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -58,13 +58,13 @@ impl Stream {
         }
     }
 
-    /// How large the terminal is at the moment.
+    /// The current size of the terminal.
     pub fn size(self) -> Size {
-        let told = match self {
+        let size = match self {
             Stream::Out => rustix::termios::tcgetwinsize(io::stdout()),
             Stream::Err => rustix::termios::tcgetwinsize(io::stderr()),
         };
-        match told {
+        match size {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => Size {
                 width: size.ws_col.into(),
                 height: size.ws_row.into(),
@@ -73,7 +73,7 @@ impl Stream {
         }
     }
 
-    /// Columns for a report.
+    /// The width of a report, in columns.
     pub fn width(self) -> usize {
         if self.is_terminal() {
             self.size().width
@@ -90,8 +90,8 @@ impl Stream {
     }
 }
 
-/// Tells an error on stderr, each of its lines safe for a terminal.
-pub fn complain(failure: &Failure) {
+/// Prints an error on stderr, with each line made safe for a terminal.
+pub fn print_error(failure: &Failure) {
     let lines = format::escape_lines(&failure.to_string());
     let (first, rest) = lines
         .split_first()

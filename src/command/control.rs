@@ -1,4 +1,4 @@
-//! `mistress control`: says something to a run that goes on.
+//! `mistress control`: sends a command to a running test.
 
 use super::console::Stream;
 use super::exit::{Exit, Failure};
@@ -9,18 +9,18 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// A run answers within some tens of milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for an answer; a run answers within tens of milliseconds.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Sends one command and prints the answer.
 ///
 /// # Errors
-/// Nobody listens, or the command is refused.
+/// Nothing listens on the socket, or the command is rejected.
 pub fn execute(arguments: &ControlArguments) -> Result<Exit, Failure> {
     let shown = arguments.socket.display();
     let failed = |error: std::io::Error| Failure::failed(anyhow!("{shown}: {error}"));
     let mut stream = UnixStream::connect(&arguments.socket).map_err(failed)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    stream.set_read_timeout(Some(ANSWER_MAX)).map_err(failed)?;
     let command = arguments.command.join(" ");
     stream
         .write_all(format!("{command}\n").as_bytes())

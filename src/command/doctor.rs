@@ -11,10 +11,10 @@ use crate::render::format;
 use facts::Facts;
 use judge::{Finding, Grade};
 
-/// Looks at the machine and prints what it finds.
+/// Checks the machine and prints the findings.
 ///
 /// # Errors
-/// None so far; the shape is that of every subcommand.
+/// Never; the signature is that of every subcommand.
 pub fn execute() -> Result<Exit, Failure> {
     let findings = judge::judge(&Facts::gather());
     Stream::Out.print(&report(&findings, Stream::Out.style(false)));
@@ -22,7 +22,7 @@ pub fn execute() -> Result<Exit, Failure> {
     Ok(if sound { Exit::Done } else { Exit::Failed })
 }
 
-/// A line per finding, what to do below it, and the sum.
+/// One line per finding with the advice below it, and the total.
 fn report(findings: &[Finding], style: Style) -> String {
     let mut text = String::new();
     for finding in findings {

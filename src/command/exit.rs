@@ -1,24 +1,24 @@
-//! How the process ends, and errors that decide it.
+//! Exit codes, and errors with an exit code.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// How the process ends; the numbers are part of the interface.
+/// Exit codes; the numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All was done.
+    /// Success.
     Done = 0,
-    /// A threshold was missed; the report is written.
+    /// A threshold was missed; the report was written.
     ThresholdMissed = 1,
-    /// Bad usage, profile or script, found before any traffic.
+    /// Invalid usage, profile or script, found before any traffic.
     Usage = 2,
-    /// It could not be carried out.
+    /// The command failed.
     Failed = 3,
-    /// The generator was the limit, and the user wants to be told so.
+    /// The generator was the bottleneck, and `--strict` was given.
     GeneratorLimited = 4,
-    /// Ended early by SIGINT; the report is written.
+    /// Ended early by SIGINT; the report was written.
     Interrupted = 130,
-    /// Ended early by SIGTERM; the report is written.
+    /// Ended early by SIGTERM; the report was written.
     Terminated = 143,
 }
 
@@ -28,16 +28,16 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error with the exit it leads to.
+/// An error with its exit code.
 #[derive(Debug)]
 pub struct Failure {
-    /// How to exit.
+    /// The exit code.
     pub exit: Exit,
     error: anyhow::Error,
 }
 
 impl Failure {
-    /// The user has to change the command, the profile or the script.
+    /// The user must change the command, the profile or the script.
     pub fn usage(error: impl Into<anyhow::Error>) -> Failure {
         Failure {
             exit: Exit::Usage,
@@ -45,7 +45,7 @@ impl Failure {
         }
     }
 
-    /// It could not be carried out.
+    /// The command failed.
     pub fn failed(error: impl Into<anyhow::Error>) -> Failure {
         Failure {
             exit: Exit::Failed,
@@ -70,7 +70,7 @@ impl From<engine::Error> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // errors of the libraries name their sources themselves: no chain behind them
+        // library errors include their sources in their text
         self.error.fmt(f)
     }
 }

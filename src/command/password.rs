@@ -1,5 +1,5 @@
-//! Asks for a new password: on a terminal without showing it, otherwise from the standard input.
-//! Never from the arguments, which every user of the machine can read.
+//! Reads a new password: hidden on a terminal, otherwise from standard input. Never from the
+//! arguments, which every user of the machine can read.
 
 use super::console::Stream;
 use super::exit::{Exit, Failure};
@@ -13,17 +13,17 @@ const INTERRUPT: u8 = 3;
 const END: u8 = 4;
 const BACKSPACES: [u8; 2] = [8, 127];
 
-/// A password for the account of this name.
+/// Reads a password for the account of this name.
 ///
 /// # Errors
-/// There is none, the two that were typed differ, or Ctrl-C.
+/// There is no password, the two inputs differ, or Ctrl-C was pressed.
 pub fn new(name: &str) -> Result<String, Failure> {
     if !io::stdin().is_terminal() {
         return first_line();
     }
     let first = typed(&format!("password of {name}: "))?;
     if typed("again: ")? != first {
-        return Err(Failure::usage(anyhow!("these are two different passwords")));
+        return Err(Failure::usage(anyhow!("the passwords differ")));
     }
     Ok(first)
 }
@@ -35,7 +35,7 @@ fn first_line() -> Result<String, Failure> {
     let line = line.trim_end_matches(['\r', '\n']);
     if line.is_empty() {
         return Err(Failure::usage(anyhow!(
-            "no password: the first line of the standard input is empty"
+            "no password: the first line of standard input is empty"
         )));
     }
     Ok(line.to_owned())
@@ -43,14 +43,14 @@ fn first_line() -> Result<String, Failure> {
 
 fn typed(prompt: &str) -> Result<String, Failure> {
     Stream::Err.print(prompt);
-    let silent = Silent::start().map_err(Failure::failed)?;
+    let hidden = HiddenInput::start().map_err(Failure::failed)?;
     let line = read_keys(io::stdin().lock());
-    drop(silent);
+    drop(hidden);
     Stream::Err.print("\n");
     line
 }
 
-/// Bytes as they are typed, until the end of the line.
+/// Reads typed bytes until the end of the line.
 fn read_keys(input: impl BufRead) -> Result<String, Failure> {
     let mut line = Vec::new();
     for byte in input.bytes().take(BYTES_MAX as usize) {
@@ -62,7 +62,7 @@ fn read_keys(input: impl BufRead) -> Result<String, Failure> {
                 return Err(failure);
             }
             byte if BACKSPACES.contains(&byte) => {
-                // a whole character, however many bytes it has
+                // removes a whole character, however many bytes it has
                 while line.pop().is_some_and(|byte: u8| byte & 0xc0 == 0x80) {}
             }
             byte => line.push(byte),
@@ -71,22 +71,22 @@ fn read_keys(input: impl BufRead) -> Result<String, Failure> {
     String::from_utf8(line).map_err(|_| Failure::usage(anyhow!("the password is not UTF-8")))
 }
 
-/// The terminal shows no keys and gives each at once; as before when dropped.
-struct Silent(Termios);
+/// Turns off echo and line mode of the terminal; restores them when dropped.
+struct HiddenInput(Termios);
 
-impl Silent {
-    fn start() -> io::Result<Silent> {
+impl HiddenInput {
+    fn start() -> io::Result<HiddenInput> {
         let before = tcgetattr(io::stdin())?;
-        let mut silent = before.clone();
-        silent.local_modes &= !(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
-        tcsetattr(io::stdin(), OptionalActions::Flush, &silent)?;
-        Ok(Silent(before))
+        let mut hidden = before.clone();
+        hidden.local_modes &= !(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(HiddenInput(before))
     }
 }
 
-impl Drop for Silent {
+impl Drop for HiddenInput {
     fn drop(&mut self) {
-        // nothing can be done where it fails
+        // nothing can be done if this fails
         let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! What happens before any traffic: the plan, the processors, the target.
+//! Preparation before any traffic: the plan, the cores, the target.
 
 use super::exit::Failure;
 use crate::cli::Changes;
@@ -9,7 +9,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-/// Reads a profile and applies what the command line changes of it.
+/// Reads a profile and applies the command line's overrides.
 ///
 /// # Errors
 /// Everything that is wrong with them.
@@ -24,25 +24,24 @@ pub fn plan(profile: &Path, changes: &Changes) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// The processors of a run.
+/// The cpus of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cpus {
-    /// They generate load, one core of the run on each.
+    /// Generate load, one core of the run on each.
     pub load: Vec<usize>,
-    /// They are left to the reporter, the terminal and the built-in target; may be empty.
+    /// Left to the reporter, the terminal and the built-in target; may be empty.
     pub free: Vec<usize>,
 }
 
 impl Cpus {
-    /// Shares out the processors that this process may use.
+    /// Divides the cpus that this process may use.
     ///
-    /// By default all but one generate load, and both of two, but not more than a CPU quota pays
-    /// for: `quota` is in processors' worth of time. The built-in target needs one for
-    /// itself, if there is a second. The free one is the first, where the system's own work tends
-    /// to be.
+    /// By default all but one generate load, or both of two, but not more than a CPU quota allows:
+    /// `quota` is in cores. The built-in target needs one for itself, if there is a second. The
+    /// free one is the first, where the system's own work tends to run.
     ///
     /// # Errors
-    /// More processors are asked for than are allowed, or others.
+    /// More cpus are requested than are allowed, or others.
     pub fn choose(
         wanted: &Cores,
         target: &Target,
@@ -66,7 +65,7 @@ impl Cpus {
             Cores::Count(count) => {
                 let all = allowed.len();
                 return Err(Failure::usage(anyhow!(
-                    "cores: {count} asked for, but this process may use {all} ({})",
+                    "cores: found {count}, but this process may only use {all} ({})",
                     list(allowed)
                 )));
             }
@@ -78,7 +77,7 @@ impl Cpus {
                     .collect();
                 if !not.is_empty() {
                     return Err(Failure::usage(anyhow!(
-                        "cores: cpu {} cannot be used, allowed are {}",
+                        "cores: cpu {} cannot be used, expected one of {}",
                         list(&not),
                         list(allowed)
                     )));
@@ -94,9 +93,9 @@ impl Cpus {
         Ok(Cpus { load, free })
     }
 
-    /// Keeps this thread, and those it will start, off the processors that generate load. Threads
-    /// that pin themselves are free to do so.
-    pub fn step_aside(&self) {
+    /// Keeps this thread, and those it starts, off the cpus that generate load. Threads that pin
+    /// themselves are not affected.
+    pub fn pin_away_from_load(&self) {
         if self.free.is_empty() {
             return;
         }
@@ -104,30 +103,29 @@ impl Cpus {
         for cpu in self.free.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU) {
             set.set(*cpu);
         }
-        // Where it is not permitted the run is only a little less undisturbed.
+        // If it is not permitted, the run is only slightly more disturbed.
         let _ = sched_setaffinity(None, &set);
     }
 }
 
-/// Ids as people write them.
+/// Formats ids as a list.
 pub fn list(ids: &[usize]) -> String {
     let ids: Vec<String> = ids.iter().map(usize::to_string).collect();
     ids.join(", ")
 }
 
-/// The target of a run, and the built-in one as long as this lives.
+/// The target of a run; keeps the built-in target running.
 pub struct Loaded {
     /// Where requests go.
     pub origin: Origin,
-    /// How reports name it.
+    /// Its name in reports.
     pub label: String,
-    /// Serves until it is dropped.
+    /// Runs until dropped.
     _builtin: Option<engine::Target>,
 }
 
 impl Loaded {
-    /// Starts the built-in target, if that is the plan's, on a processor without load if there is
-    /// one.
+    /// Starts the built-in target, if the plan uses it, on a cpu without load if there is one.
     ///
     /// # Errors
     /// It cannot start.
@@ -214,7 +212,7 @@ mod tests {
             assert_eq!(cpus.load, load, "{quota}");
             assert_eq!(cpus.load.len() + cpus.free.len(), 4, "{quota}");
         }
-        // who asks for a number gets it
+        // an explicit number is not limited
         let cpus = Cpus::choose(&Cores::Count(3), &target, &allowed, Some(0.5)).unwrap();
         assert_eq!(cpus.load, [1, 2, 3]);
     }
@@ -224,7 +222,7 @@ mod tests {
         let url = "http://h";
         check(Cores::Count(1), url, &[0, 1, 2], Ok((&[2], &[0, 1])));
         check(Cores::Count(3), url, &[0, 1, 2], Ok((&[0, 1, 2], &[])));
-        let text = "cores: 4 asked for, but this process may use 3 (0, 1, 2)";
+        let text = "cores: found 4, but this process may only use 3 (0, 1, 2)";
         check(Cores::Count(4), url, &[0, 1, 2], Err(text));
         check(
             Cores::List(vec![2, 0]),
@@ -232,7 +230,7 @@ mod tests {
             &[0, 1, 2],
             Ok((&[2, 0], &[1])),
         );
-        let text = "cores: cpu 7, 9 cannot be used, allowed are 0, 1";
+        let text = "cores: cpu 7, 9 cannot be used, expected one of 0, 1";
         check(Cores::List(vec![7, 0, 9]), url, &[0, 1], Err(text));
     }
 }

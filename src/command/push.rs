@@ -1,42 +1,42 @@
-//! `mistress push`: delivers what a run could not.
+//! `mistress push`: uploads results that could not be delivered during the run.
 
 use super::console::Stream;
 use super::exit::{Exit, Failure};
 use super::store;
 use crate::cli::PushArguments;
-use crate::reporter::send::{self, Poster, Spool};
+use crate::reporter::upload::{self, Spool, StatsClient};
 use anyhow::anyhow;
 
-/// Sends a spool to the server it was meant for, or another.
+/// Uploads a spool to its original server, or another one.
 ///
 /// # Errors
-/// It is no spool, or not all of it could be delivered.
+/// The folder is not a spool, or not all of it could be uploaded.
 pub fn execute(arguments: &PushArguments) -> Result<Exit, Failure> {
-    let place = arguments.spool.display();
+    let folder = arguments.spool.display();
     let spool =
-        Spool::open(&arguments.spool).map_err(|e| Failure::usage(anyhow!("{place}: {e}")))?;
+        Spool::open(&arguments.spool).map_err(|e| Failure::usage(anyhow!("{folder}: {e}")))?;
     let server = arguments.to.clone().or_else(|| spool.server()).ok_or_else(|| {
         Failure::usage(anyhow!(
-            "{place}: no batches of a run: it has no file `server`; to send them anyway: --to URL"
+            "{folder}: not the spool of a run (no file `server`); use --to URL to upload it anyway"
         ))
     })?;
-    let poster = Poster::new(&server, store::token());
-    let done = send::deliver(poster, spool);
+    let client = StatsClient::new(&server, store::token());
+    let done = upload::deliver(client, spool);
     Stream::Out.print(&format!(
-        "{} batches delivered to {server}\n",
+        "{} batches uploaded to {server}\n",
         done.delivered
     ));
     let error = done.error.unwrap_or_default();
     if done.gone {
         return Err(Failure::failed(anyhow!(
-            "{place}: the run was deleted on the server; what was left of it is too"
+            "{folder}: the run was deleted on the server, so the rest of it was deleted too"
         )));
     }
-    if done.left > 0 || done.refused > 0 {
+    if done.left > 0 || done.rejected > 0 {
         return Err(Failure::failed(anyhow!(
-            "{place}: {} batches are left, {} were refused: {error}",
+            "{folder}: {} batches are left, {} were rejected: {error}",
             done.left,
-            done.refused
+            done.rejected
         )));
     }
     Ok(Exit::Done)

@@ -1,16 +1,16 @@
-//! `mistress run`: carries out a profile and reports it.
+//! `mistress run`: runs a profile and reports the result.
 
-mod carry;
-mod desk;
+mod control_socket;
+mod execute;
 mod files;
-mod foreseen;
 mod identity;
 mod keys;
-mod opening;
-mod publish;
+mod load_controller;
+mod port_forecast;
 mod quiet;
-mod socket;
-mod steer;
+mod run_start;
+mod stats_session;
+mod supervisor;
 
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
@@ -21,24 +21,25 @@ use crate::render::flow::Style;
 use crate::render::outline::{LoadOutline, Outline};
 use crate::render::text;
 use crate::reporter::{LinePrinter, LiveView, Observer, Terminal};
-use carry::Ran;
 use config::{Plan, StatsSink};
-use desk::{Hands, Notices};
+use control_socket::ControlSocket;
+use execute::FinishedRun;
 use files::OutputFile;
 use keys::Keys;
-use publish::{Occasion, Publication};
-use socket::ControlSocket;
 use stats::RunReport;
 use stats::report::{Ending, RunFacts};
 use stats::verdict::VerdictState;
+use stats_session::{RunContext, StatsSession};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+use supervisor::ControlInputs;
+use supervisor::Notices;
 
-/// Carries out a profile and reports it.
+/// Runs a profile and reports the result.
 ///
 /// # Errors
-/// Whatever keeps the run from beginning, or its result from being written.
+/// Anything that keeps the run from starting, or its result from being written.
 pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let mut plan = prepare::plan(&arguments.profile, &arguments.changes)?;
     if let Some(cores) = &arguments.cores {
@@ -50,63 +51,63 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         .as_deref()
         .map(ControlSocket::listen)
         .transpose()?;
-    let sink = publish::sink(arguments, &plan)?;
+    let sink = stats_session::sink(arguments, &plan)?;
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
     let quota = Groups::of_this_process().quota();
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
     let mut notices: Vec<String> = prepare_open_files(&plan, &cpus).into_iter().collect();
-    cpus.step_aside();
+    cpus.pin_away_from_load();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);
     let outline = Outline::of(&plan, &loaded.label);
     let stream = outputs.report;
-    let hands = Hands {
+    let inputs = ControlInputs {
         keys: live_keys(arguments, stream),
         socket,
     };
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
-    notices.extend(foresee(&plan, &loaded.origin, part));
+    notices.extend(warn_of_port_shortage(&plan, &loaded.origin, part));
     let id = match &arguments.run_id {
         Some(id) => id.clone(),
         None => identity::run_id(SystemTime::now())?,
     };
-    let occasion = Occasion {
+    let context = RunContext {
         plan: &plan,
         cpus: &cpus,
         loaded: &loaded,
         id: &id,
         segment: segment.map_or("", |segment| &segment.text),
     };
-    let publication = publish(&sink, &occasion, stream);
-    let shown = observer(arguments, stream, &outline, hands.keys.is_some());
-    let told = publication.as_ref().map(Publication::observer);
-    let observers = [shown].into_iter().chain(told).collect();
-    let ran = match carry::carry(&plan, &cpus, &loaded.origin, part, observers, hands) {
-        Ok(ran) => ran,
+    let session = publish(&sink, &context, stream);
+    let shown = observer(arguments, stream, &outline, inputs.keys.is_some());
+    let upload = session.as_ref().map(StatsSession::observer);
+    let observers = [shown].into_iter().chain(upload).collect();
+    let finished = match execute::execute(&plan, &cpus, &loaded.origin, part, observers, inputs) {
+        Ok(finished) => finished,
         Err(failure) => {
-            publication.map(|publication| publication.end(None));
+            session.map(|session| session.end(None));
             return Err(failure);
         }
     };
-    let mut run = facts(&plan, &cpus, &loaded, &ran, id);
+    let mut run = facts(&plan, &cpus, &loaded, &finished, id);
     run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());
     run.loads = outline.loads.iter().map(LoadOutline::facts).collect();
-    let Ran {
+    let FinishedRun {
         summary,
-        notices: told,
+        notices: events,
         error,
         ..
-    } = ran;
-    notices.extend_from_slice(told.noticed());
+    } = finished;
+    notices.extend_from_slice(events.noticed());
     let report = RunReport::new(run, notices, summary);
     let style = stream.style(arguments.no_color);
-    outputs.tell(&report, &told, publication, style)?;
-    Ok(verdict(error, &told, &report, arguments.strict))
+    outputs.deliver(&report, &events, session, style)?;
+    Ok(verdict(error, &events, &report, arguments.strict))
 }
 
-/// Raises the limit of open files, and says when the plan may need more.
+/// Raises the limit of open files, and warns if the plan may need more.
 fn prepare_open_files(plan: &Plan, cpus: &Cpus) -> Option<String> {
     engine::raise_open_files();
     let notice = engine::open_files_notice(plan, cpus.load.len())?;
@@ -114,34 +115,39 @@ fn prepare_open_files(plan: &Plan, cpus: &Cpus) -> Option<String> {
     Some(notice)
 }
 
-/// Says what the plan will lack. A name without addresses is met again, and told, at the start.
-fn foresee(plan: &Plan, target: &config::Origin, part: engine::Segment) -> Option<String> {
+/// Warns if the plan needs more ports than there are. A name that does not resolve is reported at
+/// the start.
+fn warn_of_port_shortage(
+    plan: &Plan,
+    target: &config::Origin,
+    part: engine::Segment,
+) -> Option<String> {
     let system = engine::LocalPorts::of_system(plan.connections.ports);
     let servers = engine::resolve(target, plan).unwrap_or_default();
-    let text = foreseen::want_of_ports(plan, part.part(), &system, &servers)?;
+    let text = port_forecast::shortage(plan, part.part(), &system, &servers)?;
     Stream::Err.print(&format!("{text}\n"));
     Some(text)
 }
 
-/// Begins to tell a stats server of the run, and the user of the page.
-fn publish(sink: &StatsSink, occasion: &Occasion<'_>, stream: Stream) -> Option<Publication> {
-    let (publication, notes) = Publication::start(sink, occasion);
+/// Starts the upload to a stats server, and prints the address of the run's page.
+fn publish(sink: &StatsSink, context: &RunContext<'_>, stream: Stream) -> Option<StatsSession> {
+    let (session, notes) = StatsSession::start(sink, context);
     for note in notes {
         Stream::Err.print(&format!("{note}\n"));
     }
-    if let Some(publication) = &publication {
-        stream.print(&format!("live: {}\n", publication.page()));
+    if let Some(session) = &session {
+        stream.print(&format!("live: {}\n", session.page()));
     }
-    publication
+    session
 }
 
-/// The terminal's keys, where there is a view to show what they do.
+/// The terminal's keys, if there is a view to show what they do.
 fn live_keys(arguments: &RunArguments, stream: Stream) -> Option<Keys> {
     let has_view = !arguments.quiet && stream.is_live();
     has_view.then(Keys::take).flatten()
 }
 
-/// What shows the run while it goes on.
+/// The observer that shows the run.
 fn observer(
     arguments: &RunArguments,
     stream: Stream,
@@ -165,7 +171,7 @@ fn observer(
     Box::new(LiveView::new(terminal, outline.clone()))
 }
 
-/// Where results go.
+/// The destinations of results.
 struct Outputs {
     json: Option<OutputFile>,
     csv: Option<OutputFile>,
@@ -175,7 +181,7 @@ struct Outputs {
 }
 
 impl Outputs {
-    /// Fails early when something cannot be written: a run can take hours.
+    /// Fails early if something cannot be written, since a run can take hours.
     fn open(arguments: &RunArguments) -> Result<Outputs, Failure> {
         let open = |path: &Option<_>| {
             path.as_deref()
@@ -208,20 +214,20 @@ impl Outputs {
     }
 
     /// Shows the report, writes the files and ends the delivery to a stats server.
-    fn tell(
+    fn deliver(
         &self,
         report: &RunReport,
-        told: &Notices,
-        publication: Option<Publication>,
+        notices: &Notices,
+        session: Option<StatsSession>,
         style: Style,
     ) -> Result<(), Failure> {
         let stream = self.report;
         stream.print(&text::render(report, stream.width(), style));
-        stream.print(&told.closing(style, stream.width()));
+        stream.print(&notices.closing(style, stream.width()));
         let written = self.write(report);
-        if let Some(publication) = publication {
-            stream.print(&publication.reference());
-            let left = publication.end(Some(report.to_run_end()));
+        if let Some(session) = session {
+            stream.print(&session.reference());
+            let left = session.end(Some(report.to_run_end()));
             Stream::Err.print(&left.unwrap_or_default());
         }
         written
@@ -241,15 +247,21 @@ impl Outputs {
     }
 }
 
-fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, id: String) -> RunFacts {
+fn facts(
+    plan: &Plan,
+    cpus: &Cpus,
+    loaded: &Loaded,
+    finished: &FinishedRun,
+    id: String,
+) -> RunFacts {
     RunFacts {
         name: plan.name.clone(),
         id,
-        start: identity::utc(ran.start),
-        duration_s: (ran.took.as_secs_f64() * 1e6).round() / 1e6,
+        start: identity::utc(finished.start),
+        duration_s: (finished.took.as_secs_f64() * 1e6).round() / 1e6,
         planned_s: plan.duration().as_secs_f64(),
         warmup_s: plan.warmup.as_secs(),
-        ended: Some(ended(ran)),
+        ended: Some(ended(finished)),
         seed: plan.seed,
         target: loaded.origin.to_string(),
         insecure: plan.tls.insecure,
@@ -260,31 +272,37 @@ fn facts(plan: &Plan, cpus: &Cpus, loaded: &Loaded, ran: &Ran, id: String) -> Ru
         cores: cpus.load.clone(),
         segment: None,
         loads: Vec::new(),
-        changes: ran.notices.changes().to_vec(),
+        changes: finished.notices.changes().to_vec(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 
-fn ended(ran: &Ran) -> Ending {
-    match (&ran.error, ran.notices.interrupted(), ran.notices.stopped()) {
+fn ended(finished: &FinishedRun) -> Ending {
+    let notices = &finished.notices;
+    match (&finished.error, notices.interrupted(), notices.stopped()) {
         (Some(_), ..) => Ending::Failed,
         (None, _, true) => Ending::Stopped,
         (None, Some(_), false) => Ending::Interrupted,
-        (None, None, false) if ran.notices.aborted() => Ending::Aborted,
-        (None, None, false) if ran.notices.drained() => Ending::Interrupted,
+        (None, None, false) if notices.aborted() => Ending::Aborted,
+        (None, None, false) if notices.drained() => Ending::Interrupted,
         (None, None, false) => Ending::Completed,
     }
 }
 
-/// How to exit after the report.
-fn verdict(error: Option<engine::Error>, told: &Notices, report: &RunReport, strict: bool) -> Exit {
+/// The exit code after the report.
+fn verdict(
+    error: Option<engine::Error>,
+    notices: &Notices,
+    report: &RunReport,
+    strict: bool,
+) -> Exit {
     if let Some(error) = error {
-        console::complain(&Failure::failed(error));
+        console::print_error(&Failure::failed(error));
         return Exit::Failed;
     }
     let missed = report.summary.thresholds.iter().any(|one| !one.met);
     let dirty = report.summary.verdict.state != VerdictState::Clean;
-    match told.interrupted() {
+    match notices.interrupted() {
         Some(exit) => exit,
         None if missed => Exit::ThresholdMissed,
         None if strict && dirty => Exit::GeneratorLimited,

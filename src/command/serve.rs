@@ -1,4 +1,4 @@
-//! `mistress serve`: the stats server on its own.
+//! `mistress serve`: the standalone stats server.
 
 use super::console::Stream;
 use super::exit::{Exit, Failure};
@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::Path;
 
-/// Serves until SIGINT or SIGTERM.
+/// Runs until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// It cannot listen, or the store cannot be used.
@@ -25,16 +25,16 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     let running = server::start(options).map_err(Failure::failed)?;
     let url = running.url();
     Stream::Out.print(&format!(
-        "serving {url}/report/list\nruns are kept in {}\n",
+        "serving {url}/report/list\nstoring runs in {}\n",
         data.display()
     ));
-    // its end is how this command ends: the exit code is not that of an interruption
+    // a signal is the normal end of this command, not an interruption
     signals.forever().next();
     running.stop();
     Ok(Exit::Done)
 }
 
-/// Adds an admin of all projects; a server that runs knows them at once.
+/// Creates a server admin; a running server accepts it at once.
 fn add_admin(data: &Path, name: &str) -> Result<Exit, Failure> {
     let accounts = Accounts::open(data).map_err(Failure::failed)?;
     let password = password::new(name)?;
@@ -44,6 +44,6 @@ fn add_admin(data: &Path, name: &str) -> Result<Exit, Failure> {
             server::Error::Access(_) => Failure::usage(error),
             error => Failure::failed(error),
         })?;
-    Stream::Out.print(&format!("{name} is admin of all projects\n"));
+    Stream::Out.print(&format!("created server admin {name}\n"));
     Ok(Exit::Done)
 }

@@ -1,14 +1,14 @@
-//! Where runs are kept on this machine.
+//! The location of the store on this machine.
 
 use super::exit::Failure;
 use anyhow::anyhow;
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The folder asked for; otherwise `MISTRESS_DATA`, otherwise the user's data folder.
+/// The given folder; otherwise `MISTRESS_DATA`, otherwise the user's data folder.
 ///
 /// # Errors
-/// None is known.
+/// None of them is known.
 pub fn data_dir(asked: Option<&Path>) -> Result<PathBuf, Failure> {
     let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
     let known = asked
@@ -18,12 +18,12 @@ pub fn data_dir(asked: Option<&Path>) -> Result<PathBuf, Failure> {
         .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share/mistress")));
     known.ok_or_else(|| {
         Failure::usage(anyhow!(
-            "no place for runs: neither --data, MISTRESS_DATA, XDG_DATA_HOME nor HOME is set"
+            "no folder for runs: none of --data, MISTRESS_DATA, XDG_DATA_HOME and HOME is set"
         ))
     })
 }
 
-/// The token that a stats server asks for, if the user has one.
+/// The token for stats servers that require one.
 pub fn token() -> Option<String> {
     env::var("MISTRESS_TOKEN")
         .ok()

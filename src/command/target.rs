@@ -1,4 +1,4 @@
-//! `mistress target`: the built-in server on its own.
+//! `mistress target`: the standalone built-in server.
 
 use super::console::Stream;
 use super::exit::{Exit, Failure};
@@ -9,16 +9,16 @@ use engine::TargetOptions;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Serves until SIGINT or SIGTERM.
+/// Runs until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// It cannot listen, or a processor is not allowed.
+/// It cannot listen, or a cpu is not allowed.
 pub fn execute(arguments: &TargetArguments) -> Result<Exit, Failure> {
     let allowed = engine::allowed_cpus();
     if let Some(cpu) = arguments.cpu.iter().find(|cpu| !allowed.contains(cpu)) {
         let allowed = prepare::list(&allowed);
         return Err(Failure::usage(anyhow!(
-            "--cpu: {cpu} cannot be used, allowed are {allowed}"
+            "--cpu: {cpu} cannot be used, expected one of {allowed}"
         )));
     }
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
@@ -29,7 +29,7 @@ pub fn execute(arguments: &TargetArguments) -> Result<Exit, Failure> {
         threads: arguments.threads.into(),
     })?;
     Stream::Out.print(&format!("listening on http://{}\n", target.address()));
-    // its end is how this command ends: the exit code is not that of an interruption
+    // a signal is the normal end of this command, not an interruption
     signals.forever().next();
     target.stop();
     Ok(Exit::Done)

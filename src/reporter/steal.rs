@@ -1,9 +1,9 @@
-//! Processor time that the hypervisor gave to other machines.
+//! Steal time: cpu time that the hypervisor gave to other machines.
 
 use std::fs;
 
-/// Watches the processors that generate load. The kernel counts in ticks (proc(5), `/proc/stat`:
-/// the eighth number of a processor's line), most often of 10 ms.
+/// Measures the steal time of the cpus that generate load. The kernel counts in ticks (proc(5),
+/// `/proc/stat`: the eighth number of a cpu's line), usually of 10 ms.
 pub struct StealMeter {
     cpus: Vec<usize>,
     before: Vec<Ticks>,
@@ -16,19 +16,19 @@ struct Ticks {
 }
 
 impl StealMeter {
-    /// For these processors, in the order of the cores of the run.
+    /// For these cpus, in the order of the cores of the run.
     pub fn new(cpus: Vec<usize>) -> StealMeter {
         let mut meter = StealMeter {
             cpus,
             before: Vec::new(),
         };
-        meter.look();
+        meter.sample();
         meter
     }
 
-    /// By core, the share of the time since the last look that was stolen, 0 to 1; empty where
-    /// the kernel does not say.
-    pub fn look(&mut self) -> Vec<f64> {
+    /// By core, the share of time stolen since the last call, 0 to 1; empty where the kernel does
+    /// not say.
+    pub fn sample(&mut self) -> Vec<f64> {
         let Ok(text) = fs::read_to_string("/proc/stat") else {
             return Vec::new();
         };
@@ -43,7 +43,7 @@ impl StealMeter {
     }
 }
 
-/// The ticks of one processor; all zero where it has no line.
+/// The ticks of one cpu; all zero if it has no line.
 fn ticks(text: &str, cpu: usize) -> Ticks {
     let name = format!("cpu{cpu} ");
     let Some(line) = text.lines().find_map(|line| line.strip_prefix(&name)) else {
@@ -55,7 +55,7 @@ fn ticks(text: &str, cpu: usize) -> Ticks {
         .collect();
     Ticks {
         stolen: numbers.get(7).copied().unwrap_or(0),
-        // The two after it, time of guests, are part of the first two.
+        // The two numbers after it, guest time, are part of the first two.
         all: numbers.iter().take(8).sum(),
     }
 }
@@ -83,6 +83,6 @@ mod tests {
     #[test]
     fn shares_of_this_machine_are_shares() {
         let mut meter = StealMeter::new(engine::allowed_cpus());
-        assert!(meter.look().iter().all(|part| (0.0..=1.0).contains(part)));
+        assert!(meter.sample().iter().all(|part| (0.0..=1.0).contains(part)));
     }
 }

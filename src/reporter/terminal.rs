@@ -1,4 +1,4 @@
-//! The two observers: a view painted in place, and a line per second.
+//! The two terminal observers: a live view drawn in place, and one line per second.
 
 use crate::render::flow::Style;
 use crate::render::live::{self, Size, Stage, View};
@@ -10,23 +10,23 @@ use stats::second::Counts;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// A terminal: where to write, and how large it is right now.
+/// A terminal: where to write, and its current size.
 pub struct Terminal {
-    /// Takes each change of the view in one `write_all`.
+    /// Gets each change of the view in one `write_all`.
     pub output: Box<dyn Write + Send>,
-    /// Asked before every painting, since terminals change size.
+    /// Called before every redraw, since terminals change size.
     pub size: Box<dyn Fn() -> Size + Send>,
     /// With colours or without.
     pub style: Style,
-    /// Keys that steer the run, in words; empty when there are none.
+    /// Help for the keys that control the run; empty when there are none.
     pub keys: &'static str,
 }
 
-/// Paints the live view in place.
+/// Draws the live view in place.
 pub struct LiveView {
     terminal: Terminal,
     outline: Outline,
-    /// Lines now above the cursor that belong to the view.
+    /// Lines of the view that are above the cursor.
     painted: Vec<String>,
     second: Option<Second>,
     so_far: Counts,
@@ -35,7 +35,7 @@ pub struct LiveView {
 }
 
 impl LiveView {
-    /// Nothing is written before the first call of the reporter.
+    /// Writes nothing before the first call of the reporter.
     pub fn new(terminal: Terminal, outline: Outline) -> Self {
         LiveView {
             terminal,
@@ -85,7 +85,7 @@ impl Observer for LiveView {
     }
 
     fn message(&mut self, text: &str) -> io::Result<()> {
-        // the message takes the place of the view, which is painted again below it
+        // the message replaces the view, which is drawn again below it
         let lines = format::escape_lines(text);
         let above = live::repaint(self.painted.len(), &lines);
         let view = std::mem::take(&mut self.painted);
@@ -95,7 +95,7 @@ impl Observer for LiveView {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        // the summary follows, in the place of the view
+        // the summary follows in place of the view
         if !self.painted.is_empty() {
             let wipe = live::repaint(self.painted.len(), &[]);
             self.painted.clear();
@@ -112,7 +112,7 @@ pub struct LinePrinter {
 }
 
 impl LinePrinter {
-    /// Writes a line at a time.
+    /// Writes one line at a time.
     pub fn new(output: Box<dyn Write + Send>) -> Self {
         LinePrinter {
             output,

@@ -1,4 +1,4 @@
-//! The reporter thread with recorders of its own, and observers with outputs that fail.
+//! The reporter thread with its own recorders, and observers with failing outputs.
 
 use super::*;
 use crate::render::flow::Style;
@@ -9,11 +9,11 @@ use stats::{Sample, link};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-/// An observer that keeps what it was told.
+/// An observer that records its calls.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<String>>>);
+struct RecordingObserver(Arc<Mutex<Vec<String>>>);
 
-impl Kept {
+impl RecordingObserver {
     fn push(&self, text: String) -> io::Result<()> {
         self.0.lock().unwrap().push(text);
         Ok(())
@@ -24,7 +24,7 @@ impl Kept {
     }
 }
 
-impl Observer for Kept {
+impl Observer for RecordingObserver {
     fn second(&mut self, second: &Second, so_far: &Counts) -> io::Result<()> {
         self.push(format!(
             "{} {} of {}",
@@ -64,13 +64,13 @@ fn core(number: u32, seconds: u64, ok: u64) -> (JoinHandle<Window>, WindowSource
 
 #[test]
 fn every_window_of_every_core_is_in_the_result() {
-    let kept = Kept::default();
+    let recorded = RecordingObserver::default();
     let (cores, sources): (Vec<_>, Vec<_>) = (0..3).map(|n| core(n, 5, 10)).unzip();
     let reporter = Reporter::start(
         sources,
         Aggregator::new(3, Model::Closed),
         Vec::new(),
-        vec![Box::new(kept.clone())],
+        vec![Box::new(recorded.clone())],
     )
     .unwrap();
     reporter.begin(Instant::now());
@@ -79,16 +79,16 @@ fn every_window_of_every_core_is_in_the_result() {
     let summary = reporter.finish(last, None).unwrap();
     assert_eq!(summary.totals.counts.ok, 150);
     summary.conservation().unwrap();
-    let mut told = kept.all();
-    told.retain(|text| text != "hello");
-    // windows of all cores are merged before anybody hears of a second; what a later second has
-    // brought by then may be in the running sum
-    let seconds: Vec<&str> = told
+    let mut events = recorded.all();
+    events.retain(|text| text != "hello");
+    // windows of all cores are merged before an observer is told of a second; what a later second
+    // has contributed by then may be in the running sum
+    let seconds: Vec<&str> = events
         .iter()
         .map(|t| t.split_once(" of").map_or("", |s| s.0))
         .collect();
     assert_eq!(seconds, ["0 30", "1 30", "2 30", "3 30", "4 30", "5 0", ""]);
-    assert_eq!(told.last().unwrap(), "end");
+    assert_eq!(events.last().unwrap(), "end");
 }
 
 #[test]
@@ -97,14 +97,14 @@ fn a_reporter_without_cores_ends_too() {
         vec![],
         Aggregator::new(0, Model::Open),
         Vec::new(),
-        vec![Box::new(Kept::default())],
+        vec![Box::new(RecordingObserver::default())],
     )
     .unwrap();
     let summary = reporter.finish(vec![], None).unwrap();
     assert_eq!(summary.series.len(), 0);
 }
 
-/// Fails as a pipe does whose reader has gone.
+/// Fails like a pipe whose reader is gone.
 struct Closed;
 
 impl Write for Closed {
@@ -180,8 +180,8 @@ impl Write for Screen {
 }
 
 impl Screen {
-    /// What a terminal shows after all that was written: it knows cursor up, erasing to the end
-    /// of the line and of the screen, return and line feed.
+    /// What a terminal shows after all writes: it knows cursor up, erasing to the end of the line
+    /// and of the screen, carriage return and line feed.
     fn lines(&self) -> Vec<String> {
         let bytes = self.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();

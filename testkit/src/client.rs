@@ -4,8 +4,8 @@ use std::io::{Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// How long any read or write may take: a bound for a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of any read or write, for a test that would hang.
+const IO_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A reply with what it took.
 #[derive(Clone, Debug)]
@@ -38,10 +38,10 @@ pub struct Client {
 impl Client {
     /// Connects.
     pub fn connect(addr: SocketAddr) -> Result<Client> {
-        let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+        let stream = TcpStream::connect_timeout(&addr, IO_TIMEOUT)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(IO_TIMEOUT))?;
+        stream.set_write_timeout(Some(IO_TIMEOUT))?;
         Ok(Client { stream })
     }
 

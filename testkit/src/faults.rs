@@ -1,16 +1,16 @@
-//! A server that does wrong things on order, addresses that do not answer, and the tables of both.
+//! A server with scripted faults, addresses that do not answer, and the tables of both.
 //!
-//! The tables name what is expected by the text of a failure kind or counter, so that this crate
-//! need not know the types of those it tests.
+//! The tables name expectations by the text of a failure kind or counter, so that this crate need
+//! not know the types of those it tests.
 
 mod address;
 mod bodies;
+mod connection;
 mod framing;
 mod keep_alive;
 mod row;
 mod script;
 mod server;
-mod talk;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -1,8 +1,8 @@
-//! Mutation fuzzing without instruments: seeds, a dictionary, and a corpus that keeps whatever
-//! ended in a way not seen before.
+//! Mutation fuzzing without instrumentation: seeds, a dictionary, and a corpus of inputs that ended
+//! in a new way.
 //!
-//! In a test it is short and always the same. With [`SECONDS`] in the environment it goes on for
-//! that long, and demands that memory stays bounded meanwhile; `cargo xtask fuzz` does that.
+//! In a test it is short and deterministic. With [`SECONDS`] in the environment it runs for that
+//! long and also checks that memory stays bounded; `cargo xtask fuzz` does that.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -12,41 +12,41 @@ use std::time::{Duration, Instant};
 
 use crate::random::Random;
 
-/// The variable that says how many seconds to go on.
+/// The environment variable with the duration in seconds.
 pub const SECONDS: &str = "MISTRESS_FUZZ_SECONDS";
-/// The variable with another seed than the usual one.
+/// The environment variable with a seed.
 pub const SEED: &str = "MISTRESS_FUZZ_SEED";
 
 /// Inputs of a run without [`SECONDS`].
 const INPUTS: u64 = 4000;
 const SEED_USUAL: u64 = 0x6d69_7374;
-/// Longest input made; seeds are cut to it.
+/// Longest input; seeds are cut to it.
 const INPUT_BYTES_MAX: usize = 16 * 1024;
 /// Inputs kept because they ended in a new way.
 const CORPUS_MAX: usize = 4096;
-/// Changes made to one input, at most.
+/// Most changes made to one input.
 const CHANGES_MAX: u64 = 8;
 /// Growth of the peak of resident memory over a long run. The corpus at its bounds has 64 MiB, and
 /// one input's own results come on top.
 const GROWTH_BYTES_MAX: u64 = 128 << 20;
-/// Bytes that are the edge of something in most formats.
+/// Bytes that are special in most formats.
 const EDGES: [u8; 16] = *b"\0\t\n\r \"',;:=\x7f\x80\xff%{";
 
 /// What is fuzzed, and from what.
 #[derive(Clone, Debug)]
 pub struct Campaign<'a> {
-    /// For the line at the end.
+    /// The name in the final line.
     pub name: &'static str,
-    /// Good inputs and bad ones.
+    /// Valid and invalid inputs.
     pub seeds: Vec<Vec<u8>>,
-    /// Pieces that mean something.
+    /// Tokens of the format.
     pub words: &'a [&'a str],
 }
 
 impl Campaign<'_> {
-    /// Tries inputs and prints how many. What `attempt` returns says in which way an input ended:
-    /// those that end in a new way are built upon. It may draw from the generator, for example to
-    /// cut the input.
+    /// Tries inputs and prints how many. The result of `attempt` says how an input ended: inputs
+    /// that end in a new way are mutated further. It may draw from the generator, for example to
+    /// split the input.
     ///
     /// # Panics
     /// When an attempt does; the input is printed. When memory grows without bound.
@@ -100,9 +100,9 @@ impl Campaign<'_> {
         assert!(is_bounded, "{}: {grown} bytes more memory", self.name);
     }
 
-    /// One of the corpus with some changes.
+    /// An input of the corpus with some changes.
     fn mutated(&self, corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
-        // Half of them from the newest, which got furthest.
+        // Half of them come from the newest, which got furthest.
         let newest = &corpus[corpus.len().saturating_sub(64)..];
         let from = if random.chance(0.5) { newest } else { corpus };
         let mut input = random.pick(from).clone();
@@ -140,7 +140,7 @@ impl Campaign<'_> {
     }
 }
 
-/// Cuts an input into pieces at random places, of which many are close together.
+/// Splits an input at random positions, many of them close together.
 pub fn pieces<'a>(input: &'a [u8], random: &mut Random) -> Vec<&'a [u8]> {
     let longest = if random.chance(0.3) { 3 } else { 600 };
     let mut rest = input;
@@ -154,7 +154,7 @@ pub fn pieces<'a>(input: &'a [u8], random: &mut Random) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// A number that is the edge of some type, in some base.
+/// A boundary value of some type, in some base.
 fn number(random: &mut Random) -> String {
     let number = (1_i128 << random.below(66)) - 1 + i128::from(random.below(3));
     match random.below(4) {
@@ -189,7 +189,7 @@ fn variable(name: &str) -> Option<u64> {
     Some(number.unwrap_or_else(|_| panic!("{name}: {value:?} is no whole number")))
 }
 
-/// The most memory this process had resident so far.
+/// The peak resident memory of this process.
 fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,8 +1,8 @@
-//! Servers with a known behaviour, faults, seeded generators and known answers, for tests only.
+//! Servers with known behaviour, faults, seeded generators and known answers, for tests only.
 //!
-//! Knows nothing of the rest of the project: what it says about a server must not depend on the
-//! code that is being tested. It does not know load profiles beyond their text, nor any result
-//! type. Anything that cannot be set up ends in a panic that says why, as tests want it.
+//! This crate knows nothing of the rest of the project: what it says about a server must not depend
+//! on the code under test. It knows load profiles only as text, and no result types. If something
+//! cannot be set up, it panics and says why, as tests want.
 
 pub mod apache;
 pub mod certificates;

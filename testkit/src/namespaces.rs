@@ -88,8 +88,8 @@ pub fn network(hosts: usize) -> Option<Network> {
 
 impl Network {
     /// One of the hosts, from 0 on.
-    pub fn host(&self, place: usize) -> &Host {
-        &self.hosts[place]
+    pub fn host(&self, index: usize) -> &Host {
+        &self.hosts[index]
     }
 }
 
@@ -127,7 +127,7 @@ impl Host {
     /// Its first IPv4 addresses, so many; those that it lacks are added, and their IPv6 partners.
     pub fn sources(&self, count: u8) -> Vec<IpAddr> {
         self.have(count);
-        let v4 = |place| Ipv4Addr::new(10, 99, place, self.number).into();
+        let v4 = |index| Ipv4Addr::new(10, 99, index, self.number).into();
         (0..count).map(v4).collect()
     }
 
@@ -135,18 +135,18 @@ impl Host {
     pub fn sources6(&self, count: u8) -> Vec<IpAddr> {
         self.have(count);
         let number = u16::from(self.number);
-        let v6 = |place| Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, u16::from(place), number).into();
+        let v6 = |index| Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, u16::from(index), number).into();
         (0..count).map(v6).collect()
     }
 
     fn have(&self, count: u8) {
         assert!(usize::from(count) <= HOSTS_MAX, "addresses: {HOSTS_MAX}");
         let (name, number) = (self.name(), self.number);
-        for place in self.addresses.get()..count {
+        for index in self.addresses.get()..count {
             ip(&format!(
-                "-n {name} addr add 10.99.{place}.{number}/16 dev eth0"
+                "-n {name} addr add 10.99.{index}.{number}/16 dev eth0"
             ));
-            let v6 = format!("fd99::{place:x}:{number:x}/64");
+            let v6 = format!("fd99::{index:x}:{number:x}/64");
             // Without the test for duplicates, which takes a second.
             ip(&format!("-n {name} addr add {v6} dev eth0 nodad"));
         }

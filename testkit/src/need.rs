@@ -1,14 +1,14 @@
-//! The one way for a test to leave something out: loudly, and never where tests must be complete.
+//! The only way for a test to skip something: with a visible message, and never in CI.
 
 use std::path::PathBuf;
 
-/// Says whether the thing a test needs is there.
+/// Says whether something a test needs is present.
 ///
-/// `what` is put into the message, such as `"nginx (apt-get install nginx)"`. When it is missing
-/// a line goes to standard error past the test harness's capture.
+/// `what` is put into the message, such as `"nginx (apt-get install nginx)"`. If it is missing, a
+/// line goes to standard error, bypassing the test harness's capture.
 ///
 /// # Panics
-/// When it is missing and the variable `CI` is set and not empty: there a skip is a failure.
+/// If it is missing and the variable `CI` is set and not empty: there a skip is a failure.
 pub fn need(what: &str, present: bool) -> bool {
     if present {
         return true;

@@ -93,9 +93,9 @@ impl Nginx {
         format!("http://{}", self.addr)
     }
 
-    /// Where the TLS port with this place in the list given to [`start_with`] listens.
-    pub fn tls_addr(&self, place: usize) -> SocketAddr {
-        self.tls[place]
+    /// The address of the TLS port with this index in the list given to [`start_with`].
+    pub fn tls_addr(&self, index: usize) -> SocketAddr {
+        self.tls[index]
     }
 
     /// Its prefix, for files to serve: `root files;` is `folder().join("files")`.
@@ -135,8 +135,8 @@ fn try_start(
         "server {{\n    listen {addr} backlog=4096;\n    \
          location = /stub_status {{ stub_status; }}\n    {server}\n  }}\n"
     );
-    for (place, (port, addr)) in tls.iter().zip(&addrs).enumerate() {
-        servers += &tls_server(&folder, place, port, *addr);
+    for (index, (port, addr)) in tls.iter().zip(&addrs).enumerate() {
+        servers += &tls_server(&folder, index, port, *addr);
     }
     fs::write(&conf, configuration(&servers)).map_err(|e| format!("{conf:?}: {e}"))?;
     let mut command = Command::new(program);
@@ -157,10 +157,10 @@ fn try_start(
 }
 
 /// The `server` block of a port with TLS.
-fn tls_server(folder: &Path, place: usize, port: &TlsPort<'_>, addr: SocketAddr) -> String {
-    let (certificate, key) = port.identity.write(folder, &format!("tls{place}"));
+fn tls_server(folder: &Path, index: usize, port: &TlsPort<'_>, addr: SocketAddr) -> String {
+    let (certificate, key) = port.identity.write(folder, &format!("tls{index}"));
     let asking = port.client_authority.map(|pem| {
-        let path = folder.join(format!("clients{place}.pem"));
+        let path = folder.join(format!("clients{index}.pem"));
         fs::write(&path, pem).unwrap_or_else(|e| panic!("{path:?}: {e}"));
         format!("ssl_client_certificate {path:?}; ssl_verify_client on;")
     });
@@ -170,7 +170,7 @@ fn tls_server(folder: &Path, place: usize, port: &TlsPort<'_>, addr: SocketAddr)
     ssl_certificate {certificate:?};
     ssl_certificate_key {key:?};
     ssl_protocols {};
-    ssl_session_cache shared:tls{place}:1m;
+    ssl_session_cache shared:tls{index}:1m;
     {}
     {}
   }}

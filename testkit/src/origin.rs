@@ -1,8 +1,8 @@
-//! An HTTP origin whose service times are known exactly.
+//! An HTTP origin with exactly known service times.
 //!
-//! One thread, one event loop, a heap of due replies. What it does to a request is decided the
-//! moment the request arrives, by the pure [`Model`]; the loop only keeps the appointments and
-//! writes down how late it was itself.
+//! One thread, one event loop, a heap of due replies. The pure [`Model`] decides what happens to a
+//! request the moment it arrives; the loop only carries out the schedule and records its own
+//! lateness.
 
 mod behaviour;
 mod connection;
@@ -33,7 +33,7 @@ const BACKLOG: i32 = 4096;
 /// A running origin, on 127.0.0.1 unless told otherwise; it stops, and its thread is joined, when it is dropped.
 pub struct Origin {
     addr: SocketAddr,
-    /// Orders to the loop; each is followed by a write to `wake`.
+    /// Commands to the loop; each is followed by a write to `wake`.
     commands: Sender<Command>,
     /// Shared with the loop, which waits on it among its sockets.
     wake: Arc<OwnedFd>,

@@ -1,4 +1,4 @@
-//! A server program that a test starts: its folder, its end, and the wait until it answers.
+//! A server program started by a test: its folder, its end, and waiting until it answers.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -43,8 +43,8 @@ impl Service {
         self.child.id()
     }
 
-    /// What it wrote so far, in its log and in `error.log`.
-    pub(crate) fn said(&self) -> String {
+    /// Its output so far, including `error.log`.
+    pub(crate) fn output(&self) -> String {
         let read = |name: &str| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
         read("output.log") + &read("error.log")
     }
@@ -58,7 +58,7 @@ impl Service {
         while !is_ready(self) {
             let ended = self.child.try_wait().map_err(|e| e.to_string())?;
             if ended.is_some() || Instant::now() > deadline {
-                return Err(self.said());
+                return Err(self.output());
             }
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -13,7 +13,7 @@ use crate::service::{Service, retried, scratch};
 /// An account that may log in: name and password.
 pub const ACCOUNT: (&str, &str) = ("ann", "secret");
 
-/// The environment's place below the root of the workspace.
+/// The path of the environment below the root of the workspace.
 pub const ENVIRONMENT: &str = "target/shop-environment";
 /// The folder of the application and its requirements, below the root of the workspace.
 pub const FOLDER: &str = "testkit/app";
@@ -92,8 +92,8 @@ fn try_start(mut command: Command, identity: Option<&Identity>) -> Result<Shop, 
     command.arg("shop:app");
     let mut service = Service::start(command, folder)?;
     // Connections wait in the master's socket until the worker takes them.
-    service.wait_until(|service| service.said().contains("Booting worker"))?;
-    let addr = listening(&service.said()).ok_or_else(|| service.said())?;
+    service.wait_until(|service| service.output().contains("Booting worker"))?;
+    let addr = listening(&service.output()).ok_or_else(|| service.output())?;
     let scheme = if identity.is_some() { "https" } else { "http" };
     Ok(Shop {
         addr,

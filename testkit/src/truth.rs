@@ -1,9 +1,8 @@
-//! What a load generator must report about a server whose behaviour is known.
+//! What a load generator must report about a server with known behaviour.
 //!
-//! Each [`Truth`] is a server, a load and the figures that must come out of it, each with its
-//! tolerance. The tests run the short forms, the full table is for a command of its own; both
-//! do nothing but start the server, run the load, and hand the measured figures to
-//! [`Truth::verdicts`].
+//! Each [`Truth`] is a server, a load and the expected figures, each with a tolerance. The tests
+//! run the short forms, a separate command runs the full table; both only start the server, run the
+//! load, and pass the measured figures to [`Truth::verdicts`].
 
 mod formula;
 mod table;

@@ -88,7 +88,7 @@ export async function admin(seen, state, { BASE, WORK }) {
   await addAccount(page, "mia", "manager", "first");
   await addAccount(page, "gus", "guest", "first");
   await page.locator("#token-name").fill("load node of the lab");
-  await page.getByRole("button", { name: "Make token" }).click();
+  await page.getByRole("button", { name: "Create token" }).click();
   const token = await page.locator("#token").textContent();
   const run = startProfile(QUICKSTART, BASE, join(WORK, "quickstart.json"), token);
   state.quickstart = (await run.link).split("/").at(-1);
@@ -115,7 +115,7 @@ export async function manager(seen, state, { BASE }) {
     assert.equal(await asks(page, "DELETE", `/api/v1/runs/${state.id}`), 403);
     assert.equal(await asks(page, "PATCH", `/api/v1/runs/${state.quickstart}`, { comment: "not mine" }), 404);
     await page.goto(`${BASE}/admin`);
-    await page.getByRole("heading", { name: "This page is not for you" }).waitFor();
+    await page.getByRole("heading", { name: "Access denied" }).waitFor();
     await seen.shoot(page, "refused");
     const answer = await page.goto(`${BASE}/report/${state.quickstart}`);
     assert.equal(answer.status(), 404);
@@ -168,7 +168,7 @@ export async function sharedLink(seen, state, { BASE }) {
     assert.ok([401, 404].includes(await asks(other, "GET", `/api/v1/runs/${state.quickstart}`)), "no other run");
     await page.goto(`${BASE}/admin`);
     await page.getByRole("button", { name: /^Revoke the link to / }).click();
-    await page.getByText("No link is open").waitFor();
+    await page.getByText("No active links").waitFor();
     assert.ok([401, 404].includes(await asks(other, "GET", `/api/v1/runs/${state.id}`)), "a revoked link opens nothing");
   });
   await other.close();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Nothing that is started here takes longer; what does is ended and fails its test.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIME_MAX: Duration = Duration::from_secs(90);
 
 /// Whether runs are possible here; without, tests are left out loudly.
 pub fn can_run() -> bool {
@@ -109,7 +109,7 @@ impl Program {
             err.read_to_string(&mut text).expect("stderr is text");
             text
         });
-        let limit = Instant::now() + PATIENCE;
+        let limit = Instant::now() + TIME_MAX;
         Program {
             child,
             lines,

@@ -135,8 +135,8 @@ fn matches_series(result: &Value, csv: &str) {
     let series = result["series"].as_array().unwrap();
     let mut lines = csv.lines();
     let head: Vec<&str> = lines.next().unwrap().split(',').collect();
-    let place = |name: &str| head.iter().position(|column| *column == name).unwrap();
-    let (time, sent) = (place("time_s"), place("sent"));
+    let column = |name: &str| head.iter().position(|column| *column == name).unwrap();
+    let (time, sent) = (column("time_s"), column("sent"));
     let mut total = 0;
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), series.len());
@@ -388,7 +388,7 @@ fn check_shows_replies_that_cannot_be_read() {
         .expect(3)
         .says(&[
             "FAILED bad_head",
-            "the reply as it came:",
+            "the raw reply:",
             "< Content-Length : 5\\r\\n",
             "< \\x1b[2J\\xff\\r\\n",
             "< hello",

@@ -76,9 +76,7 @@ fn under_a_cpu_quota_a_run_is_late_and_never_stuck() {
     }
     let doctor = Program::start(group.command(&mistress(&["doctor"]))).finish();
     assert!(
-        doctor
-            .out
-            .contains("a CPU quota stops them after 0.20 cores' time"),
+        doctor.out.contains("a CPU quota limits them to 0.20 cores"),
         "{}",
         doctor.out
     );

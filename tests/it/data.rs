@@ -21,14 +21,14 @@ fn csv(rows: usize) -> String {
 }
 
 /// What a run told the server, sorted, and its exit code.
-struct Told {
+struct RunOutput {
     ids: Vec<usize>,
     scratch: Scratch,
     out: String,
 }
 
 /// Runs `load` with `rows` rows in the order `order`; `more` are arguments.
-fn told(load: &str, file: (&str, &str), order: &str, more: &[&str]) -> Told {
+fn run_with_rows(load: &str, file: (&str, &str), order: &str, more: &[&str]) -> RunOutput {
     let origin = FaultOrigin::start(Script::each(Script::good()));
     let data = format!("[data.rows]\nfile = \"{}\"\n{order}\n", file.0);
     let scratch = Scratch::of(&(run_table(&origin.url()) + load + &data), TELLING);
@@ -45,7 +45,7 @@ fn told(load: &str, file: (&str, &str), order: &str, more: &[&str]) -> Told {
     };
     let mut ids: Vec<usize> = heads.iter().map(id).collect();
     ids.sort_unstable();
-    Told {
+    RunOutput {
         ids,
         scratch,
         out: done.out,
@@ -61,7 +61,7 @@ fn unique_rows_are_handed_out_once_over_all_cores() {
     let file = ("rows.csv", csv(100));
     for cores in ["1", "2"] {
         let file = (file.0, file.1.as_str());
-        let run = told(HUNDRED, file, "order = \"unique\"", &["--cores", cores]);
+        let run = run_with_rows(HUNDRED, file, "order = \"unique\"", &["--cores", cores]);
         assert_eq!(run.ids, (0..100).collect::<Vec<_>>(), "{cores} cores");
     }
 }
@@ -75,7 +75,7 @@ fn two_segments_share_the_rows_and_the_arrivals() {
     let file = (file.0, file.1.as_str());
     let mut all = Vec::new();
     for segment in ["1/2", "2/2"] {
-        let run = told(&load, file, "order = \"unique\"", &["--segment", segment]);
+        let run = run_with_rows(&load, file, "order = \"unique\"", &["--segment", segment]);
         assert!(run.ids.len() > 400, "{segment}: {} rows", run.ids.len());
         all.extend(run.ids);
     }
@@ -98,19 +98,19 @@ fn each_order_draws_what_it_says() {
     };
     // A hundred draws from fifty rows: twice each, whatever the order within a pass.
     for order in ["", "order = \"shuffled\""] {
-        let run = told(HUNDRED, file, order, &[]);
+        let run = run_with_rows(HUNDRED, file, order, &[]);
         let counts = counted(&run.ids);
         assert!(counts.values().all(|&n| n == 2), "{order}: {counts:?}");
         assert_eq!(counts.len(), 50, "{order}");
     }
-    let one = told(HUNDRED, file, "order = \"random\"", &["--seed", "3"]).ids;
+    let one = run_with_rows(HUNDRED, file, "order = \"random\"", &["--seed", "3"]).ids;
     assert_eq!(
         one,
-        told(HUNDRED, file, "order = \"random\"", &["--seed", "3"]).ids
+        run_with_rows(HUNDRED, file, "order = \"random\"", &["--seed", "3"]).ids
     );
     assert_ne!(
         one,
-        told(HUNDRED, file, "order = \"random\"", &["--seed", "4"]).ids
+        run_with_rows(HUNDRED, file, "order = \"random\"", &["--seed", "4"]).ids
     );
     assert!(one.iter().all(|&id| id < 50));
     // All hundred different or all alike: neither is chance.
@@ -130,7 +130,7 @@ fn the_three_formats_give_the_same_rows() {
         ("rows.json", format!("[{}]", rows(", "))),
     ];
     for (name, text) in files {
-        let run = told(HUNDRED, (name, &text), "order = \"unique\"", &[]);
+        let run = run_with_rows(HUNDRED, (name, &text), "order = \"unique\"", &[]);
         assert_eq!(run.ids, (0..100).collect::<Vec<_>>(), "{name}");
     }
 }
@@ -140,14 +140,14 @@ fn at_the_end_users_leave_or_fail_as_the_profile_says() {
     let Some(_alone) = measuring() else { return };
     let text = csv(40);
     let file = ("rows.csv", text.as_str());
-    let stop = told(HUNDRED, file, "order = \"unique\"\nat_end = \"stop\"", &[]);
+    let stop = run_with_rows(HUNDRED, file, "order = \"unique\"\nat_end = \"stop\"", &[]);
     assert_eq!(stop.ids, (0..40).collect::<Vec<_>>());
     let result = stop.scratch.result();
     assert_eq!(count(&result, "/totals/iterations/failed"), 0);
     // Each core may have had a user that found no row before the load ended.
     let finished = count(&result, "/totals/iterations/finished");
     assert!((41..=44).contains(&finished), "{finished}");
-    let error = told(HUNDRED, file, "order = \"unique\"\nat_end = \"error\"", &[]);
+    let error = run_with_rows(HUNDRED, file, "order = \"unique\"\nat_end = \"error\"", &[]);
     assert_eq!(error.ids, (0..40).collect::<Vec<_>>());
     let result = error.scratch.result();
     assert_eq!(count(&result, "/totals/iterations/failed"), 60);
@@ -193,7 +193,7 @@ fn a_load_ends_with_its_rows_and_has_had_all_of_them() {
     for users in ["1", "3"] {
         for order in ["sequential", "shuffled", "unique"] {
             let order = format!("order = \"{order}\"\nat_end = \"stop\"");
-            let run = told(&closed(users), ("rows.csv", &text), &order, &[]);
+            let run = run_with_rows(&closed(users), ("rows.csv", &text), &order, &[]);
             assert_eq!(
                 run.ids,
                 (0..100).collect::<Vec<_>>(),
@@ -241,7 +241,7 @@ fn a_separator_that_was_found_is_told() {
     let Some(_alone) = measuring() else { return };
     let text = "id;word\r\n0;w,0\r\n1;w,1\r\n";
     let order = "at_end = \"stop\"";
-    let run = told(&closed("1"), ("rows.csv", text), order, &[]);
+    let run = run_with_rows(&closed("1"), ("rows.csv", text), order, &[]);
     assert_eq!(run.ids, [0, 1]);
     assert!(run.out.contains("semicolons separate"), "{}", run.out);
     let profile = run.scratch.argument("p.toml");

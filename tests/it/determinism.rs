@@ -38,7 +38,7 @@ phases = [{ users = [0, 20], for = \"2s\" }]
 ";
 
 /// What the users of a run told, in order.
-fn told(seed: u64, cores: usize) -> Vec<String> {
+fn requested_paths(seed: u64, cores: usize) -> Vec<String> {
     let origin = FaultOrigin::start(Script::each(Script::good()));
     let scratch = Scratch::of(&(run_table(&origin.url()) + LOADS), TELLING);
     let (seed, cores) = (seed.to_string(), cores.to_string());
@@ -66,10 +66,18 @@ fn users_choices_and_draws_do_not_depend_on_the_number_of_cores() {
     if !testkit::need::need("two processors", cpus() >= 2) {
         return;
     }
-    let one = told(5, 1);
-    assert_eq!(one, told(5, 2), "another number of cores gave another run");
-    assert_eq!(one, told(5, 1), "the same run came out differently");
-    let other = told(6, 1);
+    let one = requested_paths(5, 1);
+    assert_eq!(
+        one,
+        requested_paths(5, 2),
+        "another number of cores gave another run"
+    );
+    assert_eq!(
+        one,
+        requested_paths(5, 1),
+        "the same run came out differently"
+    );
+    let other = requested_paths(6, 1);
     let same = one.iter().filter(|path| other.contains(path)).count();
     assert_eq!(
         same,
@@ -201,7 +209,7 @@ fn one_user_of_a_run_can_be_repeated() {
         assert!(out.contains(path.as_str()), "no {path} in\n{out}");
     }
     let refused = crate::binary::mistress(&["check", &profile, "--user", "40", "--load", "2"]);
-    let told = "--user: 40 asked for, load 2 has no more than 40, counted from 0";
+    let told = "--user: found 40, but load 2 has at most 40, counted from 0";
     Program::start(refused)
         .finish()
         .expect(2)

@@ -4,7 +4,7 @@
 //! and a server of its own; the others have a run each, since counters are kept per run.
 
 use crate::binary::{Program, Scratch, can_run, conserved, count, mistress};
-use crate::harness::{Place, event, failures, measuring, name, number, one_arrival, run_table};
+use crate::harness::{Placement, event, failures, measuring, name, number, one_arrival, run_table};
 use serde_json::Value;
 use std::fmt::Write;
 use std::time::Duration;
@@ -40,10 +40,10 @@ struct Group {
 }
 
 impl Group {
-    fn of(place: &Place, rows: Vec<Row>) -> Group {
+    fn of(placement: &Placement, rows: Vec<Row>) -> Group {
         let start = |row: Row| {
             let script = row.script.clone();
-            let origin = place.serve(|ip| FaultOrigin::start_at(ip, script));
+            let origin = placement.serve(|ip| FaultOrigin::start_at(ip, script));
             (row, origin)
         };
         Group {
@@ -54,11 +54,11 @@ impl Group {
     fn scratch(&self) -> Scratch {
         let mut profile = run_table(&self.rows[0].1.url());
         let mut script = REQUESTS.to_owned();
-        for (place, (row, origin)) in self.rows.iter().enumerate() {
-            profile += &one_arrival(&format!("r{place}"));
+        for (index, (row, origin)) in self.rows.iter().enumerate() {
+            profile += &one_arrival(&format!("r{index}"));
             let _ = writeln!(
                 script,
-                "function scenarios.r{place}(user) requests(user, {{ label = 'r{place}', \
+                "function scenarios.r{index}(user) requests(user, {{ label = 'r{index}', \
                  method = '{}', url = '{}/', count = {}, gap = {}, timeout = {}, keep_body = {}, \
                  body_bytes = {} }}) end",
                 row.method,
@@ -87,8 +87,8 @@ impl Group {
         );
         assert_eq!(count(&result, "/totals/unfinished"), 0, "{}", done.out);
         let mut wrong = String::new();
-        for (place, (row, origin)) in self.rows.iter().enumerate() {
-            for problem in problems(row, &format!("r{place}"), &done.out, &result, origin) {
+        for (index, (row, origin)) in self.rows.iter().enumerate() {
+            for problem in problems(row, &format!("r{index}"), &done.out, &result, origin) {
                 let _ = writeln!(wrong, "{}: {problem}", row.name);
             }
         }
@@ -112,13 +112,13 @@ fn problems(
     for (i, expected) in row.expected.iter().enumerate() {
         let request = format!("{label}#{}", i + 1);
         let (status, failure) = logged(out, label, i + 1);
-        let place = format!("request {}: {expected:?}", i + 1);
+        let what = format!("request {}: {expected:?}", i + 1);
         if !expected.holds(status, failure.as_deref()) {
-            found.push(format!("{place}, the script got {status} {failure:?}"));
+            found.push(format!("{what}, the script got {status} {failure:?}"));
         }
         let (status, failure) = counted(name(result, &request));
         if !expected.holds(status, failure.as_deref()) {
-            found.push(format!("{place}, the result has {status} {failure:?}"));
+            found.push(format!("{what}, the result has {status} {failure:?}"));
         }
     }
     for (counter, expected) in &row.counters {
@@ -172,7 +172,7 @@ fn counted(name: &Value) -> (u16, Option<String>) {
 }
 
 /// Carries out groups, a few runs at a time.
-fn carry_out(place: &Place, groups: Vec<Group>) {
+fn carry_out(placement: &Placement, groups: Vec<Group>) {
     let mut waiting = groups.into_iter();
     let mut wrong = String::new();
     loop {
@@ -184,7 +184,7 @@ fn carry_out(place: &Place, groups: Vec<Group>) {
         let start = |group: Group| {
             let scratch = group.scratch();
             let command = scratch.run_command(&["--quiet", "--cores", "1"]);
-            let program = Program::start(place.command(command));
+            let program = Program::start(placement.command(command));
             (group, program, scratch)
         };
         let running: Vec<_> = some.into_iter().map(start).collect();
@@ -195,15 +195,15 @@ fn carry_out(place: &Place, groups: Vec<Group>) {
 }
 
 /// Those with counters alone, the others together.
-fn grouped(place: &Place, rows: Vec<Row>) -> Vec<Group> {
+fn grouped(placement: &Placement, rows: Vec<Row>) -> Vec<Group> {
     let (alone, together): (Vec<Row>, Vec<Row>) =
         rows.into_iter().partition(|row| !row.counters.is_empty());
     let mut groups: Vec<Group> = alone
         .into_iter()
-        .map(|row| Group::of(place, vec![row]))
+        .map(|row| Group::of(placement, vec![row]))
         .collect();
     if !together.is_empty() {
-        groups.push(Group::of(place, together));
+        groups.push(Group::of(placement, together));
     }
     groups
 }
@@ -211,23 +211,29 @@ fn grouped(place: &Place, rows: Vec<Row>) -> Vec<Group> {
 #[test]
 fn framing_faults_are_told_by_their_kind() {
     if can_run() {
-        carry_out(&Place::Here, grouped(&Place::Here, framing()));
+        carry_out(
+            &Placement::Loopback,
+            grouped(&Placement::Loopback, framing()),
+        );
     }
 }
 
 #[test]
 fn connections_that_die_between_requests_are_told_apart() {
     if can_run() {
-        carry_out(&Place::Here, grouped(&Place::Here, keep_alive()));
+        carry_out(
+            &Placement::Loopback,
+            grouped(&Placement::Loopback, keep_alive()),
+        );
     }
 }
 
 #[test]
 fn connections_between_hosts_die_the_same_way() {
     if can_run()
-        && let Some(place) = Place::apart()
+        && let Some(placement) = Placement::separate_hosts()
     {
-        carry_out(&place, grouped(&place, keep_alive()));
+        carry_out(&placement, grouped(&placement, keep_alive()));
     }
 }
 
@@ -237,7 +243,7 @@ const BIG: u64 = 1 << 30;
 #[test]
 fn bodies_in_both_directions() {
     let Some(_alone) = measuring() else { return };
-    let here = &Place::Here;
+    let here = &Placement::Loopback;
     let bodies = faults::bodies(BIG).into_iter();
     carry_out(here, bodies.map(|row| Group::of(here, vec![row])).collect());
 }
@@ -302,11 +308,11 @@ fn addresses_where_nobody_answers() {
     let good = FaultOrigin::start(Script::each(Script::good()));
     let mut profile = run_table(&good.url());
     let mut script = REQUESTS.to_owned();
-    for (place, row) in rows.iter().enumerate() {
-        profile += &one_arrival(&format!("r{place}"));
+    for (index, row) in rows.iter().enumerate() {
+        profile += &one_arrival(&format!("r{index}"));
         let _ = writeln!(
             script,
-            "function scenarios.r{place}(user) requests(user, {{ label = 'r{place}', \
+            "function scenarios.r{index}(user) requests(user, {{ label = 'r{index}', \
              method = 'GET', url = 'http://{}/', count = 2, gap = 0, timeout = {}, \
              keep_body = false, body_bytes = 0 }}) user:get('/') end",
             row.authority,
@@ -317,16 +323,16 @@ fn addresses_where_nobody_answers() {
     let done = scratch.run(&["--quiet", "--cores", "1"]).expect(0);
     let result = scratch.result();
     conserved(&result);
-    for (place, row) in rows.iter().enumerate() {
+    for (index, row) in rows.iter().enumerate() {
         let expected = Outcome::Failed(row.expected);
         for request in 1..=2 {
-            let (status, failure) = logged(&done.out, &format!("r{place}"), request);
+            let (status, failure) = logged(&done.out, &format!("r{index}"), request);
             assert!(
                 expected.holds(status, failure.as_deref()),
                 "{}: {failure:?}",
                 row.name
             );
-            let (status, failure) = counted(name(&result, &format!("r{place}#{request}")));
+            let (status, failure) = counted(name(&result, &format!("r{index}#{request}")));
             assert!(
                 expected.holds(status, failure.as_deref()),
                 "{}: {failure:?}",

@@ -27,26 +27,26 @@ pub fn server_cpu() -> Option<usize> {
     (allowed.len() > 1).then(|| allowed[0])
 }
 
-/// Where the server and the run of a test are.
-pub enum Place {
+/// Where the server and the run of a test are placed.
+pub enum Placement {
     /// On this machine, over loopback.
-    Here,
+    Loopback,
     /// On hosts of their own, joined by a wire of MTU 1500: the run on the first, the server on
     /// the second.
-    Apart(Network),
+    Hosts(Network),
 }
 
-impl Place {
-    /// Hosts of their own; `None`, said loudly, where there can be none.
-    pub fn apart() -> Option<Place> {
-        namespaces::pair().map(Place::Apart)
+impl Placement {
+    /// Separate hosts; `None`, with a visible message, if there can be none.
+    pub fn separate_hosts() -> Option<Placement> {
+        namespaces::pair().map(Placement::Hosts)
     }
 
     /// Starts a server, which is told the address to listen on.
     pub fn serve<T: Send>(&self, start: impl FnOnce(IpAddr) -> T + Send) -> T {
         match self {
-            Place::Here => start(Ipv4Addr::LOCALHOST.into()),
-            Place::Apart(hosts) => {
+            Placement::Loopback => start(Ipv4Addr::LOCALHOST.into()),
+            Placement::Hosts(hosts) => {
                 let host = hosts.host(1);
                 let ip = host.address();
                 host.within(|| start(ip))
@@ -56,7 +56,7 @@ impl Place {
 
     /// The command, where runs are.
     pub fn command(&self, command: Command) -> Command {
-        let Place::Apart(hosts) = self else {
+        let Placement::Hosts(hosts) = self else {
             return command;
         };
         let mut there = hosts.host(0).command(command.get_program());
@@ -106,7 +106,7 @@ pub fn name<'a>(result: &'a Value, name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no request {name:?} in {names:?}"))
 }
 
-/// A counter of the run; 0 when it did not happen.
+/// A counter of the run; 0 when it did not occur.
 pub fn event(result: &Value, counter: &str) -> u64 {
     result["events"]
         .get(counter)

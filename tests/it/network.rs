@@ -3,7 +3,7 @@
 
 use crate::binary::{Program, Scratch, conserved, count, mistress};
 use crate::harness::{ONE_REQUEST, failures, measuring, run_table, server_cpu};
-use crate::witness::Witness;
+use crate::wait_meter::WaitMeter;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ const SECONDS: u64 = 4;
 const TURN_MAX: Duration = Duration::from_millis(50);
 
 /// What a run came to.
-struct Ran {
+struct RunOutcome {
     result: Value,
     said: String,
     /// The longest turn without the longest time that the core was kept from its processor.
@@ -27,7 +27,7 @@ struct Ran {
     workers: BTreeSet<String>,
 }
 
-impl Ran {
+impl RunOutcome {
     fn ok(&self) -> u64 {
         count(&self.result, "/totals/ok")
     }
@@ -42,7 +42,7 @@ fn hosts() -> Option<Network> {
 }
 
 /// Runs single requests at an even rate from one host to a built-in target on the other.
-fn run(network: &Network, server: std::net::IpAddr, connections: &str, per_s: u64) -> Ran {
+fn run(network: &Network, server: std::net::IpAddr, connections: &str, per_s: u64) -> RunOutcome {
     let target = serve(network.host(1), server);
     let profile = format!(
         "{}[connections]\n{connections}\n[[load]]\nmodel = \"open\"\narrivals = \"even\"\n\
@@ -53,7 +53,7 @@ fn run(network: &Network, server: std::net::IpAddr, connections: &str, per_s: u6
     let command = scratch.run_command(&["--quiet", "--cores", "1"]);
     let (done, core, workers) = network.host(0).within(|| {
         let program = Program::start(command);
-        let core = Witness::of(program.id(), "core-");
+        let core = WaitMeter::of(program.id(), "core-");
         let workers = watch_workers(program.id());
         (program.finish(), core, workers)
     });
@@ -69,7 +69,7 @@ fn run(network: &Network, server: std::net::IpAddr, connections: &str, per_s: u6
         .expect("a list of cores");
     let turns = cores.iter().filter_map(|core| core["turn_max_us"].as_u64());
     let turn = Duration::from_micros(turns.max().expect("a core"));
-    Ran {
+    RunOutcome {
         result,
         said: done.err,
         turn: turn.saturating_sub(longest_wait),
@@ -129,26 +129,34 @@ fn is_zombie(process: u32) -> bool {
 
 /// Fails unless exactly `room` requests were served, the others failed for want of a port, and the
 /// run said so before and after, and nothing stalled.
-fn check_exhausted(ran: &Ran, room: u64, per_s: u64) {
-    let result = &ran.result;
+fn check_exhausted(outcome: &RunOutcome, room: u64, per_s: u64) {
+    let result = &outcome.result;
     let all = per_s * SECONDS;
-    assert_eq!(ran.ok(), room, "{result}");
+    assert_eq!(outcome.ok(), room, "{result}");
     assert_eq!(failures(result, "ports_exhausted"), all - room, "{result}");
-    assert!(ran.said.contains("ports: the plan makes"), "{}", ran.said);
-    assert!(ran.said.contains("close = \"reset\""), "{}", ran.said);
+    assert!(
+        outcome.said.contains("ports: the plan makes"),
+        "{}",
+        outcome.said
+    );
+    assert!(
+        outcome.said.contains("close = \"reset\""),
+        "{}",
+        outcome.said
+    );
     assert_eq!(result["verdict"]["state"], "suspect");
     let first = &result["verdict"]["reasons"][0];
     assert_eq!(first["kind"], "ports_exhausted", "{}", result["verdict"]);
-    assert!(ran.turn < TURN_MAX, "a turn of {:?}", ran.turn);
-    assert_eq!(ran.workers, BTreeSet::new());
+    assert!(outcome.turn < TURN_MAX, "a turn of {:?}", outcome.turn);
+    assert_eq!(outcome.workers, BTreeSet::new());
 }
 
 /// Fails unless all requests were served, without a word about ports.
-fn check_served(ran: &Ran, per_s: u64) {
-    assert_eq!(ran.ok(), per_s * SECONDS, "{}", ran.result);
-    assert!(!ran.said.contains("ports:"), "{}", ran.said);
-    assert!(ran.turn < TURN_MAX, "a turn of {:?}", ran.turn);
-    assert_eq!(ran.workers, BTreeSet::new());
+fn check_served(outcome: &RunOutcome, per_s: u64) {
+    assert_eq!(outcome.ok(), per_s * SECONDS, "{}", outcome.result);
+    assert!(!outcome.said.contains("ports:"), "{}", outcome.said);
+    assert!(outcome.turn < TURN_MAX, "a turn of {:?}", outcome.turn);
+    assert_eq!(outcome.workers, BTreeSet::new());
 }
 
 #[test]
@@ -177,8 +185,8 @@ fn more_addresses_have_more_ports() {
     let sources = network.host(0).sources6(4);
     let server = network.host(1).address6();
     let named: Vec<String> = sources.iter().map(|ip| format!("{ip}")).collect();
-    let ran = run(&network, server, &format!("source = {named:?}"), 1_250);
-    check_exhausted(&ran, 4_000, 1_250);
+    let outcome = run(&network, server, &format!("source = {named:?}"), 1_250);
+    check_exhausted(&outcome, 4_000, 1_250);
 }
 
 #[test]
@@ -193,8 +201,8 @@ fn ports_are_used_again_where_none_rests() {
     check_served(&run(&network, far, "close = \"reset\"", 1_000), 1_000);
     let far = network.host(1).address6();
     // A server that closes first keeps the port itself.
-    let ran = run(&network, far, "keep_alive = false", 400);
-    assert_eq!(ran.ok(), 400 * SECONDS, "{}", ran.result);
+    let outcome = run(&network, far, "keep_alive = false", 400);
+    assert_eq!(outcome.ok(), 400 * SECONDS, "{}", outcome.result);
     // The system lets ports be used again after a second, and so do we.
     network.host(0).set("net.ipv4.tcp_tw_reuse", "1");
     check_served(&run(&network, far, "", 400), 400);

@@ -7,13 +7,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What was asked: method, URL and body.
-type Asked = Arc<Mutex<Vec<String>>>;
+type RequestLog = Arc<Mutex<Vec<String>>>;
 
 /// A server on a port of the system's choice, until the program ends.
-fn serve(reply: fn(&str) -> String) -> (SocketAddr, Asked) {
+fn serve(reply: fn(&str) -> String) -> (SocketAddr, RequestLog) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let asked = Asked::default();
+    let asked = RequestLog::default();
     let heard = Arc::clone(&asked);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -25,7 +25,11 @@ fn serve(reply: fn(&str) -> String) -> (SocketAddr, Asked) {
     (address, asked)
 }
 
-fn answer(mut stream: &TcpStream, asked: &Asked, reply: fn(&str) -> String) -> std::io::Result<()> {
+fn answer(
+    mut stream: &TcpStream,
+    asked: &RequestLog,
+    reply: fn(&str) -> String,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let (mut first, mut length) = (String::new(), 0);

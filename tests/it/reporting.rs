@@ -113,18 +113,18 @@ fn is_complete(stats: &Stats, id: &str, result: &Value) {
         "bytes_in",
         "bytes_out",
     ] {
-        let place = format!("/totals/{key}");
+        let pointer = format!("/totals/{key}");
         assert_eq!(
-            count(&run["summary"], &place),
-            count(result, &place),
+            count(&run["summary"], &pointer),
+            count(result, &pointer),
             "{key}"
         );
     }
-    for place in ["/latency", "/service_time", "/lag"] {
-        let (kept, told) = (run["summary"].pointer(place), result.pointer(place));
+    for pointer in ["/latency", "/service_time", "/lag"] {
+        let (kept, told) = (run["summary"].pointer(pointer), result.pointer(pointer));
         let (kept, told) = (kept.expect("it is kept"), told.expect("it is told"));
         for key in ["count", "min_us", "p50_us", "p99_us", "max_us"] {
-            assert_eq!(kept[key], told[key], "{place}/{key}");
+            assert_eq!(kept[key], told[key], "{pointer}/{key}");
         }
     }
     let series = stats.get(&format!("/api/v1/runs/{id}/series?points=100000"));
@@ -202,7 +202,7 @@ fn a_run_brings_a_server_along_that_serve_and_report_find_again() {
         .expect(0);
     let id = id_of(&done.out);
     assert!(
-        done.out.contains("later by: mistress serve"),
+        done.out.contains("later with: mistress serve"),
         "{}",
         done.out
     );
@@ -292,7 +292,7 @@ fn what_a_stalled_server_did_not_take_is_delivered_later() {
     untouched(&result);
     push(&scratch, &done.err)
         .expect(0)
-        .says(&["batches delivered to http://127.0.0.1:"]);
+        .says(&["batches uploaded to http://127.0.0.1:"]);
     is_complete(&stats, &id_of(&live), &result);
 }
 

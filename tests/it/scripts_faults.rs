@@ -142,9 +142,9 @@ fn an_iteration_fails_with_its_place_and_the_others_go_on() {
     assert_eq!(count(name(&result, "good"), "/ok"), 200, "{}", done.out);
     assert_eq!(count(name(&result, "bad"), "/ok"), bad, "{}", done.out);
     assert!(done.out.contains("not enough memory"), "{}", done.out);
-    for (place, (scenario, _, text)) in WRONG.iter().enumerate() {
+    for (index, (scenario, _, text)) in WRONG.iter().enumerate() {
         if let Some(text) = text {
-            check_told(&done.out, scenario, text, place + 3);
+            check_told(&done.out, scenario, text, index + 3);
         }
     }
 }
@@ -154,10 +154,10 @@ fn check_told(out: &str, scenario: &str, text: &str, line: usize) {
     let head = format!("script error ({scenario}, user ");
     let told = out.lines().find(|told| told.starts_with(&head));
     let told = told.unwrap_or_else(|| panic!("no {head:?} in:\n{out}"));
-    let place = format!("p.lua:{line}: ");
+    let location = format!("p.lua:{line}: ");
     assert!(
-        told.contains(text) && told.contains(&place),
-        "no {text:?} or {place:?}: {told}"
+        told.contains(text) && told.contains(&location),
+        "no {text:?} or {location:?}: {told}"
     );
 }
 

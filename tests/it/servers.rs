@@ -3,7 +3,7 @@
 
 use crate::binary::{Done, Program, Scratch, can_run, conserved, count};
 use crate::faults::memory_kib;
-use crate::harness::{Place, event, measuring, name, one_arrival, run_table};
+use crate::harness::{Placement, event, measuring, name, one_arrival, run_table};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -83,8 +83,8 @@ fn nginx_with_both_versions_and_sessions() {
         return;
     };
     let (_folder, tls) = trusting(&authority, "");
-    for (place, version) in ["TLSv1.2", "TLSv1.3"].into_iter().enumerate() {
-        let port = nginx.tls_addr(place).port();
+    for (index, version) in ["TLSv1.2", "TLSv1.3"].into_iter().enumerate() {
+        let port = nginx.tls_addr(index).port();
         // kept for two requests, closed by the third; the fourth resumes
         let body = format!(
             "local said = {{}}\n\
@@ -445,21 +445,21 @@ fn what_is_uploaded_arrives_byte_for_byte() {
 #[test]
 fn large_bodies_take_no_memory_in_either_direction() {
     let Some(_alone) = measuring() else { return };
-    large_bodies(&Place::Here);
+    large_bodies(&Placement::Loopback);
 }
 
 #[test]
 fn large_bodies_between_hosts_take_no_memory_either() {
     let Some(_alone) = measuring() else { return };
-    if let Some(place) = Place::apart() {
-        large_bodies(&place);
+    if let Some(placement) = Placement::separate_hosts() {
+        large_bodies(&placement);
     }
 }
 
 /// 200 MB in both directions: as a part of a form, in chunks, and down.
-fn large_bodies(place: &Place) {
+fn large_bodies(placement: &Placement) {
     const BYTES: usize = 200_000_000;
-    let Some(shop) = place.serve(|ip| shop::start_at(ip, None)) else {
+    let Some(shop) = placement.serve(|ip| shop::start_at(ip, None)) else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder for the test");
@@ -485,7 +485,7 @@ fn large_bodies(place: &Place) {
     };
     let scratch = drive.scratch();
     let command = scratch.run_command(&["--quiet", "--cores", "1"]);
-    let mut program = Program::start(place.command(command));
+    let mut program = Program::start(placement.command(command));
     program.until("before");
     let before = memory_kib(program.id(), "VmRSS");
     program.until("after");

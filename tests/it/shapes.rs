@@ -121,10 +121,10 @@ fn curves_come_from_files_and_from_the_script() {
     let wrong = [
         (
             "{ lua = \"sow\", for = \"3s\" }",
-            "found no function \"sow\", the script's rates are saw",
+            "found no function \"sow\"; the script's rates are saw",
         ),
         ("{ file = \"none.csv\" }", "cannot be read"),
-        ("{ file = \"bad.csv\" }", "line 2 of"),
+        ("{ file = \"bad.csv\" }", "line 2: found"),
     ];
     for (phases, expected) in wrong {
         let load = format!("{OPEN}phases = [{phases}]\n");

@@ -104,7 +104,7 @@ fn the_third_signal_does_not_wait_for_a_core_that_is_stuck() {
     let script = "return { main = function(user) while true do end end }";
     let scratch = Scratch::new("drain = \"5m\"", TEN_USERS, script);
     let mut program = Program::start(scratch.run_command(&[]));
-    program.until("core 0 has not turned for");
+    program.until("core 0 has been stuck for");
     for answer in ["draining for at most", "stopping at once"] {
         program.signal(Signal::INT);
         program.until(answer);

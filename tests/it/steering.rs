@@ -1,4 +1,4 @@
-//! Changes of a run that goes on, through its control socket and through keys on a terminal.
+//! Controlling a running test through its control socket and keys on a terminal.
 
 use crate::binary::{Program, Scratch, conserved, count, mistress};
 use crate::harness::{measuring, number};
@@ -53,15 +53,15 @@ fn an_open_load_is_paused_scaled_and_its_phases_ended() {
     let program = Program::start(command);
     wait_for(&socket, 1.0);
     say(&socket, &["pause"]).expect(0).says(&["paused"]);
-    say(&socket, &["pause"]).expect(0).says(&["paused already"]);
+    say(&socket, &["pause"]).expect(0).says(&["already paused"]);
     wait_for(&socket, 3.1);
     say(&socket, &["scale", "3"])
         .expect(0)
-        .says(&["300 % of the plan, from the end of the pause on"]);
+        .says(&["300 % of the plan when it is resumed"]);
     say(&socket, &["resume"]).expect(0).says(&["resumed"]);
     say(&socket, &["faster"])
         .expect(2)
-        .complains(&["found \"faster\", allowed are status, pause"]);
+        .complains(&["found \"faster\", expected status, pause"]);
     wait_for(&socket, 7.0);
     say(&socket, &["scale", "1"]).expect(0);
     say(&socket, &["next"]).expect(0).says(&["phase ended"]);

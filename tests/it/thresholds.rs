@@ -46,7 +46,7 @@ fn met_thresholds_end_with_0_and_missed_ones_with_1() {
     let xml = bad.argument("r.xml");
     bad.run(&["--quiet", "--junit", &xml]).expect(1);
     let result = bad.result();
-    let met = |place: usize| result["thresholds"][place]["met"].as_bool();
+    let met = |index: usize| result["thresholds"][index]["met"].as_bool();
     assert_eq!(
         [met(0), met(1), met(2)],
         [Some(true), Some(false), Some(false)]
@@ -167,7 +167,7 @@ fn metrics_of_a_script_are_reported_and_judged() {
     ]);
     let result = run.result();
     let met: Vec<_> = (0..rules.len())
-        .map(|place| result["thresholds"][place]["met"] == true)
+        .map(|index| result["thresholds"][index]["met"] == true)
         .collect();
     // The largest of users 0 to 99 is 99; a counter has no median.
     assert_eq!(met, [true, true, true, true, false, false]);

@@ -1,7 +1,7 @@
-//! The house rules that a reader of the files alone can check.
+//! The rules that can be checked by reading the files alone.
 //!
-//! Each rule takes a tree of files and returns what is wrong in it, so that it can be shown to
-//! notice a made-up bad file as well as to find nothing in the real tree.
+//! Each rule takes a tree of files and returns the problems in it, so that tests can show that it
+//! detects a made-up bad file as well as that it finds nothing in the real tree.
 
 mod circles;
 mod manifests;

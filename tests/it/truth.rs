@@ -6,10 +6,10 @@
 
 use crate::binary::{Program, Scratch, count};
 use crate::harness::{
-    ONE_REQUEST, Place, cpus, event, failures, figure, measuring, name, number, run_table,
+    ONE_REQUEST, Placement, cpus, event, failures, figure, measuring, name, number, run_table,
     scratch_of, server_cpu, settled,
 };
-use crate::witness::Witness;
+use crate::wait_meter::WaitMeter;
 use serde_json::Value;
 use std::time::Duration;
 use testkit::origin::{Behaviour, Origin, Report};
@@ -31,12 +31,12 @@ fn millis(n: u64) -> Duration {
 }
 
 /// Starts the server on a processor of its own.
-fn serve(place: &Place, behaviour: Behaviour) -> Origin {
+fn serve(placement: &Placement, behaviour: Behaviour) -> Origin {
     let behaviour = Behaviour {
         cpu: server_cpu(),
         ..behaviour
     };
-    place.serve(|ip| Origin::start_at(ip, behaviour))
+    placement.serve(|ip| Origin::start_at(ip, behaviour))
 }
 
 /// A truth as it came out.
@@ -57,13 +57,13 @@ struct Measured {
 /// and not more than [`ATTEMPTS`] may be.
 fn hold(truth: &Truth) -> Option<(Value, Report)> {
     let _alone = measuring()?;
-    Some(hold_at(&Place::Here, truth))
+    Some(hold_at(&Placement::Loopback, truth))
 }
 
 /// The same with server and generator where that is said.
-fn hold_at(place: &Place, truth: &Truth) -> (Value, Report) {
+fn hold_at(placement: &Placement, truth: &Truth) -> (Value, Report) {
     for attempt in 1.. {
-        let measured = measure(place, truth);
+        let measured = measure(placement, truth);
         println!("{}", measured.text);
         if measured.holds {
             return (measured.result, measured.report);
@@ -74,13 +74,13 @@ fn hold_at(place: &Place, truth: &Truth) -> (Value, Report) {
     unreachable!("the last attempt returns or fails");
 }
 
-fn measure(place: &Place, truth: &Truth) -> Measured {
-    let origin = serve(place, truth.server.clone());
+fn measure(placement: &Placement, truth: &Truth) -> Measured {
+    let origin = serve(placement, truth.server.clone());
     let scratch = scratch_of(truth, &origin.url());
     let command = scratch.run_command(&["--quiet", "--cores", "1"]);
-    let program = Program::start(place.command(command));
-    let core = Witness::of(program.id(), "core-");
-    let server = Witness::of(std::process::id(), "origin");
+    let program = Program::start(placement.command(command));
+    let core = WaitMeter::of(program.id(), "core-");
+    let server = WaitMeter::of(std::process::id(), "origin");
     let done = program.finish();
     let (core, server) = (core.end(), server.end());
     let result = scratch.result();
@@ -188,7 +188,7 @@ fn l11_poisson_arrivals_are_a_poisson_process() {
 #[test]
 fn an_open_load_sends_what_it_was_asked_for() {
     let Some(_alone) = measuring() else { return };
-    let origin = serve(&Place::Here, Behaviour::fixed(Duration::ZERO));
+    let origin = serve(&Placement::Loopback, Behaviour::fixed(Duration::ZERO));
     let load = "[[load]]\nmodel = \"open\"\nscenarios = \"main\"\narrivals = \"even\"\n\
                 phases = [{ rate = \"2k/s\", for = \"20s\" }]\n";
     let scratch = Scratch::of(&(run_table(&origin.url()) + load), ONE_REQUEST);
@@ -259,13 +259,15 @@ fn l12_a_busy_script_is_seen_in_latency_lag_and_window() {
 #[test]
 fn l16_answers_are_the_same_between_hosts() {
     let Some(_alone) = measuring() else { return };
-    let Some(place) = Place::apart() else { return };
+    let Some(placement) = Placement::separate_hosts() else {
+        return;
+    };
     for truth in [
         truth::l1(secs(3)),
         truth::l2_ci(secs(3)),
         truth::l11_even(secs(3)),
     ] {
-        hold_at(&place, &truth);
+        hold_at(&placement, &truth);
     }
 }
 
@@ -302,7 +304,7 @@ fn l18_fast_refusals_are_no_part_of_the_latency() {
 #[test]
 fn l13_late_replies_never_answer_another_request() {
     let Some(_alone) = measuring() else { return };
-    let origin = serve(&Place::Here, Behaviour::exponential(millis(60), 7));
+    let origin = serve(&Placement::Loopback, Behaviour::exponential(millis(60), 7));
     let script = "return { main = function(user)\n\
           for i = 1, 5 do\n\
             local id = user.id .. '-' .. i\n\

@@ -1,8 +1,8 @@
-//! What the program says of itself: clean when it was alone, suspect beside a neighbour.
+//! The verdict on the generator: clean when it was alone, suspect beside a busy neighbour.
 
 use crate::binary::{Scratch, conserved};
 use crate::harness::{ONE_REQUEST, cpus, measuring, number};
-use crate::witness::Witness;
+use crate::wait_meter::WaitMeter;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::process::{Child, Command, Stdio};
@@ -52,7 +52,7 @@ fn run(phases: &str) -> (Value, Duration) {
         ONE_REQUEST,
     );
     let program = crate::binary::Program::start(scratch.run_command(&["--quiet", "--cores", "1"]));
-    let core = Witness::of(program.id(), "core-");
+    let core = WaitMeter::of(program.id(), "core-");
     program.finish().expect(0);
     let result = scratch.result();
     conserved(&result);

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ScriptCheck;
+use super::FileCheck;
 use super::fields::{self, Table, choose, wrong};
-use crate::document::{Report, Value, quoted};
+use crate::document::{Diagnostics, Value, quoted};
 use crate::plan::{AtEnd, Data, Format, Order};
 use toml::de::DeValue;
 
@@ -12,24 +12,24 @@ const KEYS: [&str; 6] = ["file", "format", "separator", "columns", "order", "at_
 const SOURCES_MAX: usize = 100;
 const COLUMNS_MAX: usize = 1_000;
 
-/// Reads all `[data.NAME]`; `None` when something was reported. Whether the files are there is
-/// looked at when the script is.
+/// Reads all `[data.NAME]`; `None` when something was reported. Whether the files exist is checked
+/// only if the script is checked too.
 pub(super) fn read(
     root: &Table<'_, '_>,
     path: &Path,
-    check: ScriptCheck,
-    report: &mut Report,
+    check: FileCheck,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Data>> {
     const ALLOWED: &str = "tables such as [data.accounts]";
     let Some(value) = root.get("data") else {
         return Some(Vec::new());
     };
-    let entries = Table::of(value, "data", ALLOWED, report)?.in_order();
+    let entries = Table::from_value(value, "data", ALLOWED, diagnostics)?.in_order();
     if entries.len() > SOURCES_MAX {
         let found = entries.len();
-        report.found(
+        diagnostics.found(
             value.span(),
-            format!("found {found} tables [data.NAME], allowed are {SOURCES_MAX}"),
+            format!("found {found} tables [data.NAME], at most {SOURCES_MAX} are allowed"),
         );
         return None;
     }
@@ -38,10 +38,10 @@ pub(super) fn read(
         .map(|(name, span, value)| {
             let fault = fields::name_fault(name);
             if let Some(fault) = &fault {
-                report.found(span, format!("{fault} (`data`)"));
+                diagnostics.found(span, format!("{fault} (`data`)"));
             }
-            let table = Table::of(value, "data.NAME", "a table: [data.NAME]", report)?;
-            let data = read_one(name, &table, (path, check), report);
+            let table = Table::from_value(value, "data.NAME", "a table: [data.NAME]", diagnostics)?;
+            let data = read_one(name, &table, path, check, diagnostics);
             data.filter(|_| fault.is_none())
         })
         .collect();
@@ -51,13 +51,18 @@ pub(super) fn read(
 fn read_one(
     name: &str,
     table: &Table<'_, '_>,
-    (profile, check): (&Path, ScriptCheck),
-    report: &mut Report,
+    profile: &Path,
+    check: FileCheck,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Data> {
-    table.refuse_unknown(report, &KEYS);
+    table.refuse_unknown(diagnostics, &KEYS);
     let file = table
-        .require("file", "the path of a CSV, JSON or JSON lines file", report)
-        .and_then(|value| Some((value, read_file(value, profile, check, report)?)));
+        .require(
+            "file",
+            "the path of a CSV, JSON or JSON lines file",
+            diagnostics,
+        )
+        .and_then(|value| Some((value, read_file(value, profile, check, diagnostics)?)));
     let format = match table.get("format") {
         Some(value) => {
             let words = [
@@ -65,18 +70,18 @@ fn read_one(
                 ("json", Format::Json),
                 ("jsonl", Format::JsonLines),
             ];
-            choose(value, "data.NAME.format", &words, report)
+            choose(value, "data.NAME.format", &words, diagnostics)
         }
         None => file
             .as_ref()
-            .and_then(|(value, file)| by_ending(value, file, report)),
+            .and_then(|(value, file)| by_ending(value, file, diagnostics)),
     };
     let separator = match table.get("separator") {
-        Some(value) => read_separator(value, format, report).map(Some),
+        Some(value) => read_separator(value, format, diagnostics).map(Some),
         None => Some(None),
     };
     let columns = match table.get("columns") {
-        Some(value) => read_columns(value, format, report).map(Some),
+        Some(value) => read_columns(value, format, diagnostics).map(Some),
         None => Some(None),
     };
     let order = match table.get("order") {
@@ -87,12 +92,12 @@ fn read_one(
                 ("shuffled", Order::Shuffled),
                 ("unique", Order::Unique),
             ];
-            choose(value, "data.NAME.order", &words, report)
+            choose(value, "data.NAME.order", &words, diagnostics)
         }
         None => Some(Order::Sequential),
     };
     let at_end = match (table.get("at_end"), order) {
-        (Some(value), order) => read_at_end(value, order, report),
+        (Some(value), order) => read_at_end(value, order, diagnostics),
         (None, Some(Order::Unique)) => Some(AtEnd::Error),
         (None, _) => Some(AtEnd::Wrap),
     };
@@ -107,18 +112,18 @@ fn read_one(
     })
 }
 
-/// Reports a key that only CSV files have.
+/// Reports a key that is only allowed for CSV files.
 fn is_csv(
     value: &Value<'_>,
     path: &str,
     format: Option<Format>,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<()> {
     match format {
         Some(Format::Json | Format::JsonLines) => {
-            report.found(
+            diagnostics.found(
                 value.span(),
-                format!("found `{path}` for a file of JSON, allowed is it for CSV"),
+                format!("`{path}` is only allowed for CSV files"),
             );
             None
         }
@@ -126,68 +131,79 @@ fn is_csv(
     }
 }
 
-fn read_separator(value: &Value<'_>, format: Option<Format>, report: &mut Report) -> Option<u8> {
+fn read_separator(
+    value: &Value<'_>,
+    format: Option<Format>,
+    diagnostics: &mut Diagnostics,
+) -> Option<u8> {
     const PATH: &str = "data.NAME.separator";
     const ALLOWED: &str =
         "one character such as \",\", \";\", \"|\" or \"\\t\", not a letter, digit or quote";
-    let text = fields::text(value, PATH, ALLOWED, report)?;
+    let text = fields::text(value, PATH, ALLOWED, diagnostics)?;
     let is_fit =
         |c: u8| c == b'\t' || c == b' ' || c.is_ascii_punctuation() && !b"\"'".contains(&c);
     match text.as_bytes() {
         [separator] if is_fit(*separator) => {
-            is_csv(value, PATH, format, report)?;
+            is_csv(value, PATH, format, diagnostics)?;
             Some(*separator)
         }
-        _ => wrong(report, value, PATH, ALLOWED),
+        _ => wrong(diagnostics, value, PATH, ALLOWED),
     }
 }
 
 fn read_columns(
     value: &Value<'_>,
     format: Option<Format>,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Vec<String>> {
     const PATH: &str = "data.NAME.columns";
-    const ALLOWED: &str = "a list of 1 to 1000 names of columns, none empty and none twice";
+    const ALLOWED: &str = "a list of 1 to 1000 column names, none empty or repeated";
     let DeValue::Array(items) = value.get_ref() else {
-        return wrong(report, value, PATH, ALLOWED);
+        return wrong(diagnostics, value, PATH, ALLOWED);
     };
     if !(1..=COLUMNS_MAX).contains(&items.len()) {
-        return wrong(report, value, PATH, ALLOWED);
+        return wrong(diagnostics, value, PATH, ALLOWED);
     }
     let mut columns: Vec<String> = Vec::new();
     for item in items {
-        let name = fields::text(item, PATH, ALLOWED, report)?;
+        let name = fields::text(item, PATH, ALLOWED, diagnostics)?;
         if name.trim().is_empty() || columns.iter().any(|known| known == name) {
-            return wrong(report, item, PATH, ALLOWED);
+            return wrong(diagnostics, item, PATH, ALLOWED);
         }
         columns.push(name.to_owned());
     }
-    is_csv(value, PATH, format, report)?;
+    is_csv(value, PATH, format, diagnostics)?;
     Some(columns)
 }
 
-fn read_at_end(value: &Value<'_>, order: Option<Order>, report: &mut Report) -> Option<AtEnd> {
+fn read_at_end(
+    value: &Value<'_>,
+    order: Option<Order>,
+    diagnostics: &mut Diagnostics,
+) -> Option<AtEnd> {
     const PATH: &str = "data.NAME.at_end";
     let words = [
         ("wrap", AtEnd::Wrap),
         ("stop", AtEnd::Stop),
         ("error", AtEnd::Error),
     ];
-    let at_end = choose(value, PATH, &words, report)?;
+    let at_end = choose(value, PATH, &words, diagnostics)?;
     match (order, at_end) {
         (Some(Order::Unique), AtEnd::Wrap) => {
-            let allowed = "\"stop\" or \"error\", as rows are unique";
-            wrong(report, value, PATH, allowed)
+            let allowed = "\"stop\" or \"error\", because rows are unique";
+            wrong(diagnostics, value, PATH, allowed)
         }
-        (Some(Order::Random), AtEnd::Stop | AtEnd::Error) => {
-            wrong(report, value, PATH, "\"wrap\", as random rows have no end")
-        }
+        (Some(Order::Random), AtEnd::Stop | AtEnd::Error) => wrong(
+            diagnostics,
+            value,
+            PATH,
+            "\"wrap\", because random rows have no end",
+        ),
         _ => Some(at_end),
     }
 }
 
-fn by_ending(value: &Value<'_>, file: &Path, report: &mut Report) -> Option<Format> {
+fn by_ending(value: &Value<'_>, file: &Path, diagnostics: &mut Diagnostics) -> Option<Format> {
     let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
     match ending.as_deref().and_then(|ending| ending.to_str()) {
         Some("csv") => Some(Format::Csv),
@@ -195,7 +211,7 @@ fn by_ending(value: &Value<'_>, file: &Path, report: &mut Report) -> Option<Form
         Some("jsonl" | "ndjson") => Some(Format::JsonLines),
         _ => {
             let allowed = "a name that ends in .csv, .json, .jsonl or .ndjson, or a `format`";
-            wrong(report, value, "data.NAME.file", allowed)
+            wrong(diagnostics, value, "data.NAME.file", allowed)
         }
     }
 }
@@ -203,24 +219,24 @@ fn by_ending(value: &Value<'_>, file: &Path, report: &mut Report) -> Option<Form
 fn read_file(
     value: &Value<'_>,
     profile: &Path,
-    check: ScriptCheck,
-    report: &mut Report,
+    check: FileCheck,
+    diagnostics: &mut Diagnostics,
 ) -> Option<PathBuf> {
     const PATH: &str = "data.NAME.file";
     const ALLOWED: &str = "the path of a CSV, JSON or JSON lines file";
-    let text = fields::text(value, PATH, ALLOWED, report)?;
+    let text = fields::text(value, PATH, ALLOWED, diagnostics)?;
     if text.is_empty() || text.contains('\0') {
-        return wrong(report, value, PATH, ALLOWED);
+        return wrong(diagnostics, value, PATH, ALLOWED);
     }
     let file = profile.parent().unwrap_or(Path::new("")).join(text);
-    if check == ScriptCheck::IsFile {
+    if check == FileCheck::MustExist {
         let fault = match file.metadata() {
             Ok(metadata) if metadata.is_file() => return Some(file),
             Ok(_) => "is not a file".to_owned(),
             Err(error) => format!("cannot be read: {error}"),
         };
         let shown = quoted(&file.to_string_lossy());
-        report.found(
+        diagnostics.found(
             value.span(),
             format!("found the data file {shown}, which {fault} (`{PATH}`)"),
         );

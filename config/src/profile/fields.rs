@@ -1,4 +1,4 @@
-//! Tables and the values in them: reading each kind, with its limits, or reporting why not.
+//! Tables and their values: reading each kind within its limits, or reporting why that fails.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::document::{Report, Span, Value, quoted};
+use crate::document::{Diagnostics, Span, Value, quoted};
 use crate::units::{self, Fault};
 
 /// Longest name of a run or a scenario.
@@ -15,7 +15,7 @@ const NAME_BYTES_MAX: usize = 200;
 pub(super) const RATE_PER_S_MAX: f64 = 1e9;
 
 const DURATIONS: &str =
-    r#"a length of time such as "250ms", "10s" or "1m30s" (units ns, us, ms, s, m, h, d)"#;
+    r#"a duration such as "250ms", "10s" or "1m30s" (units ns, us, ms, s, m, h, d)"#;
 const RATES: &str =
     r#"a rate such as "100/s", "1.5k/s" or "30/m" (units /s, /m, /h; k and M before them)"#;
 
@@ -24,7 +24,7 @@ pub(super) struct Table<'d, 't> {
     /// Name in messages: `run`, `load`, `load.phases`; empty for the whole file.
     name: &'static str,
     entries: &'d DeTable<'t>,
-    /// Its header, or itself when inline.
+    /// Its header, or the whole table when it is inline.
     pub(super) span: Span,
 }
 
@@ -38,12 +38,12 @@ impl<'d, 't> Table<'d, 't> {
         }
     }
 
-    /// `value` as a table, or a report that `allowed` was expected.
-    pub(super) fn of(
+    /// `value` as a table; reports that `allowed` was expected if it is not one.
+    pub(super) fn from_value(
         value: &'d Value<'t>,
         name: &'static str,
         allowed: &str,
-        report: &mut Report,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         match value.get_ref() {
             DeValue::Table(entries) => Some(Self {
@@ -51,7 +51,7 @@ impl<'d, 't> Table<'d, 't> {
                 entries,
                 span: value.span(),
             }),
-            _ => wrong(report, value, name, allowed),
+            _ => wrong(diagnostics, value, name, allowed),
         }
     }
 
@@ -59,25 +59,25 @@ impl<'d, 't> Table<'d, 't> {
         self.entries.get(key)
     }
 
-    /// The value of `key`, or a report that it is missing.
+    /// The value of `key`; reports it if it is missing.
     pub(super) fn require(
         &self,
         key: &str,
         allowed: &str,
-        report: &mut Report,
+        diagnostics: &mut Diagnostics,
     ) -> Option<&'d Value<'t>> {
         let value = self.get(key);
         if value.is_none() {
             let path = self.path(key);
-            report.doubtful(
+            diagnostics.doubtful(
                 self.span.clone(),
-                format!("found no `{path}`, needed is {allowed}"),
+                format!("missing `{path}`, expected {allowed}"),
             );
         }
         value
     }
 
-    /// The place of a key, if it is there.
+    /// The position of a key, if it is present.
     pub(super) fn key_span(&self, key: &str) -> Option<Span> {
         self.entries.get_key_value(key).map(|(key, _)| key.span())
     }
@@ -93,26 +93,25 @@ impl<'d, 't> Table<'d, 't> {
         entries
     }
 
-    /// Reports every key that is not among `allowed`, with the nearest that is.
-    pub(super) fn refuse_unknown(&self, report: &mut Report, allowed: &[&str]) {
+    /// Reports every key that is not among `allowed`, with the nearest one that is.
+    pub(super) fn refuse_unknown(&self, diagnostics: &mut Diagnostics, allowed: &[&str]) {
         for (key, span, _) in self.in_order() {
             if allowed.contains(&key) {
                 continue;
             }
-            let hint = nearest(key, allowed).map_or(String::new(), |known| {
-                format!(", meant is perhaps `{known}`")
-            });
-            let (key, allowed) = (quoted(key), allowed.join(", "));
+            let hint = match nearest(key, allowed) {
+                Some(known) => format!("; did you mean `{known}`?"),
+                None => format!(", expected one of {}", allowed.join(", ")),
+            };
+            let shown = quoted(key);
+            let shown = shown.trim_matches('"');
             match self.name {
                 // A header that is not closed makes a table of what follows it.
-                "" => report.doubtful(
-                    span,
-                    format!("found the unknown table {key}{hint}, allowed are {allowed}"),
-                ),
-                name => report.found(
-                    span,
-                    format!("found the unknown key {key}{hint}, allowed in `{name}` are {allowed}"),
-                ),
+                "" => diagnostics.doubtful(span, format!("unknown table `{shown}`{hint}")),
+                name => {
+                    let heading = heading(name);
+                    diagnostics.found(span, format!("unknown key `{shown}` in `{heading}`{hint}"));
+                }
             }
         }
     }
@@ -126,8 +125,18 @@ impl<'d, 't> Table<'d, 't> {
     }
 }
 
-/// The key of `allowed` that `key` may have been meant to be: the one fewest slips of the pen
-/// away, at most a third of its letters.
+/// A table's name as its header shows it; inline tables have no header.
+fn heading(name: &str) -> String {
+    match name {
+        "load" | "threshold" => format!("[[{name}]]"),
+        "data.NAME" => "[data.NAME]".to_owned(),
+        name if name.contains('.') => name.to_owned(),
+        name => format!("[{name}]"),
+    }
+}
+
+/// The key of `allowed` that `key` most likely stands for: the one with the smallest edit distance,
+/// at most a third of its length.
 pub(super) fn nearest<'k>(key: &str, allowed: &[&'k str]) -> Option<&'k str> {
     let key = key.to_lowercase();
     allowed
@@ -138,7 +147,7 @@ pub(super) fn nearest<'k>(key: &str, allowed: &[&'k str]) -> Option<&'k str> {
         .map(|(_, known)| known)
 }
 
-/// What a value is, in words.
+/// Describes a value for messages.
 pub(super) fn describe(value: &Value<'_>) -> String {
     match value.get_ref() {
         DeValue::String(text) => quoted(text),
@@ -151,42 +160,42 @@ pub(super) fn describe(value: &Value<'_>) -> String {
     }
 }
 
-/// Reports that `value` is not what is allowed; the place comes with the report.
+/// Reports that `value` is not what is allowed; the report adds the position.
 pub(super) fn wrong<T>(
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
     value: &Value<'_>,
     path: impl Display,
     allowed: impl Display,
 ) -> Option<T> {
     let found = describe(value);
-    report.found(
+    diagnostics.found(
         value.span(),
-        format!("found {found}, allowed is {allowed} (`{path}`)"),
+        format!("found {found}, expected {allowed} (`{path}`)"),
     );
     None
 }
 
-/// A text.
+/// A string.
 pub(super) fn text<'d>(
     value: &'d Value<'_>,
     path: &str,
     allowed: &str,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<&'d str> {
     match value.get_ref() {
         DeValue::String(text) => Some(text),
-        _ => wrong(report, value, path, allowed),
+        _ => wrong(diagnostics, value, path, allowed),
     }
 }
 
-/// Why a text is no name, if it is none.
+/// Why a string is not a valid name, or `None` if it is one.
 pub(super) fn name_fault(name: &str) -> Option<String> {
     if name.is_empty() {
         return Some("found an empty name".to_owned());
     }
     if name.len() > NAME_BYTES_MAX {
         return Some(format!(
-            "found a name of {} bytes, allowed are {NAME_BYTES_MAX}",
+            "found a name of {} bytes, at most {NAME_BYTES_MAX} are allowed",
             name.len()
         ));
     }
@@ -194,22 +203,26 @@ pub(super) fn name_fault(name: &str) -> Option<String> {
     Some(format!("found the control character {control:?} in a name"))
 }
 
-/// A name: not empty, not long, without control characters.
-pub(super) fn name<'d>(value: &'d Value<'_>, path: &str, report: &mut Report) -> Option<&'d str> {
-    let name = text(value, path, "a name in quotes", report)?;
+/// A name: not empty, not too long, without control characters.
+pub(super) fn name<'d>(
+    value: &'d Value<'_>,
+    path: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<&'d str> {
+    let name = text(value, path, "a name in quotes", diagnostics)?;
     if let Some(fault) = name_fault(name) {
-        report.found(value.span(), format!("{fault} (`{path}`)"));
+        diagnostics.found(value.span(), format!("{fault} (`{path}`)"));
         return None;
     }
     Some(name)
 }
 
-/// A whole number within `allowed`.
+/// An integer within `allowed`.
 pub(super) fn whole(
     value: &Value<'_>,
     path: &str,
     allowed: RangeInclusive<u64>,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<u64> {
     let number = match value.get_ref() {
         DeValue::Integer(n) => u64::from_str_radix(n.as_str(), n.radix()).ok(),
@@ -220,7 +233,7 @@ pub(super) fn whole(
         None => {
             let (min, max) = allowed.into_inner();
             wrong(
-                report,
+                diagnostics,
                 value,
                 path,
                 format!("a whole number from {min} to {max}"),
@@ -234,7 +247,7 @@ pub(super) fn choose<T: Copy>(
     value: &Value<'_>,
     path: &str,
     words: &[(&str, T)],
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<T> {
     let found = match value.get_ref() {
         DeValue::String(text) => words.iter().find(|(word, _)| word == text),
@@ -247,18 +260,27 @@ pub(super) fn choose<T: Copy>(
         .iter()
         .map(|(word, _)| format!("\"{word}\""))
         .collect();
-    wrong(report, value, path, format!("one of {}", words.join(", ")))
+    wrong(
+        diagnostics,
+        value,
+        path,
+        format!("one of {}", words.join(", ")),
+    )
 }
 
 /// True or false.
-pub(super) fn truth(value: &Value<'_>, path: &str, report: &mut Report) -> Option<bool> {
+pub(super) fn boolean(
+    value: &Value<'_>,
+    path: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<bool> {
     match value.get_ref() {
         DeValue::Boolean(truth) => Some(*truth),
-        _ => wrong(report, value, path, "true or false"),
+        _ => wrong(diagnostics, value, path, "true or false"),
     }
 }
 
-/// A number, whole or not.
+/// A number, with or without a fraction.
 pub(super) fn number(value: &Value<'_>) -> Option<f64> {
     match value.get_ref() {
         DeValue::Integer(n) => i64::from_str_radix(n.as_str(), n.radix())
@@ -269,27 +291,32 @@ pub(super) fn number(value: &Value<'_>) -> Option<f64> {
     }
 }
 
-/// A length of time within `allowed`, which `limits` puts in words.
+/// A duration within `allowed`; `limits` describes that range in messages.
 pub(super) fn duration(
     value: &Value<'_>,
     path: &str,
     allowed: RangeInclusive<Duration>,
     limits: &str,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Duration> {
-    let duration = with_unit(value, path, units::duration, DURATIONS, report)?;
+    let duration = with_unit(value, path, units::duration, DURATIONS, diagnostics)?;
     match allowed.contains(&duration) {
         true => Some(duration),
-        false => wrong(report, value, path, limits),
+        false => wrong(diagnostics, value, path, limits),
     }
 }
 
 /// A rate, per second.
-pub(super) fn rate(value: &Value<'_>, path: &str, report: &mut Report) -> Option<f64> {
-    let rate = with_unit(value, path, units::rate, RATES, report)?;
+pub(super) fn rate(value: &Value<'_>, path: &str, diagnostics: &mut Diagnostics) -> Option<f64> {
+    let rate = with_unit(value, path, units::rate, RATES, diagnostics)?;
     match rate <= RATE_PER_S_MAX {
         true => Some(rate),
-        false => wrong(report, value, path, format!("at most {RATE_PER_S_MAX:e}/s")),
+        false => wrong(
+            diagnostics,
+            value,
+            path,
+            format!("a rate of at most {RATE_PER_S_MAX:e}/s"),
+        ),
     }
 }
 
@@ -298,7 +325,7 @@ fn with_unit<T>(
     path: &str,
     read: impl Fn(&str) -> Result<T, Fault>,
     allowed: &str,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<T> {
     let fault = match value.get_ref() {
         DeValue::String(text) => match read(text) {
@@ -319,9 +346,9 @@ fn with_unit<T>(
         Fault::Digits => format!("{found}, which has too many digits"),
         Fault::Form => found,
     };
-    report.found(
+    diagnostics.found(
         value.span(),
-        format!("found {what}, allowed is {allowed} (`{path}`)"),
+        format!("found {what}, expected {allowed} (`{path}`)"),
     );
     None
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::external::ExternalSources;
 use super::fields::{self, Table, wrong};
-use super::outside::Outside;
 use super::phases;
-use crate::document::{Report, Value};
+use crate::document::{Diagnostics, Value};
 use crate::plan::{Arrivals, Load, Model, Weighted};
 
 const KEYS: [&str; 8] = [
@@ -20,7 +20,7 @@ const KEYS: [&str; 8] = [
     "pacing",
     "phases",
 ];
-/// Most passes of one arrival's user.
+/// Most iterations of one arrival's user.
 const ITERATIONS_MAX: u64 = 1_000_000;
 const LOADS_MAX: usize = 100;
 const SCENARIOS_MAX: usize = 1000;
@@ -32,55 +32,59 @@ const PACING_MAX: Duration = Duration::from_secs(86_400);
 /// Reads all `[[load]]`; `None` when something was reported.
 pub(super) fn read(
     root: &Table<'_, '_>,
-    outside: Outside<'_>,
-    report: &mut Report,
+    sources: ExternalSources<'_>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Load>> {
     const ALLOWED: &str = "an array of tables: [[load]]";
-    let value = root.require("load", "at least one table [[load]]", report)?;
+    let value = root.require("load", "at least one table [[load]]", diagnostics)?;
     match value.get_ref() {
         DeValue::Array(items) if !items.is_empty() && items.len() <= LOADS_MAX => {
             let loads: Vec<Option<Load>> = items
                 .iter()
                 .map(|item| {
-                    let table = Table::of(item, "load", "a table", report)?;
-                    read_load(&table, outside, report)
+                    let table = Table::from_value(item, "load", "a table", diagnostics)?;
+                    read_load(&table, sources, diagnostics)
                 })
                 .collect();
             loads.into_iter().collect()
         }
         DeValue::Array(items) if !items.is_empty() => {
-            report.found(
+            diagnostics.found(
                 items
                     .get(LOADS_MAX)
                     .map_or(value.span(), |load| load.span()),
                 format!(
-                    "found {} tables [[load]], allowed are {LOADS_MAX}",
+                    "found {} tables [[load]], at most {LOADS_MAX} are allowed",
                     items.len()
                 ),
             );
             None
         }
         DeValue::Table(_) => {
-            report.found(
+            diagnostics.found(
                 value.span(),
-                format!("found a table, allowed is {ALLOWED} (`load`)"),
+                format!("found a table, expected {ALLOWED} (`load`)"),
             );
-            // Its content is judged all the same.
-            read_load(&Table::of(value, "load", ALLOWED, report)?, outside, report)?;
+            // Its content is checked all the same.
+            read_load(
+                &Table::from_value(value, "load", ALLOWED, diagnostics)?,
+                sources,
+                diagnostics,
+            )?;
             None
         }
-        _ => wrong(report, value, "load", ALLOWED),
+        _ => wrong(diagnostics, value, "load", ALLOWED),
     }
 }
 
-/// Which model a load has; also which of a phase's keys is meant.
+/// The model of a load, which also decides which keys its phases have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ModelKind {
     Open,
     Closed,
 }
 
-impl Kind {
+impl ModelKind {
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -88,7 +92,7 @@ impl Kind {
         }
     }
 
-    /// Key of a phase that holds the height of the load.
+    /// The key that holds the level of a phase.
     pub(super) fn phase_key(self) -> &'static str {
         match self {
             Self::Open => "rate",
@@ -104,64 +108,73 @@ impl Kind {
     }
 }
 
-fn read_load(table: &Table<'_, '_>, outside: Outside<'_>, report: &mut Report) -> Option<Load> {
-    table.refuse_unknown(report, &KEYS);
+fn read_load(
+    table: &Table<'_, '_>,
+    sources: ExternalSources<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Load> {
+    table.refuse_unknown(diagnostics, &KEYS);
     let kind = table
-        .require("model", "\"open\" or \"closed\"", report)
-        .and_then(|value| read_kind(value, report));
+        .require("model", "\"open\" or \"closed\"", diagnostics)
+        .and_then(|value| read_kind(value, diagnostics));
     let open_only = ["arrivals", "users_max", "iterations"];
-    refuse_misplaced(table, kind, Kind::Open, &open_only, report);
-    refuse_misplaced(table, kind, Kind::Closed, &["pacing"], report);
+    refuse_misplaced(table, kind, ModelKind::Open, &open_only, diagnostics);
+    refuse_misplaced(table, kind, ModelKind::Closed, &["pacing"], diagnostics);
     let scenarios = table
         .require(
             "scenarios",
             "a table of weights such as { browse = 7, buy = 3 }",
-            report,
+            diagnostics,
         )
-        .and_then(|value| read_scenarios(value, report));
+        .and_then(|value| read_scenarios(value, diagnostics));
     let arrivals = match table.get("arrivals") {
-        Some(value) => read_arrivals(value, report),
+        Some(value) => read_arrivals(value, diagnostics),
         None => Some(Arrivals::Poisson),
     };
     let users_max = match table.get("users_max") {
-        Some(value) => {
-            fields::whole(value, "load.users_max", 1..=USERS_MAX, report).map(|n| Some(n as u32))
-        }
+        Some(value) => fields::whole(value, "load.users_max", 1..=USERS_MAX, diagnostics)
+            .map(|n| Some(n as u32)),
         None => Some(None),
     };
     let pacing = match table.get("pacing") {
         Some(value) => {
             let allowed = Duration::from_nanos(1)..=PACING_MAX;
-            let limits = "above zero, at most \"1d\"";
-            fields::duration(value, "load.pacing", allowed, limits, report).map(Some)
+            let limits = "a duration above zero and at most \"1d\"";
+            fields::duration(value, "load.pacing", allowed, limits, diagnostics).map(Some)
         }
         None => Some(None),
     };
     let iterations = match table.get("iterations") {
-        Some(value) => fields::whole(value, "load.iterations", 1..=ITERATIONS_MAX, report),
+        Some(value) => fields::whole(value, "load.iterations", 1..=ITERATIONS_MAX, diagnostics),
         None => Some(1),
     };
     let start = match table.get("start") {
         Some(value) => {
             let allowed = Duration::ZERO..=phases::LENGTH_MAX;
-            fields::duration(value, "load.start", allowed, "at most \"30d\"", report)
+            fields::duration(
+                value,
+                "load.start",
+                allowed,
+                "a duration of at most \"30d\"",
+                diagnostics,
+            )
         }
         None => Some(Duration::ZERO),
     };
     let curve = table
-        .require("phases", "an array of phases", report)
-        .and_then(|value| phases::read(value, kind, outside, report));
+        .require("phases", "an array of phases", diagnostics)
+        .and_then(|value| phases::read(value, kind, sources, diagnostics));
     let (arrivals, users_max, pacing, curve) = (arrivals?, users_max?, pacing?, curve?);
     let (iterations, start) = (iterations? as u32, start?);
     let (curve, phase_ends) = curve;
     let model = match kind? {
-        Kind::Open => Model::Open {
+        ModelKind::Open => Model::Open {
             arrivals,
             rate: curve,
             users_max,
             iterations,
         },
-        Kind::Closed => Model::Closed {
+        ModelKind::Closed => Model::Closed {
             users: curve,
             pacing,
         },
@@ -174,63 +187,59 @@ fn read_load(table: &Table<'_, '_>, outside: Outside<'_>, report: &mut Report) -
     })
 }
 
-fn read_kind(value: &Value<'_>, report: &mut Report) -> Option<Kind> {
+fn read_kind(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<ModelKind> {
     match value.get_ref() {
-        DeValue::String(text) if text == "open" => Some(Kind::Open),
-        DeValue::String(text) if text == "closed" => Some(Kind::Closed),
-        _ => wrong(report, value, "load.model", "\"open\" or \"closed\""),
+        DeValue::String(text) if text == "open" => Some(ModelKind::Open),
+        DeValue::String(text) if text == "closed" => Some(ModelKind::Closed),
+        _ => wrong(diagnostics, value, "load.model", "\"open\" or \"closed\""),
     }
 }
 
-/// Reports those of `keys`, which belong to loads of the kind `owner`, in a load of the other.
+/// Reports those of `keys` that only loads of the kind `owner` have, when the load is of the other
+/// kind.
 pub(super) fn refuse_misplaced(
     table: &Table<'_, '_>,
-    kind: Option<Kind>,
-    owner: Kind,
+    kind: Option<ModelKind>,
+    owner: ModelKind,
     keys: &[&str],
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) {
     if kind != Some(owner.other()) {
         return;
     }
     for key in keys {
         if let Some(span) = table.key_span(key) {
-            let (found, allowed) = (owner.other().label(), owner.label());
-            report.found(
-                span,
-                format!(
-                    "found `{key}` in a load of model \"{found}\", allowed is it in \"{allowed}\""
-                ),
-            );
+            let allowed = owner.label();
+            diagnostics.found(span, format!("`{key}` is only allowed in {allowed} loads"));
         }
     }
 }
 
-fn read_arrivals(value: &Value<'_>, report: &mut Report) -> Option<Arrivals> {
+fn read_arrivals(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Arrivals> {
     match value.get_ref() {
         DeValue::String(text) if text == "poisson" => Some(Arrivals::Poisson),
         DeValue::String(text) if text == "even" => Some(Arrivals::Even),
         DeValue::String(text) if text == "jittered" => Some(Arrivals::Jittered),
         _ => {
             let allowed = "\"poisson\", \"even\" or \"jittered\"";
-            wrong(report, value, "load.arrivals", allowed)
+            wrong(diagnostics, value, "load.arrivals", allowed)
         }
     }
 }
 
-fn read_scenarios(value: &Value<'_>, report: &mut Report) -> Option<Vec<Weighted>> {
+fn read_scenarios(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<Weighted>> {
     const PATH: &str = "load.scenarios";
     if matches!(value.get_ref(), DeValue::String(_)) {
-        let name = fields::name(value, PATH, report)?.to_owned();
+        let name = fields::name(value, PATH, diagnostics)?.to_owned();
         return Some(vec![Weighted { name, weight: 1.0 }]);
     }
     let allowed = "a name or a table of weights such as { browse = 7, buy = 3 }";
-    let entries = Table::of(value, PATH, allowed, report)?.in_order();
+    let entries = Table::from_value(value, PATH, allowed, diagnostics)?.in_order();
     if entries.is_empty() || entries.len() > SCENARIOS_MAX {
-        report.found(
+        diagnostics.found(
             value.span(),
             format!(
-                "found {} scenarios, allowed are 1 to {SCENARIOS_MAX} (`{PATH}`)",
+                "found {} scenarios, expected 1 to {SCENARIOS_MAX} (`{PATH}`)",
                 entries.len()
             ),
         );
@@ -241,7 +250,7 @@ fn read_scenarios(value: &Value<'_>, report: &mut Report) -> Option<Vec<Weighted
         .map(|(name, span, value)| {
             let fault = fields::name_fault(name);
             if let Some(fault) = &fault {
-                report.found(span, format!("{fault} (`{PATH}`)"));
+                diagnostics.found(span, format!("{fault} (`{PATH}`)"));
             }
             match fields::number(value).filter(|weight| *weight > 0.0 && *weight <= WEIGHT_MAX) {
                 Some(_) if fault.is_some() => None,
@@ -250,7 +259,7 @@ fn read_scenarios(value: &Value<'_>, report: &mut Report) -> Option<Vec<Weighted
                     weight,
                 }),
                 None => wrong(
-                    report,
+                    diagnostics,
                     value,
                     PATH,
                     format!("a weight above 0, at most {WEIGHT_MAX:e}"),

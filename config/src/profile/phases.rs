@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use toml::de::{DeArray, DeValue};
 
+use super::external::ExternalSources;
 use super::fields::{self, Table, wrong};
-use super::loads::{Kind, USERS_MAX, refuse_misplaced};
-use super::outside::Outside;
+use super::loads::{ModelKind, USERS_MAX, refuse_misplaced};
 use super::shapes;
 use crate::curve::Curve;
-use crate::document::{Report, Value};
+use crate::document::{Diagnostics, Value};
 
-/// A part of a curve: its length, the value at its start, the value at its end.
+/// A segment of a curve: its length, the value at its start, the value at its end.
 pub(super) type Piece = (Duration, f64, f64);
 
-/// All keys that phases have, for messages; each shape has its own.
+/// All keys of phases, for messages; each shape allows some of them.
 const KEYS: [&str; 10] = [
     "rate", "users", "for", "pause", "steps", "each", "spike", "sine", "file", "lua",
 ];
@@ -26,19 +26,19 @@ pub(super) const LENGTH_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// Reads the phases of a load: their curve, and when each ends; `None` when something was reported.
 pub(super) fn read(
     value: &Value<'_>,
-    kind: Option<Kind>,
-    outside: Outside<'_>,
-    report: &mut Report,
+    kind: Option<ModelKind>,
+    sources: ExternalSources<'_>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<(Curve, Vec<Duration>)> {
     const PATH: &str = "load.phases";
     let DeValue::Array(items) = value.get_ref() else {
-        return wrong(report, value, PATH, "an array of phases");
+        return wrong(diagnostics, value, PATH, "an array of phases");
     };
     if items.is_empty() || items.len() > PHASES_MAX {
-        report.found(
+        diagnostics.found(
             value.span(),
             format!(
-                "found {} phases, allowed are 1 to {PHASES_MAX} (`{PATH}`)",
+                "found {} phases, expected 1 to {PHASES_MAX} (`{PATH}`)",
                 items.len()
             ),
         );
@@ -48,8 +48,8 @@ pub(super) fn read(
         .iter()
         .map(|item| {
             let allowed = "a phase such as { rate = \"100/s\", for = \"10s\" }";
-            let table = Table::of(item, PATH, allowed, report)?;
-            read_phase(&table, kind, outside, report)
+            let table = Table::from_value(item, PATH, allowed, diagnostics)?;
+            read_phase(&table, kind, sources, diagnostics)
         })
         .collect();
     let phases: Vec<Vec<Piece>> = phases.into_iter().collect::<Option<_>>()?;
@@ -61,45 +61,48 @@ pub(super) fn read(
     let ends: Vec<Duration> = phases.iter().map(phase_end).collect();
     let phases: Vec<Piece> = phases.into_iter().flatten().collect();
     if phases.len() > PIECES_MAX {
-        let message = format!("found phases of more than {PIECES_MAX} pieces (`{PATH}`)");
-        report.found(value.span(), message);
+        let message =
+            format!("found phases with more than {PIECES_MAX} segments in total (`{PATH}`)");
+        diagnostics.found(value.span(), message);
         return None;
     }
     let length: Duration = phases.iter().map(|phase| phase.0).sum();
     if length > LENGTH_MAX {
         let days = length.as_secs_f64() / 86_400.0;
-        let message = format!("found phases of {days:.1} days together, allowed are 30 (`{PATH}`)");
-        report.found(value.span(), message);
+        let message =
+            format!("found phases of {days:.1} days in total, at most 30 are allowed (`{PATH}`)");
+        diagnostics.found(value.span(), message);
         return None;
     }
-    // Phases read have a length and values that are numbers, which is all a curve asks for.
+    // Every phase has a length and finite values, as a curve requires.
     let curve = Curve::new(&phases)?;
     if curve.total() > 0.0 {
         return Some((curve, ends));
     }
-    report.found(
+    diagnostics.found(
         value.span(),
-        format!("found phases without any load (`{PATH}`)"),
+        format!("found phases that generate no load (`{PATH}`)"),
     );
     None
 }
 
 fn read_phase(
     table: &Table<'_, '_>,
-    kind: Option<Kind>,
-    outside: Outside<'_>,
-    report: &mut Report,
+    kind: Option<ModelKind>,
+    sources: ExternalSources<'_>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Piece>> {
     let shape = shapes::SHAPES
         .into_iter()
         .find(|key| table.get(key).is_some());
     if let Some(shape) = shape {
-        return shapes::read(table, shape, kind, outside, report);
+        return shapes::read(table, shape, kind, sources, diagnostics);
     }
-    table.refuse_unknown(report, &KEYS);
+    table.refuse_unknown(diagnostics, &KEYS);
     let kind = kind.or_else(|| {
-        // The model is missing or wrong and reported; the phase is judged by what it has.
-        [Kind::Open, Kind::Closed]
+        // The model is missing or invalid, which was reported; the phase is checked by the keys it
+        // has.
+        [ModelKind::Open, ModelKind::Closed]
             .into_iter()
             .find(|kind| table.get(kind.phase_key()).is_some())
     });
@@ -109,65 +112,66 @@ fn read_phase(
             Some(kind),
             kind.other(),
             &[kind.other().phase_key()],
-            report,
+            diagnostics,
         );
         match kind {
-            Kind::Open => {
-                let value = table.require("rate", "a rate such as \"100/s\"", report)?;
-                read_rates(value, report)
+            ModelKind::Open => {
+                let value = table.require("rate", "a rate such as \"100/s\"", diagnostics)?;
+                read_rates(value, diagnostics)
             }
-            Kind::Closed => {
-                let value = table.require("users", "a number of users", report)?;
-                read_users(value, report)
+            ModelKind::Closed => {
+                let value = table.require("users", "a number of users", diagnostics)?;
+                read_users(value, diagnostics)
             }
         }
     });
     let length = table
-        .require("for", "a length of time such as \"10s\"", report)
+        .require("for", "a duration such as \"10s\"", diagnostics)
         .and_then(|value| {
             let allowed = Duration::from_nanos(1)..=LENGTH_MAX;
             fields::duration(
                 value,
                 "load.phases.for",
                 allowed,
-                "above zero, at most \"30d\"",
-                report,
+                "a duration above zero and at most \"30d\"",
+                diagnostics,
             )
         });
     let (from, to) = height?;
     Some(vec![(length?, from, to)])
 }
 
-/// A rate, or a pair of them: the start and the end of a ramp.
-fn read_rates(value: &Value<'_>, report: &mut Report) -> Option<(f64, f64)> {
+/// A rate, or the start and end of a ramp.
+fn read_rates(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<(f64, f64)> {
     const PATH: &str = "load.phases.rate";
     match value.get_ref() {
         DeValue::Array(items) => {
-            let [from, to] = pair(items, value, PATH, "[\"100/s\", \"2k/s\"]", report)?;
+            let [from, to] = pair(items, value, PATH, "[\"100/s\", \"2k/s\"]", diagnostics)?;
             let (from, to) = (
-                fields::rate(from, PATH, report),
-                fields::rate(to, PATH, report),
+                fields::rate(from, PATH, diagnostics),
+                fields::rate(to, PATH, diagnostics),
             );
             from.zip(to)
         }
-        _ => fields::rate(value, PATH, report).map(|rate| (rate, rate)),
+        _ => fields::rate(value, PATH, diagnostics).map(|rate| (rate, rate)),
     }
 }
 
-/// A number of users, or a pair of them: the start and the end of a ramp.
-fn read_users(value: &Value<'_>, report: &mut Report) -> Option<(f64, f64)> {
+/// A number of users, or the start and end of a ramp.
+fn read_users(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<(f64, f64)> {
     const PATH: &str = "load.phases.users";
     let DeValue::Array(items) = value.get_ref() else {
-        let users = fields::whole(value, PATH, 1..=USERS_MAX, report)? as f64;
+        let users = fields::whole(value, PATH, 1..=USERS_MAX, diagnostics)? as f64;
         return Some((users, users));
     };
-    let [from, to] = pair(items, value, PATH, "[0, 64]", report)?;
-    let from = fields::whole(from, PATH, 0..=USERS_MAX, report);
-    let to = fields::whole(to, PATH, 0..=USERS_MAX, report);
+    let [from, to] = pair(items, value, PATH, "[0, 64]", diagnostics)?;
+    let from = fields::whole(from, PATH, 0..=USERS_MAX, diagnostics);
+    let to = fields::whole(to, PATH, 0..=USERS_MAX, diagnostics);
     match from.zip(to)? {
         (0, 0) => {
-            let message = format!("found a ramp from 0 to 0 users, allowed is one 0 (`{PATH}`)");
-            report.found(value.span(), message);
+            let message =
+                format!("found a ramp from 0 to 0 users, one end must be above 0 (`{PATH}`)");
+            diagnostics.found(value.span(), message);
             None
         }
         (from, to) => Some((from as f64, to as f64)),
@@ -179,16 +183,16 @@ fn pair<'d, 't>(
     value: &Value<'t>,
     path: &str,
     example: &str,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<[&'d Value<'t>; 2]> {
     let mut values = items.iter();
     match (values.next(), values.next(), values.next()) {
         (Some(from), Some(to), None) => Some([from, to]),
         _ => {
             let found = items.len();
-            report.found(
+            diagnostics.found(
                 value.span(),
-                format!("found {found} values, allowed are two, as in {example} (`{path}`)"),
+                format!("found {found} values, expected two, as in {example} (`{path}`)"),
             );
             None
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::ScriptCheck;
+use super::FileCheck;
 use super::fields::{self, Table, wrong};
 use super::phases::LENGTH_MAX;
-use crate::document::{Report, Span, Value};
+use crate::document::{Diagnostics, Span, Value};
 use crate::origin::Origin;
 use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target};
 use crate::transport::{Connections, Tls};
@@ -29,11 +29,11 @@ const KEYS: [&str; 12] = [
     "requests_max",
     "stats",
 ];
-/// More than any run makes; far from the end of what is counted.
+/// More than any run can reach, and far below the range of the counters.
 const COUNT_MAX: u64 = 1_000_000_000_000_000;
 const SEED_DEFAULT: u64 = 1;
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
-/// The histograms end here; a longer wait could not be shown.
+/// The upper end of the histograms: a longer wait could not be shown.
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 const DRAIN_MAX: Duration = Duration::from_secs(86_400);
@@ -51,7 +51,7 @@ pub(super) struct Run {
     timeout: Duration,
     drain: Duration,
     warmup: Duration,
-    /// Where the profile says how long it is.
+    /// The position of the key, if present.
     warmup_span: Option<Span>,
     limits: Limits,
     stats: StatsSink,
@@ -63,13 +63,15 @@ impl Run {
     }
 
     /// Reports a warm-up that leaves nothing to measure.
-    pub(super) fn refuse_long_warmup(&self, loads: &[Load], report: &mut Report) {
+    pub(super) fn refuse_long_warmup(&self, loads: &[Load], diagnostics: &mut Diagnostics) {
         let length = plan::duration(loads, &self.limits);
         if let Some(span) = self.warmup_span.clone().filter(|_| self.warmup >= length) {
             let length = length.as_secs_f64();
-            report.found(
+            diagnostics.found(
                 span,
-                format!("found a warm-up of the whole run, which has {length} s (`run.warmup`)"),
+                format!(
+                    "found a warm-up that is not shorter than the run of {length} s (`run.warmup`)"
+                ),
             );
         }
     }
@@ -109,55 +111,63 @@ impl Run {
 pub(super) fn read(
     root: &Table<'_, '_>,
     path: &Path,
-    script_check: ScriptCheck,
-    report: &mut Report,
+    check: FileCheck,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Run> {
-    let value = root.require("run", "the table [run]", report)?;
-    let table = &Table::of(value, "run", "a table: [run]", report)?;
-    table.refuse_unknown(report, &KEYS);
-    // All keys are read before any is missed, so that all problems are seen.
+    let value = root.require("run", "the table [run]", diagnostics)?;
+    let table = &Table::from_value(value, "run", "a table: [run]", diagnostics)?;
+    table.refuse_unknown(diagnostics, &KEYS);
+    // All keys are read before a missing one ends the function, so that all problems are reported.
     let name = or(table.get("name"), default_name(path), |v| {
-        fields::name(v, "run.name", report).map(str::to_owned)
+        fields::name(v, "run.name", diagnostics).map(str::to_owned)
     });
     let script = table
         .require(
             "script",
             "the path of a Lua script, relative to the profile",
-            report,
+            diagnostics,
         )
-        .and_then(|value| read_script(value, path, script_check, report));
+        .and_then(|value| read_script(value, path, check, diagnostics));
     let target = table
         .require(
             "target",
             "\"builtin\" or http[s]://host[:port][/base]",
-            report,
+            diagnostics,
         )
-        .and_then(|value| read_target(value, report));
+        .and_then(|value| read_target(value, diagnostics));
     let seed = or(table.get("seed"), SEED_DEFAULT, |v| {
-        fields::whole(v, "run.seed", 0..=u64::MAX, report)
+        fields::whole(v, "run.seed", 0..=u64::MAX, diagnostics)
     });
-    let cores = or(table.get("cores"), Cores::Auto, |v| read_cores(v, report));
+    let cores = or(table.get("cores"), Cores::Auto, |v| {
+        read_cores(v, diagnostics)
+    });
     let timeout = or(table.get("timeout"), TIMEOUT_DEFAULT, |v| {
         let allowed = Duration::from_nanos(1)..=TIMEOUT_MAX;
         fields::duration(
             v,
             "run.timeout",
             allowed,
-            "above zero, at most \"1h\"",
-            report,
+            "a duration above zero and at most \"1h\"",
+            diagnostics,
         )
     });
     let drain = or(table.get("drain"), DRAIN_DEFAULT, |v| {
         let allowed = Duration::ZERO..=DRAIN_MAX;
-        fields::duration(v, "run.drain", allowed, "at most \"1d\"", report)
+        fields::duration(
+            v,
+            "run.drain",
+            allowed,
+            "a duration of at most \"1d\"",
+            diagnostics,
+        )
     });
     let warmup = or(table.get("warmup"), Duration::ZERO, |v| {
-        read_warmup(v, report)
+        read_warmup(v, diagnostics)
     });
     let warmup_span = table.get("warmup").map(|value| value.span());
-    let limits = read_limits(table, report);
+    let limits = read_limits(table, diagnostics);
     let stats = or(table.get("stats"), StatsSink::Auto, |v| {
-        read_stats(v, report)
+        read_stats(v, diagnostics)
     });
     Some(Run {
         name: name?,
@@ -174,26 +184,26 @@ pub(super) fn read(
     })
 }
 
-fn read_warmup(value: &Value<'_>, report: &mut Report) -> Option<Duration> {
+fn read_warmup(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Duration> {
     const LIMITS: &str = "whole seconds, at most \"1d\"";
     let allowed = Duration::ZERO..=DRAIN_MAX;
-    let warmup = fields::duration(value, "run.warmup", allowed, LIMITS, report)?;
+    let warmup = fields::duration(value, "run.warmup", allowed, LIMITS, diagnostics)?;
     match warmup.subsec_nanos() {
         0 => Some(warmup),
-        _ => wrong(report, value, "run.warmup", LIMITS),
+        _ => wrong(diagnostics, value, "run.warmup", LIMITS),
     }
 }
 
-/// What ends the run before its phases do.
-fn read_limits(table: &Table<'_, '_>, report: &mut Report) -> Option<Limits> {
+/// The limits that end the run before its phases do.
+fn read_limits(table: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Limits> {
     let time = or(table.get("time_max"), None, |v| {
         let allowed = Duration::from_nanos(1)..=LENGTH_MAX;
-        let limits = "above zero, at most \"30d\"";
-        fields::duration(v, "run.time_max", allowed, limits, report).map(Some)
+        let limits = "a duration above zero and at most \"30d\"";
+        fields::duration(v, "run.time_max", allowed, limits, diagnostics).map(Some)
     });
     let mut count = |key: &str| {
         or(table.get(key), None, |v| {
-            fields::whole(v, &format!("run.{key}"), 1..=COUNT_MAX, report).map(Some)
+            fields::whole(v, &format!("run.{key}"), 1..=COUNT_MAX, diagnostics).map(Some)
         })
     };
     let (iterations, requests) = (count("iterations_max"), count("requests_max"));
@@ -204,7 +214,7 @@ fn read_limits(table: &Table<'_, '_>, report: &mut Report) -> Option<Limits> {
     })
 }
 
-/// What `read` makes of a value, or `default` when there is none.
+/// Reads a value, or returns `default` when there is none.
 fn or<'d, 't, T>(
     value: Option<&'d Value<'t>>,
     default: T,
@@ -216,7 +226,7 @@ fn or<'d, 't, T>(
     }
 }
 
-/// The file's stem; made a name where it is none, as the file may be called anything.
+/// The file's stem, turned into a valid name, because the file may be called anything.
 fn default_name(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     match fields::name_fault(&stem) {
@@ -228,16 +238,16 @@ fn default_name(path: &Path) -> String {
 fn read_script(
     value: &Value<'_>,
     profile: &Path,
-    check: ScriptCheck,
-    report: &mut Report,
+    check: FileCheck,
+    diagnostics: &mut Diagnostics,
 ) -> Option<PathBuf> {
     const ALLOWED: &str = "the path of a Lua script, relative to the profile";
-    let text = fields::text(value, "run.script", ALLOWED, report)?;
+    let text = fields::text(value, "run.script", ALLOWED, diagnostics)?;
     if text.is_empty() || text.contains('\0') {
-        return wrong(report, value, "run.script", ALLOWED);
+        return wrong(diagnostics, value, "run.script", ALLOWED);
     }
     let script = profile.parent().unwrap_or(Path::new("")).join(text);
-    if check == ScriptCheck::IsFile {
+    if check == FileCheck::MustExist {
         let fault = match script.metadata() {
             Ok(metadata) if metadata.is_file() => None,
             Ok(_) => Some("is not a file".to_owned()),
@@ -245,7 +255,7 @@ fn read_script(
         };
         if let Some(fault) = fault {
             let shown = crate::document::quoted(&script.to_string_lossy());
-            report.found(
+            diagnostics.found(
                 value.span(),
                 format!("found the script {shown}, which {fault} (`run.script`)"),
             );
@@ -255,13 +265,13 @@ fn read_script(
     Some(script)
 }
 
-fn read_target(value: &Value<'_>, report: &mut Report) -> Option<Target> {
+fn read_target(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Target> {
     let allowed = "\"builtin\" or \"http[s]://host[:port][/base]\"";
-    let text = fields::text(value, "run.target", allowed, report)?;
+    let text = fields::text(value, "run.target", allowed, diagnostics)?;
     match Target::parse(text) {
         Ok(target) => Some(target),
         Err(message) => {
-            report.found(
+            diagnostics.found(
                 value.span(),
                 format!("{message}, or \"builtin\" (`run.target`)"),
             );
@@ -270,18 +280,19 @@ fn read_target(value: &Value<'_>, report: &mut Report) -> Option<Target> {
     }
 }
 
-fn read_cores(value: &Value<'_>, report: &mut Report) -> Option<Cores> {
+fn read_cores(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Cores> {
     match value.get_ref() {
         DeValue::String(text) if text == "auto" => Some(Cores::Auto),
-        DeValue::Integer(_) => fields::whole(value, "run.cores", 1..=CORES_MAX, report)
+        DeValue::Integer(_) => fields::whole(value, "run.cores", 1..=CORES_MAX, diagnostics)
             .map(|n| Cores::Count(n as usize)),
         DeValue::Array(items) if !items.is_empty() => {
             let mut ids = Vec::new();
             let mut complete = true;
             for item in items.iter() {
-                match fields::whole(item, "run.cores", 0..=CPU_ID_MAX, report) {
+                match fields::whole(item, "run.cores", 0..=CPU_ID_MAX, diagnostics) {
                     Some(id) if ids.contains(&(id as usize)) => {
-                        report.found(item.span(), format!("found cpu {id} twice (`run.cores`)"));
+                        diagnostics
+                            .found(item.span(), format!("found cpu {id} twice (`run.cores`)"));
                         complete = false;
                     }
                     Some(id) => ids.push(id as usize),
@@ -292,12 +303,12 @@ fn read_cores(value: &Value<'_>, report: &mut Report) -> Option<Cores> {
         }
         _ => {
             let allowed = "\"auto\", a number of cores, or a list of cpu ids such as [2, 3]";
-            wrong(report, value, "run.cores", allowed)
+            wrong(diagnostics, value, "run.cores", allowed)
         }
     }
 }
 
-fn read_stats(value: &Value<'_>, report: &mut Report) -> Option<StatsSink> {
+fn read_stats(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<StatsSink> {
     match value.get_ref() {
         DeValue::Boolean(false) => Some(StatsSink::Off),
         DeValue::String(text) if text == "auto" => Some(StatsSink::Auto),
@@ -305,13 +316,13 @@ fn read_stats(value: &Value<'_>, report: &mut Report) -> Option<StatsSink> {
             Ok(_) => Some(StatsSink::Url(text.to_string())),
             Err(message) => {
                 let message = format!("{message}, or \"auto\", or false (`run.stats`)");
-                report.found(value.span(), message);
+                diagnostics.found(value.span(), message);
                 None
             }
         },
         _ => {
             let allowed = "\"auto\", \"http://host:port\" or false";
-            wrong(report, value, "run.stats", allowed)
+            wrong(diagnostics, value, "run.stats", allowed)
         }
     }
 }

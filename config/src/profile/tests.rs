@@ -1,4 +1,4 @@
-//! Profiles: what becomes of good ones, and what is said of bad ones, word for word.
+//! Profiles: the plans of valid ones, and the exact messages for invalid ones.
 
 use super::*;
 

@@ -1,11 +1,11 @@
-//! The tables `[[threshold]]`: what must hold for the run to pass.
+//! The tables `[[threshold]]`: the pass criteria of a run.
 
 use std::time::Duration;
 
 use toml::de::DeValue;
 
 use super::fields::{self, Table, wrong};
-use crate::document::{Report, Value, quoted};
+use crate::document::{Diagnostics, Value, quoted};
 use crate::units;
 use stats::threshold::{Comparison, Metric, Of, Statistic, Threshold};
 
@@ -13,10 +13,10 @@ const KEYS: [&str; 8] = [
     "metric", "name", "of", "stat", "is", "over", "abort", "delay",
 ];
 const THRESHOLDS_MAX: usize = 1000;
-/// Longest span that is judged by itself: its seconds are kept.
+/// Longest window; its seconds are kept in memory.
 const OVER_MAX: Duration = Duration::from_secs(3600);
 const DELAY_MAX: Duration = Duration::from_secs(30 * 86_400);
-/// In which unit a limit is written.
+/// The unit of a limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
     /// `"250ms"`; kept in microseconds.
@@ -41,7 +41,7 @@ impl Unit {
 }
 
 /// Reads all `[[threshold]]`; `None` when something was reported.
-pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Threshold>> {
+pub(super) fn read(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Vec<Threshold>> {
     let Some(value) = root.get("threshold") else {
         return Some(Vec::new());
     };
@@ -49,20 +49,25 @@ pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Thre
         DeValue::Array(items) if items.len() <= THRESHOLDS_MAX => {
             let thresholds: Vec<Option<Threshold>> = items
                 .iter()
-                .map(|item| read_one(&Table::of(item, "threshold", "a table", report)?, report))
+                .map(|item| {
+                    read_one(
+                        &Table::from_value(item, "threshold", "a table", diagnostics)?,
+                        diagnostics,
+                    )
+                })
                 .collect();
             thresholds.into_iter().collect()
         }
         DeValue::Array(items) => {
             let found = items.len();
-            report.found(
+            diagnostics.found(
                 value.span(),
-                format!("found {found} tables [[threshold]], allowed are {THRESHOLDS_MAX}"),
+                format!("found {found} tables [[threshold]], at most {THRESHOLDS_MAX} are allowed"),
             );
             None
         }
         _ => wrong(
-            report,
+            diagnostics,
             value,
             "threshold",
             "an array of tables: [[threshold]]",
@@ -70,50 +75,52 @@ pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Vec<Thre
     }
 }
 
-fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
-    table.refuse_unknown(report, &KEYS);
+fn read_one(table: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Threshold> {
+    table.refuse_unknown(diagnostics, &KEYS);
     let metric = table
         .require(
             "metric",
             &format!("one of {}", metrics().join(", ")),
-            report,
+            diagnostics,
         )
-        .and_then(|value| read_metric(value, report));
+        .and_then(|value| read_metric(value, diagnostics));
     let name = match table.get("name") {
-        Some(value) => fields::name(value, "threshold.name", report).map(|n| Some(n.to_owned())),
+        Some(value) => {
+            fields::name(value, "threshold.name", diagnostics).map(|n| Some(n.to_owned()))
+        }
         None => Some(None),
     };
-    if !fits_name(table, metric, report) {
+    if !fits_name(table, metric, diagnostics) {
         return None;
     }
-    let of = metric.and_then(|metric| read_of(table, metric, report));
-    let stat = metric.and_then(|metric| read_stat(table, metric, report));
+    let of = metric.and_then(|metric| read_of(table, metric, diagnostics));
+    let stat = metric.and_then(|metric| read_stat(table, metric, diagnostics));
     let limit = table
-        .require("is", "a comparison such as \"< 250ms\"", report)
+        .require("is", "a comparison such as \"< 250ms\"", diagnostics)
         .and_then(|value| {
             let (metric, (stat, _)) = (metric?, stat.as_ref()?);
-            read_limit(value, unit(metric, *stat), report)
+            read_limit(value, unit(metric, *stat), diagnostics)
         });
     let over = match table.get("over") {
-        Some(value) => read_over(value, report).map(Some),
+        Some(value) => read_over(value, diagnostics).map(Some),
         None => Some(None),
     };
     let abort = match table.get("abort").map(|value| (value, value.get_ref())) {
         None => Some(false),
         Some((_, DeValue::Boolean(truth))) => Some(*truth),
-        Some((value, _)) => wrong(report, value, "threshold.abort", "true or false"),
+        Some((value, _)) => wrong(diagnostics, value, "threshold.abort", "true or false"),
     };
     let delay = match table.get("delay") {
         Some(value) => {
-            let limits = "at most \"30d\"";
+            let limits = "a duration of at most \"30d\"";
             let allowed = Duration::ZERO..=DELAY_MAX;
-            fields::duration(value, "threshold.delay", allowed, limits, report)
+            fields::duration(value, "threshold.delay", allowed, limits, diagnostics)
         }
         None => Some(Duration::ZERO),
     };
     let (metric, name, (stat, word), (op, limit, written)) = (metric?, name?, stat?, limit?);
     let (of, over) = (of?, over?);
-    let told = Told {
+    let description = ThresholdText {
         metric,
         word,
         of,
@@ -121,7 +128,7 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
         written: &written,
         over,
     };
-    let text = told.text();
+    let text = description.text();
     Some(Threshold {
         metric,
         name,
@@ -136,8 +143,8 @@ fn read_one(table: &Table<'_, '_>, report: &mut Report) -> Option<Threshold> {
     })
 }
 
-/// What a threshold says of itself.
-struct Told<'a> {
+/// The parts of a threshold's text.
+struct ThresholdText<'a> {
     metric: Metric,
     word: Option<String>,
     of: Of,
@@ -146,7 +153,7 @@ struct Told<'a> {
     over: Option<Duration>,
 }
 
-impl Told<'_> {
+impl ThresholdText<'_> {
     /// `latency p99 of "login" < 250ms over any 10s`.
     fn text(&self) -> String {
         let mut text = self.metric.to_string();
@@ -169,8 +176,8 @@ impl Told<'_> {
     }
 }
 
-/// Which requests are looked at; those that ended ok unless the profile says otherwise.
-fn read_of(table: &Table<'_, '_>, metric: Metric, report: &mut Report) -> Option<Of> {
+/// The requests it applies to; successful ones unless the profile says otherwise.
+fn read_of(table: &Table<'_, '_>, metric: Metric, diagnostics: &mut Diagnostics) -> Option<Of> {
     const PATH: &str = "threshold.of";
     const ALLOWED: &str = "\"ok\", \"failed\" or \"all\"";
     let Some(value) = table.get("of") else {
@@ -178,29 +185,33 @@ fn read_of(table: &Table<'_, '_>, metric: Metric, report: &mut Report) -> Option
     };
     if !metric.has_of() {
         let text = format!(
-            "found `of` with the metric {metric}, allowed is it with latency and rate only (`{PATH}`)"
+            "`of` is only allowed with the metrics latency and rate, found {name} (`{PATH}`)"
         );
-        report.found(value.span(), text);
+        diagnostics.found(value.span(), text);
         return None;
     }
-    let text = fields::text(value, PATH, ALLOWED, report)?;
+    let text = fields::text(value, PATH, ALLOWED, diagnostics)?;
     match Of::named(text) {
         Some(of) => Some(of),
-        None => wrong(report, value, PATH, ALLOWED),
+        None => wrong(diagnostics, value, PATH, ALLOWED),
     }
 }
 
-/// Whether there is a name where the metric needs one, and none where it has none.
-fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, report: &mut Report) -> bool {
+/// Whether a name is present where the metric needs one, and absent where it has none.
+fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, diagnostics: &mut Diagnostics) -> bool {
     if let (Some(Metric::Arrivals), Some(span)) = (metric, table.key_span("name")) {
-        report.found(
+        diagnostics.found(
             span,
-            "found `name` with the metric arrivals, which has no names".to_owned(),
+            "`name` is not allowed with the metric arrivals (`threshold.name`)".to_owned(),
         );
         return false;
     }
     if let (Some(Metric::Custom), None) = (metric, table.get("name")) {
-        table.require("name", "the name that the script gave the metric", report);
+        table.require(
+            "name",
+            "the name that the script gave the metric",
+            diagnostics,
+        );
         return false;
     }
     true
@@ -211,31 +222,30 @@ fn metrics() -> Vec<&'static str> {
     Metric::ALL.iter().map(|metric| metric.as_str()).collect()
 }
 
-fn read_metric(value: &Value<'_>, report: &mut Report) -> Option<Metric> {
+fn read_metric(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Metric> {
     let names = metrics();
     let allowed = format!("one of {}", names.join(", "));
-    let text = fields::text(value, "threshold.metric", &allowed, report)?;
+    let text = fields::text(value, "threshold.metric", &allowed, diagnostics)?;
     if let Some(metric) = Metric::named(text) {
         return Some(metric);
     }
-    let hint = fields::nearest(text, &names).map_or(String::new(), |known| {
-        format!(", meant is perhaps {known:?}")
-    });
-    report.found(
+    let hint = match fields::nearest(text, &names) {
+        Some(known) => format!("; did you mean {known:?}?"),
+        None => format!(", expected {allowed}"),
+    };
+    let found = quoted(text);
+    diagnostics.found(
         value.span(),
-        format!(
-            "found {}{hint}, allowed is {allowed} (`threshold.metric`)",
-            quoted(text)
-        ),
+        format!("found {found}{hint} (`threshold.metric`)"),
     );
     None
 }
 
-/// The figure, and its word when the profile has one.
+/// The statistic, and its spelling if the profile has one.
 fn read_stat(
     table: &Table<'_, '_>,
     metric: Metric,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<(Statistic, Option<String>)> {
     const PATH: &str = "threshold.stat";
     let times = "a percentile such as \"p99\" or \"p99.9\", \"mean\", \"min\" or \"max\"";
@@ -253,9 +263,9 @@ fn read_stat(
     let value = match (table.get("stat"), default) {
         (Some(value), _) => value,
         (None, Some(stat)) => return Some((stat, None)),
-        (None, None) => table.require("stat", allowed, report)?,
+        (None, None) => table.require("stat", allowed, diagnostics)?,
     };
-    let text = fields::text(value, PATH, allowed, report)?;
+    let text = fields::text(value, PATH, allowed, diagnostics)?;
     let stat = Statistic::named(text).filter(|stat| match (metric, stat) {
         (Metric::Failures | Metric::Checks, stat) => {
             matches!(stat, Statistic::Share | Statistic::Count)
@@ -266,7 +276,7 @@ fn read_stat(
     });
     match stat {
         Some(stat) => Some((stat, Some(text.to_owned()))),
-        None => wrong(report, value, PATH, allowed),
+        None => wrong(diagnostics, value, PATH, allowed),
     }
 }
 
@@ -290,10 +300,10 @@ fn unit(metric: Metric, stat: Statistic) -> Unit {
 fn read_limit(
     value: &Value<'_>,
     unit: Unit,
-    report: &mut Report,
+    diagnostics: &mut Diagnostics,
 ) -> Option<(Comparison, f64, String)> {
     const PATH: &str = "threshold.is";
-    let text = fields::text(value, PATH, unit.example(), report)?.trim();
+    let text = fields::text(value, PATH, unit.example(), diagnostics)?.trim();
     let split = [
         ("<=", Comparison::AtMost),
         (">=", Comparison::AtLeast),
@@ -305,7 +315,7 @@ fn read_limit(
     let Some((sign, op, rest)) = split else {
         let example = unit.example();
         return wrong(
-            report,
+            diagnostics,
             value,
             PATH,
             format!("a comparison (<, <=, >, >=) and a limit, as in {example}"),
@@ -314,7 +324,7 @@ fn read_limit(
     match limit(rest, unit) {
         Some(limit) => Some((op, limit, format!("{sign} {rest}"))),
         None => wrong(
-            report,
+            diagnostics,
             value,
             PATH,
             format!("a comparison such as {}", unit.example()),
@@ -341,13 +351,13 @@ fn limit(text: &str, unit: Unit) -> Option<f64> {
     }
 }
 
-fn read_over(value: &Value<'_>, report: &mut Report) -> Option<Duration> {
+fn read_over(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Duration> {
     const PATH: &str = "threshold.over";
     let limits = "whole seconds from \"1s\" to \"1h\"";
     let allowed = Duration::from_secs(1)..=OVER_MAX;
-    let over = fields::duration(value, PATH, allowed, limits, report)?;
+    let over = fields::duration(value, PATH, allowed, limits, diagnostics)?;
     match over.subsec_nanos() {
         0 => Some(over),
-        _ => wrong(report, value, PATH, limits),
+        _ => wrong(diagnostics, value, PATH, limits),
     }
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
-use super::ScriptCheck;
+use super::FileCheck;
 use super::fields::{self, Table, wrong};
-use crate::document::{Report, Value};
+use crate::document::{Diagnostics, Value};
 use crate::transport::{Resume, Tls, TlsIdentity, TlsVersions};
 
 const KEYS: [&str; 6] = ["ca", "cert", "key", "insecure", "resume", "versions"];
@@ -15,40 +15,48 @@ const KEYS: [&str; 6] = ["ca", "cert", "key", "insecure", "resume", "versions"];
 pub(super) fn read(
     root: &Table<'_, '_>,
     path: &Path,
-    check: ScriptCheck,
-    report: &mut Report,
+    check: FileCheck,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Tls> {
     let Some(value) = root.get("tls") else {
         return Some(Tls::default());
     };
-    let table = &Table::of(value, "tls", "a table: [tls]", report)?;
-    table.refuse_unknown(report, &KEYS);
+    let table = &Table::from_value(value, "tls", "a table: [tls]", diagnostics)?;
+    table.refuse_unknown(diagnostics, &KEYS);
     let mut file = |key| match table.get(key) {
-        Some(value) => read_file(value, &format!("tls.{key}"), (path, check), report).map(Some),
+        Some(value) => read_file(value, &format!("tls.{key}"), path, check, diagnostics).map(Some),
         None => Some(None),
     };
     let (ca, cert, key) = (file("ca"), file("cert"), file("key"));
     let identity = match (table.get("cert"), table.get("key")) {
         (Some(_), None) => {
-            table.require("key", "the private key of `tls.cert`, a PEM file", report);
+            table.require(
+                "key",
+                "the private key of `tls.cert`, a PEM file",
+                diagnostics,
+            );
             None
         }
         (None, Some(_)) => {
-            table.require("cert", "the certificate of `tls.key`, a PEM file", report);
+            table.require(
+                "cert",
+                "the certificate of `tls.key`, a PEM file",
+                diagnostics,
+            );
             None
         }
         _ => Some(()),
     };
     let insecure = match table.get("insecure") {
-        Some(value) => fields::truth(value, "tls.insecure", report),
+        Some(value) => fields::boolean(value, "tls.insecure", diagnostics),
         None => Some(false),
     };
     let resume = match table.get("resume") {
-        Some(value) => read_resume(value, report),
+        Some(value) => read_resume(value, diagnostics),
         None => Some(Resume::ByUser),
     };
     let versions = match table.get("versions") {
-        Some(value) => read_versions(value, report),
+        Some(value) => read_versions(value, diagnostics),
         None => Some(TlsVersions::Both),
     };
     identity?;
@@ -61,15 +69,15 @@ pub(super) fn read(
     })
 }
 
-fn read_resume(value: &Value<'_>, report: &mut Report) -> Option<Resume> {
+fn read_resume(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Resume> {
     let share = fields::number(value).filter(|share| (0.0..=1.0).contains(share));
     match share {
         Some(share) => Some(Resume::Share(share)),
-        None => wrong(report, value, "tls.resume", "a share from 0 to 1"),
+        None => wrong(diagnostics, value, "tls.resume", "a share from 0 to 1"),
     }
 }
 
-fn read_versions(value: &Value<'_>, report: &mut Report) -> Option<TlsVersions> {
+fn read_versions(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<TlsVersions> {
     let items = match value.get_ref() {
         DeValue::Array(items) => items.iter().collect(),
         _ => vec![value],
@@ -86,33 +94,34 @@ fn read_versions(value: &Value<'_>, report: &mut Report) -> Option<TlsVersions> 
         ["1.2"] => Some(TlsVersions::Tls12),
         ["1.3"] => Some(TlsVersions::Tls13),
         _ => wrong(
-            report,
+            diagnostics,
             value,
             "tls.versions",
-            "\"1.2\", \"1.3\" or both in a list",
+            "\"1.2\", \"1.3\" or a list of both",
         ),
     }
 }
 
-/// A PEM file, relative to the profile's folder; whether it is there is looked at when the script
-/// is.
+/// A PEM file, relative to the profile's folder; whether it exists is checked only if the script is
+/// checked too.
 fn read_file(
     value: &Value<'_>,
     key: &str,
-    (profile, check): (&Path, ScriptCheck),
-    report: &mut Report,
+    profile: &Path,
+    check: FileCheck,
+    diagnostics: &mut Diagnostics,
 ) -> Option<PathBuf> {
     const ALLOWED: &str = "the path of a PEM file";
-    let text = fields::text(value, key, ALLOWED, report)?;
+    let text = fields::text(value, key, ALLOWED, diagnostics)?;
     if text.is_empty() || text.contains('\0') {
-        return wrong(report, value, key, ALLOWED);
+        return wrong(diagnostics, value, key, ALLOWED);
     }
     let file = profile.parent().unwrap_or(Path::new("")).join(text);
-    if check == ScriptCheck::IsFile
+    if check == FileCheck::MustExist
         && let Err(error) = std::fs::File::open(&file)
     {
         let shown = crate::document::quoted(&file.to_string_lossy());
-        report.found(
+        diagnostics.found(
             value.span(),
             format!("found the file {shown}, which cannot be read: {error} (`{key}`)"),
         );

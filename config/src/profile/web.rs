@@ -3,13 +3,13 @@
 use toml::de::DeValue;
 
 use super::fields::{self, Table, wrong};
-use crate::document::{Report, Value};
+use crate::document::{Diagnostics, Value};
 use crate::web::Web;
 
 const KEYS: [&str; 2] = ["cookies", "redirects"];
 const REDIRECTS_MAX: u64 = 50;
 const HEADERS_MAX: usize = 64;
-/// Fields that each request sets for itself.
+/// Fields that the engine sets for each request.
 const RESERVED: [&str; 5] = [
     "connection",
     "content-length",
@@ -19,21 +19,21 @@ const RESERVED: [&str; 5] = [
 ];
 
 /// Reads both; `None` when something was reported.
-pub(super) fn read(root: &Table<'_, '_>, report: &mut Report) -> Option<Web> {
-    let headers = read_headers(root, report);
-    let web = read_http(root, report);
+pub(super) fn read(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Web> {
+    let headers = read_headers(root, diagnostics);
+    let web = read_http(root, diagnostics);
     Some(Web {
         headers: headers?,
         ..web?
     })
 }
 
-fn read_http(root: &Table<'_, '_>, report: &mut Report) -> Option<Web> {
+fn read_http(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Web> {
     let Some(value) = root.get("http") else {
         return Some(Web::default());
     };
-    let table = Table::of(value, "http", "a table: [http]", report)?;
-    table.refuse_unknown(report, &KEYS);
+    let table = Table::from_value(value, "http", "a table: [http]", diagnostics)?;
+    table.refuse_unknown(diagnostics, &KEYS);
     let Web {
         headers,
         cookies,
@@ -41,11 +41,11 @@ fn read_http(root: &Table<'_, '_>, report: &mut Report) -> Option<Web> {
     } = Web::default();
     let cookies = match table.get("cookies") {
         None => Some(cookies),
-        Some(value) => truth(value, "http.cookies", report),
+        Some(value) => fields::boolean(value, "http.cookies", diagnostics),
     };
     let redirects = match table.get("redirects") {
         None => Some(redirects),
-        Some(value) => fields::whole(value, "http.redirects", 0..=REDIRECTS_MAX, report)
+        Some(value) => fields::whole(value, "http.redirects", 0..=REDIRECTS_MAX, diagnostics)
             .and_then(|most| u8::try_from(most).ok()),
     };
     Some(Web {
@@ -55,25 +55,19 @@ fn read_http(root: &Table<'_, '_>, report: &mut Report) -> Option<Web> {
     })
 }
 
-fn truth(value: &Value<'_>, path: &str, report: &mut Report) -> Option<bool> {
-    match value.get_ref() {
-        DeValue::Boolean(truth) => Some(*truth),
-        _ => wrong(report, value, path, "true or false"),
-    }
-}
-
 type Headers = Vec<(String, Option<String>)>;
 
-fn read_headers(root: &Table<'_, '_>, report: &mut Report) -> Option<Headers> {
+fn read_headers(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Headers> {
     let Some(value) = root.get("headers") else {
         return Some(Vec::new());
     };
-    let entries = Table::of(value, "headers", "a table: [headers]", report)?.in_order();
+    let entries =
+        Table::from_value(value, "headers", "a table: [headers]", diagnostics)?.in_order();
     if entries.len() > HEADERS_MAX {
         let found = entries.len();
-        report.found(
+        diagnostics.found(
             value.span(),
-            format!("found {found} headers, allowed are {HEADERS_MAX} (`headers`)"),
+            format!("found {found} headers, at most {HEADERS_MAX} are allowed (`headers`)"),
         );
         return None;
     }
@@ -82,33 +76,37 @@ fn read_headers(root: &Table<'_, '_>, report: &mut Report) -> Option<Headers> {
         .map(|(name, span, value)| {
             let lower = name.to_ascii_lowercase();
             if name.is_empty() || !name.bytes().all(is_token) {
-                report.found(
+                diagnostics.found(
                     span,
-                    format!("found a header name with other characters than letters, digits and !#$%&'*+-.^_`|~ (`headers.{name}`)"),
+                    format!("found a header name with characters other than letters, digits and !#$%&'*+-.^_`|~ (`headers.{name}`)"),
                 );
                 return None;
             }
             if RESERVED.contains(&&*lower) {
-                report.found(
+                diagnostics.found(
                     span,
-                    format!("found {name}, which each request sets for itself (`headers`)"),
+                    format!("found {name}, which every request sets itself (`headers`)"),
                 );
                 return None;
             }
-            Some((name.to_owned(), read_value(name, value, report)?))
+            Some((name.to_owned(), read_value(name, value, diagnostics)?))
         })
         .collect();
     headers.into_iter().collect()
 }
 
-fn read_value(name: &str, value: &Value<'_>, report: &mut Report) -> Option<Option<String>> {
-    const ALLOWED: &str = "a text without control characters, or false to leave the header out";
+fn read_value(
+    name: &str,
+    value: &Value<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Option<String>> {
+    const ALLOWED: &str = "a string without control characters, or false to omit the header";
     match value.get_ref() {
         DeValue::Boolean(false) => Some(None),
         DeValue::String(text) if !text.chars().any(char::is_control) => {
             Some(Some(text.clone().into_owned()))
         }
-        _ => wrong(report, value, format!("headers.{name}"), ALLOWED),
+        _ => wrong(diagnostics, value, format!("headers.{name}"), ALLOWED),
     }
 }
 

@@ -121,7 +121,7 @@ impl Core {
         self.schedule.begin(start);
         self.window = 0;
         self.window_end = start.after(WINDOW);
-        self.script.tend();
+        self.script.tune_gc();
     }
 
     /// Carries the load from start to the end of the drain.
@@ -220,7 +220,7 @@ impl Core {
             true => recorder.roll_ending(next),
             false => recorder.roll(next),
         });
-        self.script.tend();
+        self.script.tune_gc();
         self.gc_pacer.look(self.users.present());
         self.window = next;
         self.window_end = self.state.start.get().after(WINDOW * (next as u32 + 1));

@@ -231,7 +231,7 @@ impl Core {
         // Users that have gone have left connections to others.
         self.serve_replies();
         if longest_wait >= IDLE_WAIT && self.gc_pacer.is_due() {
-            self.gc_pacer.step(self.script.collect_some());
+            self.gc_pacer.step(self.script.collect_step());
         }
         Ok(())
     }

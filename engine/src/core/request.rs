@@ -212,8 +212,8 @@ fn parts_of(state: &CoreState, spec: &mut RequestSpec) -> Result<Option<Rc<[Body
         return Ok(body.map(|body| vec![BodyPart::Bytes(body)].into()));
     }
     let open = |part| match part {
-        scripting::Part::Bytes(bytes) => Ok(BodyPart::Bytes(bytes)),
-        scripting::Part::File(path) => {
+        scripting::BodyPart::Bytes(bytes) => Ok(BodyPart::Bytes(bytes)),
+        scripting::BodyPart::File(path) => {
             let opened = state.files.open(&path)?;
             Ok(BodyPart::File {
                 file: opened.file,

@@ -2,7 +2,7 @@
 
 use crate::clock::Moment;
 use crate::pacing::{ActiveSpan, Arrivals, Share, active_spans, choose};
-use config::{Change, Curve, Model, Plan, Steered};
+use config::{Change, ControlledLoad, Curve, Model, Plan};
 use std::collections::HashSet;
 use std::iter::Peekable;
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub(crate) struct Schedule {
 pub(crate) struct Load {
     source: Source,
     /// Its curve, with the changes made so far.
-    steered: Steered,
+    steered: ControlledLoad,
     share: Share,
     /// When its curve begins, from the start of the run.
     offset: Duration,
@@ -308,7 +308,7 @@ impl Load {
         };
         Load {
             source,
-            steered: Steered::new(load),
+            steered: ControlledLoad::new(load),
             share,
             offset: load.start,
             end: Duration::MAX,
@@ -350,7 +350,13 @@ fn present_until(users: &Curve, number: u64, now: Duration) -> Option<Duration> 
 
 impl Source {
     /// The curve has changed at `now`. Users who are `here` need not come.
-    fn follow(&mut self, steered: &Steered, now: Duration, share: Share, here: &HashSet<u64>) {
+    fn follow(
+        &mut self,
+        steered: &ControlledLoad,
+        now: Duration,
+        share: Share,
+        here: &HashSet<u64>,
+    ) {
         match self {
             Source::Open(arrivals) => arrivals.set_rate(steered.curve().clone()),
             Source::Closed(to_come) => {

@@ -7,7 +7,7 @@ use super::ports::{Left, Port, Ports, TRIES_MAX};
 use crate::clock::Moment;
 use crate::local_ports::LocalPorts;
 use crate::ring::{RingIo, Slot, SocketSpec, takes_late_ports};
-use config::{Close, Pick, Plan, Renew, random};
+use config::{AddressPolicy, Close, Plan, ReconnectPolicy, random};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,14 +24,14 @@ const KERNEL_LETS_GO: (u32, u32) = (6, 13);
 
 /// The plan's wishes about connections, and where they stand.
 pub(super) struct ConnectionPolicy {
-    renew: Renew,
+    renew: ReconnectPolicy,
     /// Connections to one origin at once: of one user, or of the core's pool.
     pub(super) per_origin: u32,
     /// How often names are resolved again.
     pub(super) resolve_ns: Option<u64>,
     requests_max: u32,
     age_max_ns: u64,
-    pick: Pick,
+    pick: AddressPolicy,
     seed: u64,
     /// Local addresses by family, IPv4 first.
     sources: [Vec<IpAddr>; 2],
@@ -68,7 +68,7 @@ impl ConnectionPolicy {
         let limits = wishes.limits;
         let is_bounded = wishes.requests_max.is_some()
             || wishes.age_max.is_some()
-            || wishes.renew == Renew::Request;
+            || wishes.renew == ReconnectPolicy::Request;
         let (v4, v6) = wishes.source.iter().partition(|address| address.is_ipv4());
         let ports = Ports::of(system, core, cores, chance());
         let resets = wishes.close == Close::Reset;
@@ -97,14 +97,14 @@ impl ConnectionPolicy {
     #[inline]
     pub(super) fn may_reuse(&self, served: u32, age_ns: u64) -> bool {
         !self.is_bounded
-            || (self.renew != Renew::Request
+            || (self.renew != ReconnectPolicy::Request
                 && served < self.requests_max
                 && age_ns < self.age_max_ns)
     }
 
     /// Whether the address that has failed is to be tried last from now on.
     pub(super) fn prefers_living(&self) -> bool {
-        self.pick == Pick::First
+        self.pick == AddressPolicy::First
     }
 
     /// Which of so many addresses, at least one, the next connection goes to.
@@ -112,9 +112,9 @@ impl ConnectionPolicy {
         let number = self.made;
         self.made += 1;
         let drawn = match self.pick {
-            Pick::First => return 0,
-            Pick::Turn => number,
-            Pick::Random => random::bits(self.seed, ADDRESS_STREAM, number),
+            AddressPolicy::First => return 0,
+            AddressPolicy::RoundRobin => number,
+            AddressPolicy::Random => random::bits(self.seed, ADDRESS_STREAM, number),
         };
         (drawn % count as u64) as usize
     }
@@ -164,7 +164,7 @@ impl ConnectionPolicy {
 
     /// A connection is never kept from one iteration of its owner to the next.
     pub(super) fn renews_by_iteration(&self) -> bool {
-        self.renew == Renew::Iteration
+        self.renew == ReconnectPolicy::Iteration
     }
 
     /// How old a connection may become, in nanoseconds, if that has a limit.

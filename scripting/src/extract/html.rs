@@ -1,4 +1,4 @@
-//! HTML: CSS selectors on it, and what a page embeds.
+//! HTML: CSS selectors, and the resources a page embeds.
 
 use ego_tree::iter::Edge;
 use mlua::{IntoLua, Lua, LuaString, MultiValue, Value};
@@ -8,22 +8,22 @@ use std::rc::Rc;
 
 use super::Found;
 use super::page::{Page, STEPS_MAX};
-use crate::native::Shared;
+use crate::bindings::Shared;
 
-/// How many links of one page are followed.
+/// Most links followed per page.
 const LINKS_MAX: usize = 500;
-/// Texts that one question gives back, in bytes.
+/// Size limit of the texts one query returns, in bytes.
 const TEXT_BYTES_MAX: usize = 64 << 20;
 
-/// A selector, and the attribute that is wanted instead of the text.
-type Question = (LuaString, Option<LuaString>);
+/// A selector, and the attribute to return instead of the text.
+type Query = (LuaString, Option<LuaString>);
 
-/// What a page embeds, as written in it.
+/// The resources a page embeds, as written in it.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Links {
-    /// What its links are relative to, when it says so.
+    /// The base URL the page declares, if any.
     base: Option<String>,
-    /// Each once, in the order of the page.
+    /// Without duplicates, in the order of the page.
     urls: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ fn selector(shared: &Shared, text: &LuaString) -> Result<Rc<Selector>, String> {
     })
 }
 
-/// What the answers to one question may still cost.
+/// What is left of the size limit of one query.
 struct Budget {
     steps: u64,
     text_bytes: usize,
@@ -48,7 +48,8 @@ impl Budget {
         }
     }
 
-    /// The text below an element; without it nested elements would give theirs once per level.
+    /// The text below an element, within the budget: nested elements would otherwise return their
+    /// text once per level.
     fn text(&mut self, element: ElementRef<'_>) -> Result<String, String> {
         let mut text = String::new();
         for node in element.descendants() {
@@ -68,7 +69,7 @@ impl Budget {
         Ok(text)
     }
 
-    /// The attribute of an element, or its text without the white space around it.
+    /// An element's attribute, or its text without surrounding white space.
     fn part(
         &mut self,
         lua: &Lua,
@@ -85,10 +86,14 @@ impl Budget {
     }
 }
 
-/// A page, what is looked for in it, and the attribute of that.
-type Asked = (Rc<Page>, Rc<Selector>, Option<String>);
+/// A page, the selector, and the attribute to return.
+type PreparedQuery = (Rc<Page>, Rc<Selector>, Option<String>);
 
-fn asked(shared: &Shared, body: &[u8], (text, attribute): Question) -> Result<Asked, String> {
+fn prepare(
+    shared: &Shared,
+    body: &[u8],
+    (text, attribute): Query,
+) -> Result<PreparedQuery, String> {
     let selector = selector(shared, &text)?;
     let attribute = attribute.map(|name| name.to_string_lossy().to_ascii_lowercase());
     let page = shared.extracts.html.of(body, Page::read)?;
@@ -96,15 +101,15 @@ fn asked(shared: &Shared, body: &[u8], (text, attribute): Question) -> Result<As
     Ok((page, selector, attribute))
 }
 
-/// Of the first element that fits.
+/// From the first element that matches.
 pub(super) fn first(
     lua: &Lua,
     shared: &Shared,
     body: &[u8],
-    question: Question,
+    question: Query,
 ) -> mlua::Result<Found> {
-    let (page, selector, attribute) = match asked(shared, body, question) {
-        Ok(asked) => asked,
+    let (page, selector, attribute) = match prepare(shared, body, question) {
+        Ok(query) => query,
         Err(fault) => return Ok(Err(fault)),
     };
     let found = match page.html.select(&selector).next() {
@@ -114,15 +119,10 @@ pub(super) fn first(
     Ok(found.map(|value| MultiValue::from_iter([value])))
 }
 
-/// A list, of all elements that fit; those without the attribute are left out.
-pub(super) fn all(
-    lua: &Lua,
-    shared: &Shared,
-    body: &[u8],
-    question: Question,
-) -> mlua::Result<Found> {
-    let (page, selector, attribute) = match asked(shared, body, question) {
-        Ok(asked) => asked,
+/// A list from all elements that match, except those without the attribute.
+pub(super) fn all(lua: &Lua, shared: &Shared, body: &[u8], question: Query) -> mlua::Result<Found> {
+    let (page, selector, attribute) = match prepare(shared, body, question) {
+        Ok(query) => query,
         Err(fault) => return Ok(Err(fault)),
     };
     let mut budget = Budget::new();
@@ -139,8 +139,8 @@ pub(super) fn all(
     Ok(Ok(MultiValue::from_iter([Value::Table(list)])))
 }
 
-/// What a browser fetches with a page, as URLs that a script could use; of the page's own server
-/// unless all are wanted.
+/// The resources a browser fetches with a page, as URLs that a script could use; only those on the
+/// page's own server unless all are requested.
 ///
 /// # Errors
 ///
@@ -166,11 +166,11 @@ pub(super) fn embedded(
     Ok(urls)
 }
 
-/// Style sheets, icons, scripts and images. Of several choices the first is taken.
+/// Style sheets, icons, scripts and images; the first of several alternatives.
 fn links(html: &Html) -> Links {
     let mut found = Links::default();
     let mut known: HashSet<&str> = HashSet::new();
-    // Of each open element how many `source` elements it has had so far.
+    // For each open element, how many `source` elements it has had so far.
     let mut sources: Vec<usize> = Vec::new();
     let mut templates = 0; // open ones: what is in them is no part of the page
     for edge in html.tree.root().traverse() {

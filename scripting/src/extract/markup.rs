@@ -1,31 +1,31 @@
-//! The attributes of a tag that is still being read: the reader of HTML compares them with each
-//! other before it hands the tag on, so they are counted here from outside.
+//! Counts the attributes of a tag that is still being read: the HTML parser compares them with each
+//! other before it emits the tag, so they are counted here from outside.
 //!
-//! The text is cut where markup begins and ends. A piece that begins with `<` and gives no token
-//! is a tag or a comment that goes on; its attributes are told apart as the standard of HTML does.
+//! The text is cut where markup begins and ends. A piece that begins with `<` and yields no token
+//! is an unfinished tag or comment; its attributes are separated as the HTML standard defines.
 
 use super::page::limit;
 
-/// How much is read at once at most, in bytes.
+/// Most bytes read at once.
 pub(super) const PIECE_BYTES: usize = 512;
-/// Attributes of one tag.
+/// Most attributes of one tag.
 const ATTRIBUTES_MAX: usize = 1_000;
-/// Words of what may be a tag, where that is not certain.
+/// Most words in what may be a tag, where that is uncertain.
 const WORDS_MAX: usize = 8_192;
 
 /// What is being read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Inside {
-    /// Text, or what cannot be told.
+    /// Text, or something undetermined.
     Other,
-    Tag(Place),
-    /// Nothing in it is compared.
+    Tag(TagPosition),
+    /// A comment; nothing in it is compared.
     Comment,
 }
 
-/// Where in a tag.
+/// The position within a tag.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
+enum TagPosition {
     TagName,
     BeforeName,
     Name,
@@ -35,14 +35,14 @@ enum Place {
     Quoted(u8),
 }
 
-/// Follows the text beside the reader.
+/// Follows the text in parallel with the parser.
 #[derive(Debug)]
 pub(super) struct Markup {
     inside: Inside,
     attributes: usize,
-    /// So far without a token, outside of what is known.
+    /// Words since the last token, outside of known constructs.
     words: usize,
-    /// Tokens that the reader gave.
+    /// Tokens the parser has emitted.
     tokens: u64,
 }
 
@@ -76,7 +76,7 @@ impl Markup {
         cut.unwrap_or(end)
     }
 
-    /// A piece was read, and the reader has given so many tokens by now.
+    /// Notes that a piece was read, and how many tokens the parser has emitted so far.
     ///
     /// # Errors
     ///
@@ -84,8 +84,8 @@ impl Markup {
     pub(super) fn note(&mut self, piece: &str, tokens: u64) -> Result<(), String> {
         let bytes = piece.as_bytes();
         if tokens != self.tokens {
-            if let Inside::Tag(place) = self.inside {
-                self.tag(place, bytes); // its last piece
+            if let Inside::Tag(position) = self.inside {
+                self.tag(position, bytes); // its last piece
             }
             (self.tokens, self.words, self.inside) = (tokens, 0, Inside::Other);
             return limit(self.attributes, ATTRIBUTES_MAX, "attributes in one tag");
@@ -94,14 +94,14 @@ impl Markup {
             self.inside = match bytes {
                 [b'<', b'/', letter, ..] | [b'<', letter, ..] if letter.is_ascii_alphabetic() => {
                     self.attributes = 0;
-                    Inside::Tag(Place::TagName)
+                    Inside::Tag(TagPosition::TagName)
                 }
                 [b'<', b'!' | b'?', ..] => Inside::Comment,
                 _ => Inside::Other,
             };
         }
         match self.inside {
-            Inside::Tag(place) => self.inside = self.tag(place, bytes),
+            Inside::Tag(position) => self.inside = self.tag(position, bytes),
             Inside::Comment => {}
             Inside::Other => {
                 let breaks = |byte: &&u8| byte.is_ascii_whitespace() || b"/\"'".contains(byte);
@@ -112,31 +112,31 @@ impl Markup {
         limit(self.words, WORDS_MAX, "words in what may be a tag")
     }
 
-    /// Goes on in a tag.
-    fn tag(&mut self, mut place: Place, bytes: &[u8]) -> Inside {
+    /// Continues within a tag.
+    fn tag(&mut self, mut position: TagPosition, bytes: &[u8]) -> Inside {
         for &byte in bytes {
             let is_blank = byte.is_ascii_whitespace();
-            place = match (place, byte) {
-                (Place::Quoted(quote), _) if byte == quote => Place::BeforeName,
-                (Place::Quoted(_), _) => place,
+            position = match (position, byte) {
+                (TagPosition::Quoted(quote), _) if byte == quote => TagPosition::BeforeName,
+                (TagPosition::Quoted(_), _) => position,
                 (_, b'>') => return Inside::Other,
-                (Place::BeforeValue, b'"' | b'\'') => Place::Quoted(byte),
-                (Place::BeforeValue, _) if is_blank => place,
-                (Place::BeforeValue, _) => Place::Value,
-                (Place::Value, _) if is_blank => Place::BeforeName,
-                (Place::Value, _) => place,
-                (Place::Name, _) if is_blank => Place::AfterName,
-                (Place::AfterName, _) if is_blank => place,
-                (Place::Name | Place::AfterName, b'=') => Place::BeforeValue,
-                (_, b'/') => Place::BeforeName,
-                (_, _) if is_blank => Place::BeforeName,
-                (Place::TagName | Place::Name, _) => place,
-                (Place::BeforeName | Place::AfterName, _) => {
+                (TagPosition::BeforeValue, b'"' | b'\'') => TagPosition::Quoted(byte),
+                (TagPosition::BeforeValue, _) if is_blank => position,
+                (TagPosition::BeforeValue, _) => TagPosition::Value,
+                (TagPosition::Value, _) if is_blank => TagPosition::BeforeName,
+                (TagPosition::Value, _) => position,
+                (TagPosition::Name, _) if is_blank => TagPosition::AfterName,
+                (TagPosition::AfterName, _) if is_blank => position,
+                (TagPosition::Name | TagPosition::AfterName, b'=') => TagPosition::BeforeValue,
+                (_, b'/') => TagPosition::BeforeName,
+                (_, _) if is_blank => TagPosition::BeforeName,
+                (TagPosition::TagName | TagPosition::Name, _) => position,
+                (TagPosition::BeforeName | TagPosition::AfterName, _) => {
                     self.attributes += 1;
-                    Place::Name
+                    TagPosition::Name
                 }
             };
         }
-        Inside::Tag(place)
+        Inside::Tag(position)
     }
 }

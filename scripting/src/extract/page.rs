@@ -1,8 +1,8 @@
-//! HTML read within bounds: in time that grows with the page, whatever it holds.
+//! HTML parsing within bounds: in linear time, whatever the page contains.
 //!
-//! What the reader of browsers does takes a time that grows with the square of the depth, of the
-//! attributes of a tag and of what formatting elements are opened again for. So a page is read
-//! piece by piece and given up as soon as it goes beyond a limit.
+//! The parsing algorithm of browsers takes quadratic time in the nesting depth, the attributes of a
+//! tag and the formatting elements to reopen. So a page is parsed piece by piece and given up as
+//! soon as it exceeds a limit.
 
 use std::cell::Cell;
 
@@ -18,22 +18,22 @@ use scraper::{Html, HtmlTreeSink};
 
 use super::markup::{Markup, PIECE_BYTES};
 
-/// What of a longer page is beyond this is not looked at.
+/// Longer pages are only parsed up to here.
 const PAGE_BYTES_MAX: usize = 8 << 20;
-/// Elements, texts and comments of a page.
+/// Most elements, texts and comments of a page.
 const NODES_MAX: usize = 200_000;
-/// How deep elements nest; browsers have the same limit.
+/// Maximum nesting depth; browsers have the same limit.
 const DEPTH_MAX: usize = 512;
-/// Steps that a selector may take on a page at worst.
+/// Most steps that a selector may take on a page in the worst case.
 pub(super) const STEPS_MAX: u64 = 100_000_000;
 
-/// A page that was read, and what going through it costs.
+/// A parsed page, and the cost of traversing it.
 #[derive(Debug)]
 pub(super) struct Page {
     pub html: Html,
-    /// The depths of all nodes, summed.
+    /// The sum of the depths of all nodes.
     depths: u64,
-    /// Of each node the square of the number of its children, summed.
+    /// The sum of the squared numbers of children of all nodes.
     siblings: u64,
 }
 
@@ -48,7 +48,7 @@ impl Page {
             HtmlTreeSink::new(Html::new_document()),
             TreeBuilderOpts::default(),
         );
-        let reader = Reader {
+        let reader = CountingSink {
             builder,
             tokens: Cell::new(0),
         };
@@ -77,7 +77,7 @@ impl Page {
         })
     }
 
-    /// Whether a selector can be looked for in reasonable time.
+    /// Whether a selector can be evaluated in reasonable time.
     ///
     /// # Errors
     ///
@@ -94,24 +94,24 @@ impl Page {
             return Ok(());
         }
         Err(format!(
-            "the selector {selector:?} can take {steps} steps on this page, the limit is {STEPS_MAX}"
+            "the selector {selector:?} can take {steps} steps on this page; the limit is {STEPS_MAX}"
         ))
     }
 }
 
-fn feed(tokenizer: &Tokenizer<Reader>, piece: &str) {
+fn feed(tokenizer: &Tokenizer<CountingSink>, piece: &str) {
     let input = BufferQueue::default();
     input.push_back(StrTendril::from(piece));
     while !matches!(tokenizer.feed(&input), TokenizerResult::Done) {}
 }
 
-/// Counts what goes into the tree.
-struct Reader {
+/// Counts what is added to the tree.
+struct CountingSink {
     builder: TreeBuilder<NodeId, HtmlTreeSink>,
     tokens: Cell<u64>,
 }
 
-impl TokenSink for Reader {
+impl TokenSink for CountingSink {
     type Handle = NodeId;
 
     fn process_token(&self, token: Token, line_number: u64) -> TokenSinkResult<NodeId> {
@@ -132,7 +132,7 @@ impl TokenSink for Reader {
     }
 }
 
-impl Reader {
+impl CountingSink {
     fn check(&self) -> Result<(), String> {
         let mut html = self.builder.sink.0.borrow_mut();
         html.errors.clear();
@@ -151,7 +151,7 @@ pub(super) fn limit(found: usize, most: usize, what: &str) -> Result<(), String>
     Err(format!("the page has more than {most} {what}"))
 }
 
-/// Sums of depths and of squared numbers of children.
+/// The sums of depths and of squared numbers of children.
 fn costs(html: &Html) -> (u64, u64) {
     let (mut depths, mut siblings) = (0, 0);
     let mut counts: Vec<u64> = Vec::new();
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(page.allows("i"), Ok(()));
         assert_eq!(page.allows("div div > i"), Ok(())); // 60 000 nodes, 500 deep
         let refused = page.allows("a b c d e i").expect_err("too long");
-        assert!(refused.contains("steps on this page, the limit is 100000000"));
+        assert!(refused.contains("steps on this page; the limit is 100000000"));
         for beside in [
             "i ~ a",
             "i:nth-child(3n)",

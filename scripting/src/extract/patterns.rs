@@ -7,20 +7,20 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Found;
-use crate::native::Shared;
-use crate::place;
+use crate::bindings::Shared;
+use crate::location;
 
-/// How large a pattern may become when compiled, in bytes.
+/// Size limit of a compiled pattern, in bytes.
 const COMPILED_BYTES_MAX: usize = 2 << 20;
 
-/// Matches that one question gives back.
+/// Most matches one query returns.
 const MATCHES_MAX: usize = 500_000;
-/// How long the matches of one question may be looked for, in processor time: one search takes
-/// linear time, but each of many matches may need one to the end of the body.
+/// Processor time limit of one query: a single search takes linear time, but each of many matches
+/// may need to search to the end of the body.
 const TIME_MAX: Duration = Duration::from_secs(1);
 
-/// A pattern, and which of its groups is wanted.
-type Question = (LuaString, Value);
+/// A pattern, and the group to return.
+type Query = (LuaString, Value);
 
 fn pattern(shared: &Shared, text: &LuaString) -> Result<Rc<Regex>, String> {
     let text = text.as_bytes();
@@ -32,14 +32,14 @@ fn pattern(shared: &Shared, text: &LuaString) -> Result<Rc<Regex>, String> {
     })
 }
 
-/// The messages of the library draw the pattern over several lines.
+/// The library's messages show the pattern over several lines.
 fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let told = lines.filter(|line| !line.starts_with('^'));
-    told.collect::<Vec<_>>().join(" ")
+    let message = lines.filter(|line| !line.starts_with('^'));
+    message.collect::<Vec<_>>().join(" ")
 }
 
-/// The number of a group; `None` when none was named.
+/// The index of a group; `None` when none was given.
 fn group(pattern: &Regex, wanted: &Value) -> Result<Option<usize>, String> {
     let known = pattern.captures_len();
     let number = match wanted {
@@ -57,7 +57,7 @@ fn group(pattern: &Regex, wanted: &Value) -> Result<Option<usize>, String> {
         Some(number) if number < known => Ok(Some(number)),
         _ => Err(format!(
             "the pattern has no group {}; it has {}",
-            place::kind(wanted),
+            location::kind(wanted),
             known - 1
         )),
     }
@@ -70,21 +70,18 @@ fn text(lua: &Lua, captures: &Captures<'_>, group: usize) -> mlua::Result<Value>
     }
 }
 
-fn compiled(
-    shared: &Shared,
-    (text, wanted): &Question,
-) -> Result<(Rc<Regex>, Option<usize>), String> {
+fn compiled(shared: &Shared, (text, wanted): &Query) -> Result<(Rc<Regex>, Option<usize>), String> {
     let pattern = pattern(shared, text)?;
     let group = group(&pattern, wanted)?;
     Ok((pattern, group))
 }
 
-/// The first match: the wanted group, else all groups, else the whole.
+/// The first match: the requested group, or all groups, or the whole match if there are none.
 pub(super) fn first(
     lua: &Lua,
     shared: &Shared,
     body: &[u8],
-    question: Question,
+    question: Query,
 ) -> mlua::Result<Found> {
     let (pattern, group) = match compiled(shared, &question) {
         Ok(compiled) => compiled,
@@ -102,14 +99,9 @@ pub(super) fn first(
     values.collect::<mlua::Result<MultiValue>>().map(Ok)
 }
 
-/// A list of all matches: of each the wanted group, else the only group or the whole, else a list
-/// of its groups.
-pub(super) fn all(
-    lua: &Lua,
-    shared: &Shared,
-    body: &[u8],
-    question: Question,
-) -> mlua::Result<Found> {
+/// A list of all matches: for each the requested group, or the only group or the whole match, or a
+/// list of its groups.
+pub(super) fn all(lua: &Lua, shared: &Shared, body: &[u8], question: Query) -> mlua::Result<Found> {
     let (pattern, group) = match compiled(shared, &question) {
         Ok(compiled) => compiled,
         Err(fault) => return Ok(Err(fault)),
@@ -124,7 +116,7 @@ pub(super) fn all(
                 "the pattern matches more than {MATCHES_MAX} times"
             )));
         }
-        // The clock of the wall is read faster, and never behind the other.
+        // The monotonic clock is cheaper to read, and never behind the processor clock.
         if begun.elapsed() > TIME_MAX && cpu_time().saturating_sub(begun_cpu) > TIME_MAX {
             return Ok(Err(format!(
                 "the matches took more than {} s of processor time",
@@ -153,7 +145,7 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Where a group took no part in a match, so that places hold.
+/// Replaces a group that took no part in the match with null, so that positions are kept.
 fn or_null(value: Value) -> Value {
     if value.is_nil() { Value::NULL } else { value }
 }

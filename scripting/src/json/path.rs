@@ -1,19 +1,19 @@
-//! Paths into JSON: `items[2].name`, `items[-1]`, `items[*].id`, `items[?price < 5].id`,
-//! `["a key"]`.
+//! Paths into JSON: `items[2].name`, `items[-1]`, `items[*].id`, `items[?price < 5].id`, `["a
+//! key"]`.
 //!
-//! Items are counted from 1, as in Lua, and from the end below 0. A path with `*` or `?` leads to
-//! any number of values, which come as a list.
+//! Items are counted from 1, as in Lua, and from the end with negative numbers. A path with `*` or
+//! `?` matches any number of values, which are returned as a list.
 
 use std::cmp::Ordering;
 
 use serde_json::{Number, Value as Json};
 
-/// Steps of a path, and paths within paths, at most.
+/// Most steps of a path, and most nested paths.
 const STEPS_MAX: usize = 64;
-/// How deep filters may nest.
+/// Maximum nesting depth of filters.
 const DEPTH_MAX: usize = 4;
 
-/// A path that has been read.
+/// A parsed path.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Path {
     steps: Vec<Step>,
@@ -22,18 +22,18 @@ pub(crate) struct Path {
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
     Key(String),
-    /// From 1; below 0 from the end.
+    /// From 1; negative numbers count from the end.
     Item(i64),
     /// All items, or all values of an object.
     All,
-    /// Those of them for which it holds.
-    Those(Filter),
+    /// Those that the filter matches.
+    Filtered(Filter),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Filter {
     path: Path,
-    /// Without, the value has to be there, and not be null or false.
+    /// `None`: the value must exist and must not be null or false.
     test: Option<(Operator, Json)>,
 }
 
@@ -47,7 +47,7 @@ enum Operator {
     GreaterOrEqual,
 }
 
-/// Longer ones first, so that none is taken for its beginning.
+/// Longer operators first, so that none is mistaken for its prefix.
 const OPERATORS: [(&str, Operator); 6] = [
     ("==", Operator::Equal),
     ("!=", Operator::Unequal),
@@ -58,27 +58,27 @@ const OPERATORS: [(&str, Operator); 6] = [
 ];
 
 impl Path {
-    /// Reads a path; the empty one is the whole.
+    /// Parses a path; the empty path is the whole value.
     ///
     /// # Errors
     ///
     /// What is wrong with it, and where.
     pub(crate) fn read(text: &str) -> Result<Path, String> {
-        let mut reader = Reader { text, at: 0 };
-        let steps = reader.steps(0)?;
-        if reader.at < text.len() {
-            return Err(reader.wanted("'.', '[' or the end"));
+        let mut parser = Parser { text, at: 0 };
+        let steps = parser.steps(0)?;
+        if parser.at < text.len() {
+            return Err(parser.expected("'.', '[' or the end"));
         }
         Ok(Path { steps })
     }
 
-    /// Whether it may lead to more than one value.
+    /// Whether it can match more than one value.
     pub(crate) fn is_many(&self) -> bool {
-        let many = |step: &Step| matches!(step, Step::All | Step::Those(_));
+        let many = |step: &Step| matches!(step, Step::All | Step::Filtered(_));
         self.steps.iter().any(many)
     }
 
-    /// The values it leads to, in their order.
+    /// The values it matches, in order.
     pub(crate) fn find<'j>(&self, json: &'j Json) -> Vec<&'j Json> {
         let mut found = vec![json];
         for step in &self.steps {
@@ -98,7 +98,7 @@ impl Step {
             Step::Key(key) => found.extend(value.get(key)),
             Step::Item(number) => found.extend(item(value, *number)),
             Step::All => each(value, |value| found.push(value)),
-            Step::Those(filter) => each(value, |value| {
+            Step::Filtered(filter) => each(value, |value| {
                 if filter.holds(value) {
                     found.push(value);
                 }
@@ -110,12 +110,12 @@ impl Step {
 fn item(value: &Json, number: i64) -> Option<&Json> {
     let items = value.as_array()?;
     let distance = usize::try_from(number.unsigned_abs()).ok()?;
-    let place = if number < 0 {
+    let index = if number < 0 {
         items.len().checked_sub(distance)?
     } else {
         distance.checked_sub(1)?
     };
-    items.get(place)
+    items.get(index)
 }
 
 fn each<'j>(value: &'j Json, mut f: impl FnMut(&'j Json)) {
@@ -157,7 +157,7 @@ impl Operator {
     }
 }
 
-/// Whole numbers are compared by all their digits.
+/// Whole numbers are compared exactly.
 fn order(one: &Number, other: &Number) -> Option<Ordering> {
     if let (Some(one), Some(other)) = (one.as_i128(), other.as_i128()) {
         return Some(one.cmp(&other));
@@ -165,22 +165,22 @@ fn order(one: &Number, other: &Number) -> Option<Ordering> {
     one.as_f64()?.partial_cmp(&other.as_f64()?)
 }
 
-struct Reader<'t> {
+struct Parser<'t> {
     text: &'t str,
     at: usize,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> Parser<'t> {
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }
 
-    fn wanted(&self, what: &str) -> String {
+    fn expected(&self, what: &str) -> String {
         let text = self.text;
         let found = self.rest().chars().next();
         let found = found.map_or_else(|| "the end".to_owned(), |c| format!("{c:?}"));
         format!(
-            "the path {text:?}: {what} is wanted, not {found}, at {}",
+            "the path {text:?}: expected {what}, not {found}, at {}",
             self.at + 1
         )
     }
@@ -213,7 +213,7 @@ impl<'t> Reader<'t> {
                 steps.push(self.bracket(depth)?);
                 self.spaces();
                 if !self.eat("]") {
-                    return Err(self.wanted("']'"));
+                    return Err(self.expected("']'"));
                 }
             } else {
                 return Ok(steps);
@@ -231,7 +231,7 @@ impl<'t> Reader<'t> {
         };
         let length = self.rest().find(ends).unwrap_or(self.rest().len());
         if length == 0 {
-            return Err(self.wanted("a key"));
+            return Err(self.expected("a key"));
         }
         let key = self.rest()[..length].to_owned();
         self.at += length;
@@ -247,9 +247,9 @@ impl<'t> Reader<'t> {
             Some(b'"' | b'\'') => Ok(Step::Key(self.quoted()?)),
             Some(b'?') if depth < DEPTH_MAX => {
                 self.at += 1;
-                self.filter(depth + 1).map(Step::Those)
+                self.filter(depth + 1).map(Step::Filtered)
             }
-            Some(b'?') => Err(self.wanted("no deeper filter")),
+            Some(b'?') => Err(self.expected("no nested filter at this depth")),
             _ => {
                 let number = self.number();
                 match number.and_then(|text| text.parse().ok()) {
@@ -261,7 +261,7 @@ impl<'t> Reader<'t> {
                         self.at += number_length(self.rest());
                         Ok(Step::Item(number))
                     }
-                    None => Err(self.wanted("a number, '*', '?' or a quoted key")),
+                    None => Err(self.expected("a number, '*', '?' or a quoted key")),
                 }
             }
         }
@@ -272,7 +272,7 @@ impl<'t> Reader<'t> {
         (length > 0).then(|| &self.rest()[..length])
     }
 
-    /// A text in quotes; a backslash takes the next character as it is.
+    /// A quoted string; a backslash escapes the next character.
     fn quoted(&mut self) -> Result<String, String> {
         let mut chars = self.rest().char_indices();
         let quote = chars.next().map(|(_, quote)| quote);
@@ -292,7 +292,7 @@ impl<'t> Reader<'t> {
             }
         }
         self.at = self.text.len();
-        Err(self.wanted("a closing quote"))
+        Err(self.expected("a closing quote"))
     }
 
     fn filter(&mut self, depth: usize) -> Result<Filter, String> {
@@ -345,7 +345,7 @@ impl<'t> Reader<'t> {
                 self.at += number_length(self.rest());
                 Ok(Json::Number(number))
             }
-            None => Err(self.wanted("a number, a quoted text, true, false or null")),
+            None => Err(self.expected("a number, a quoted text, true, false or null")),
         }
     }
 }
@@ -417,21 +417,21 @@ mod tests {
         let rows = [
             (
                 "a.b[x]",
-                "a number, '*', '?' or a quoted key is wanted, not 'x', at 5",
+                "expected a number, '*', '?' or a quoted key, not 'x', at 5",
             ),
-            ("a.b[1", "']' is wanted, not the end, at 6"),
-            ("a..b", "a key is wanted, not '.', at 3"),
-            (".a", "a key is wanted, not '.', at 1"),
-            ("a.", "a key is wanted, not the end, at 3"),
-            ("a]", "'.', '[' or the end is wanted, not ']', at 2"),
+            ("a.b[1", "expected ']', not the end, at 6"),
+            ("a..b", "expected a key, not '.', at 3"),
+            (".a", "expected a key, not '.', at 1"),
+            ("a.", "expected a key, not the end, at 3"),
+            ("a]", "expected '.', '[' or the end, not ']', at 2"),
             ("a[0]", "items are counted from 1, or from -1 backwards"),
-            ("a['b]", "a closing quote is wanted, not the end, at 6"),
+            ("a['b]", "expected a closing quote, not the end, at 6"),
             (
                 "a[?b == ]",
-                "a number, a quoted text, true, false or null is wanted, not ']', at 9",
+                "expected a number, a quoted text, true, false or null, not ']', at 9",
             ),
-            ("a[?b = 1]", "']' is wanted, not '=', at 6"),
-            ("a[1]b", "'.', '[' or the end is wanted, not 'b', at 5"),
+            ("a[?b = 1]", "expected ']', not '=', at 6"),
+            ("a[1]b", "expected '.', '[' or the end, not 'b', at 5"),
         ];
         for (path, expected) in rows {
             let error = Path::read(path).expect_err(path);

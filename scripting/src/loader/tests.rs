@@ -1,4 +1,4 @@
-//! How the text of a script is taken apart into words.
+//! How the text of a script is split into words.
 
 use super::*;
 

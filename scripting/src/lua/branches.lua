@@ -1,7 +1,6 @@
--- Branches of one user that run at the same time: `user:parallel`, `user:batch`,
--- `user:page`.
+-- Branches of one user that run concurrently: `user:parallel`, `user:batch`, `user:page`.
 --
--- A branch has a slot and a coroutine of its own and is the same user: the same table, the same
+-- A branch has a slot and a coroutine of its own but is the same user: the same table, the same
 -- connections. Its user waits until all branches have ended. Rust starts them with `fork`.
 
 local native, shared, entry = ...
@@ -14,7 +13,7 @@ local fail, left, text_of, trace = shared.fail, shared.left, shared.text_of, sha
 local users, stopping, depths = shared.users, shared.stopping, shared.depths
 local User = shared.User
 
--- Below this come the numbers of branches to start; stands in script.rs too.
+-- Numbers of branches to start are below this; script.rs has the same value.
 local PARALLEL = -1000
 
 local BRANCHES_MAX = 1000 -- of one user at once
@@ -23,7 +22,7 @@ local DEPTH_MAX = 8 -- branches within branches
 local forked = {} -- the tasks of the branches to start, by their parent's slot
 local living = setmetatable({}, { __mode = "k" }) -- how many branches a user has, by the user
 
--- The body of a branch: it always ends well, what came of it is written into the task.
+-- The body of a branch: it never fails, its result is written into the task.
 local function work(user, task)
   local ok, result = xpcall(task.fn, trace, user, task.argument)
   if ok then
@@ -51,14 +50,15 @@ function entry.fork(slot, parent, index, is_stopping)
   return shared.lost(slot, op)
 end
 
--- A branch's slot is free again.
+-- Frees a branch's slot.
 function shared.joined(slot)
   local user = users[slot]
   depths[slot] = nil
   living[user] = living[user] - 1
 end
 
--- The first error in the order of the branches goes on in their user; of the others its text tells.
+-- The first error in branch order is raised in their user; the text of the others is appended to
+-- it.
 local function raise(tasks, count, first)
   local task, more = tasks[first], ""
   for i = first + 1, count do
@@ -68,7 +68,7 @@ local function raise(tasks, count, first)
     end
   end
   local text, calls = task.text or "a branch was lost", task.calls or ""
-  if calls == "" then -- the tool's own code runs in the branch: the call that made it has the place
+  if calls == "" then -- internal code runs in the branch: the call that created it has the location
     text, calls = native.trace(text)
   end
   local err = task.err
@@ -78,15 +78,15 @@ local function raise(tasks, count, first)
   return shared.rethrow(err, text, calls .. more)
 end
 
--- Runs tasks at the same time; their results go into `tasks[i].result`.
+-- Runs tasks concurrently; their results go into `tasks[i].result`.
 local function together(what, user, tasks, count)
   local slot = shared.slot()
   if count == 0 then
     return
   elseif (depths[slot] or 0) >= DEPTH_MAX then
-    return fail("user:" .. what .. ": branches within branches, more than " .. DEPTH_MAX .. " deep")
+    return fail("user:" .. what .. ": branches are nested more than " .. DEPTH_MAX .. " deep")
   elseif (living[user] or 0) + count > BRANCHES_MAX then
-    return fail("user:" .. what .. ": more than " .. BRANCHES_MAX .. " branches of one user at once")
+    return fail("user:" .. what .. ": more than " .. BRANCHES_MAX .. " concurrent branches of one user")
   end
   forked[slot] = tasks
   co_yield(PARALLEL - count)
@@ -107,7 +107,7 @@ local function together(what, user, tasks, count)
   end
 end
 
--- Runs functions at the same time, as fn(user); their first results, in the order of the list.
+-- Runs functions concurrently, as fn(user); returns their first results, in the order of the list.
 function User:parallel(list)
   shared.waits(self, "parallel")
   if type(list) ~= "table" then
@@ -148,7 +148,7 @@ end
 
 shared.replies = replies
 
--- An item of a batch: a URL, or the options of a request with `url` and perhaps `method`.
+-- An item of a batch: a URL, or request options with `url` and optionally `method`.
 local function item_of(item, index)
   local what = "batch: [" .. index .. "]"
   if type(item) == "string" then
@@ -172,7 +172,7 @@ local function item_of(item, index)
   return { what = what, method = method, url = item.url, options = options }
 end
 
--- Sends requests at the same time; the list of their replies, in the order of the list.
+-- Sends requests concurrently; returns their replies in the order of the list.
 function User:batch(list)
   shared.waits(self, "batch")
   if type(list) ~= "table" then
@@ -192,8 +192,9 @@ end
 
 local PAGE_KEYS = { all_origins = "boolean", assets = "table" }
 
--- Fetches a page and then, at the same time, what it embeds: the reply of the page and the list of
--- the others. `options` are those of the page's request; `assets` in it those of all the others.
+-- Fetches a page and then, concurrently, the resources it embeds; returns the reply of the page and
+-- the list of the others. `options` are those of the page's request; its `assets` are those of all
+-- the others.
 function User:page(url, options)
   shared.waits(self, "page")
   local own, given = {}, { keep_body = true }

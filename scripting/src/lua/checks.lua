@@ -1,4 +1,4 @@
--- `user:check`: conditions on a reply, each counted under a name of its own.
+-- `user:check`: conditions on a reply, each counted under its own name.
 
 local native, shared = ...
 
@@ -9,8 +9,8 @@ local abs = math.abs
 local lower, sub = string.lower, string.sub
 local next, tostring, type = next, tostring, type
 
-local NAMES_MAX = 10000 -- bound of the cache; beyond it names are looked up each time
-local EXACT_MAX = 2 ^ 53 -- up to here a number holds every whole one
+local NAMES_MAX = 10000 -- size limit of the cache; further names are looked up each time
+local EXACT_MAX = 2 ^ 53 -- up to here a number holds every whole number exactly
 local SHOWN_MAX = 80 -- bytes of a value shown in a check's name
 
 local ids, id_count = {}, 0
@@ -74,7 +74,7 @@ function tests.ok(reply, want, prefix)
   return count(prefix .. (want and "is ok" or "is not ok"), reply.ok == want)
 end
 
--- One text or several, each a check of its own.
+-- One string or several, each a check of its own.
 local function each(key, reply, want, prefix, test)
   if type(want) == "string" then
     return count(prefix .. key .. " " .. shown(want), test(reply, want))
@@ -129,11 +129,11 @@ function tests.header(reply, want, prefix)
   return all
 end
 
--- What is found under names, each with the text it is to have, whether it is to be there, or a
--- function of it.
+-- Values by name, each compared with a string, tested for presence with true or false, or passed to
+-- a function.
 local function found_under(key, reply, want, prefix, find)
   if type(want) ~= "table" then
-    return wrong(key, want, "a table of names with a string, true, false or a function each")
+    return wrong(key, want, "a table from names to a string, true, false or a function")
   end
   local all = true
   for name, value in next, want do
@@ -167,7 +167,7 @@ end
 
 local scalars = { string = true, number = true, boolean = true }
 
--- Paths into a JSON body, each with the value that is to be there, or a function of it.
+-- Paths into a JSON body, each with the expected value or a function of it.
 function tests.json_at(reply, want, prefix)
   if type(want) ~= "table" then
     return wrong("json_at", want, 'a table like { ["user.name"] = "Ann" }')
@@ -232,13 +232,13 @@ local function conditions(reply, wanted, prefix)
 end
 
 -- check(reply, { status = 200, ... } [, name]), check(reply, name, function(reply) ... end) or
--- check(name, value). Whether all passed.
+-- check(name, value). Returns whether all passed.
 function shared.User.check(self, subject, what, extra)
   own(self, "check")
   if type(subject) == "string" then
     return count(subject, what and true or false)
   elseif not is_reply(subject) then
-    return fail("user:check: first comes a reply or a name, not " .. native.kind(subject))
+    return fail("user:check: the first argument must be a reply or a name, not " .. native.kind(subject))
   elseif type(what) == "table" then
     if extra ~= nil and type(extra) ~= "string" then
       return wrong("the name", extra, "a string")
@@ -247,5 +247,5 @@ function shared.User.check(self, subject, what, extra)
   elseif type(what) == "string" and type(extra) == "function" then
     return count(what, extra(subject) and true or false)
   end
-  return fail("user:check: after a reply comes a table of conditions, or a name and a function")
+  return fail("user:check: after a reply, expected a table of conditions or a name and a function")
 end

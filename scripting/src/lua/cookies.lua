@@ -13,7 +13,7 @@ local function text(what, value)
 end
 
 -- The value of a cookie, or nil: the one that a request to `url` would carry, or without a URL the
--- latest of that name.
+-- most recent one of that name.
 function User:cookie(name, url)
   own(self, "cookie")
   text("user:cookie: the name", name)

@@ -1,4 +1,4 @@
--- The users and their coroutines: starting, resuming, requests, sleeps, transactions.
+-- Users and their coroutines: starting, resuming, requests, sleeps, transactions.
 --
 -- Rust calls the functions in `entry` at the end of this file, one call per resume, and gets one
 -- number back: a request template (0 and up) or one of the codes below. A coroutine lives in
@@ -11,14 +11,14 @@ local error, rawequal, select, setmetatable, tostring, type, xpcall, pcall =
   error, rawequal, select, setmetatable, tostring, type, xpcall, pcall
 local floor = math.floor
 
--- Added to the code of a reply when the load asks the user to stop; stands in script.rs too.
+-- Added to the code of a reply when the load asks the user to stop; script.rs has the same value.
 local STOPPING = 65536
 
--- What a coroutine hands to Rust; the same numbers stand in script.rs.
+-- What a coroutine returns to Rust; script.rs has the same codes.
 local DONE, FAILED, REQUEST, SLEEP, LEAVE = -1, -2, -3, -4, -5
 
-local IDLE_MAX = 1024 -- coroutines kept for users to come
-local NAMES_MAX = 10000 -- bound of each cache below; beyond it the slow way is taken
+local IDLE_MAX = 1024 -- idle coroutines kept for later users
+local NAMES_MAX = 10000 -- size limit of each cache below; beyond it the slow path is taken
 local SLEEP_MAX = 86400 -- seconds
 
 local threads, users = {}, {} -- by slot
@@ -28,8 +28,8 @@ local idle, idle_count = {}, 0
 local entries, data = {}, nil -- the functions of the script by entry number; the result of setup
 local failures = {} -- failure names by code
 
--- The user whose coroutine may wait now; false inside a coroutine made by the script, where a
--- yield would reach the wrong place. `now` is the user whose code runs in both cases.
+-- The user whose coroutine may wait now; false inside a coroutine made by the script, where a yield
+-- would reach the wrong caller. `now` is the user whose code runs in both cases.
 local me, now, slot_now = false, false, nil
 local latest -- the reply whose body and head the host still has
 local sleep_min, sleep_max -- seconds, of the last SLEEP
@@ -84,7 +84,7 @@ local function refuse(what)
   elseif not now then
     return fail("user:" .. what .. " needs a running user: call it inside a scenario or a hook")
   end
-  return fail("user:" .. what .. " was not called on the user that runs here: write user:" .. what .. "(...)")
+  return fail("user:" .. what .. " was not called on the running user: write user:" .. what .. "(...)")
 end
 
 local function own(self, what)
@@ -95,7 +95,8 @@ end
 
 ------------------------------------------------------------------------------------- coroutines
 
--- The body of every coroutine: one entry after another, so that none is made per iteration.
+-- The body of every coroutine: it runs one entry after another, so that no coroutine is made per
+-- iteration.
 local function main(fn, user, argument)
   while true do
     local ok, result = xpcall(fn, trace, user, argument)
@@ -202,7 +203,7 @@ local function reply(slot, status, code, latency_ms)
   return lost(slot, op)
 end
 
--- The same with a head or a body that the script will or may ask for.
+-- Like `reply`, with a head or a body that the script will or may read.
 local function reply_kept(slot, status, code, latency_ms, head, body)
   if code >= STOPPING then
     stopping[slot], code = true, code - STOPPING
@@ -258,7 +259,7 @@ local function request(self, what, method, url, options)
   return co_yield(REQUEST)
 end
 
--- A request without a method of User in between; the template that is known already is used.
+-- A request without a method wrapper in between; uses the known template if there is one.
 function shared.request(self, what, method, url, options)
   local ids = options == nil and self == me and templates[method]
   local id = ids and ids[url]
@@ -302,9 +303,9 @@ end
 
 ------------------------------------------------------------------------------ sleep, transaction
 
-local function seconds(value, place)
+local function seconds(value, name)
   if type(value) ~= "number" or not (value >= 0 and value <= SLEEP_MAX) then
-    return fail("user:sleep: " .. place .. " must be seconds from 0 to a day (86400), not " .. native.kind(value))
+    return fail("user:sleep: " .. name .. " must be seconds from 0 to a day (86400), not " .. native.kind(value))
   end
   return value
 end
@@ -317,9 +318,9 @@ function User:sleep(min, max)
   if max == nil then
     sleep_max = min
   else
-    sleep_max = seconds(max, "the longest time")
+    sleep_max = seconds(max, "the maximum")
     if max < min then
-      return fail("user:sleep: the shortest time comes first: " .. min .. " is more than " .. max)
+      return fail("user:sleep: the minimum " .. min .. " is greater than the maximum " .. max)
     end
   end
   return co_yield(SLEEP)
@@ -357,18 +358,18 @@ function User:transaction(name, fn, ...)
     end
   end
   if type(fn) ~= "function" then
-    return fail("user:transaction: after the name comes a function, not " .. native.kind(fn))
+    return fail("user:transaction: the second argument must be a function, not " .. native.kind(fn))
   end
   native.transaction_begin(slot_now, id)
   return close(xpcall(fn, trace, ...))
 end
 
--- The next row of a data source; where there are no more and the profile says stop, the user
--- leaves from here.
+-- The next row of a data source; if there are none left and the profile says stop, the user leaves
+-- from here.
 function User:row(name)
   own(self, "row")
   if type(name) ~= "string" then
-    return fail("user:row: the name of the data must be a string, not " .. native.kind(name))
+    return fail("user:row: the name of the data source must be a string, not " .. native.kind(name))
   end
   local row, message = native.row(slot_now, name)
   if row then
@@ -416,7 +417,7 @@ local function back(saved, ...)
   return ...
 end
 
--- The coroutine functions scripts see: they mark that the user can't wait inside.
+-- The coroutine functions for scripts: they mark that the user can't wait inside.
 local coroutines = { create = co_create, status = coroutine.status }
 
 function coroutines.resume(thread, ...)
@@ -452,7 +453,7 @@ function coroutines.yield(...)
   return co_yield(...)
 end
 
--- As in plain Lua nil means the main coroutine: the user's own one is never given away.
+-- As in plain Lua, nil means the main coroutine: the user's own coroutine is never exposed.
 local co_running = coroutine.running
 function coroutines.running()
   if me then
@@ -469,35 +470,35 @@ shared.left, shared.text_of, shared.trace = left, text_of, trace
 shared.users, shared.stopping, shared.depths = users, stopping, depths
 shared.thread_of, shared.lost = thread_of, lost
 
--- The caller is about to wait: only the running user's own flow may.
+-- Checks that the caller may wait: only the running user's own coroutine may.
 function shared.waits(self, what)
   if self ~= me or not me then
     return refuse(what)
   end
 end
 
--- The user or branch of a slot runs from here on.
+-- Switches to the user or branch of a slot.
 function shared.enter(slot)
   local user = users[slot]
   me, now, slot_now, latest = user, user, slot, nil
   failure_text, failure_trace, outcome = nil, nil, nil
 end
 
--- The text and the calls of the error that was caught last.
+-- The message and the call stack of the last caught error.
 function shared.take_failure()
   local text, calls = failure_text, failure_trace
   failure_text, failure_trace, rethrowing, rethrown = nil, nil, false, nil
   return text, calls
 end
 
--- Raises an error whose text and calls are known.
+-- Raises an error whose message and call stack are known.
 function shared.rethrow(err, text, calls)
   failure_text, failure_trace = text, calls
   rethrowing, rethrown = true, err
   return error(err, 0)
 end
 
--- The slot whose latest reply this is, when the host still has its body and head.
+-- The slot whose latest reply this is, if the host still has its body and head.
 function shared.slot_of(result)
   return result == latest and slot_now or nil
 end
@@ -515,7 +516,7 @@ local entry = {
   detach = detach,
 }
 
--- Runs the chunk of the script's file: its value, or nil and the failure is to be fetched.
+-- Runs the chunk of the script's file: returns its value, or nil when the failure is to be fetched.
 function entry.load(chunk)
   local ok, value = xpcall(chunk, trace)
   if ok then

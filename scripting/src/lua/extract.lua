@@ -1,5 +1,5 @@
--- Finding things in a reply's body: `json`, `regex`, `css`. The work is done in Rust, which reads
--- the body where it is: nothing is copied for a script that only wants a part of it.
+-- Queries on a reply's body: `json`, `regex`, `css`. Rust does the work and reads the body in
+-- place: nothing is copied for a script that only needs a part of it.
 
 local native, shared = ...
 
@@ -34,8 +34,7 @@ local function text(what, name, value)
   end
 end
 
--- The decoded body, or nil and what is wrong with it; with a path such as "items[1].id" what is
--- found there.
+-- The decoded body, or nil and an error; with a path such as "items[1].id", the value found there.
 function methods.json(reply, path)
   checked(reply, "json")
   if path == nil then
@@ -52,7 +51,8 @@ local function group_of(what, group)
   end
 end
 
--- Of the first match the group, or without one all groups, or without any the whole; else nil.
+-- From the first match: the given group, or all groups, or the whole match if there are none;
+-- otherwise nil.
 function methods.regex(reply, pattern, group)
   checked(reply, "regex")
   text("reply:regex", "pattern", pattern)
@@ -60,7 +60,7 @@ function methods.regex(reply, pattern, group)
   return ask(reply, "reply:regex", native.regex, pattern, group)
 end
 
--- The same of all matches, as a list.
+-- Like `regex`, for all matches, as a list.
 function methods.regex_all(reply, pattern, group)
   checked(reply, "regex_all")
   text("reply:regex_all", "pattern", pattern)
@@ -68,7 +68,7 @@ function methods.regex_all(reply, pattern, group)
   return ask(reply, "reply:regex_all", native.regex_all, pattern, group) or {}
 end
 
--- The attribute of the first element that the selector fits, or its text; nil when there is none.
+-- The given attribute of the first element that matches, or its text; nil when there is none.
 function methods.css(reply, selector, attribute)
   checked(reply, "css")
   text("reply:css", "selector", selector)
@@ -78,7 +78,7 @@ function methods.css(reply, selector, attribute)
   return ask(reply, "reply:css", native.css, selector, attribute)
 end
 
--- The same of all elements, as a list.
+-- Like `css`, for all elements, as a list.
 function methods.css_all(reply, selector, attribute)
   checked(reply, "css_all")
   text("reply:css_all", "selector", selector)

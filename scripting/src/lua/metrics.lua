@@ -1,4 +1,4 @@
--- `user:count`, `user:gauge`, `user:rate`, `user:trend`: metrics of the script's own.
+-- `user:count`, `user:gauge`, `user:rate`, `user:trend`: custom metrics.
 
 local native, shared = ...
 
@@ -7,7 +7,7 @@ local concat, sort = table.concat, table.sort
 local next, type = next, type
 
 local User = shared.User
-local NAMES_MAX = 10000 -- bound of each cache; beyond it names are looked up each time
+local NAMES_MAX = 10000 -- size limit of each cache; further names are looked up each time
 local TAGS_MAX = 8
 
 -- `name{color=red,size=2}`: tags are part of the name, in the order of their keys.
@@ -26,7 +26,7 @@ local function tagged(what, name, tags)
     parts[#parts + 1] = key .. "=" .. value
   end
   if #parts > TAGS_MAX then
-    return fail("user:" .. what .. ": " .. #parts .. " tags, allowed are " .. TAGS_MAX)
+    return fail("user:" .. what .. ": " .. #parts .. " tags, at most " .. TAGS_MAX .. " are allowed")
   elseif #parts == 0 then
     return name
   end
@@ -34,7 +34,7 @@ local function tagged(what, name, tags)
   return name .. "{" .. concat(parts, ",") .. "}"
 end
 
--- `read` makes a number of the value, or nil when it is not allowed.
+-- `read` converts the value to a number, or returns nil when it is not allowed.
 local function metric(what, code, allowed, read)
   local ids, id_count = {}, 0
   User[what] = function(self, name, value, tags)
@@ -66,7 +66,7 @@ local function positive(value)
   return type(value) == "number" and value >= 0 and value <= LARGEST and value or nil
 end
 
-metric("count", 0, "a number from 0", function(value)
+metric("count", 0, "a number of at least 0", function(value)
   return positive(value == nil and 1 or value)
 end)
 
@@ -78,4 +78,4 @@ metric("rate", 2, "true or false", function(value)
   return value == true and 1 or value == false and 0 or nil
 end)
 
-metric("trend", 3, "a number from 0", positive)
+metric("trend", 3, "a number of at least 0", positive)

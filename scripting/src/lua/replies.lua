@@ -1,7 +1,7 @@
--- What a script can do with a reply: `headers`, `cookies`, `body`, `match`.
+-- The methods of a reply: `headers`, `cookies`, `body`, `match`.
 --
--- A body is not kept unless the request asked for it. The host still has the latest reply's
--- until the user's next step, so what is asked for at once works without `keep_body`.
+-- A body is only kept if the request asked for it. The host still has the latest reply's body until
+-- the user's next step, so reading it before that works without `keep_body`.
 
 local native, shared = ...
 
@@ -28,7 +28,7 @@ local function body_of(reply, what)
     return nil
   end
   local failure = slot and native.body_failure(slot)
-  if failure then -- it came whole, and cannot be decoded
+  if failure then -- it is complete, but cannot be decoded
     reply.ok, reply.failure = false, failure
     return nil
   end
@@ -72,7 +72,7 @@ local function headers_of(reply)
   return headers
 end
 
--- Where the request ended, redirects followed.
+-- The URL at which the request ended, after redirects.
 local function url_of(reply)
   local slot = slot_of(reply)
   if not slot then
@@ -115,7 +115,7 @@ local function checked(reply, what)
   end
 end
 
--- As string.match on the body.
+-- Like string.match on the body.
 function methods.match(reply, pattern, start)
   checked(reply, "match")
   if type(pattern) ~= "string" then
@@ -128,7 +128,7 @@ function methods.match(reply, pattern, start)
   return match(body, pattern, start or 1)
 end
 
--- All values of a header that came more than once, as Set-Cookie does.
+-- All values of a header that may occur several times, such as Set-Cookie.
 function methods.headers_all(reply, name)
   checked(reply, "headers_all")
   if type(name) ~= "string" then
@@ -141,7 +141,7 @@ end
 shared.is_reply = is_reply
 shared.methods, shared.body_of, shared.checked = methods, body_of, checked
 
--- For checks: does the body contain the text? Without a copy when the body is not kept.
+-- For checks: whether the body contains the text, without a copy if the body is not kept.
 function shared.contains(reply, text)
   local body = rawget(reply, "body")
   if body ~= nil then

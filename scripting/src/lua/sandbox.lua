@@ -1,4 +1,4 @@
--- What scripts see as globals: chosen functions, nothing else, and no new ones.
+-- The globals of scripts: selected functions, nothing else, and no new ones.
 
 local native, shared = ...
 
@@ -17,19 +17,19 @@ local function copy(from, without)
   return to
 end
 
--- Names that plain Lua has and scripts don't, with what to say about them.
+-- Names of plain Lua that scripts lack, with the explanation.
 local absent = {
-  io = "scripts have no files",
+  io = "scripts have no file access",
   debug = "scripts have no debug library",
   ffi = "scripts have no ffi",
   jit = "scripts have no jit library",
-  package = "use require, which looks below the script's folder",
+  package = "use require, which searches the script's folder",
   module = "return a table from the file instead",
   _G = "scripts have no table of globals",
   load = "scripts can't make code at run time",
   loadstring = "scripts can't make code at run time",
-  loadfile = "use require, which looks below the script's folder",
-  dofile = "use require, which looks below the script's folder",
+  loadfile = "use require, which searches the script's folder",
+  dofile = "use require, which searches the script's folder",
   getfenv = "environments are fixed",
   setfenv = "environments are fixed",
   newproxy = "scripts have no userdata",
@@ -69,7 +69,7 @@ strings.__metatable = "string"
 
 env.math.random = shared.random
 function env.math.randomseed()
-  return fail("math.randomseed: the seed is the profile's, so that runs can be repeated")
+  return fail("math.randomseed: the profile sets the seed, so that runs are reproducible")
 end
 
 function env.collectgarbage(what)
@@ -79,7 +79,7 @@ function env.collectgarbage(what)
   return collectgarbage("count")
 end
 
--- A whole number above 2^53 by its digits; a smaller one is a number.
+-- A whole number above 2^53, from its digits; a smaller one is a number.
 function env.integer(digits)
   local whole, message = native.integer(digits)
   if whole == nil then
@@ -88,7 +88,7 @@ function env.integer(digits)
   return whole
 end
 
--- Of an integer the nearest number.
+-- For an integer, the nearest number.
 function env.tonumber(value, base)
   if type(value) == "table" and native.is_integer(value) then
     value = tostring(value)
@@ -139,7 +139,7 @@ function env.require(name)
   if loaded[file] ~= nil then
     return loaded[file]
   elseif loading[file] then
-    return fail("require: " .. file .. " is being loaded: files that require each other")
+    return fail("require: " .. file .. " is still being loaded: the files require each other")
   end
   local chunk
   chunk, message = native.compile(file)
@@ -172,7 +172,7 @@ setmetatable(env, {
   __metatable = "globals",
 })
 
--- Nothing reaches the real globals any more; what is not there can't be reached by a mistake.
+-- Nothing reaches the real globals any more, so missing names can't be resolved by accident.
 local globals = getfenv(0)
 for name in next, copy(globals) do
   globals[name] = nil

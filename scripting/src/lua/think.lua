@@ -1,4 +1,4 @@
--- `user:think`: waits as people do, a time drawn from a distribution.
+-- `user:think`: waits like a person, for a time drawn from a distribution.
 
 local native, shared = ...
 
@@ -10,12 +10,12 @@ local User = shared.User
 local KEYS = "kind mean sd min max"
 local DAY = 86400 -- seconds, the longest time
 
--- Standard normal, by Box and Muller (1958).
+-- Standard normal distribution, after Box and Muller (1958).
 local function normal()
   return sqrt(-2 * log(1 - random())) * cos(2 * pi * random())
 end
 
--- Which numbers a kind needs, and how it draws seconds from them.
+-- The numbers each kind needs, and how it draws seconds from them.
 local kinds = {
   uniform = {
     "min", "max",
@@ -73,7 +73,7 @@ local function checked(options)
   return kind
 end
 
--- What is drawn below `min` or above `max` is moved there.
+-- Draws below `min` or above `max` are clamped.
 function User:think(options)
   own(self, "think")
   local kind = checked(options)

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use super::*;
 
-struct Deaf;
+struct NullHost;
 
-impl Host for Deaf {
+impl Host for NullHost {
     fn template(&self, _method: &str, _url: &str) -> Result<u32, String> {
         Ok(0)
     }
@@ -40,7 +40,7 @@ fn load(source: &str) -> Script {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("main.lua");
     std::fs::write(&path, source).unwrap();
-    Script::load_within(&path, Rc::new(Deaf), LIMIT).unwrap()
+    Script::load_within(&path, Rc::new(NullHost), LIMIT).unwrap()
 }
 
 fn failure(step: Step) -> String {
@@ -50,7 +50,7 @@ fn failure(step: Step) -> String {
     }
 }
 
-const HUNGRY: &str = "return {
+const GROWING: &str = "return {
     grow = function(user) local t = {} while true do t[#t + 1] = { #t } end end,
     strings = function(user) local s = 'x' while true do s = s .. s end end,
     modest = function(user) for i = 1, 1000 do local t = { i } end user:get('/') end,
@@ -58,7 +58,7 @@ const HUNGRY: &str = "return {
 
 #[test]
 fn growth_ends_the_iteration_and_others_go_on() {
-    let script = load(HUNGRY);
+    let script = load(GROWING);
     for slot in 0..3 {
         script.attach(slot, u64::from(slot)).unwrap();
     }
@@ -123,7 +123,7 @@ fn growth_at_load_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("main.lua");
     std::fs::write(&path, "local t = {} while true do t[#t + 1] = { #t } end").unwrap();
-    let error = Script::load_within(&path, Rc::new(Deaf), LIMIT)
+    let error = Script::load_within(&path, Rc::new(NullHost), LIMIT)
         .err()
         .unwrap();
     assert!(

@@ -127,11 +127,11 @@ fn wrong_branches_are_errors() {
         ),
         (
             "local function deeper() user:parallel { deeper } end deeper()",
-            &["user:parallel: branches within branches, more than 8 deep"],
+            &["user:parallel: branches are nested more than 8 deep"],
         ),
         (
             "local all = {} for i = 1, 1001 do all[i] = print end user:parallel(all)",
-            &["user:parallel: more than 1000 branches of one user at once"],
+            &["user:parallel: more than 1000 concurrent branches of one user"],
         ),
         (
             "user:batch('/')",

@@ -199,11 +199,11 @@ fn wrong_checks_are_errors() {
         ),
         (
             "user:check(user:get('/'))",
-            &["after a reply comes a table of conditions"],
+            &["after a reply, expected a table of conditions"],
         ),
         (
             "user:check(nil, { status = 200 })",
-            &["first comes a reply or a name, not nil"],
+            &["the first argument must be a reply or a name, not nil"],
         ),
         ("user.check('name', true)", &["write user:check(...)"]),
         (

@@ -57,7 +57,7 @@ fn wrong_names_of_data_are_errors_at_the_script_s_line() {
         ),
         (
             "user:row()",
-            &["the name of the data must be a string, not nil"],
+            &["the name of the data source must be a string, not nil"],
         ),
     ]);
 }

@@ -113,7 +113,7 @@ fn regular_expressions_give_groups_as_lua_does() {
         ),
         (
             "user:get('/'):json('a[')",
-            &["reply:json: the path \"a[\": a number"],
+            &["reply:json: the path \"a[\": expected a number"],
         ),
         (
             "user:get('/'):css('a[')",

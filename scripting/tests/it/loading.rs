@@ -24,23 +24,23 @@ fn files_that_do_not_return_scenarios_are_refused() {
         ),
         (
             "return {}",
-            "main.lua: returned a table without a scenario (a function in it)",
+            "main.lua: returned a table without a scenario (a function)",
         ),
         (
             "return { setup = print }",
-            "main.lua: returned a table without a scenario (a function in it)",
+            "main.lua: returned a table without a scenario (a function)",
         ),
         (
             "return { a = 1 }",
-            "main.lua: \"a\" is 1; the returned table holds functions only",
+            "main.lua: \"a\" is 1; the returned table must hold functions only",
         ),
         (
             "return { on_start = {}, a = print }",
-            "main.lua: \"on_start\" is a table; the returned table holds functions only",
+            "main.lua: \"on_start\" is a table; the returned table must hold functions only",
         ),
         (
             "return { print }",
-            "main.lua: the returned table has the key 1; scenarios have names",
+            "main.lua: the returned table has the key 1; scenario names must be strings",
         ),
         (
             "return { ['\\255'] = print }",
@@ -171,7 +171,7 @@ fn modules_fail_with_their_own_place() {
         ("b.lua", "local a = require('a') return a"),
     ]);
     assert!(
-        cycle.starts_with("b.lua:1: require: a.lua is being loaded"),
+        cycle.starts_with("b.lua:1: require: a.lua is still being loaded"),
         "{cycle}"
     );
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mistress_scripting::{CookieSpec, Cookies, Part, RequestSpec};
+use mistress_scripting::{BodyPart, CookieSpec, Cookies, RequestSpec};
 
 use crate::world::{check_fails, world};
 
@@ -17,7 +17,7 @@ fn with(options: &str) -> RequestSpec {
 #[test]
 fn options_reach_the_request() {
     let body = with("{ body_file = 'a/b.bin', chunked = true, expect_continue = true }");
-    assert_eq!(body.parts, [Part::File("a/b.bin".to_owned())]);
+    assert_eq!(body.parts, [BodyPart::File("a/b.bin".to_owned())]);
     assert!(body.chunked && body.expect_continue && body.body.is_none());
     assert_eq!(with("{ redirects = 0 }").redirects, Some(0));
     assert_eq!(with("{}").redirects, None);
@@ -58,8 +58,8 @@ fn files_make_a_multipart_body() {
         .parts
         .iter()
         .map(|part| match part {
-            Part::Bytes(bytes) => String::from_utf8_lossy(bytes).replace(boundary, "B"),
-            Part::File(path) => format!("file {path}"),
+            BodyPart::Bytes(bytes) => String::from_utf8_lossy(bytes).replace(boundary, "B"),
+            BodyPart::File(path) => format!("file {path}"),
         })
         .collect();
     let disposition = "Content-Disposition: form-data; name=";
@@ -201,7 +201,7 @@ fn wrong_cookies_and_headers_are_errors() {
         ),
         (
             "user:get('/', { cookies = { a = 1 }, headers = { Cookie = 'b=1' } })",
-            &["name cookie too"],
+            &["headers already set cookie"],
         ),
         (
             "user:get('/', { headers = { Expect = '100-continue' } })",
@@ -223,11 +223,11 @@ fn wrong_cookies_and_headers_are_errors() {
         ),
         (
             "user:set_cookie('a', 'b', { path = 'x' })",
-            &["path must begin with a slash"],
+            &["path must start with a slash"],
         ),
         (
             "user:set_cookie('a', 'b', { max_age = -1 })",
-            &["max_age must be seconds"],
+            &["max_age must be a number of seconds"],
         ),
         ("user:cookie(1)", &["the name must be a string"]),
         ("user:cookie('a', 1)", &["the URL must be a string"]),

@@ -35,12 +35,15 @@ fn what_is_no_value_is_refused() {
     let rows = [
         (
             "user:count('n', -1)",
-            "the value must be a number from 0, not -1",
+            "the value must be a number of at least 0, not -1",
         ),
-        ("user:count('n', 0/0)", "the value must be a number from 0"),
+        (
+            "user:count('n', 0/0)",
+            "the value must be a number of at least 0",
+        ),
         (
             "user:count('n', 'x')",
-            "the value must be a number from 0, not",
+            "the value must be a number of at least 0, not",
         ),
         ("user:count()", "the name must be a string, not nil"),
         ("user:count('')", "the name must be a string, not empty"),
@@ -50,7 +53,10 @@ fn what_is_no_value_is_refused() {
             "user:rate('n', 1)",
             "the value must be true or false, not 1",
         ),
-        ("user:trend('n', -0.5)", "the value must be a number from 0"),
+        (
+            "user:trend('n', -0.5)",
+            "the value must be a number of at least 0",
+        ),
         ("user:count('n', 1, 'de')", "the tags must be a table"),
         (
             "user:count('n', 1, { 'de' })",
@@ -62,7 +68,7 @@ fn what_is_no_value_is_refused() {
         ),
         (
             "user.count({}, 'n')",
-            "user:count was not called on the user that runs here",
+            "user:count was not called on the running user",
         ),
     ];
     check_fails(

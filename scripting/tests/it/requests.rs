@@ -181,7 +181,7 @@ fn content_types_of_ones_own() {
     let Some(boundary) = value.strip_prefix("multipart/related; boundary=") else {
         panic!("{value}");
     };
-    let Some(mistress_scripting::Part::Bytes(body)) = spec.parts.first() else {
+    let Some(mistress_scripting::BodyPart::Bytes(body)) = spec.parts.first() else {
         panic!("{:?}", spec.parts);
     };
     assert!(body.starts_with(format!("--{boundary}\r\n").as_bytes()));
@@ -304,8 +304,8 @@ fn unknown_options_and_wrong_urls_are_refused() {
         ),
         ("user:get({})", &["the URL must be a string, not a table"]),
         ("user:request(nil, '/')", &["the method must be a string"]),
-        ("user:get('x')", &["must begin with / or http://"]),
-        ("user:get('')", &["must begin with / or http://"]),
+        ("user:get('x')", &["must start with / or http://"]),
+        ("user:get('')", &["must start with / or http://"]),
         ("user:get('https://h/')", &["user:get: no https"]),
         (
             "user:get('https://h/', { name = 'x' })",
@@ -394,7 +394,7 @@ fn headers_that_cannot_be_are_refused() {
     check_fails(&[
         (
             "user:get('/', { headers = { host = false } })",
-            &["the header host can't be left out"],
+            &["the header host can't be omitted"],
         ),
         (
             "user:get('/', { headers = { Host = { 'a', 'b' } } })",
@@ -418,7 +418,7 @@ fn headers_that_cannot_be_are_refused() {
         ),
         (
             "user:post('/', { files = { f = { content = 'x' } }, headers = { ['content-type'] = 'text/plain' } })",
-            &["must be multipart/ of some kind"],
+            &["must be a multipart/ type"],
         ),
         (
             "user:post('/', { files = { f = { content = 'x' } }, headers = { ['content-type'] = 'multipart/mixed; boundary=b' } })",
@@ -426,7 +426,7 @@ fn headers_that_cannot_be_are_refused() {
         ),
         (
             "user:post('/', { files = { f = { content = 'x' } }, headers = { ['content-type'] = false } })",
-            &["can't be left out"],
+            &["can't be omitted"],
         ),
     ]);
 }
@@ -461,7 +461,7 @@ fn times_names_and_credentials_that_cannot_be_are_refused() {
         ),
         (
             "user:get('/', { bearer = 'x', headers = { Authorization = 'y' } })",
-            &["authorization too"],
+            &["headers already set authorization"],
         ),
     ]);
 }

@@ -42,8 +42,11 @@ fn wrong_sleeps_are_errors() {
         ("user:sleep(1/0)", &["not inf"]),
         ("user:sleep(86401)", &["not 86401"]),
         ("user:sleep('1')", &["not \"1\""]),
-        ("user:sleep(2, 1)", &["2 is more than 1"]),
-        ("user:sleep(1, -1)", &["the longest time must be seconds"]),
+        (
+            "user:sleep(2, 1)",
+            &["the minimum 2 is greater than the maximum 1"],
+        ),
+        ("user:sleep(1, -1)", &["the maximum must be seconds"]),
     ]);
 }
 
@@ -106,7 +109,7 @@ fn a_caught_error_does_not_colour_the_next() {
         ),
         (
             "user:transaction('x')",
-            &["after the name comes a function, not nil"],
+            &["the second argument must be a function, not nil"],
         ),
     ]);
 }
@@ -133,7 +136,7 @@ fn random_numbers_come_from_the_host() {
         ("user:random('x')", &["the bounds must be whole numbers"]),
         ("math.random(2, 1)", &["empty"]),
         ("math.random(-1e300, 1e300)", &["too wide"]),
-        ("math.randomseed(1)", &["the seed is the profile's"]),
+        ("math.randomseed(1)", &["the profile sets the seed"]),
     ]);
     let error = load(&[(
         "main.lua",
@@ -280,7 +283,7 @@ fn methods_belong_to_the_running_user() {
     check_fails(&[
         (
             "user.get('/')",
-            &["user:get was not called on the user that runs here: write user:get(...)"],
+            &["user:get was not called on the running user: write user:get(...)"],
         ),
         ("user.sleep(1)", &["write user:sleep(...)"]),
         (
@@ -327,9 +330,7 @@ fn methods_belong_to_the_running_user() {
     world.script.run(0, Entry::Scenario(0), false);
     let error = world.finish(1, Entry::Scenario(1)).unwrap_err();
     assert!(
-        error
-            .message
-            .contains("was not called on the user that runs here"),
+        error.message.contains("was not called on the running user"),
         "{error}"
     );
     assert!(matches!(world.script.wake(0, false), Step::Done));

@@ -10,37 +10,37 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Most characters of an account's name.
+/// Maximum length of an account name, in characters.
 const NAME_MAX: usize = 64;
-/// Most bytes of a project's name in a role, a token or a link.
+/// Maximum length of a project name in a role, a token or a link, in bytes.
 const PROJECT_BYTES_MAX: usize = 1024;
 
-/// Who may sign in, with everything that hangs on it: sessions, tokens, share links, audit log.
+/// The accounts and everything that belongs to them: sessions, tokens, share links, audit log.
 ///
 /// Several processes may have it open: the server, and `mistress serve --add-admin` beside it.
-/// Every call may wait for the disk, so none belongs on an async thread.
+/// Every call may wait for the disk, so none may run on an async thread.
 #[derive(Debug)]
 pub struct Accounts {
     db: Mutex<Connection>,
-    /// Once true it stays: the last admin cannot be removed.
+    /// Never becomes false again: the last admin cannot be removed.
     has_admin: AtomicBool,
 }
 
-/// One account as the admin page lists it.
+/// An account as listed on the admin page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
-    /// What it signs in with.
+    /// Its sign-in name.
     pub name: String,
     /// Its roles, by project.
     pub grants: Vec<Grant>,
-    /// How many browsers are signed in.
+    /// Number of sessions.
     pub sessions: u32,
     /// Microseconds since 1970.
     pub created_us: i64,
 }
 
 impl Accounts {
-    /// Opens (or makes) the accounts of this data folder.
+    /// Opens the accounts of this data folder, creating them if necessary.
     ///
     /// # Errors
     /// When the folder or its `meta.sqlite` cannot be used.
@@ -59,7 +59,7 @@ impl Accounts {
         if self.has_admin.load(Ordering::Relaxed) {
             return Ok(true);
         }
-        let has = self.look(|db| Ok(admins(db)? > 0))?;
+        let has = self.read(|db| Ok(admins(db)? > 0))?;
         self.has_admin.fetch_or(has, Ordering::Relaxed);
         Ok(has)
     }
@@ -67,7 +67,7 @@ impl Accounts {
     /// Adds an account with one role; [`EVERY_PROJECT`] for all projects.
     ///
     /// # Errors
-    /// When the name is taken or not a name, or the password is too short.
+    /// When the name is taken or invalid, or the password is too short.
     pub fn add(&self, name: &str, password: &str, role: Role, project: &str) -> Result<(), Error> {
         check_name(name)?;
         check_project(project)?;
@@ -76,7 +76,7 @@ impl Accounts {
         self.change(|db| {
             let sql = "INSERT OR IGNORE INTO account (name, password, created_us) VALUES (?, ?, ?)";
             if db.execute(sql, params![name, hash, schema::now_us()])? == 0 {
-                return Err(Error::Access(format!("account {name:?} exists already")));
+                return Err(Error::Access(format!("account {name:?} already exists")));
             }
             grant(db, name, project, Some(role))
         })
@@ -88,7 +88,7 @@ impl Accounts {
     /// When the store cannot be read.
     pub fn list(&self) -> Result<Vec<Account>, Error> {
         let now = schema::now_us();
-        self.look(|db| {
+        self.read(|db| {
             let sql = "SELECT name, created_us, (SELECT count(*) FROM session \
                        WHERE account = name AND expires_us > ?) FROM account ORDER BY name";
             let mut statement = db.prepare(sql)?;
@@ -108,15 +108,15 @@ impl Accounts {
         })
     }
 
-    /// Gives, changes or (with `None`) takes the role of an account in a project.
+    /// Sets or (with `None`) removes the role of an account in a project.
     ///
     /// # Errors
-    /// When there is no such account, or it would take the last admin.
+    /// When there is no such account, or the change would remove the last admin.
     pub fn set_role(&self, name: &str, project: &str, role: Option<Role>) -> Result<(), Error> {
         check_project(project)?;
         self.change(|db| {
             exists(db, name)?;
-            keeping_an_admin(db, |db| grant(db, name, project, role))
+            ensure_admin_remains(db, |db| grant(db, name, project, role))
         })
     }
 
@@ -145,24 +145,24 @@ impl Accounts {
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         self.change(|db| {
             exists(db, name)?;
-            keeping_an_admin(db, |db| {
+            ensure_admin_remains(db, |db| {
                 db.execute("DELETE FROM account WHERE name = ?", [name])?;
                 Ok(())
             })
         })
     }
 
-    /// True when the account exists and this is its password; takes the same time when it does
-    /// not exist.
-    pub(crate) fn fits(&self, name: &str, password: &str) -> Result<bool, Error> {
-        let stored: Option<String> = self.look(|db| {
+    /// True when the account exists and this is its password; takes the same time when it does not
+    /// exist.
+    pub(crate) fn verify_password(&self, name: &str, password: &str) -> Result<bool, Error> {
+        let stored: Option<String> = self.read(|db| {
             let sql = "SELECT password FROM account WHERE name = ?";
             Ok(db.query_row(sql, [name], |row| row.get(0)).optional()?)
         })?;
         Ok(password::verify(password, stored.as_deref()))
     }
 
-    /// One transaction: all of it or nothing.
+    /// Runs a writing transaction: all of it or nothing.
     pub(crate) fn change<T>(
         &self,
         work: impl FnOnce(&Transaction) -> Result<T, Error>,
@@ -170,8 +170,8 @@ impl Accounts {
         self.within(TransactionBehavior::Immediate, work)
     }
 
-    /// One transaction that only reads: it does not wait for a writer.
-    pub(crate) fn look<T>(
+    /// Runs a read-only transaction, which does not wait for writers.
+    pub(crate) fn read<T>(
         &self,
         work: impl FnOnce(&Transaction) -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -183,7 +183,7 @@ impl Accounts {
         behavior: TransactionBehavior,
         work: impl FnOnce(&Transaction) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        // A panic within a transaction rolled it back: the connection is as good as before.
+        // A panic within a transaction rolled it back, so the connection is still valid.
         let mut db = self.db.lock().unwrap_or_else(|broken| broken.into_inner());
         let transaction = db.transaction_with_behavior(behavior)?;
         let result = work(&transaction)?;
@@ -202,7 +202,7 @@ pub(crate) fn grants_of(db: &Connection, name: &str) -> Result<Vec<Grant>, Error
     let mut grants = Vec::new();
     for row in rows {
         let (project, role) = row?;
-        // A role of a later version grants nothing here.
+        // A role from a newer version grants nothing here.
         if let Ok(role) = role.parse() {
             grants.push(Grant { project, role });
         }
@@ -225,15 +225,15 @@ fn grant(db: &Connection, name: &str, project: &str, role: Option<Role>) -> Resu
     Ok(())
 }
 
-/// Undoes a change that would leave nobody who can administer.
-fn keeping_an_admin(
+/// Rolls back a change that would leave no admin.
+fn ensure_admin_remains(
     db: &Connection,
     change: impl FnOnce(&Connection) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let before = admins(db)?;
     change(db)?;
     if before > 0 && admins(db)? == 0 {
-        let text = "this is the last admin of all projects; make another one first";
+        let text = "this is the last server admin; create another one first";
         return Err(Error::Access(text.to_owned()));
     }
     Ok(())
@@ -256,7 +256,7 @@ fn check_name(name: &str) -> Result<(), Error> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-_@+".contains(c);
     if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(is_allowed) {
         return Err(Error::Access(format!(
-            "account name {name:?}: 1 to {NAME_MAX} letters, digits and any of . - _ @ +"
+            "account name {name:?}: must be 1 to {NAME_MAX} letters, digits or . - _ @ +"
         )));
     }
     Ok(())
@@ -265,7 +265,7 @@ fn check_name(name: &str) -> Result<(), Error> {
 pub(crate) fn check_project(project: &str) -> Result<(), Error> {
     if project.is_empty() || project.len() > PROJECT_BYTES_MAX {
         return Err(Error::Access(format!(
-            "project name: 1 to {PROJECT_BYTES_MAX} bytes, or {EVERY_PROJECT} for all"
+            "project name: must be 1 to {PROJECT_BYTES_MAX} bytes, or {EVERY_PROJECT} for all projects"
         )));
     }
     Ok(())

@@ -2,9 +2,11 @@
 
 use super::schema::now_us;
 use super::sign_in::hashed;
-use super::{EVERY_PROJECT, Entry, Guarded, Link, Role, Token, TokenKind, Visitor, when};
+use super::{
+    AuditEntry, EVERY_PROJECT, Guarded, Link, Role, Token, TokenKind, Visitor, time_format,
+};
 use crate::pages::{Shell, page};
-use crate::{App, Error, Refusal};
+use crate::{ApiError, App, Error};
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{Method, StatusCode};
@@ -12,9 +14,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form, Router};
 use serde::Deserialize;
 
-/// Lines of the audit log on the page.
+/// Audit log entries shown on the page.
 const AUDIT_SHOWN: u32 = 200;
-/// Most bytes of a form.
+/// Maximum size of a form, in bytes.
 const FORM_BYTES_MAX: usize = 16 << 10;
 
 pub(super) fn routes() -> Router<App> {
@@ -43,10 +45,10 @@ pub(super) fn routes() -> Router<App> {
 #[template(path = "admin.html")]
 struct AdminPage {
     shell: Shell,
-    /// Nobody needs to sign in yet.
+    /// No admin exists yet, so nobody needs to sign in.
     is_open: bool,
     error: Option<String>,
-    /// A token just made, shown this once.
+    /// A new token, shown only once.
     token: Option<String>,
     accounts: Vec<AccountRow>,
     tokens: Vec<TokenRow>,
@@ -56,7 +58,7 @@ struct AdminPage {
 
 struct AccountRow {
     name: String,
-    /// The name within a path.
+    /// The name, encoded for a path.
     path: String,
     roles: Vec<(String, &'static str)>,
     sessions: u32,
@@ -76,7 +78,7 @@ struct LinkRow {
 }
 
 struct AuditRow {
-    facts: Entry,
+    facts: AuditEntry,
     at: String,
 }
 
@@ -106,19 +108,19 @@ struct NewToken {
     project: String,
 }
 
-/// What a change leads to: the page anew, with a token to show, if it made one.
+/// The result of a change: the new token, if it created one.
 type Changed = Result<Option<String>, Error>;
 
-async fn show(State(app): State<App>, shell: Shell) -> Result<Response, Refusal> {
+async fn show(State(app): State<App>, shell: Shell) -> Result<Response, ApiError> {
     filled(&app, shell, None, None).await
 }
 
-/// Makes a change and shows the page: with what was wrong, with a token, or anew.
+/// Applies a change and shows the page: with the error, with the new token, or reloaded.
 async fn change(
     app: App,
     shell: Shell,
     work: impl FnOnce(&App) -> Changed + Send + 'static,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let owned = app.clone();
     match hashed(&app, move || work(&owned)).await {
         Ok(None) => Ok(Redirect::to("/admin").into_response()),
@@ -136,7 +138,7 @@ async fn filled(
     shell: Shell,
     error: Option<String>,
     token: Option<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let owned = app.clone();
     let made = app.blocking(move || {
         let accounts = &owned.access.accounts;
@@ -166,14 +168,15 @@ async fn add_account(
     State(app): State<App>,
     shell: Shell,
     Form(sent): Form<NewAccount>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     change(app, shell, move |app| {
         let role = role(&sent.role)?;
         let accounts = &app.access.accounts;
-        // Whoever is local is admin until there is one; anybody else would be locked out then.
+        // Local users are admins until an admin exists; without one, creating another account would
+        // lock everybody out.
         let is_admin = role == Role::Admin && sent.project == EVERY_PROJECT;
         if !is_admin && !accounts.has_admin()? {
-            let text = "the first account must be an admin of all projects";
+            let text = "the first account must be a server admin";
             return Err(Error::Access(text.to_owned()));
         }
         accounts.add(&sent.name, &sent.password, role, &sent.project)?;
@@ -187,7 +190,7 @@ async fn set_role(
     shell: Shell,
     Path(name): Path<String>,
     Form(sent): Form<NewRole>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     change(app, shell, move |app| {
         let role = match sent.role.as_str() {
             "none" => None,
@@ -204,7 +207,7 @@ async fn set_password(
     shell: Shell,
     Path(name): Path<String>,
     Form(sent): Form<NewPassword>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     change(app, shell, move |app| {
         app.access.accounts.set_password(&name, &sent.password)?;
         Ok(None)
@@ -216,7 +219,7 @@ async fn sign_out(
     State(app): State<App>,
     shell: Shell,
     Path(name): Path<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     change(app, shell, move |app| {
         app.access.accounts.end_sessions(&name)?;
         Ok(None)
@@ -228,7 +231,7 @@ async fn remove_account(
     State(app): State<App>,
     shell: Shell,
     Path(name): Path<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     change(app, shell, move |app| {
         app.access.accounts.remove(&name)?;
         Ok(None)
@@ -241,7 +244,7 @@ async fn add_token(
     Extension(visitor): Extension<Visitor>,
     shell: Shell,
     Form(sent): Form<NewToken>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     change(app, shell, move |app| {
         let kind: TokenKind = sent.kind.parse().map_err(Error::Access)?;
         let accounts = &app.access.accounts;
@@ -256,7 +259,7 @@ async fn revoke_token(
     State(app): State<App>,
     shell: Shell,
     Path(token): Path<i64>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     change(app, shell, move |app| {
         app.access.accounts.revoke_token(token)?;
         Ok(None)
@@ -268,7 +271,7 @@ async fn revoke_link(
     State(app): State<App>,
     shell: Shell,
     Path(link): Path<i64>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     change(app, shell, move |app| {
         app.access.accounts.revoke_link(link, None)?;
         Ok(None)
@@ -291,7 +294,7 @@ impl AccountRow {
                 .map(|grant| (grant.project, grant.role.name()))
                 .collect(),
             sessions: account.sessions,
-            created: when::minute(account.created_us),
+            created: time_format::minute(account.created_us),
         }
     }
 }
@@ -299,8 +302,10 @@ impl AccountRow {
 impl TokenRow {
     fn of(facts: Token) -> TokenRow {
         TokenRow {
-            created: when::minute(facts.created_us),
-            used: facts.used_us.map_or("never".to_owned(), when::minute),
+            created: time_format::minute(facts.created_us),
+            used: facts
+                .used_us
+                .map_or("never".to_owned(), time_format::minute),
             facts,
         }
     }
@@ -309,17 +314,17 @@ impl TokenRow {
 impl LinkRow {
     fn of(facts: Link) -> LinkRow {
         LinkRow {
-            created: when::minute(facts.created_us),
-            expires: when::minute(facts.expires_us),
+            created: time_format::minute(facts.created_us),
+            expires: time_format::minute(facts.expires_us),
             facts,
         }
     }
 }
 
 impl AuditRow {
-    fn of(facts: Entry) -> AuditRow {
+    fn of(facts: AuditEntry) -> AuditRow {
         AuditRow {
-            at: when::minute(facts.at_us),
+            at: time_format::minute(facts.at_us),
             facts,
         }
     }

@@ -1,35 +1,35 @@
-//! The audit log: who changed what, when, from where, and whether it was let through.
+//! The audit log: who changed what, when, from which address, and with what outcome.
 
 use super::accounts::Accounts;
 use super::schema::now_us;
 use crate::Error;
 use rusqlite::params;
 
-/// Most entries kept; the oldest go first.
+/// Maximum number of entries; the oldest are removed first.
 const ENTRIES_MAX: i64 = 100_000;
-/// Most characters kept of a text.
+/// Maximum length of a text, in characters.
 const TEXT_MAX: usize = 256;
 
-/// One line of the log.
+/// One entry of the log.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct AuditEntry {
     /// Microseconds since 1970.
     pub at_us: i64,
-    /// As [`super::Visitor::name`] says it.
+    /// The visitor, as in [`super::Visitor::name`].
     pub who: String,
-    /// The address that it came from.
+    /// The client's address.
     pub address: String,
-    /// What was done, such as `DELETE /api/v1/runs/{id}`, or `sign in`.
+    /// The action, such as `DELETE /api/v1/runs/{id}` or `sign in`.
     pub action: String,
-    /// To what: the path, or the account.
+    /// Its object: the path, or the account.
     pub object: String,
-    /// The status it was answered with, or a word.
+    /// The response status, or a word.
     pub outcome: String,
 }
 
 impl Accounts {
-    /// Adds a line; texts are clipped.
-    pub(crate) fn record(&self, entry: &Entry) -> Result<(), Error> {
+    /// Adds an entry; texts are truncated.
+    pub(crate) fn record(&self, entry: &AuditEntry) -> Result<(), Error> {
         self.change(|db| {
             let sql = "INSERT INTO audit (at_us, who, address, action, object, outcome) \
                        VALUES (?, ?, ?, ?, ?, ?)";
@@ -51,17 +51,17 @@ impl Accounts {
         })
     }
 
-    /// The last entries, the newest first.
+    /// The latest entries, newest first.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn audit(&self, count: u32) -> Result<Vec<Entry>, Error> {
-        self.look(|db| {
+    pub fn audit(&self, count: u32) -> Result<Vec<AuditEntry>, Error> {
+        self.read(|db| {
             let sql = "SELECT at_us, who, address, action, object, outcome FROM audit \
                        ORDER BY id DESC LIMIT ?";
             let mut statement = db.prepare(sql)?;
             let rows = statement.query_map([count], |row| {
-                Ok(Entry {
+                Ok(AuditEntry {
                     at_us: row.get(0)?,
                     who: row.get(1)?,
                     address: row.get(2)?,
@@ -75,10 +75,10 @@ impl Accounts {
     }
 }
 
-impl Entry {
-    /// Of now.
-    pub(crate) fn now(who: String, address: String, action: &str) -> Entry {
-        Entry {
+impl AuditEntry {
+    /// An entry with the current time.
+    pub(crate) fn now(who: String, address: String, action: &str) -> AuditEntry {
+        AuditEntry {
             at_us: now_us(),
             who,
             address,

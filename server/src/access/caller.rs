@@ -1,28 +1,29 @@
-//! From where a request comes.
+//! The origin of a request.
 
 use super::origin::Hosts;
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Headers that a proxy adds: what they stand for is not on this machine.
+/// Headers added by proxies: a request that has one does not come from this machine.
 const PROXIED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host"];
 
-/// Where a request comes from; an extension of every admitted request.
+/// The origin of a request; an extension of every admitted request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
-    /// Whom the login limit counts: the other end, or whom a proxy on this machine names.
+    /// The address that the sign-in limit counts: the peer, or the client named by a proxy on this
+    /// machine.
     pub(crate) address: IpAddr,
-    /// Sent by a program on this machine, to this machine's own name, not by a proxy.
+    /// Sent by a program on this machine, to this machine's own name, and not by a proxy.
     is_local: bool,
-    /// The browser's side of it is encrypted, so cookies can be bound to that.
+    /// The browser's connection is encrypted, so cookies can be marked `Secure`.
     pub(crate) is_https: bool,
 }
 
 impl Caller {
     pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap, host: &str) -> Caller {
         let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-        // Unknown counts as far away.
+        // An unknown peer counts as remote.
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::BROADCAST), |peer| {
             peer.0.ip().to_canonical()
         });

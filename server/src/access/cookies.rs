@@ -1,11 +1,11 @@
-//! The cookies that carry sessions and share links.
+//! The cookies of sessions and share links.
 
 use super::Caller;
 use super::secret::Secret;
 use axum::http::{HeaderName, HeaderValue, header};
 
-/// A header that sets a cookie for some seconds: not for scripts, not sent along by other sites'
-/// forms, and only over TLS where the browser came that way.
+/// A header that sets a cookie for a number of seconds: not readable by scripts, not sent with
+/// cross-site requests, and only over TLS if the browser uses it.
 pub(super) fn set(
     name: &str,
     secret: &Secret,
@@ -20,7 +20,7 @@ pub(super) fn clear(name: &str) -> (HeaderName, HeaderValue) {
     line(name, "", 0, false)
 }
 
-/// A header that sets a cookie to a secret as it came in.
+/// A header that sets a cookie to a secret as received.
 pub(super) fn line(
     name: &str,
     value: &str,
@@ -29,7 +29,7 @@ pub(super) fn line(
 ) -> (HeaderName, HeaderValue) {
     let secure = if is_https { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    // Names and base64url are all a header can hold.
+    // Names and base64url are valid in a header.
     let value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
     (header::SET_COOKIE, value)
 }

@@ -1,6 +1,6 @@
 //! The checks before every handler: host, route, origin, visitor, role.
 
-use super::audit::Entry;
+use super::audit::AuditEntry;
 use super::origin::is_own;
 use super::routes::{Route, captured, find};
 use super::schema::now_us;
@@ -8,7 +8,7 @@ use super::secret::Claims;
 use super::visitor::{Decision, Object, Visitor};
 use super::{Caller, Needs, Over, Role, headers};
 use crate::pages::{Shell, page};
-use crate::{App, Refusal};
+use crate::{ApiError, App};
 use askama::Template;
 use axum::Router;
 use axum::extract::{MatchedPath, Query, Request, State};
@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 
-/// Puts the checks before every route and before what is no route.
+/// Wraps every route, and the fallback, in the checks.
 pub(crate) fn guard(open: Router<App>, app: &App) -> Router<App> {
     open.layer(from_fn_with_state(app.clone(), admit))
 }
@@ -35,7 +35,7 @@ async fn admit(State(app): State<App>, request: Request, next: Next) -> Response
         }) => {
             let entry = entry(row, &visitor, &caller, &head.uri);
             head.extensions.insert(visitor);
-            head.extensions.insert(Standing(role));
+            head.extensions.insert(RequestRole(role));
             head.extensions.insert(caller);
             let response = next.run(Request::from_parts(head, body)).await;
             record(&app, entry, response.status()).await;
@@ -46,14 +46,14 @@ async fn admit(State(app): State<App>, request: Request, next: Next) -> Response
     response
 }
 
-/// The visitor's role over what a request is about; an extension of every admitted request.
+/// The visitor's role for the object of a request; an extension of every admitted request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing(pub(crate) Option<Role>);
+pub(crate) struct RequestRole(pub(crate) Option<Role>);
 
-/// A request that goes on to its handler.
+/// A request that passed all checks.
 struct Admitted {
     visitor: Visitor,
-    /// Theirs over what the request is about.
+    /// The visitor's role for the object of the request.
     role: Option<Role>,
     caller: Caller,
     row: &'static Route,
@@ -63,7 +63,7 @@ async fn check(app: &App, head: &Parts) -> Result<Admitted, Box<Response>> {
     let headers = &head.headers;
     let host = host(headers, &head.uri);
     if !host.is_some_and(|host| app.access.hosts.allows(host)) {
-        let text = "this host name is not served; the server's --host gives it more names";
+        let text = "unknown host name; add it with the server's --host option";
         return Err(refusal(StatusCode::MISDIRECTED_REQUEST, text));
     }
     let host = host.unwrap_or_default();
@@ -77,7 +77,7 @@ async fn check(app: &App, head: &Parts) -> Result<Admitted, Box<Response>> {
     let caller = Caller::of(&head.extensions, headers, host);
     if row.needs == Needs::Nothing {
         return Ok(Admitted {
-            visitor: Visitor::nobody(),
+            visitor: Visitor::anonymous(),
             role: None,
             caller,
             row,
@@ -92,7 +92,7 @@ async fn check(app: &App, head: &Parts) -> Result<Admitted, Box<Response>> {
             row,
         }),
         refused => {
-            // Strangers could fill the log and push out what others did.
+            // Not logged: strangers could fill the log and push out other entries.
             let entry =
                 entry(row, &visitor, &caller, &head.uri).filter(|_| refused != Decision::SignIn);
             let response = refuse(refused, &visitor, row, &head.uri);
@@ -102,7 +102,7 @@ async fn check(app: &App, head: &Parts) -> Result<Admitted, Box<Response>> {
     }
 }
 
-/// The only `host` header, or the authority of the request line.
+/// The single `host` header, or the authority of the request line.
 fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     let mut values = headers.get_all(HOST).iter();
     let first = values.next();
@@ -112,7 +112,7 @@ fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     let line = uri.authority().map(|authority| authority.as_str());
     match (first, line) {
         (Some(value), None) => value.to_str().ok(),
-        // A request line with a whole URL decides; the header must not say otherwise.
+        // An absolute URL in the request line takes precedence; the header must not contradict it.
         (Some(value), Some(line)) => value.to_str().ok().filter(|value| *value == line),
         (None, line) => line,
     }
@@ -124,12 +124,12 @@ fn row(head: &Parts) -> Result<&'static Route, Box<Response>> {
         return Err(refusal(StatusCode::NOT_FOUND, "there is no such page"));
     };
     find(&head.method, matched.as_str()).ok_or_else(|| {
-        let text = format!("{} is not for this path", head.method);
+        let text = format!("{} is not allowed for this path", head.method);
         refusal(StatusCode::METHOD_NOT_ALLOWED, text)
     })
 }
 
-/// Who it is and what becomes of it; looks things up off the async threads.
+/// Identifies the visitor and decides on the request; does lookups off the async threads.
 async fn decide(
     app: &App,
     head: &Parts,
@@ -137,15 +137,15 @@ async fn decide(
     caller: &Caller,
 ) -> Result<(Visitor, Option<Role>, Decision), Box<Response>> {
     let claims = claims(&head.headers);
-    let wanted = wanted(row, &head.uri);
+    let wanted = requested(row, &head.uri);
     let is_local = caller.is_local();
     let owned = app.clone();
     let looked_up = app.blocking(move || {
         let visitor = owned.access.identify(&claims, is_local, now_us())?;
         let object = match wanted {
-            Wanted::Nothing => Object::Nothing,
-            Wanted::Project(project) => Object::Project(project),
-            Wanted::Runs(runs) => {
+            RequestedObject::Nothing => Object::Nothing,
+            RequestedObject::Project(project) => Object::Project(project),
+            RequestedObject::Runs(runs) => {
                 let with_project = runs.into_iter().map(|run| {
                     let project = owned.project_of(&run)?;
                     Ok((run, project))
@@ -159,27 +159,27 @@ async fn decide(
     });
     looked_up
         .await
-        .map_err(|error| Box::new(Refusal::from(error).into_response()))
+        .map_err(|error| Box::new(ApiError::from(error).into_response()))
 }
 
-/// What a request names, before it is looked up.
-enum Wanted {
+/// The object a request names, before it is looked up.
+enum RequestedObject {
     Nothing,
     Project(String),
     Runs(Vec<String>),
 }
 
-fn wanted(row: &Route, uri: &Uri) -> Wanted {
+fn requested(row: &Route, uri: &Uri) -> RequestedObject {
     let part = |name| captured(row.path, uri.path(), name).unwrap_or_default();
     match row.needs {
-        Needs::Role(_, Over::Project) => Wanted::Project(part("p")),
-        Needs::Role(_, Over::Run) => Wanted::Runs(vec![part("id")]),
-        Needs::Role(_, Over::Runs) => Wanted::Runs(runs_of(uri)),
-        _ => Wanted::Nothing,
+        Needs::Role(_, Over::Project) => RequestedObject::Project(part("p")),
+        Needs::Role(_, Over::Run) => RequestedObject::Runs(vec![part("id")]),
+        Needs::Role(_, Over::Runs) => RequestedObject::Runs(runs_of(uri)),
+        _ => RequestedObject::Nothing,
     }
 }
 
-/// All runs that any `runs=a,b` of the query names.
+/// All runs named by `runs=a,b` parameters of the query.
 fn runs_of(uri: &Uri) -> Vec<String> {
     let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
         return Vec::new();
@@ -201,7 +201,7 @@ fn changes(method: &str) -> bool {
 }
 
 fn refusal(status: StatusCode, text: impl Into<String>) -> Box<Response> {
-    Box::new(Refusal::new(status, text).into_response())
+    Box::new(ApiError::new(status, text).into_response())
 }
 
 fn refuse(decision: Decision, visitor: &Visitor, row: &Route, uri: &Uri) -> Response {
@@ -216,14 +216,14 @@ fn refuse(decision: Decision, visitor: &Visitor, row: &Route, uri: &Uri) -> Resp
         }
         Decision::SignIn => *refusal(
             StatusCode::UNAUTHORIZED,
-            "sign in first, or send a token that may do this",
+            "sign in first, or send a token with the required permission",
         ),
         Decision::Hidden => {
-            let text = "there is no such run or project, or none that you may see";
+            let text = "no such run or project, or you may not see it";
             refuse_with(is_page, visitor, StatusCode::NOT_FOUND, text)
         }
         Decision::Refused | Decision::Allowed => {
-            let text = format!("{} may not do this", visitor.name());
+            let text = format!("{} is not allowed to do this", visitor.name());
             refuse_with(is_page, visitor, StatusCode::FORBIDDEN, &text)
         }
     }
@@ -236,7 +236,7 @@ struct RefusedPage {
     text: String,
 }
 
-/// As a page for people, as JSON for programs.
+/// Responds with a page to browsers, with JSON to programs.
 fn refuse_with(is_page: bool, visitor: &Visitor, status: StatusCode, text: &str) -> Response {
     let shown = is_page.then(|| {
         let shell = Shell::of(visitor, None, "");
@@ -249,32 +249,32 @@ fn refuse_with(is_page: bool, visitor: &Visitor, status: StatusCode, text: &str)
     }
 }
 
-/// For programs: answered with JSON, never with a page.
+/// True for paths of programs, which get JSON, never a page.
 fn is_data(path: &str) -> bool {
     ["/api/", "/ingest/", "/metrics"]
         .iter()
         .any(|start| path.starts_with(start))
 }
 
-/// The line of the audit log; reading and ingest leave none.
-fn entry(row: &Route, visitor: &Visitor, caller: &Caller, uri: &Uri) -> Option<Entry> {
-    // Signing in writes its own, with the account.
+/// The entry for the audit log; reading and ingest leave none.
+fn entry(row: &Route, visitor: &Visitor, caller: &Caller, uri: &Uri) -> Option<AuditEntry> {
+    // Sign-in writes its own entry, with the account.
     if !changes(row.method) || row.needs == Needs::Ingest || row.path == "/sign-in" {
         return None;
     }
     let action = format!("{} {}", row.method, row.path);
-    let mut entry = Entry::now(visitor.name(), caller.address_text(), &action);
+    let mut entry = AuditEntry::now(visitor.name(), caller.address_text(), &action);
     entry.object = uri.path().to_owned();
     Some(entry)
 }
 
-async fn record(app: &App, entry: Option<Entry>, status: StatusCode) {
+async fn record(app: &App, entry: Option<AuditEntry>, status: StatusCode) {
     let Some(mut entry) = entry else {
         return;
     };
     entry.outcome = status.as_u16().to_string();
     let owned = app.clone();
-    // What was done is done; a log that cannot be written must not make it look undone.
+    // The action is already done; a failure to log it must not make it look undone.
     let _ = app
         .blocking(move || owned.access.accounts.record(&entry))
         .await;

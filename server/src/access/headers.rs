@@ -1,16 +1,16 @@
-//! Headers that every answer carries.
+//! Headers of every response.
 
 use axum::http::header::{
     self, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Nothing from elsewhere, nothing inline, in no frame.
+/// No other origins, nothing inline, no framing.
 pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// With `no-referrer` browsers would send `origin: null` with our own forms.
+/// With `no-referrer`, browsers would send `origin: null` with our own forms.
 const ALWAYS: [(HeaderName, &str); 7] = [
     (CONTENT_SECURITY_POLICY, POLICY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -30,7 +30,7 @@ const ALWAYS: [(HeaderName, &str); 7] = [
     ),
 ];
 
-/// Adds them; what handlers set of them is overwritten, but for how long to cache.
+/// Adds them, overwriting those of handlers except for caching.
 pub(crate) fn add(headers: &mut HeaderMap) {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));

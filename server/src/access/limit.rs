@@ -1,37 +1,37 @@
-//! How often sign-in may be tried: per address and per account.
+//! Limits sign-in attempts per address and per account.
 //!
-//! The generic cell rate algorithm (ATM Forum, 1996; a leaky bucket as one time per key): each
-//! attempt moves its key's time ahead, and one that would be too far ahead is refused.
+//! The generic cell rate algorithm (ATM Forum, 1996; a leaky bucket stored as one time per key):
+//! each attempt moves its key's time ahead, and an attempt that would move it too far is refused.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Attempts in a row for one account.
+/// Burst of attempts for one account.
 const ACCOUNT_BURST: u32 = 6;
-/// After those one attempt each so often.
+/// After the burst, one attempt per interval.
 const ACCOUNT_EVERY: Duration = Duration::from_secs(30);
-/// Attempts in a row from one address.
+/// Burst of attempts from one address.
 const ADDRESS_BURST: u32 = 20;
-/// After those one attempt each so often.
+/// After the burst, one attempt per interval.
 const ADDRESS_EVERY: Duration = Duration::from_secs(10);
-/// Most keys that are remembered; beyond, those that are free soonest are forgotten.
+/// Maximum number of keys; beyond it, those that expire soonest are dropped.
 const KEYS_MAX: usize = 20_000;
 
-/// Who tries.
+/// What attempts are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Key {
+enum LimitKey {
     Address(IpAddr),
     Account(String),
 }
 
 /// The times of all keys.
 #[derive(Debug, Default)]
-pub(crate) struct Limit(Mutex<HashMap<Key, Instant>>);
+pub(crate) struct RateLimit(Mutex<HashMap<LimitKey, Instant>>);
 
-impl Limit {
-    /// Counts an attempt; `Err` is how long to wait before the next can succeed.
+impl RateLimit {
+    /// Counts an attempt; `Err` is the time to wait before the next one can succeed.
     pub(crate) fn attempt(
         &self,
         now: Instant,
@@ -40,8 +40,16 @@ impl Limit {
     ) -> Result<(), Duration> {
         let mut times = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
         let keys = [
-            (Key::Address(network(address)), ADDRESS_BURST, ADDRESS_EVERY),
-            (Key::Account(clipped(account)), ACCOUNT_BURST, ACCOUNT_EVERY),
+            (
+                LimitKey::Address(network(address)),
+                ADDRESS_BURST,
+                ADDRESS_EVERY,
+            ),
+            (
+                LimitKey::Account(clipped(account)),
+                ACCOUNT_BURST,
+                ACCOUNT_EVERY,
+            ),
         ];
         let wait = keys.iter().filter_map(|(key, burst, every)| {
             let ahead = times.get(key)?.saturating_duration_since(now);
@@ -61,26 +69,26 @@ impl Limit {
         Ok(())
     }
 
-    /// Takes the attempt back: it succeeded.
+    /// Removes the attempt again, because it succeeded.
     pub(crate) fn succeeded(&self, address: IpAddr, account: &str) {
         let mut times = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
-        times.remove(&Key::Account(clipped(account)));
-        if let Some(time) = times.get_mut(&Key::Address(network(address))) {
+        times.remove(&LimitKey::Account(clipped(account)));
+        if let Some(time) = times.get_mut(&LimitKey::Address(network(address))) {
             *time = time.checked_sub(ADDRESS_EVERY).unwrap_or(*time);
         }
     }
 }
 
 #[cfg(test)]
-impl Limit {
-    /// How many keys are remembered.
+impl RateLimit {
+    /// Number of keys.
     pub(crate) fn len(&self) -> usize {
         self.0.lock().map_or(0, |times| times.len())
     }
 }
 
-/// Makes room: what is free already, then the half that is free soonest.
-fn forget(times: &mut HashMap<Key, Instant>, now: Instant) {
+/// Makes room: drops expired keys first, then the half that expires soonest.
+fn forget(times: &mut HashMap<LimitKey, Instant>, now: Instant) {
     times.retain(|_, time| *time > now);
     if times.len() > KEYS_MAX {
         let mut sorted: Vec<Instant> = times.values().copied().collect();
@@ -101,7 +109,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Names of accounts are short; what is typed need not be.
+/// Account names are short, but what is typed need not be.
 fn clipped(account: &str) -> String {
     account.chars().take(64).collect()
 }

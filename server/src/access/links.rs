@@ -1,11 +1,11 @@
-//! Share links: one run for whoever has the link, until it ends.
+//! Share links: access to one run for anyone with the link, until it expires.
 
 use super::Guarded;
-use super::keys::{LINK_HOURS, Link};
+use super::credentials::{LINK_HOURS, Link};
 use super::schema::now_us;
 use super::secret::{LINK_COOKIE, link_hash};
 use super::{Caller, Visitor, cookies};
-use crate::{App, Error, Refusal};
+use crate::{ApiError, App, Error};
 use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -22,16 +22,17 @@ pub(super) fn routes() -> Router<App> {
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct NewLink {
     hours: Option<i64>,
 }
 
-/// The link becomes a cookie, so that it is in no address, log or history from here on.
+/// The link becomes a cookie, so that it does not appear in addresses, logs or the history from
+/// here on.
 async fn open(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Path(secret): Path<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let owned = app.clone();
     let hash = link_hash(&secret);
     let now_us = now_us();
@@ -40,7 +41,9 @@ async fn open(
         None => Ok(None),
     });
     let Some((run, expires_us)) = found.await? else {
-        return Err(Refusal::absent("this link has ended, or never was one"));
+        return Err(ApiError::not_found(
+            "this link has expired or never existed",
+        ));
     };
     let seconds = (expires_us - now_us) / 1_000_000;
     let cookie = cookies::line(LINK_COOKIE, &secret, seconds, caller.is_https);
@@ -48,7 +51,7 @@ async fn open(
     Ok(([cookie], Redirect::to(&format!("/r/{run}"))).into_response())
 }
 
-async fn list(State(app): State<App>, Path(run): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn list(State(app): State<App>, Path(run): Path<String>) -> Result<Json<Value>, ApiError> {
     let owned = app.clone();
     let links = app.blocking(move || owned.access.accounts.links(Some(&run), now_us()));
     let links: Vec<Value> = links.await?.iter().map(shown).collect();
@@ -68,11 +71,11 @@ async fn add(
     State(app): State<App>,
     Extension(visitor): Extension<Visitor>,
     Path(run): Path<String>,
-    Json(wanted): Json<Wanted>,
-) -> Result<Json<Value>, Refusal> {
+    Json(wanted): Json<NewLink>,
+) -> Result<Json<Value>, ApiError> {
     let owned = app.clone();
     let made = app.blocking(move || {
-        // The guard lets a server's admin pass for a run that does not exist.
+        // The guard admits a server admin even for a run that does not exist.
         if owned.project_of(&run)?.is_none() {
             return Ok(None);
         }
@@ -82,8 +85,8 @@ async fn add(
             .add_link(&run, hours, &visitor.name(), now_us())
             .map(Some)
     });
-    let Some((secret, link)) = made.await.map_err(told)? else {
-        return Err(Refusal::absent("there is no such run"));
+    let Some((secret, link)) = made.await.map_err(user_error)? else {
+        return Err(ApiError::not_found("no such run"));
     };
     let mut answer = shown(&link);
     answer["path"] = json!(format!("/share/{}", secret.text()));
@@ -93,17 +96,17 @@ async fn add(
 async fn revoke(
     State(app): State<App>,
     Path((run, link)): Path<(String, i64)>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     let owned = app.clone();
     let revoked = app.blocking(move || owned.access.accounts.revoke_link(link, Some(&run)));
-    revoked.await.map_err(told)?;
+    revoked.await.map_err(user_error)?;
     Ok(Json(json!({})))
 }
 
-/// What the visitor did wrong is told as such.
-pub(super) fn told(error: Error) -> Refusal {
+/// Reports mistakes of the visitor as 400.
+pub(super) fn user_error(error: Error) -> ApiError {
     match error {
-        Error::Access(text) => Refusal::bad(text),
-        other => Refusal::from(other),
+        Error::Access(text) => ApiError::bad_request(text),
+        other => ApiError::from(other),
     }
 }

@@ -1,15 +1,16 @@
-//! From where a request may come: which hosts we answer to, and which pages may change things.
+//! Allowed hosts and origins: which host names the server answers to, and which pages may change
+//! things.
 
 use std::net::IpAddr;
 
-/// The hosts that a request may name.
+/// The hosts a request may name.
 ///
-/// A page of some other site can make its own name resolve to this machine (DNS rebinding) and
-/// would then count as our origin; but the request still carries that name.
+/// A page of another site can make its own name resolve to this machine (DNS rebinding) and would
+/// then count as our origin; but its requests still carry that name.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
     bind: IpAddr,
-    /// Lowercase, without port.
+    /// Lowercase, without ports.
     names: Vec<String>,
 }
 
@@ -21,7 +22,7 @@ enum Host {
 }
 
 impl Hosts {
-    /// `names` as given by `--host`; a port in them does not matter.
+    /// `names` come from `--host`; ports in them are ignored.
     pub(crate) fn new(bind: IpAddr, names: &[String]) -> Hosts {
         let names = names.iter().filter_map(|name| match host(name)? {
             Host::Name(name) => Some(name),
@@ -33,12 +34,12 @@ impl Hosts {
         }
     }
 
-    /// True when we answer to this value of the `host` header.
+    /// True if the server answers to this value of the `host` header.
     pub(crate) fn allows(&self, value: &str) -> bool {
         match host(value) {
             None => false,
             Some(Host::Name(name)) => name == "localhost" || self.names.contains(&name),
-            // Nobody can make an address resolve to something else.
+            // An IP address cannot be made to resolve to something else.
             Some(Host::Address(address)) => {
                 address == self.bind
                     || self.bind.is_unspecified()
@@ -86,10 +87,10 @@ fn is_number(text: &str) -> bool {
     text.parse::<u16>().is_ok()
 }
 
-/// True when a request that changes something comes from our own page, or from no page at all.
+/// True if a request that changes something comes from our own page, or from no page at all.
 ///
-/// Browsers of today say so in `sec-fetch-site`, older ones send the page's `origin`; programs
-/// send neither. A `null` origin is somebody else's.
+/// Current browsers say so in `sec-fetch-site`, older ones send the page's `origin`; programs send
+/// neither. A `null` origin is foreign.
 pub(crate) fn is_own(host: &str, origin: Option<&str>, fetch_site: Option<&str>) -> bool {
     let site_fits = match fetch_site {
         Some(site) => site == "same-origin" || site == "none",
@@ -110,7 +111,7 @@ fn authority(origin: &str) -> Option<&str> {
     rest.filter(|rest| !rest.is_empty())
 }
 
-/// Browsers leave a default port out, other clients may write it.
+/// Browsers omit a default port, other clients may include it.
 fn is_same(from: &str, host: &str, origin: &str) -> bool {
     let default = if origin.starts_with("https") {
         ":443"

@@ -1,22 +1,22 @@
-//! Passwords: argon2id, with the memory and passes that OWASP's cheat sheet asks for.
+//! Passwords: argon2id, with the memory and passes recommended by OWASP.
 
 use crate::Error;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use std::sync::LazyLock;
 
-/// Fewest characters of a password.
+/// Minimum length of a password, in characters.
 pub const PASSWORD_MIN: usize = 10;
-/// Most bytes of a password.
+/// Maximum length of a password, in bytes.
 const PASSWORD_BYTES_MAX: usize = 1024;
 /// Memory of one hash, KiB.
 const MEMORY_KIB: u32 = 19 * 1024;
-/// Passes over it.
+/// Number of passes.
 const PASSES: u32 = 2;
 
-/// A hash that fits no password: verifying against it takes as long as against a real one, so
-/// the time of a sign-in does not tell whether the account exists.
-static NOBODY: LazyLock<String> =
+/// A hash that no password matches: verifying against it takes as long as against a real one, so
+/// the time of a sign-in does not reveal whether the account exists.
+static DUMMY_HASH: LazyLock<String> =
     LazyLock::new(|| hash("nobody has this password").unwrap_or_default());
 
 /// What is wrong with a new password, if anything.
@@ -34,7 +34,7 @@ pub(crate) fn problem(password: &str) -> Option<String> {
     None
 }
 
-/// The PHC string of a password under a fresh salt; takes some 30 ms and 19 MiB.
+/// Hashes a password with a fresh salt into a PHC string; takes about 30 ms and 19 MiB.
 pub(crate) fn hash(password: &str) -> Result<String, Error> {
     let failed = |error: &dyn std::fmt::Display| Error::Access(format!("password: {error}"));
     let mut salt = [0; 16];
@@ -46,16 +46,16 @@ pub(crate) fn hash(password: &str) -> Result<String, Error> {
         .map_err(|error| failed(&error))
 }
 
-/// True when the password fits; `None` (no such account) fits none, in the same time.
+/// True if the password matches; `None` (no such account) never matches, in the same time.
 pub(crate) fn verify(password: &str, stored: Option<&str>) -> bool {
     if password.len() > PASSWORD_BYTES_MAX {
         return false;
     }
-    let phc = stored.unwrap_or(&NOBODY);
+    let phc = stored.unwrap_or(&DUMMY_HASH);
     let Ok(parsed) = PasswordHash::new(phc) else {
         return false;
     };
-    // The parameters are those of the stored hash.
+    // The parameters come from the stored hash.
     let fits = Argon2::default().verify_password(password.as_bytes(), &parsed);
     fits.is_ok() && stored.is_some()
 }

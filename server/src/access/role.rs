@@ -1,9 +1,9 @@
-//! Roles, and what a route asks of its visitor.
+//! Roles, and the requirements of routes.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The project of a role that holds for all projects, present and future.
+/// The project name of a role for all projects, present and future.
 pub const EVERY_PROJECT: &str = "*";
 
 /// What an account may do in a project; each role includes those before it.
@@ -18,10 +18,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them, the least first.
+    /// All roles, lowest first.
     pub const ALL: [Role; 3] = [Role::Guest, Role::Manager, Role::Admin];
 
-    /// As it is stored and written: `guest`, `manager`, `admin`.
+    /// Its stored and displayed form: `guest`, `manager`, `admin`.
     pub fn name(self) -> &'static str {
         match self {
             Role::Guest => "guest",
@@ -46,20 +46,20 @@ impl FromStr for Role {
     }
 }
 
-/// What a token can do, and nothing else.
+/// What a token permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// Deliver batches of runs; sees nothing.
+    /// Sending batches of runs; no reading.
     Ingest,
-    /// See what a guest sees; delivers nothing.
+    /// Reading whatever a guest can see; no sending.
     Read,
 }
 
 impl TokenKind {
-    /// Both.
+    /// All kinds.
     pub const ALL: [TokenKind; 2] = [TokenKind::Ingest, TokenKind::Read];
 
-    /// As it is stored and written: `ingest`, `read`.
+    /// Its stored and displayed form: `ingest`, `read`.
     pub fn name(self) -> &'static str {
         match self {
             TokenKind::Ingest => "ingest",
@@ -77,22 +77,22 @@ impl FromStr for TokenKind {
     }
 }
 
-/// What a route asks of its visitor.
+/// What a route requires of its visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing, and who it is does not matter: assets.
+    /// Nothing, and the visitor is not identified: assets.
     Nothing,
-    /// Nothing, but the handler wants to know who it is: the sign-in page.
+    /// Nothing, but the visitor is identified: the sign-in page.
     Anybody,
     /// An account, or the local admin.
     Account,
-    /// A token for ingest, or the local admin; the handler looks at the project.
+    /// An ingest token, or the local admin; the handler checks the project.
     Ingest,
-    /// At least this role over what the route names.
+    /// At least this role for the object the route names.
     Role(Role, Over),
 }
 
-/// What a role must hold for.
+/// The scope a role is required for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     /// All projects.
@@ -101,8 +101,8 @@ pub enum Over {
     Project,
     /// The project of the run of the path, `{id}`.
     Run,
-    /// The projects of all runs of the query, `runs=a,b`.
+    /// The projects of all runs in the query, `runs=a,b`.
     Runs,
-    /// Any project; the handler shows those of the visitor only.
+    /// Any project; the handler only shows those of the visitor.
     Some,
 }

@@ -1,4 +1,4 @@
-//! Every route of the server, with what it needs. What is not in this table is refused.
+//! Every route of the server and what it requires. Routes that are not in this table are refused.
 
 use super::role::Role::{Admin, Guest, Manager};
 use super::role::{Needs, Over};
@@ -10,11 +10,11 @@ use axum::routing::{MethodFilter, on};
 /// One row of [`ROUTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// `GET` holds for `HEAD` too.
+    /// `GET` covers `HEAD` too.
     pub method: &'static str,
-    /// As axum writes it, with `{id}` for a run and `{p}` for a project.
+    /// In axum's syntax, with `{id}` for a run and `{p}` for a project.
     pub path: &'static str,
-    /// What the visitor must be.
+    /// What it requires of the visitor.
     pub needs: Needs,
 }
 
@@ -38,14 +38,14 @@ const fn project(role: super::Role) -> Needs {
 
 /// An admin of all projects.
 const SERVER: Needs = Needs::Role(Admin, Over::Server);
-/// A guest of any project; the handler leaves out what the visitor does not see.
+/// A guest of any project; the handler omits what the visitor may not see.
 const SOME: Needs = Needs::Role(Guest, Over::Some);
 /// A guest of the projects of all runs in the query.
 const RUNS: Needs = Needs::Role(Guest, Over::Runs);
 
-/// The whole server.
+/// All routes of the server.
 pub const ROUTES: &[Route] = &[
-    // what a load node delivers
+    // batches of load nodes
     route("GET", stats::wire::HELLO_PATH, Needs::Ingest),
     route("POST", "/ingest/v1/batch", Needs::Ingest),
     // pages
@@ -82,14 +82,14 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/runs/{id}/links", run(Admin)),
     route("DELETE", "/api/v1/runs/{id}/links/{link}", run(Admin)),
     route("GET", "/share/{secret}", Needs::Anybody),
-    // who one is
+    // the visitor's own account
     route("GET", "/sign-in", Needs::Anybody),
     route("POST", "/sign-in", Needs::Anybody),
     route("POST", "/sign-out", Needs::Account),
     route("GET", "/account", Needs::Account),
     route("POST", "/account/password", Needs::Account),
     route("POST", "/account/sign-out-everywhere", Needs::Account),
-    // who others are
+    // other accounts
     route("GET", "/admin", SERVER),
     route("POST", "/admin/accounts", SERVER),
     route("POST", "/admin/accounts/{name}/role", SERVER),
@@ -101,7 +101,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/admin/links/{link}/revoke", SERVER),
 ];
 
-/// The row of a method and a path as axum matched it.
+/// The table row for a method and a path as matched by axum.
 pub(crate) fn find(method: &Method, path: &str) -> Option<&'static Route> {
     let method = match method.as_str() {
         "HEAD" => "GET",
@@ -111,13 +111,13 @@ pub(crate) fn find(method: &Method, path: &str) -> Option<&'static Route> {
     rows.find(|row| row.path == path && row.method == method)
 }
 
-/// Adds a route that is in [`ROUTES`]; the only way in which the server adds routes.
+/// Adds a route that is in [`ROUTES`]; the server adds routes in no other way.
 pub(crate) trait Guarded<S> {
-    /// `method` and `path` as in the table.
+    /// Adds `handler` for the `method` and `path` of a table row.
     ///
     /// # Panics
     ///
-    /// When they are not in the table: any start of the server would do it, so no test passes.
+    /// When they are not in the table; any start of the server would panic, so no test would pass.
     fn guarded<H, T>(self, method: Method, path: &'static str, handler: H) -> Self
     where
         H: Handler<T, S>,
@@ -139,10 +139,10 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> for Router<S> {
     }
 }
 
-/// The value of `{name}` in a path that was matched by `pattern`, decoded as axum decodes it.
+/// The value of `{name}` in a path matched by `pattern`, decoded like axum does.
 pub(crate) fn captured(pattern: &str, path: &str, name: &str) -> Option<String> {
-    let place = format!("{{{name}}}");
-    let at = pattern.split('/').position(|part| part == place)?;
+    let placeholder = format!("{{{name}}}");
+    let at = pattern.split('/').position(|part| part == placeholder)?;
     let raw = path.split('/').nth(at)?;
     let decoded = percent_encoding::percent_decode_str(raw).decode_utf8();
     decoded.ok().map(|text| text.into_owned())

@@ -1,4 +1,4 @@
-//! The tables of accounts in `meta.sqlite`, and how they change from version to version.
+//! The account tables in `meta.sqlite` and their migrations.
 
 use crate::Error;
 use rusqlite::{Connection, TransactionBehavior};
@@ -7,10 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long a change waits for another process that writes.
+/// How long a change waits for another writing process.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// One step each from a version to the next; steps that were released are never edited.
+/// Each step migrates from one version to the next; released steps are never edited.
 const STEPS: [&str; 1] = ["
 CREATE TABLE account (
     name TEXT PRIMARY KEY,
@@ -60,7 +60,7 @@ CREATE TABLE audit (
 ) STRICT;
 "];
 
-/// Opens `meta.sqlite` of the folder with all steps done; both are for this user only.
+/// Opens `meta.sqlite` of the folder and migrates it; both are accessible to this user only.
 pub(crate) fn open(data_dir: &Path) -> Result<Connection, Error> {
     let path = data_dir.join("meta.sqlite");
     private(data_dir, &path).map_err(|source| Error::Data {
@@ -76,7 +76,7 @@ pub(crate) fn open(data_dir: &Path) -> Result<Connection, Error> {
     Ok(db)
 }
 
-/// Makes the folder and the file where they are missing: hashes are nobody else's to read.
+/// Creates the folder and the file if missing, unreadable for other users because of the hashes.
 fn private(data_dir: &Path, path: &Path) -> io::Result<()> {
     crate::store::make_folder(data_dir)?;
     let mut options = std::fs::OpenOptions::new();

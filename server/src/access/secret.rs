@@ -1,7 +1,7 @@
-//! Secrets that are shown once and kept as a hash: sessions, tokens, share links.
+//! Secrets that are shown once and stored as a hash: sessions, tokens, share links.
 //!
-//! A secret is 256 random bits, so one SHA-256 protects it: there is nothing to guess. The store
-//! finds it by its whole hash, and what is found is compared again in constant time.
+//! A secret is 256 random bits, so a single SHA-256 protects it: it cannot be guessed. The store
+//! finds it by its whole hash, and the match is compared again in constant time.
 
 use super::role::TokenKind;
 use crate::Error;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// Bytes of a secret.
+/// Size of a secret, in bytes.
 const BYTES: usize = 32;
 /// Characters of a secret: base64url without padding.
 pub(crate) const CHARACTERS: usize = 43;
@@ -20,11 +20,11 @@ pub(crate) const SESSION_COOKIE: &str = "mistress_session";
 /// The cookie of a share link.
 pub(crate) const LINK_COOKIE: &str = "mistress_link";
 
-/// A secret itself; never stored, never printed by accident.
+/// A secret in plain text; never stored, never printed by accident.
 pub(crate) struct Secret([u8; BYTES]);
 
 impl Secret {
-    /// From the kernel's generator.
+    /// A secret from the kernel's random generator.
     pub(crate) fn random() -> Result<Secret, Error> {
         let mut bytes = [0; BYTES];
         getrandom::fill(&mut bytes)
@@ -32,12 +32,12 @@ impl Secret {
         Ok(Secret(bytes))
     }
 
-    /// As it is handed out.
+    /// Its text form.
     pub(crate) fn text(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// As a token of this kind is handed out: scanners for leaked secrets know it by its prefix.
+    /// The text form of a token of this kind: its prefix lets scanners find leaked tokens.
     pub(crate) fn token_text(&self, kind: TokenKind) -> String {
         format!("{}{}", token_prefix(kind), self.text())
     }
@@ -46,7 +46,7 @@ impl Secret {
         Hash(Sha256::digest(self.0).into())
     }
 
-    /// Exactly [`CHARACTERS`] of base64url, nothing around them; one spelling per secret.
+    /// Parses exactly [`CHARACTERS`] of base64url; every secret has exactly one spelling.
     fn parse(text: &[u8]) -> Option<Secret> {
         if text.len() != CHARACTERS {
             return None;
@@ -62,7 +62,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is kept of a secret.
+/// The stored hash of a secret.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hash(pub(crate) [u8; BYTES]);
 
@@ -72,13 +72,13 @@ impl PartialEq for Hash {
     }
 }
 
-/// What a request says of who it is, each as the hash of a well-formed secret.
+/// The credentials of a request, each as the hash of a well-formed secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Claims {
     pub(crate) session: Option<Hash>,
     pub(crate) link: Option<Hash>,
     pub(crate) token: Option<(TokenKind, Hash)>,
-    /// There was an `authorization` header, well-formed or not: cookies do not count then.
+    /// An `authorization` header was present, well-formed or not: cookies are ignored then.
     pub(crate) is_bearer: bool,
 }
 
@@ -96,21 +96,21 @@ impl Claims {
         let mut claims = Claims::default();
         if let Some(first) = authorization.next() {
             claims.is_bearer = true;
-            // Two of them are ambiguous: neither counts.
+            // Several headers are ambiguous, so none counts.
             if authorization.next().is_none() {
                 claims.token = bearer(first);
             }
             return claims;
         }
         for (name, value) in cookies.flat_map(pairs) {
-            let place = match name {
+            let slot = match name {
                 _ if name == SESSION_COOKIE.as_bytes() => &mut claims.session,
                 _ if name == LINK_COOKIE.as_bytes() => &mut claims.link,
                 _ => continue,
             };
-            // Of cookies with one name the first counts: the most specific path comes first.
-            if place.is_none() {
-                *place = Secret::parse(value).map(|secret| secret.hash());
+            // Of cookies with the same name the first counts: the most specific path comes first.
+            if slot.is_none() {
+                *slot = Secret::parse(value).map(|secret| secret.hash());
             }
         }
         claims

@@ -1,14 +1,14 @@
-//! Signing in and out, and one's own account.
+//! Signing in and out, and the visitor's own account.
 
-use super::audit::Entry;
+use super::audit::AuditEntry;
+use super::credentials::SESSION_HOURS;
 use super::guard::claims;
-use super::keys::SESSION_HOURS;
 use super::schema::now_us;
 use super::secret::{SESSION_COOKIE, Secret};
-use super::visitor::Who;
+use super::visitor::Identity;
 use super::{Caller, Guarded, Visitor, cookies};
 use crate::pages::{Shell, page};
-use crate::{App, Error, Refusal};
+use crate::{ApiError, App, Error};
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -18,9 +18,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Most bytes of a form.
+/// Maximum size of a form, in bytes.
 const FORM_BYTES_MAX: usize = 16 << 10;
-/// The longest path that signing in leads on to.
+/// Maximum length of the path to return to after signing in, in bytes.
 const NEXT_BYTES_MAX: usize = 2048;
 
 pub(super) fn routes() -> Router<App> {
@@ -77,14 +77,14 @@ struct NewPassword {
     new: String,
 }
 
-/// What became of an attempt.
+/// The result of a sign-in attempt.
 enum Attempt {
-    Fits,
+    Correct,
     Wrong,
     TooMany(Duration),
 }
 
-async fn form(shell: Shell, Query(query): Query<Next>) -> Result<Response, Refusal> {
+async fn form(shell: Shell, Query(query): Query<Next>) -> Result<Response, ApiError> {
     page(&SignInPage {
         shell,
         name: String::new(),
@@ -99,12 +99,12 @@ async fn submit(
     shell: Shell,
     headers: HeaderMap,
     Form(sent): Form<SignIn>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let attempt = attempt(&app, &caller, &sent.name, &sent.password).await?;
     let (status, outcome, text) = match attempt {
-        Attempt::Fits => (StatusCode::SEE_OTHER, "signed in", String::new()),
+        Attempt::Correct => (StatusCode::SEE_OTHER, "signed in", String::new()),
         Attempt::Wrong => {
-            let text = "This name and password do not fit together.".to_owned();
+            let text = "Wrong name or password.".to_owned();
             (StatusCode::UNAUTHORIZED, "refused", text)
         }
         Attempt::TooMany(wait) => {
@@ -112,7 +112,7 @@ async fn submit(
             (StatusCode::TOO_MANY_REQUESTS, "too many attempts", text)
         }
     };
-    // What the limit refuses is not recorded: it could fill the log.
+    // Attempts refused by the limit are not recorded: they could fill the log.
     if status != StatusCode::TOO_MANY_REQUESTS {
         record(&app, &caller, &sent.name, outcome).await?;
     }
@@ -133,30 +133,33 @@ async fn submit(
     Ok(response)
 }
 
-/// Tries a password, off the async threads and at most as often as the limit allows.
+/// Checks a password off the async threads, at most as often as the limit allows.
 async fn attempt(
     app: &App,
     caller: &Caller,
     name: &str,
     password: &str,
-) -> Result<Attempt, Refusal> {
+) -> Result<Attempt, ApiError> {
     let limit = &app.access.limit;
     if let Err(wait) = limit.attempt(Instant::now(), caller.address, name) {
         return Ok(Attempt::TooMany(wait));
     }
     let (owned, owned_name, password) = (app.clone(), name.to_owned(), password.to_owned());
     let fits = hashed(app, move || {
-        owned.access.accounts.fits(&owned_name, &password)
+        owned
+            .access
+            .accounts
+            .verify_password(&owned_name, &password)
     })
     .await?;
     if !fits {
         return Ok(Attempt::Wrong);
     }
     limit.succeeded(caller.address, name);
-    Ok(Attempt::Fits)
+    Ok(Attempt::Correct)
 }
 
-/// Runs work that hashes passwords: few at a time, whoever waits for it or has gone.
+/// Runs work that hashes passwords, a few at a time, even if the client has disconnected.
 pub(super) async fn hashed<T: Send + 'static>(
     app: &App,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
@@ -170,13 +173,13 @@ pub(super) async fn hashed<T: Send + 'static>(
     .await
 }
 
-/// A new session in place of the one that the browser had.
+/// Starts a new session in place of the browser's current one.
 async fn signed_in(
     app: &App,
     caller: &Caller,
     headers: &HeaderMap,
     sent: &SignIn,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let (owned, name, old) = (app.clone(), sent.name.clone(), claims(headers).session);
     let secret: Secret = app
         .blocking(move || {
@@ -191,7 +194,7 @@ async fn signed_in(
     Ok(([cookie], Redirect::to(next(&sent.next))).into_response())
 }
 
-/// Where to go on: a path of this server, never an address elsewhere.
+/// The path to return to: on this server, never another site.
 pub(super) fn next(asked: &str) -> &str {
     let is_path = asked.starts_with('/')
         && !asked.starts_with("//")
@@ -202,7 +205,7 @@ pub(super) fn next(asked: &str) -> &str {
 }
 
 async fn record(app: &App, caller: &Caller, name: &str, outcome: &str) -> Result<(), Error> {
-    let mut entry = Entry::now("nobody".to_owned(), caller.address_text(), "sign in");
+    let mut entry = AuditEntry::now("nobody".to_owned(), caller.address_text(), "sign in");
     entry.object = name.to_owned();
     entry.outcome = outcome.to_owned();
     let owned = app.clone();
@@ -210,7 +213,7 @@ async fn record(app: &App, caller: &Caller, name: &str, outcome: &str) -> Result
         .await
 }
 
-async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
     if let Some(hash) = claims(&headers).session {
         let owned = app.clone();
         app.blocking(move || owned.access.accounts.end_session(hash))
@@ -222,7 +225,7 @@ async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Result<Response
 async fn sign_out_everywhere(
     State(app): State<App>,
     Extension(visitor): Extension<Visitor>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let name = own_name(&visitor)?;
     let owned = app.clone();
     app.blocking(move || owned.access.accounts.end_sessions(&name))
@@ -233,7 +236,7 @@ async fn sign_out_everywhere(
 async fn account(
     shell: Shell,
     Extension(visitor): Extension<Visitor>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     page(&account_page(shell, &visitor, None))
 }
 
@@ -255,12 +258,12 @@ async fn change_password(
     Extension(caller): Extension<Caller>,
     shell: Shell,
     Form(sent): Form<NewPassword>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let name = own_name(&visitor)?;
     let error = match attempt(&app, &caller, &name, &sent.current).await? {
-        Attempt::Wrong => Some("the present password is another one".to_owned()),
+        Attempt::Wrong => Some("the current password is wrong".to_owned()),
         Attempt::TooMany(_) => Some("too many attempts; try again later".to_owned()),
-        Attempt::Fits => {
+        Attempt::Correct => {
             let owned = app.clone();
             let set = move || owned.access.accounts.set_password(&name, &sent.new);
             match hashed(&app, set).await {
@@ -278,20 +281,20 @@ async fn change_password(
     }
 }
 
-fn own_name(visitor: &Visitor) -> Result<String, Refusal> {
+fn own_name(visitor: &Visitor) -> Result<String, ApiError> {
     match visitor.who() {
-        Who::Account(name) => Ok(name.clone()),
-        _ => Err(Refusal::bad("the local admin has no account")),
+        Identity::Account(name) => Ok(name.clone()),
+        _ => Err(ApiError::bad_request("the local admin has no account")),
     }
 }
 
-/// `GET /api/v1/visitor`: who one is.
+/// `GET /api/v1/visitor`: the current visitor.
 async fn visitor(Extension(visitor): Extension<Visitor>) -> Json<serde_json::Value> {
     let kind = match visitor.who() {
-        Who::Nobody => "nobody",
-        Who::Local => "local",
-        Who::Account(_) => "account",
-        Who::Token(..) => "token",
+        Identity::Anonymous => "nobody",
+        Identity::Local => "local",
+        Identity::Account(_) => "account",
+        Identity::Token(..) => "token",
     };
     let grants = visitor.grants().iter();
     let roles = grants.filter_map(|grant| {

@@ -1,4 +1,4 @@
-//! Tests of what decides who may do what, without a network.
+//! Tests of access control without a network.
 
 mod parsing;
 mod rules;

@@ -1,27 +1,27 @@
-//! Who asks, and what they may do.
+//! The visitor and what they may do.
 
 use super::role::{EVERY_PROJECT, Needs, Over, Role, TokenKind};
 use std::sync::Arc;
 
-/// Whoever sent a request; an extension of every request that the guard admits.
+/// The sender of a request; an extension of every request that the guard admits.
 #[derive(Clone, Debug)]
-pub struct Visitor(Arc<Facts>);
+pub struct Visitor(Arc<VisitorFacts>);
 
-/// What is known of them.
+/// What is known about the visitor.
 #[derive(Debug, Default)]
-struct Facts {
-    who: Who,
+struct VisitorFacts {
+    who: Identity,
     grants: Vec<Grant>,
     /// The run of a share link that is still valid.
     link: Option<String>,
 }
 
-/// How they are known.
+/// How the visitor is identified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Who {
-    /// Not at all, or by a share link only.
+pub(crate) enum Identity {
+    /// Not at all, or only by a share link.
     #[default]
-    Nobody,
+    Anonymous,
     /// On this machine, while no admin exists.
     Local,
     /// Signed in under this name.
@@ -39,7 +39,7 @@ pub struct Grant {
     pub role: Role,
 }
 
-/// What a request is about, as far as it bears on what is allowed.
+/// The object of a request, as far as access control needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Object {
     /// Nothing in particular.
@@ -50,63 +50,67 @@ pub(crate) enum Object {
     Runs(Vec<(String, Option<String>)>),
 }
 
-/// What becomes of a request.
+/// The decision on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// It goes on to its handler.
+    /// It is passed to its handler.
     Allowed,
-    /// Who it is must be known first: 401, or the sign-in page.
+    /// The visitor must sign in first: 401, or the sign-in page.
     SignIn,
-    /// They may not even know whether it exists: 404.
+    /// The visitor may not learn whether it exists: 404.
     Hidden,
-    /// They may see it, but not do this: 403.
+    /// The visitor may see it, but not do this: 403.
     Refused,
 }
 
 impl Visitor {
-    pub(crate) fn nobody() -> Visitor {
+    pub(crate) fn anonymous() -> Visitor {
         Visitor(Arc::default())
     }
 
     /// The local admin.
     pub(crate) fn local() -> Visitor {
         let grants = vec![everywhere(Role::Admin)];
-        Visitor::of(Who::Local, grants, None)
+        Visitor::of(Identity::Local, grants, None)
     }
 
-    pub(crate) fn of(who: Who, grants: Vec<Grant>, link: Option<String>) -> Visitor {
-        Visitor(Arc::new(Facts { who, grants, link }))
+    pub(crate) fn of(who: Identity, grants: Vec<Grant>, link: Option<String>) -> Visitor {
+        Visitor(Arc::new(VisitorFacts { who, grants, link }))
     }
 
-    /// A token; one for reading is a guest of its project.
+    /// A token; a read token is a guest of its project.
     pub(crate) fn token(kind: TokenKind, name: String, project: String) -> Visitor {
         let role = Role::Guest;
-        Visitor::of(Who::Token(kind, name), vec![Grant { project, role }], None)
+        Visitor::of(
+            Identity::Token(kind, name),
+            vec![Grant { project, role }],
+            None,
+        )
     }
 
-    pub(crate) fn who(&self) -> &Who {
+    pub(crate) fn who(&self) -> &Identity {
         &self.0.who
     }
 
-    /// As pages and the audit log name them; an account's name cannot hold a space.
+    /// The name shown on pages and in the audit log; account names cannot contain spaces.
     pub fn name(&self) -> String {
         match &self.0.who {
-            Who::Nobody if self.0.link.is_some() => "share link".to_owned(),
-            Who::Nobody => "nobody".to_owned(),
-            Who::Local => "local admin".to_owned(),
-            Who::Account(name) => name.clone(),
-            Who::Token(kind, name) => format!("{} token {name}", kind.name()),
+            Identity::Anonymous if self.0.link.is_some() => "share link".to_owned(),
+            Identity::Anonymous => "nobody".to_owned(),
+            Identity::Local => "local admin".to_owned(),
+            Identity::Account(name) => name.clone(),
+            Identity::Token(kind, name) => format!("{} token {name}", kind.name()),
         }
     }
 
-    /// True for an account that is signed in: there is something to sign out of.
+    /// True for a signed-in account, which can sign out.
     pub fn is_signed_in(&self) -> bool {
-        matches!(self.0.who, Who::Account(_))
+        matches!(self.0.who, Identity::Account(_))
     }
 
-    /// The greatest role in a project; `None` for strangers and for tokens that only ingest.
+    /// The highest role in a project; `None` for strangers and ingest tokens.
     pub fn role(&self, project: &str) -> Option<Role> {
-        if matches!(self.0.who, Who::Token(TokenKind::Ingest, _)) {
+        if matches!(self.0.who, Identity::Token(TokenKind::Ingest, _)) {
             return None;
         }
         let grants = self.0.grants.iter();
@@ -116,17 +120,18 @@ impl Visitor {
             .max()
     }
 
-    /// True when they have at least this role in the project; in all for [`EVERY_PROJECT`].
+    /// True if the visitor has at least this role in the project; in all projects for
+    /// [`EVERY_PROJECT`].
     pub fn may(&self, role: Role, project: &str) -> bool {
         self.role(project) >= Some(role)
     }
 
-    /// True when they may see the run: by a role in its project, or by a share link.
+    /// True if the visitor may see the run, by a role in its project or by a share link.
     pub fn sees_run(&self, run: &str, project: &str) -> bool {
         self.may(Role::Guest, project) || self.0.link.as_deref() == Some(run)
     }
 
-    /// The projects they see; `None` is all of them, so there is nothing to leave out.
+    /// The projects the visitor may see; `None` means all of them.
     pub fn projects(&self) -> Option<Vec<String>> {
         if self.may(Role::Guest, EVERY_PROJECT) {
             return None;
@@ -138,11 +143,11 @@ impl Visitor {
         Some(grants.map(|grant| grant.project.clone()).collect())
     }
 
-    /// True when they may deliver seconds of a run of this project.
+    /// True if the visitor may send batches of runs of this project.
     pub fn may_ingest(&self, project: &str) -> bool {
         match self.0.who {
-            Who::Local => true,
-            Who::Token(TokenKind::Ingest, _) => {
+            Identity::Local => true,
+            Identity::Token(TokenKind::Ingest, _) => {
                 let mut grants = self.0.grants.iter();
                 grants.any(|grant| grant.project == project || grant.project == EVERY_PROJECT)
             }
@@ -150,7 +155,7 @@ impl Visitor {
         }
     }
 
-    /// The role over all that a request is about; anywhere, when it is about nothing.
+    /// The role for all objects of a request, or the highest role anywhere if there are none.
     pub(crate) fn role_over(&self, object: &Object) -> Option<Role> {
         match object {
             Object::Nothing => self.role_anywhere(),
@@ -163,20 +168,20 @@ impl Visitor {
         }
     }
 
-    /// The roles by project, as they were given.
+    /// The granted roles, by project.
     pub(crate) fn grants(&self) -> &[Grant] {
         &self.0.grants
     }
 
-    /// The greatest role in any project.
+    /// The highest role in any project.
     fn role_anywhere(&self) -> Option<Role> {
         let grants = self.0.grants.iter();
         grants.filter_map(|grant| self.role(&grant.project)).max()
     }
 
-    /// What becomes of a request of theirs that needs this of that.
+    /// Decides on a request with this requirement for this object.
     pub(crate) fn decide(&self, needs: Needs, object: &Object) -> Decision {
-        let stranger = self.0.who == Who::Nobody;
+        let stranger = self.0.who == Identity::Anonymous;
         let refused = if stranger {
             Decision::SignIn
         } else {
@@ -185,16 +190,18 @@ impl Visitor {
         let allow_if = |yes: bool| if yes { Decision::Allowed } else { refused };
         match needs {
             Needs::Nothing | Needs::Anybody => Decision::Allowed,
-            Needs::Account => allow_if(matches!(self.0.who, Who::Local | Who::Account(_))),
+            Needs::Account => {
+                allow_if(matches!(self.0.who, Identity::Local | Identity::Account(_)))
+            }
             Needs::Ingest => allow_if(matches!(
                 self.0.who,
-                Who::Local | Who::Token(TokenKind::Ingest, _)
+                Identity::Local | Identity::Token(TokenKind::Ingest, _)
             )),
             Needs::Role(role, Over::Server) => allow_if(self.may(role, EVERY_PROJECT)),
             Needs::Role(role, Over::Some) => allow_if(self.role_anywhere() >= Some(role)),
             Needs::Role(role, Over::Project | Over::Run | Over::Runs) => match object {
                 Object::Nothing => refused,
-                // Nothing is named yet: whoever may do it anywhere sees the empty page.
+                // No run is named: anyone who may do it anywhere sees the empty page.
                 Object::Runs(runs) if runs.is_empty() => {
                     allow_if(self.role_anywhere() >= Some(role))
                 }
@@ -221,19 +228,19 @@ impl Visitor {
             return Decision::Allowed;
         }
         match (&self.0.who, sees) {
-            (Who::Nobody, _) => Decision::SignIn,
-            (Who::Token(TokenKind::Ingest, _), _) | (_, true) => Decision::Refused,
+            (Identity::Anonymous, _) => Decision::SignIn,
+            (Identity::Token(TokenKind::Ingest, _), _) | (_, true) => Decision::Refused,
             (_, false) => Decision::Hidden,
         }
     }
 
-    /// For a run that does not exist: its handler says so to those who would see it, and to
-    /// others it is as if it existed in a project they do not see.
+    /// For a run that does not exist: visitors who could see it get its handler's 404; for others
+    /// it looks like a run in a project they may not see.
     fn decide_of_unknown(&self) -> Decision {
         match &self.0.who {
             _ if self.may(Role::Guest, EVERY_PROJECT) => Decision::Allowed,
-            Who::Nobody => Decision::SignIn,
-            Who::Token(TokenKind::Ingest, _) => Decision::Refused,
+            Identity::Anonymous => Decision::SignIn,
+            Identity::Token(TokenKind::Ingest, _) => Decision::Refused,
             _ => Decision::Hidden,
         }
     }
@@ -244,7 +251,7 @@ fn everywhere(role: Role) -> Grant {
     Grant { project, role }
 }
 
-/// Of several decisions the strictest holds.
+/// The strictest of several decisions applies.
 fn strictness(decision: Decision) -> u8 {
     match decision {
         Decision::Allowed => 0,

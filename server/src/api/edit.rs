@@ -1,19 +1,19 @@
 //! Changes: comments, tags, pins, baselines, retention, deletion.
 
-use super::{Answer, absent};
+use super::{Answer, no_such_run};
 use crate::store::{Edit, Store};
-use crate::{App, Error, Refusal};
+use crate::{ApiError, App, Error};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Bytes of a comment.
+/// Maximum length of a comment, in bytes.
 const COMMENT_MAX: usize = 10_000;
-/// Tags of a run.
+/// Maximum number of tags of a run.
 const TAGS_MAX: usize = 32;
-/// Bytes of a tag.
+/// Maximum length of a tag, in bytes.
 const TAG_MAX: usize = 64;
 
 #[derive(Deserialize)]
@@ -37,17 +37,17 @@ pub(super) struct Retention {
     runs: Option<u32>,
 }
 
-/// Makes a change; what there is nothing to change of is absent.
+/// Applies a change; responds with `otherwise` if there is nothing to change.
 async fn change(
     app: App,
     work: impl FnOnce(&dyn Store) -> Result<bool, Error> + Send + 'static,
-    absent: impl FnOnce() -> Refusal,
+    otherwise: impl FnOnce() -> ApiError,
 ) -> Answer {
     let store = Arc::clone(&app.store);
     if app.blocking(move || work(store.as_ref())).await? {
         Ok(Json(json!({})))
     } else {
-        Err(absent())
+        Err(otherwise())
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn run(
         .as_ref()
         .is_some_and(|text| text.len() > COMMENT_MAX)
     {
-        return Err(Refusal::bad(format!(
+        return Err(ApiError::bad_request(format!(
             "comment: at most {COMMENT_MAX} bytes"
         )));
     }
@@ -71,7 +71,7 @@ pub(super) async fn run(
     });
     let listed = tags.as_deref().unwrap_or_default();
     if listed.len() > TAGS_MAX || listed.iter().any(|tag| tag.len() > TAG_MAX) {
-        return Err(Refusal::bad(format!(
+        return Err(ApiError::bad_request(format!(
             "tags: at most {TAGS_MAX} of {TAG_MAX} bytes each"
         )));
     }
@@ -80,11 +80,11 @@ pub(super) async fn run(
         tags,
         pinned: run.pinned,
     };
-    change(app, move |store| store.edit(&id, &edit), absent).await
+    change(app, move |store| store.edit(&id, &edit), no_such_run).await
 }
 
 pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>) -> Answer {
-    change(app, move |store| store.remove(&id), absent).await
+    change(app, move |store| store.remove(&id), no_such_run).await
 }
 
 pub(super) async fn baseline(
@@ -93,7 +93,10 @@ pub(super) async fn baseline(
     Json(baseline): Json<Baseline>,
 ) -> Answer {
     let work = move |store: &dyn Store| store.set_baseline(&project, baseline.run.as_deref());
-    change(app, work, || Refusal::absent("the project has no such run")).await
+    change(app, work, || {
+        ApiError::not_found("the project has no such run")
+    })
+    .await
 }
 
 pub(super) async fn retention(
@@ -102,5 +105,5 @@ pub(super) async fn retention(
     Json(keep): Json<Retention>,
 ) -> Answer {
     let work = move |store: &dyn Store| store.set_retention(&project, keep.days, keep.runs);
-    change(app, work, || Refusal::absent("there is no such project")).await
+    change(app, work, || ApiError::not_found("no such project")).await
 }

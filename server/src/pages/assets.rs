@@ -2,7 +2,7 @@
 //! hash of their content, so that browsers may keep them for ever.
 
 use super::compress;
-use crate::Refusal;
+use crate::ApiError;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -76,10 +76,10 @@ fn kind(name: &str) -> &'static str {
 pub(super) async fn asset(
     Path((version, path)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let asset = ASSETS
         .get(&path)
-        .ok_or_else(|| Refusal::absent("no such file"))?;
+        .ok_or_else(|| ApiError::not_found("no such file"))?;
     // The page of another version of the program asked: what it gets must not be kept as that.
     let keep = if version == *VERSION {
         FOR_EVER

@@ -2,7 +2,7 @@
 //! are all in it, and its policy lets nothing be fetched.
 
 use super::assets;
-use crate::Refusal;
+use crate::ApiError;
 use askama::Template;
 use axum::http::StatusCode;
 use serde_json::Value;
@@ -51,8 +51,8 @@ struct OfflinePage {
 ///
 /// # Errors
 /// When the data cannot be written as JSON.
-pub fn page(saved: &Saved) -> Result<String, Refusal> {
-    let broken = |what: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, what);
+pub fn page(saved: &Saved) -> Result<String, ApiError> {
+    let broken = |what: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, what);
     let data = serde_json::to_string(saved).map_err(|error| broken(error.to_string()))?;
     let name = saved.run.pointer("/card/name").and_then(Value::as_str);
     let page = OfflinePage {

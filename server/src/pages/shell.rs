@@ -1,7 +1,7 @@
 //! What every page has around its content.
 
 use super::assets;
-use crate::access::{EVERY_PROJECT, Role, Standing, Visitor};
+use crate::access::{EVERY_PROJECT, RequestRole, Role, Visitor};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use std::convert::Infallible;
@@ -63,7 +63,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Shell {
             _ => "",
         };
         // The guard puts both before every page; without them it is a stranger.
-        let role = parts.extensions.get::<Standing>();
+        let role = parts.extensions.get::<RequestRole>();
         let role = role.and_then(|standing| standing.0);
         Ok(match parts.extensions.get::<Visitor>() {
             Some(visitor) => Shell::of(visitor, role, place),

@@ -1,20 +1,20 @@
-//! Chunks: rows of many keys in one blob, each key's compressed on its own, behind a directory.
+//! Chunks: rows of many keys in one blob, each key's rows compressed separately, with a directory.
 //!
-//! The directory is a list of LEB128 numbers per key, by key: distance to the key before, bytes
-//! stored, bytes when uncompressed (the same number: stored as it is; 0 of a key of histograms: what
-//! tells them apart whose sum is elsewhere, see [`super::split`]). A key's bytes are rows:
-//! number of the row within the block, length, content.
+//! The directory has LEB128 numbers per key, in order of keys: distance from the previous key,
+//! stored bytes, uncompressed bytes (equal to the stored bytes: not compressed; 0 for a key of
+//! histograms: deltas from sums stored elsewhere, see [`super::delta_codec`]). A key's bytes are
+//! rows: row number within the block, length, content.
 
 use super::Content;
+use super::delta_codec::{Buckets, DeltaDecoder, DeltaEncoder, Group, decode_buckets};
 use super::rows::{Key, is_histogram};
-use super::split::{Filled, Group, Joiner, Splitter, take_apart};
 use crate::Error;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
-/// The most bytes of one key in one chunk; what is larger was not written by this program.
+/// Maximum size of one key in one chunk, in bytes; this program writes nothing larger.
 const SECTION_MAX: usize = 64 << 20;
-/// Fewer bytes than this are not compressed: a frame and its table take as many.
+/// Smaller sections are not compressed: a frame and its table would take as many bytes.
 const PACKED_MIN: usize = 48;
 
 /// A chunk as it is stored.
@@ -24,7 +24,7 @@ pub(crate) struct Chunk {
     pub(crate) data: Vec<u8>,
 }
 
-/// Where the rows of a key are within a chunk.
+/// The position of a key's rows within a chunk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Section {
     pub(crate) key: Key,
@@ -34,21 +34,21 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// Whether sums are needed to read it. Of other keys, digests among them, no bytes are just
+    /// Whether sums are needed to read it. For other keys, including digests, no bytes simply mean
     /// no rows.
-    pub(crate) fn is_split(&self) -> bool {
+    pub(crate) fn is_delta(&self) -> bool {
         self.raw_len == 0 && is_histogram(self.key)
     }
 }
 
-/// Puts chunks together; keys must come in order.
+/// Builds chunks; keys must come in order.
 pub(crate) struct Builder {
     chunk: Chunk,
     last: Key,
     of_counts: Packer,
     of_histograms: Packer,
-    splitter: Splitter,
-    told: Vec<u8>,
+    splitter: DeltaEncoder,
+    deltas: Vec<u8>,
     row: Vec<u8>,
 }
 
@@ -59,8 +59,8 @@ impl Builder {
             last: 0,
             of_counts: Packer(Compressor::new(3).map_err(broken)?, Vec::new()),
             of_histograms: Packer::new()?,
-            splitter: Splitter::default(),
-            told: Vec::new(),
+            splitter: DeltaEncoder::default(),
+            deltas: Vec::new(),
             row: Vec::new(),
         })
     }
@@ -79,8 +79,8 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds histograms of a key, which those who read them will have the sums of.
-    pub(crate) fn put_split(&mut self, key: Key, groups: &[Group<'_>]) -> Result<(), Error> {
+    /// Adds histograms of a key as deltas; readers will have their sums.
+    pub(crate) fn put_deltas(&mut self, key: Key, groups: &[Group<'_>]) -> Result<(), Error> {
         let before = self.chunk.data.len();
         let (data, packer) = (&mut self.chunk.data, &mut self.of_histograms);
         self.splitter.put(groups, packer, data)?;
@@ -88,19 +88,19 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds the one histogram of a key: as counts by their neighbours, or as its bytes compressed
-    /// where those are fewer.
+    /// Adds the single histogram of a key: as counts predicted from their neighbours, or as
+    /// compressed bytes where those are fewer.
     pub(crate) fn put_whole(&mut self, key: Key, content: &[u8]) -> Result<(), Error> {
-        self.told.clear();
+        self.deltas.clear();
         let packer = &mut self.of_histograms;
         self.splitter
-            .put_whole(0, content, packer, &mut self.told)?;
+            .put_whole(0, content, packer, &mut self.deltas)?;
         self.row.clear();
         put_row(&mut self.row, 0, content);
         let stored = packer.pack(&self.row)?;
-        let (stored, unpacked) = match stored.len() < self.told.len() {
+        let (stored, unpacked) = match stored.len() < self.deltas.len() {
             true => (stored, self.row.len()),
-            false => (&self.told[..], 0),
+            false => (&self.deltas[..], 0),
         };
         let len = stored.len();
         self.chunk.data.extend_from_slice(stored);
@@ -115,27 +115,27 @@ impl Builder {
         self.last = key;
     }
 
-    /// The chunk, and room for the next.
+    /// Takes the chunk; the builder can be used again.
     pub(crate) fn take(&mut self) -> Chunk {
         self.last = 0;
         std::mem::take(&mut self.chunk)
     }
 }
 
-/// Compresses; used again, its memory stays.
+/// Compresses; reusing it reuses its memory.
 pub(crate) struct Packer(Compressor<'static>, Vec<u8>);
 
 impl Packer {
     /// For bytes of histograms.
     pub(crate) fn new() -> Result<Self, Error> {
         let mut zstd = Compressor::new(1).map_err(broken)?;
-        // they have no words to be found again: only their frequencies count
+        // they have no repeated sequences; only symbol frequencies matter
         zstd.set_parameter(CParameter::MinMatch(7))
             .map_err(broken)?;
         Ok(Packer(zstd, Vec::new()))
     }
 
-    /// The bytes compressed, or as they are when that is no longer.
+    /// The compressed bytes, or the original ones when those are not longer.
     fn pack<'a>(&'a mut self, bytes: &'a [u8]) -> Result<&'a [u8], Error> {
         if bytes.len() < PACKED_MIN {
             return Ok(bytes);
@@ -158,7 +158,8 @@ impl Packer {
     }
 }
 
-/// Reads what [`Packer::put`] wrote, in the place of what `out` held, and moves `stored` behind it.
+/// Reads what [`Packer::put`] wrote into `out`, replacing its content, and advances `stored` past
+/// it.
 pub(crate) fn unpack_into(
     stored: &mut &[u8],
     zstd: &mut Decompressor<'static>,
@@ -193,14 +194,14 @@ fn unpack(
     Ok(())
 }
 
-/// Appends one row: which one of the block it is, and its content.
+/// Appends one row: its number within the block, and its content.
 pub(crate) fn put_row(out: &mut Vec<u8>, number: u64, content: &[u8]) {
     put_number(out, number);
     put_number(out, content.len() as u64);
     out.extend_from_slice(content);
 }
 
-/// The sections a directory names, up to that of the key `last`.
+/// The sections of a directory, up to that of the key `last`.
 pub(crate) fn sections(mut directory: &[u8], last: Key) -> Result<Vec<Section>, Error> {
     let mut found = Vec::new();
     let (mut key, mut start) = (0_u32, 0_usize);
@@ -223,14 +224,14 @@ pub(crate) fn sections(mut directory: &[u8], last: Key) -> Result<Vec<Section>, 
     Ok(found)
 }
 
-/// Unpacks sections into buffers that are used again.
+/// Unpacks sections into reusable buffers.
 pub(crate) struct Unpacker {
     zstd: Decompressor<'static>,
     rows: Vec<u8>,
-    /// The sums of what is read next, and room for others.
-    wholes: Vec<Filled>,
-    next: Vec<Filled>,
-    joiner: Joiner,
+    /// The sums for the next read, and buffers for others.
+    wholes: Vec<Buckets>,
+    next: Vec<Buckets>,
+    joiner: DeltaDecoder,
 }
 
 impl Unpacker {
@@ -240,7 +241,7 @@ impl Unpacker {
             rows: Vec::new(),
             wholes: Vec::new(),
             next: Vec::new(),
-            joiner: Joiner::default(),
+            joiner: DeltaDecoder::default(),
         })
     }
 
@@ -249,26 +250,26 @@ impl Unpacker {
         self.wholes.clear();
     }
 
-    /// Takes the rows of a section as the sums of what is read next; they may be split themselves.
+    /// Uses the rows of a section as the sums of the next read; they may be deltas themselves.
     pub(crate) fn take_sums(&mut self, section: &Section, stored: &[u8]) -> Result<(), Error> {
         let mut sums = std::mem::take(&mut self.next);
         sums.clear();
         self.each(section, stored, |_, content| {
-            sums.push(places_of(content)?);
+            sums.push(buckets_of(content)?);
             Ok(())
         })?;
         self.next = std::mem::replace(&mut self.wholes, sums);
         Ok(())
     }
 
-    /// Visits the rows of a section, given its stored bytes: number within the block, content.
+    /// Visits the rows of a section, given its stored bytes: row number within the block, content.
     pub(crate) fn each(
         &mut self,
         section: &Section,
         stored: &[u8],
         mut visit: impl FnMut(u64, Content<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if section.is_split() {
+        if section.is_delta() {
             let zstd = &mut self.zstd;
             return self.joiner.each(stored, &self.wholes, zstd, visit);
         }
@@ -279,11 +280,11 @@ impl Unpacker {
     }
 }
 
-fn places_of(content: Content<'_>) -> Result<Filled, Error> {
+fn buckets_of(content: Content<'_>) -> Result<Buckets, Error> {
     let mut places = Vec::new();
     match content {
         Content::Places(parts) => places.extend_from_slice(parts.places),
-        Content::Bytes(bytes) => take_apart(bytes, &mut places).map(drop)?,
+        Content::Bytes(bytes) => decode_buckets(bytes, &mut places).map(drop)?,
     }
     Ok(places)
 }
@@ -336,7 +337,7 @@ mod tests {
     use super::*;
     use crate::store::rows::{CHECKS, CUSTOMS, DIGEST};
 
-    /// So are digests of minutes without a value in files of earlier versions.
+    /// The same holds for digests of minutes without values in files of earlier versions.
     #[test]
     fn a_key_without_bytes_is_a_key_without_rows() {
         let mut builder = Builder::new().expect("a builder");

@@ -1,10 +1,10 @@
-//! What plots show of all requests, for columns of every width they have, made while the rows are
-//! at hand: a plot of hours would otherwise merge thousands of histograms.
+//! Precomputed figures of all requests for plots, for every column width they have, made when the
+//! rows are written: otherwise a plot of hours would merge thousands of histograms.
 //!
-//! A digest is a row under a key of its own, in the chunk of the level named by [`WIDTHS`]: its
-//! number is the place of the width times 64 plus that of the column in the block. LEB128 numbers,
-//! for each phase that has values: slot, the lowest percentile, what each further one and the
-//! maximum add, mean. Where a column has failed requests, the latency of those that ended ok stands
+//! A digest is a row under its own key, in the chunk of the level given by [`WIDTHS`]: its row
+//! number is the index of the width times 64 plus that of the column in the block. It has LEB128
+//! numbers for each phase with values: slot, the lowest percentile, the increments to each further
+//! one and to the maximum, mean. If a column has failed requests, the latency of successful ones is
 //! under [`LATENCY_OK`], or there is [`NONE_OK`] when there were none; earlier versions wrote
 //! neither.
 
@@ -16,12 +16,12 @@ use crate::Error;
 use stats::{Histogram, Phase};
 use std::collections::BTreeMap;
 
-/// Where a digest has the latency of the requests that ended ok; no slot of a chunk.
+/// The slot of the latency of successful requests in a digest; no slot of a chunk.
 const LATENCY_OK: u32 = SLOTS;
-/// What a digest has instead where all requests failed; its figures are 0.
+/// The slot used instead where all requests failed; its figures are 0.
 const NONE_OK: u32 = SLOTS + 1;
 
-/// The percentiles that are shown; what is kept of a run has these.
+/// The percentiles of plots; stored figures have these.
 pub(crate) const QUANTILES: [(&str, f64); 6] = [
     ("p50", 0.5),
     ("p75", 0.75),
@@ -31,7 +31,7 @@ pub(crate) const QUANTILES: [(&str, f64); 6] = [
     ("p999", 0.999),
 ];
 
-/// Widths of columns in seconds, by the level whose chunks hold their digests.
+/// Column widths in seconds, by the level whose chunks hold their digests.
 const WIDTHS: [(u64, &[u64]); 5] = [
     (1, &[1, 2, 5]),
     (10, &[10, 20, 30]),
@@ -39,10 +39,10 @@ const WIDTHS: [(u64, &[u64]); 5] = [
     (600, &[120, 300, 600]),
     (6_000, &[1_200, 3_000, 6_000]),
 ];
-/// The most columns of a width in one block, and one more.
+/// More than the columns of a width in one block.
 pub(crate) const COLUMNS_MAX: u64 = 64;
 
-/// The quantiles alone.
+/// The quantiles without their names.
 pub(crate) fn quantiles() -> [f64; QUANTILES.len()] {
     QUANTILES.map(|(_, quantile)| quantile)
 }
@@ -95,24 +95,24 @@ impl Figures {
     }
 }
 
-/// Rows of a phase of all requests: second, histogram.
+/// The rows of a phase of all requests: second, histogram.
 pub(crate) type PhaseRows<'a> = (Key, &'a [(u64, &'a [u8])]);
 
 /// The phases of all requests in one column, by their keys.
 pub type Digest = BTreeMap<u32, Figures>;
 
-/// What a digest says of the latency of requests that ended ok.
+/// The latency of successful requests according to a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RestOf {
     /// Its figures.
     Figures(Figures),
-    /// No request ended ok.
+    /// No request was successful.
     Nothing,
-    /// Some failed, and it was written by a version that did not tell.
+    /// Some failed, and the digest comes from a version that did not store it.
     Unknown,
 }
 
-/// What a digest says of the latency of requests that ended ok.
+/// The latency of successful requests according to a digest.
 pub(crate) fn rest_of(digest: &Digest) -> RestOf {
     let [all, failed] = [Phase::Latency, Phase::LatencyFailed].map(|phase| phase_key(0, phase));
     if digest.contains_key(&NONE_OK) {
@@ -127,20 +127,21 @@ pub(crate) fn rest_of(digest: &Digest) -> RestOf {
     }
 }
 
-/// Where digests of columns of a width are: the level of their chunks, and which one it is there.
-pub(crate) fn place_of(width_s: u64) -> Option<(u64, u64)> {
+/// The location of the digests of a column width: the level of their chunks, and the index of the
+/// width there.
+pub(crate) fn location_of(width_s: u64) -> Option<(u64, u64)> {
     WIDTHS.iter().find_map(|(level, widths)| {
-        let place = widths.iter().position(|width| *width == width_s)?;
-        Some((*level, place as u64))
+        let index = widths.iter().position(|width| *width == width_s)?;
+        Some((*level, index as u64))
     })
 }
 
-/// Seconds that a chunk of a level covers.
+/// The number of seconds that a chunk of a level covers.
 pub(crate) fn span_of(level: u64) -> u64 {
     level.max(MINUTE_S)
 }
 
-/// The digests of a block that begins at a second, from the rows (second, content) of its phases.
+/// The digests of a block that starts at a second, from the rows (second, content) of its phases.
 pub(crate) fn section(
     level: u64,
     start_s: u64,
@@ -150,7 +151,7 @@ pub(crate) fn section(
     let of_level = WIDTHS.iter().find(|(l, _)| *l == level);
     let widths = of_level.map_or(&[][..], |(_, widths)| widths);
     let mut sum = Histogram::new();
-    for (place, width_s) in widths.iter().enumerate() {
+    for (index, width_s) in widths.iter().enumerate() {
         let mut columns: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
         for (key, rows) in phases {
             let column = |time_s: u64| time_s.saturating_sub(start_s) / width_s;
@@ -170,18 +171,18 @@ pub(crate) fn section(
             time_s.saturating_sub(start_s) / width_s
         })?;
         for (column, content) in columns {
-            put_row(&mut section, place as u64 * COLUMNS_MAX + column, &content);
+            put_row(&mut section, index as u64 * COLUMNS_MAX + column, &content);
         }
     }
     if section.is_empty() {
-        // a column without values says that there are none in all of the block; no bytes at all
-        // would say so too, but earlier versions take them for histograms
+        // an empty column says that the whole block has no values; no bytes at all would say so
+        // too, but earlier versions take them for histograms
         put_row(&mut section, 0, &[]);
     }
     Ok(section)
 }
 
-/// Appends to columns with failed requests what is left of all without them.
+/// Adds the latency of successful requests to columns with failed ones: all minus failed.
 fn put_ok(
     columns: &mut BTreeMap<u64, Vec<u8>>,
     phases: &[PhaseRows<'_>],
@@ -231,10 +232,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a digest says of the requests that ended ok has the figures of their values.
-    fn hold_rest(told: RestOf, own: &Histogram) -> Result<(), TestCaseError> {
-        let RestOf::Figures(figures) = told else {
-            prop_assert_eq!(told, RestOf::Nothing);
+    /// The successful requests of a digest have the figures of their values.
+    fn hold_rest(found: RestOf, own: &Histogram) -> Result<(), TestCaseError> {
+        let RestOf::Figures(figures) = found else {
+            prop_assert_eq!(found, RestOf::Nothing);
             prop_assert_eq!(own.count(), 0);
             return Ok(());
         };
@@ -287,10 +288,10 @@ mod tests {
                     let len = take_number(&mut rest).expect("a length") as usize;
                     let (content, after) = rest.split_at(len);
                     rest = after;
-                    let (place, column) = (number / COLUMNS_MAX, number % COLUMNS_MAX);
+                    let (index, column) = (number / COLUMNS_MAX, number % COLUMNS_MAX);
                     let digest = read(content).expect("a digest");
-                    let width = widths[place as usize];
-                    prop_assert_eq!(place_of(width), Some((*level, place)));
+                    let width = widths[index as usize];
+                    prop_assert_eq!(location_of(width), Some((*level, index)));
                     let from = 120 + column * width;
                     let mut own = Histogram::new();
                     ok.range(from..from + width).for_each(|(_, h)| own.add(h));

@@ -1,12 +1,13 @@
-//! The time levels of a run's rows, and how a window is put together from them.
+//! The time levels of a run's rows, and how a window is assembled from them.
 
 use std::collections::BTreeSet;
 
-/// Seconds per chunk of the finest two levels; data moves from memory to chunks by the minute.
+/// Seconds per chunk of the two finest levels; data moves from memory to chunks by the minute.
 pub(crate) const MINUTE_S: u64 = 60;
-/// Seconds per row, finest first. The first three are written with a minute, the others rolled up.
+/// Seconds per row, finest first. The first three levels are written with each minute, the others
+/// are rolled up.
 pub const LEVELS: [u64; 5] = [1, 10, 60, 600, 6_000];
-/// The levels that are rolled up from ten blocks of the one before.
+/// The levels rolled up from ten blocks of the previous one.
 pub(crate) const ROLLED: [u64; 2] = [600, 6_000];
 /// The coarsest level.
 pub const COARSEST_S: u64 = 6_000;
@@ -14,7 +15,7 @@ pub const COARSEST_S: u64 = 6_000;
 /// A part of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// One row of a level of at least a minute: (level, number of the block).
+    /// One row of a level of at least a minute: (level, block number).
     Block(u64, u64),
     /// Seconds within one minute.
     Seconds {
@@ -27,8 +28,8 @@ pub(crate) enum Piece {
     },
 }
 
-/// The largest pieces that make up `[from, to)` exactly, none above `level` seconds. Blocks of the
-/// rolled levels are used where `rolled` has them.
+/// The largest pieces that cover `[from, to)` exactly, none coarser than `level` seconds. Blocks of
+/// rolled-up levels are used if they are in `rolled`.
 pub(crate) fn pieces(from: u64, to: u64, level: u64, rolled: &BTreeSet<(u64, u64)>) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut at = from;
@@ -54,7 +55,7 @@ pub(crate) fn pieces(from: u64, to: u64, level: u64, rolled: &BTreeSet<(u64, u64
     pieces
 }
 
-/// The coarsest level whose rows make up columns of `step_s`.
+/// The coarsest level whose rows fit columns of `step_s`.
 pub fn level_for(step_s: u64) -> u64 {
     let fitting = LEVELS.iter().rev().find(|l| step_s.is_multiple_of(**l));
     fitting.copied().unwrap_or(1)

@@ -1,4 +1,4 @@
-//! Rows of the same key made into one.
+//! Merges rows of the same key.
 
 use super::Content;
 use super::rows::{
@@ -10,7 +10,7 @@ use prost::Message;
 use stats::Histogram;
 use std::collections::BTreeMap;
 
-/// One row of the sum of `rows`, each with the second it begins in, in any order.
+/// Merges `rows`, given with their first seconds in any order, into one.
 pub(crate) fn merge(key: Key, rows: &[(u64, &[u8])]) -> Result<Vec<u8>, Error> {
     if let [(_, only)] = rows {
         return Ok(only.to_vec());
@@ -88,7 +88,7 @@ pub(crate) fn add_histogram<'a>(
     added.map_err(|text| Error::Format(format!("a histogram: {text}")))
 }
 
-/// A row as its message.
+/// Decodes a row.
 pub(crate) fn read<'a, M: Message + Default>(content: impl Into<Content<'a>>) -> Result<M, Error> {
     let Content::Bytes(bytes) = content.into() else {
         return Err(Error::Format("a row: a histogram".to_owned()));

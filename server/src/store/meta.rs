@@ -1,4 +1,4 @@
-//! `meta.sqlite`: the list of runs and projects, and what people say about them.
+//! `meta.sqlite`: the list of runs and projects, and their annotations.
 
 use super::migrate::migrate;
 use super::{Edit, FIGURES_MARK, Filter, Project, RunRecord, State};
@@ -48,7 +48,7 @@ CREATE TABLE deleted (
 
 /// Days since 1970.
 const TODAY: &str = "unixepoch() / 86400";
-/// For so many days a deleted run is not taken up again for what a node still sends.
+/// For this many days a deleted run is not recreated by batches its nodes still send.
 const DELETED_DAYS: u32 = 30;
 
 const COLUMNS: &str = "id, project, name, started_us, target, model, state, verdict, duration_s, \
@@ -56,7 +56,7 @@ const COLUMNS: &str = "id, project, name, started_us, target, model, state, verd
     (SELECT json_group_array(tag) FROM tag WHERE run = run.id), \
     EXISTS (SELECT 1 FROM project WHERE baseline = run.id)";
 
-/// The file, open; one statement at a time.
+/// The open file; one statement at a time.
 pub(crate) struct Meta(Mutex<Connection>);
 
 impl Meta {
@@ -71,12 +71,11 @@ impl Meta {
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
-        // a statement that panicked was rolled back
+        // a panicking statement was rolled back
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a run that begins or is found; keeps what people said about it, and whether it goes
-    /// on when that was known.
+    /// Records a new or discovered run; keeps its annotations, and its state if known.
     pub(crate) fn put_run(&self, run: &RunRecord) -> Result<(), Error> {
         let mut db = self.db();
         let change = db.transaction()?;
@@ -102,7 +101,7 @@ impl Meta {
         Ok(())
     }
 
-    /// Notes that a run goes on.
+    /// Marks a run as live again.
     pub(crate) fn reopen_run(&self, id: &str) -> Result<(), Error> {
         let sql = "UPDATE run SET state = 'live', verdict = '', duration_s = 0, figures = '' \
                    WHERE id = ?1 AND state <> 'live'";
@@ -110,7 +109,7 @@ impl Meta {
         Ok(())
     }
 
-    /// Notes how a run ended; without figures they follow.
+    /// Records how a run ended; figures may follow later.
     pub(crate) fn close_run(
         &self,
         id: &str,
@@ -126,7 +125,7 @@ impl Meta {
         Ok(())
     }
 
-    /// Runs that are over whose figures an earlier version wrote, the newest first, at most so many.
+    /// Finished runs whose figures come from an earlier version, newest first.
     pub(crate) fn outdated(&self, limit: u32) -> Result<Vec<String>, Error> {
         let sql = "SELECT id FROM run WHERE state <> 'live' AND figures <> '' \
                    AND instr(figures, ?1) = 0 ORDER BY started_us DESC LIMIT ?2";
@@ -136,7 +135,7 @@ impl Meta {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
-    /// Writes the figures of a run that is over and has some.
+    /// Updates the figures of a finished run that has some.
     pub(crate) fn put_figures(&self, id: &str, figures: &str) -> Result<(), Error> {
         let sql = "UPDATE run SET figures = ?2 WHERE id = ?1 AND state <> 'live' AND figures <> ''";
         self.db().execute(sql, [id, figures])?;
@@ -211,7 +210,7 @@ impl Meta {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Changes what people say about a run; false when there is no such run.
+    /// Edits the annotations of a run; false when there is no such run.
     pub(crate) fn edit(&self, id: &str, edit: &Edit) -> Result<bool, Error> {
         let mut db = self.db();
         let change = db.transaction()?;
@@ -232,14 +231,15 @@ impl Meta {
         Ok(changed == 1)
     }
 
-    /// Makes a run of the project its baseline, or none; false when the run is not of it.
+    /// Makes a run of the project its baseline, or clears it; false when the run is not in the
+    /// project.
     pub(crate) fn set_baseline(&self, project: &str, run: Option<&str>) -> Result<bool, Error> {
         let sql = "UPDATE project SET baseline = ?2 WHERE name = ?1 AND (?2 IS NULL OR EXISTS \
                    (SELECT 1 FROM run WHERE id = ?2 AND project = ?1))";
         Ok(self.db().execute(sql, params![project, run])? == 1)
     }
 
-    /// Sets for how long runs are kept and how many; false when there is no such project.
+    /// Sets how long and how many runs are kept; false when there is no such project.
     pub(crate) fn set_retention(
         &self,
         project: &str,
@@ -250,22 +250,22 @@ impl Meta {
         Ok(self.db().execute(sql, params![project, days, runs])? == 1)
     }
 
-    /// Runs whose time is over: neither pinned, nor a baseline, nor live.
+    /// Runs to be deleted by retention: neither pinned, nor a baseline, nor live.
     pub(crate) fn expired(&self, now_us: u64) -> Result<Vec<String>, Error> {
         let db = self.db();
         let mut query = db.prepare_cached(
             "SELECT id FROM (SELECT run.id AS id, run.pinned, run.state, run.started_us, \
              p.baseline, p.keep_days, p.keep_runs, \
-             row_number() OVER (PARTITION BY run.project ORDER BY run.started_us DESC) AS place \
+             row_number() OVER (PARTITION BY run.project ORDER BY run.started_us DESC) AS newest_rank \
              FROM run JOIN project p ON p.name = run.project) \
              WHERE pinned = 0 AND state <> 'live' AND id IS NOT baseline \
-             AND (started_us < ?1 - keep_days * 86400000000 OR place > keep_runs)",
+             AND (started_us < ?1 - keep_days * 86400000000 OR newest_rank > keep_runs)",
         )?;
         let rows = query.query_map([now_us as i64], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Forgets a run, but for its being deleted; false when there is no such run.
+    /// Removes a run, but remembers that it was deleted; false when there is no such run.
     pub(crate) fn remove(&self, id: &str) -> Result<bool, Error> {
         let mut db = self.db();
         let change = db.transaction()?;
@@ -280,7 +280,7 @@ impl Meta {
         Ok(known)
     }
 
-    /// Whether a run was deleted of late.
+    /// Whether a run was deleted recently.
     pub(crate) fn is_deleted(&self, id: &str) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM deleted WHERE run = ?1)";
         Ok(self.db().query_row(sql, [id], |row| row.get(0))?)

@@ -1,14 +1,14 @@
-//! Bringing a file of an older version to the present one.
+//! Migrates files of older versions.
 
 use crate::Error;
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Does the steps of `steps` that the file has not seen, in one transaction.
+/// Applies those of `steps` that the file has not had yet, in one transaction.
 ///
-/// `schema_version` holds how many were done. Steps that were released are never edited.
+/// `schema_version` holds their number. Released steps are never edited.
 ///
 /// # Errors
-/// When the file is of a newer version than this program, and when SQLite fails.
+/// When the file comes from a newer version of this program, or SQLite fails.
 pub(crate) fn migrate(db: &mut Connection, what: &str, steps: &[&str]) -> Result<(), Error> {
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     change.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")?;
@@ -59,7 +59,7 @@ mod tests {
                     .to_owned()
             )
         );
-        // a step that fails leaves the file as it was
+        // a failing step leaves the file unchanged
         assert!(migrate(&mut db, "file", &[first, second, "nonsense"]).is_err());
         migrate(&mut db, "file", &[first, second])
     }

@@ -1,4 +1,4 @@
-//! The names of a run by number; what is beyond the bound is counted as `(other)`.
+//! The names of a run and their ids; names beyond the limit are counted as `(other)`.
 
 use super::run_file;
 use crate::Error;
@@ -7,14 +7,14 @@ use stats::wire::SecondRow;
 use stats::{NAMES_MAX, OTHER};
 use std::collections::HashMap;
 
-/// Bytes of a name that are kept.
+/// Maximum length of a stored name, in bytes.
 pub(crate) const NAME_MAX: usize = 1_024;
 
-/// Names of one run, numbered from 1.
+/// Names of one run, with ids from 1.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     ids: HashMap<(i32, String), u32>,
-    /// What was added since the last [`Names::keep`] or [`Names::undo`].
+    /// Names added since the last [`Names::keep`] or [`Names::undo`].
     added: Vec<(i32, String)>,
 }
 
@@ -28,7 +28,7 @@ impl Names {
         })
     }
 
-    /// The numbers of a row's names; new ones are written to the file.
+    /// The ids of a row's names; new names are written to the file.
     pub(crate) fn of(&mut self, db: &Connection, row: &SecondRow) -> Result<Vec<u32>, Error> {
         let names = row.names.iter();
         names.map(|n| self.intern(db, n.kind, &n.name)).collect()
@@ -54,12 +54,12 @@ impl Names {
         Ok(id)
     }
 
-    /// The file has kept what was added.
+    /// The added names were committed to the file.
     pub(crate) fn keep(&mut self) {
         self.added.clear();
     }
 
-    /// The file has not kept what was added.
+    /// The added names were not committed to the file.
     pub(crate) fn undo(&mut self) {
         for key in self.added.drain(..) {
             self.ids.remove(&key);
@@ -67,7 +67,7 @@ impl Names {
     }
 }
 
-/// The number of a name that was interned before.
+/// The id of a name that was interned before.
 pub(crate) fn find(ids: &HashMap<(i32, &str), u32>, kind: i32, name: &str) -> u32 {
     let name = run_file::cut(name, NAME_MAX);
     let id = ids.get(&(kind, name)).or_else(|| ids.get(&(kind, OTHER)));

@@ -1,25 +1,26 @@
-//! What is kept of a period, as protobuf messages, and how two periods become one.
+//! The rows of a period as protobuf messages, and how to merge two of them.
 //!
-//! Two rows of the same second stand *beside* each other (other nodes), two of different seconds
-//! come *after* one another: the fewest and most users are added in the one case and compared in
-//! the other. All other figures are sums either way.
+//! Two rows of the same second are merged *beside* each other (different nodes), two of different
+//! seconds *after* one another: minimum and maximum users are added in the first case and compared
+//! in the second. All other figures are summed either way.
 
 use stats::wire::{Count, SecondRow, StatusCount};
 use stats::{NAMES_MAX, OTHER};
 
-/// Entries of one list of a row, and one for what is beyond; of cores, so many and no more.
+/// Maximum length of one list of a row, plus one entry for the rest; for cores there is no such
+/// entry.
 const LIST_MAX: usize = NAMES_MAX;
-/// The status under which are counted those beyond [`LIST_MAX`].
+/// The status that counts those beyond [`LIST_MAX`].
 const STATUS_OTHER: u32 = 0;
 
-/// Which rows of a run belong together: a name's number times 16 plus a slot.
+/// Identifies the rows that belong together: a name's id times 16 plus a slot.
 pub(crate) type Key = u32;
 
 /// Figures per key: slot 0 holds counters, 1 to 11 the phases, 12 digests of all requests.
 pub(crate) const SLOTS: u32 = 16;
 /// Counters: [`Totals`] of the run, [`NameCounts`] of a name.
 pub(crate) const COUNTERS: u32 = 0;
-/// What plots show of all requests, see [`super::digest`].
+/// Figures of all requests for plots, see [`super::digest`].
 pub(crate) const DIGEST: u32 = 12;
 /// [`Customs`] of the run.
 pub(crate) const CUSTOMS: u32 = 13;
@@ -28,7 +29,7 @@ pub(crate) const CHECKS: u32 = 14;
 /// [`Cores`] of the run.
 pub(crate) const CORES: u32 = 15;
 
-/// Slots 1 and on, by the names of the phases; names that were released keep their places.
+/// Slots from 1 on, by phase name; released names keep their slots.
 const PHASES: [&str; 11] = [
     "latency",
     "service_time",
@@ -42,14 +43,14 @@ const PHASES: [&str; 11] = [
     "send",
     "receive",
 ];
-/// Slots that are for histograms.
+/// Number of slots for histograms.
 const PHASES_MAX: u32 = PHASES.len() as u32;
 
 /// The key of a phase of a name; 0 is all requests in one.
 pub(crate) fn phase_key(name: u32, phase: stats::Phase) -> Key {
-    let place = PHASES.iter().position(|name| *name == phase.as_str());
-    // a test holds that every phase has its place
-    name * SLOTS + place.map_or(PHASES_MAX, |place| place as u32 + 1)
+    let index = PHASES.iter().position(|name| *name == phase.as_str());
+    // a test checks that every phase has a slot
+    name * SLOTS + index.map_or(PHASES_MAX, |index| index as u32 + 1)
 }
 
 /// Whether rows under the key are histograms.
@@ -235,7 +236,7 @@ pub struct Custom {
 }
 
 impl Totals {
-    /// What a node says of a second, without its requests.
+    /// The row of a node for a second, without its requests.
     pub(crate) fn of(row: &SecondRow) -> Self {
         Totals {
             seconds: if row.seconds > 1 { row.seconds } else { 0 },
@@ -258,7 +259,7 @@ impl Totals {
         }
     }
 
-    /// Adds another part of the same period.
+    /// Adds another node's row of the same period.
     pub fn add_beside(&mut self, other: &Totals) {
         self.users_min = self.users_min.saturating_add(other.users_min);
         self.users_max = self.users_max.saturating_add(other.users_max);
@@ -299,7 +300,7 @@ impl Totals {
 }
 
 impl NameCounts {
-    /// Adds what a node says of a name.
+    /// Adds a node's row for a name.
     pub(crate) fn add_row(&mut self, row: &stats::wire::NameRow) {
         add(&mut self.sent, row.sent);
         add(&mut self.ok, row.ok);
@@ -398,7 +399,7 @@ impl Customs {
 fn sum_of(a: &[u8], b: &[u8]) -> Vec<u8> {
     let mut sum = stats::Histogram::new();
     for mut bytes in [a, b] {
-        // rows are written by this program; damaged ones count as far as they can be read
+        // rows are written by this program; damaged ones count as far as they are readable
         while !bytes.is_empty() && sum.add_compact(&mut bytes).is_ok() {}
     }
     let mut out = Vec::new();

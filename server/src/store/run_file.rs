@@ -1,4 +1,4 @@
-//! The file of one run: what SQL it understands.
+//! The file of one run: its schema and SQL statements.
 
 use super::chunk::Chunk;
 use super::migrate::migrate;
@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// Events of one run that are kept.
+/// Maximum number of stored events of one run.
 pub(crate) const EVENTS_MAX: u64 = 10_000;
-/// Bytes of one event's text that are kept.
+/// Maximum length of an event's stored text, in bytes.
 const EVENT_TEXT_MAX: usize = 16 << 10;
 
 const STEPS: [&str; 2] = [
@@ -56,16 +56,16 @@ CREATE TABLE event (
     text TEXT NOT NULL
 ) STRICT;
 ",
-    // from here on histograms may be split; those before stay as they are
+    // from this version on histograms may be stored as deltas; older ones stay as they are
     "",
 ];
 
-/// The folder of the runs' files.
+/// The folder with the files of runs.
 pub(crate) fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("runs")
 }
 
-/// Makes a folder, and those above it, so that they outlast the machine's power.
+/// Creates a folder and its parents durably.
 pub(crate) fn make_folder(dir: &Path) -> std::io::Result<()> {
     if dir.as_os_str().is_empty() || dir.is_dir() {
         return Ok(());
@@ -73,32 +73,32 @@ pub(crate) fn make_folder(dir: &Path) -> std::io::Result<()> {
     let parent = dir.parent().unwrap_or(Path::new(""));
     make_folder(parent)?;
     let mut folders = std::fs::DirBuilder::new();
-    // what is in them is nobody else's to read
+    // their contents are private
     folders.recursive(true).mode(0o700).create(dir)?;
     let parent = match parent.as_os_str().is_empty() {
         true => Path::new("."),
         false => parent,
     };
-    // the name of a folder is kept by the one above
+    // a folder's name is stored in its parent
     std::fs::File::open(parent)?.sync_all()
 }
 
-/// The file of a run whose id was checked by [`is_id`].
+/// The path of a run's file; [`is_id`] must have accepted the id.
 pub(crate) fn path(data_dir: &Path, id: &str) -> PathBuf {
     folder(data_dir).join(format!("{id}.sqlite"))
 }
 
-/// Whether a text may be the id of a run, and so part of a file's name.
+/// Whether a text is a valid run id, and so safe in a file name.
 pub fn is_id(id: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     (1..=64).contains(&id.len()) && id.bytes().all(allowed) && !id.starts_with('-')
 }
 
-/// Opens the file for writing, makes it when it is not there.
+/// Opens the file for writing, creating it if absent.
 pub(crate) fn open(path: &Path) -> Result<Connection, Error> {
     let mut db = Connection::open(path)?;
     db.busy_timeout(std::time::Duration::from_secs(10))?;
-    // both hold for files that are still empty only
+    // both only take effect on empty files
     db.pragma_update(None, "page_size", 16_384)?;
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -124,16 +124,16 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Option<Connection>, Error> {
     Ok(Some(db))
 }
 
-/// One node as it described itself.
+/// One node, as described by itself.
 #[derive(Debug, Clone, Default)]
 pub struct Node {
     /// Its number within the run.
     pub node: u32,
-    /// Its host name; hostile text.
+    /// Its host name; untrusted text.
     pub name: String,
-    /// How it began; absent when only a later part of its batches has arrived.
+    /// Its start; `None` when only a later part of its batches has arrived.
     pub start: Option<RunStart>,
-    /// How it ended.
+    /// Its end.
     pub end: Option<RunEnd>,
 }
 
@@ -159,7 +159,7 @@ fn read<M: Message + Default>(bytes: &[u8]) -> Result<M, Error> {
     M::decode(bytes).map_err(|error| Error::Format(format!("a node: {error}")))
 }
 
-/// Notes a node, and its start or end where the batch has one.
+/// Records a node, and its start or end if the batch has one.
 pub(crate) fn put_node(
     db: &Connection,
     node: u32,
@@ -206,7 +206,7 @@ pub(crate) fn put_name(db: &Connection, id: u32, kind: i32, name: &str) -> Resul
     Ok(())
 }
 
-/// Keeps a batch, compressed, until its minute becomes chunks. Returns its number.
+/// Stores a compressed batch until its minute becomes chunks; returns its number.
 pub(crate) fn put_pending(
     db: &Connection,
     minute: u64,
@@ -219,7 +219,7 @@ pub(crate) fn put_pending(
     Ok(db.last_insert_rowid())
 }
 
-/// Visits all kept batches, oldest first: number, minute, node, batch.
+/// Visits all pending batches, oldest first: number, minute, node, batch.
 pub(crate) fn each_pending(
     db: &Connection,
     mut visit: impl FnMut(i64, u64, u32, &[u8]) -> Result<(), Error>,
@@ -234,8 +234,8 @@ pub(crate) fn each_pending(
     Ok(())
 }
 
-/// Puts the chunks of a minute in the place of its batches up to number `through`, and forgets
-/// what was rolled up from the minute before.
+/// Replaces the batches of a minute, up to number `through`, with its chunks, and discards roll-ups
+/// of the minute.
 pub(crate) fn put_minute(
     db: &Connection,
     minute: u64,
@@ -300,7 +300,7 @@ pub(crate) fn rolled(db: &Connection) -> Result<BTreeSet<(u64, u64)>, Error> {
     Ok(rolled)
 }
 
-/// Keeps events, as many as there is room for.
+/// Stores events, as many as fit.
 pub(crate) fn put_events(db: &Connection, node: u32, events: &[EventRow]) -> Result<(), Error> {
     if events.is_empty() {
         return Ok(());
@@ -321,7 +321,7 @@ pub(crate) fn put_events(db: &Connection, node: u32, events: &[EventRow]) -> Res
     Ok(())
 }
 
-/// The longest beginning of at most `max` bytes.
+/// The longest prefix of at most `max` bytes.
 pub(crate) fn cut(text: &str, max: usize) -> &str {
     if text.len() <= max {
         return text;
@@ -348,7 +348,7 @@ pub(crate) fn events(db: &Connection) -> Result<Vec<(u32, EventRow)>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The last second that any minute's chunk may hold, exclusive; 0 without chunks.
+/// The end (exclusive) of the last minute with chunks; 0 without chunks.
 pub(crate) fn chunked_to(db: &Connection) -> Result<u64, Error> {
     let sql = "SELECT max(block) FROM chunk WHERE level = 1";
     let block: Option<i64> = db

@@ -1,10 +1,10 @@
-//! The store in SQLite: opening it, reading it, and the way to the thread that writes.
+//! The store in SQLite: opening it, reading it, and the queue to the writer thread.
 
-use super::hot::Hot;
+use super::memtable::Memtable;
 use super::meta::Meta;
-use super::view::View;
-use super::writer::{Job, Writer};
-use super::{Delivery, Edit, Filter, Project, RunRecord, RunView, Store, Watch, run_file};
+use super::run_reader::RunReader;
+use super::writer::{Writer, WriterJob};
+use super::{Delivery, Edit, Filter, Project, RunObserver, RunRecord, RunView, Store, run_file};
 use crate::Error;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,27 +12,27 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-/// Deliveries under way; more are refused.
+/// Maximum number of pending deliveries; further ones are refused.
 const QUEUE: usize = 512;
 
-/// The memory of the runs that nodes deliver to.
-pub(crate) type Memory = Arc<RwLock<HashMap<String, Arc<RwLock<Hot>>>>>;
+/// The memtables of live runs.
+pub(crate) type Memory = Arc<RwLock<HashMap<String, Arc<RwLock<Memtable>>>>>;
 
 /// The store in files of SQLite.
 pub struct Sqlite {
     data_dir: PathBuf,
     meta: Arc<Meta>,
     memory: Memory,
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<SyncSender<WriterJob>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Sqlite {
-    /// Opens the store for reading and changing remarks; batches are not taken. Another process
-    /// may take them meanwhile.
+    /// Opens the store for reading and editing annotations; batches are refused. Another process
+    /// may accept them at the same time.
     ///
     /// # Errors
-    /// When the folder cannot be used, or a file is of a newer version.
+    /// When the folder cannot be used, or a file comes from a newer version.
     pub fn open(data_dir: &Path) -> Result<Self, Error> {
         let runs = run_file::folder(data_dir);
         run_file::make_folder(&runs).map_err(|source| Error::Data { path: runs, source })?;
@@ -45,12 +45,12 @@ impl Sqlite {
         })
     }
 
-    /// Opens the store and starts the thread that writes, which first takes up the runs that an
-    /// earlier process left live.
+    /// Opens the store and starts the writer thread, which first resumes the runs that an earlier
+    /// process left live.
     ///
     /// # Errors
     /// As [`Sqlite::open`].
-    pub fn start(data_dir: &Path, watch: Arc<dyn Watch>) -> Result<Self, Error> {
+    pub fn start(data_dir: &Path, watch: Arc<dyn RunObserver>) -> Result<Self, Error> {
         let mut store = Sqlite::open(data_dir)?;
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = Writer::new(
@@ -72,12 +72,12 @@ impl Sqlite {
         Ok(store)
     }
 
-    /// Ends the thread that writes, after all it has been given.
+    /// Stops the writer thread once its queue is empty.
     pub fn stop(&self) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(jobs), Some(thread)) = (&self.jobs, writer.take()) {
-            // both fail only when the thread has ended
-            let _ = jobs.send(Job::Stop);
+            // both only fail if the thread has already ended
+            let _ = jobs.send(WriterJob::Stop);
             let _ = thread.join();
         }
     }
@@ -94,11 +94,11 @@ impl Store for Sqlite {
         let Some(jobs) = &self.jobs else {
             return Err(delivery);
         };
-        let job = Job::Deliver(delivery);
+        let job = WriterJob::Deliver(delivery);
         jobs.try_send(job).map_err(|error| {
             let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = error;
             match job {
-                Job::Deliver(delivery) => delivery,
+                WriterJob::Deliver(delivery) => delivery,
                 _ => unreachable!("it was a delivery"),
             }
         })
@@ -128,7 +128,7 @@ impl Store for Sqlite {
         let known = self.meta.remove(id)?;
         if let (true, Some(jobs)) = (known, &self.jobs) {
             let (done, removed) = sync_channel(1);
-            let job = Job::Remove(id.to_owned(), done);
+            let job = WriterJob::Remove(id.to_owned(), done);
             if jobs.send(job).is_ok() {
                 let _ = removed.recv();
             }
@@ -154,8 +154,8 @@ impl Store for Sqlite {
     }
 }
 
-/// A run as it is now; `None` when there is no file of it.
-pub(crate) fn view(data_dir: &Path, memory: &Memory, id: &str) -> Result<Option<View>, Error> {
+/// A snapshot of a run; `None` when it has no file.
+pub(crate) fn view(data_dir: &Path, memory: &Memory, id: &str) -> Result<Option<RunReader>, Error> {
     if !run_file::is_id(id) {
         return Ok(None);
     }
@@ -163,11 +163,11 @@ pub(crate) fn view(data_dir: &Path, memory: &Memory, id: &str) -> Result<Option<
         return Ok(None);
     };
     let runs = memory.read().unwrap_or_else(PoisonError::into_inner);
-    let hot = runs.get(id).cloned();
+    let memtable = runs.get(id).cloned();
     drop(runs);
-    // while it is held, no rows go from memory into the file
-    let hot = hot
+    // while it is locked, no rows move from memory to the file
+    let memtable = memtable
         .as_ref()
-        .map(|hot| hot.read().unwrap_or_else(PoisonError::into_inner));
-    Ok(Some(View::new(db, hot.as_deref())?))
+        .map(|memtable| memtable.read().unwrap_or_else(PoisonError::into_inner));
+    Ok(Some(RunReader::new(db, memtable.as_deref())?))
 }

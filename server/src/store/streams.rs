@@ -1,16 +1,16 @@
-//! Small numbers sorted by what is expected of them, each kind compressed on its own.
+//! Small numbers, grouped by their expected distribution; each group is compressed separately.
 
 use super::chunk::{Packer, put_number, take_number, unpack_into};
 use crate::Error;
 use zstd::bulk::Decompressor;
 
-/// How many kinds of numbers there may be.
+/// Maximum number of groups.
 pub(super) const STREAMS: usize = 44;
 
-/// Numbers by stream, in order; used again, its memory stays.
+/// Numbers by stream, in order; reusing it reuses its memory.
 pub(super) struct Streams {
     bytes: [Vec<u8>; STREAMS],
-    /// How far each was read.
+    /// The read position of each stream.
     read: [usize; STREAMS],
 }
 
@@ -30,11 +30,11 @@ impl Streams {
         put_number(&mut self.bytes[stream], number);
     }
 
-    /// Writes the streams that hold something, and empties them.
+    /// Writes the non-empty streams, and empties them.
     pub(super) fn pack(&mut self, packer: &mut Packer, out: &mut Vec<u8>) -> Result<(), Error> {
-        for (place, stream) in self.bytes.iter_mut().enumerate() {
+        for (index, stream) in self.bytes.iter_mut().enumerate() {
             if !stream.is_empty() {
-                put_number(out, place as u64);
+                put_number(out, index as u64);
                 packer.put(stream, out)?;
                 stream.clear();
             }
@@ -42,7 +42,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Reads what [`Streams::pack`] wrote, all of `stored`.
+    /// Reads what [`Streams::pack`] wrote, consuming all of `stored`.
     pub(super) fn unpack(
         &mut self,
         mut stored: &[u8],
@@ -51,8 +51,8 @@ impl Streams {
         self.bytes.iter_mut().for_each(Vec::clear);
         self.read = [0; STREAMS];
         while !stored.is_empty() {
-            let place = take_number(&mut stored)? as usize;
-            let stream = self.bytes.get_mut(place);
+            let index = take_number(&mut stored)? as usize;
+            let stream = self.bytes.get_mut(index);
             let stream = stream.ok_or_else(|| Error::Format("a chunk: no such stream".into()))?;
             unpack_into(&mut stored, zstd, stream)?;
         }
@@ -80,7 +80,7 @@ impl Streams {
     }
 }
 
-/// Eight times the binary logarithm, about; 0 of 0.
+/// About eight times the binary logarithm; 0 for 0.
 #[inline]
 pub(super) fn log8(number: u64) -> usize {
     if number == 0 {

@@ -1,13 +1,13 @@
-//! The one thread that writes: commits batches in groups, moves minutes into chunks, ends runs.
+//! The writer thread: commits batches in groups, moves minutes into chunks, ends runs.
 
 mod run;
 mod worker;
 
 use self::run::Run;
-use self::worker::{Made, Worker, guarded};
+use self::worker::{BuiltChunks, Worker, guarded};
 use super::meta::Meta;
 use super::sqlite::{Memory, view};
-use super::{Delivery, Filter, State, Watch, run_file};
+use super::{Delivery, Filter, RunObserver, State, run_file};
 use crate::Error;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -15,44 +15,44 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Deliveries that one commit may take.
+/// Maximum number of deliveries per commit.
 const GROUP_MAX: usize = 256;
-/// How often runs are looked after when nothing comes.
+/// How often runs are maintained while no batches arrive.
 const TICK: Duration = Duration::from_millis(500);
-/// A run whose nodes were silent for so long is lost.
+/// A run is lost when its nodes were silent for this long.
 const LOST_AFTER: Duration = Duration::from_secs(60);
-/// How often runs are deleted by age and number.
+/// How often retention is applied.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
-/// Figures of earlier versions that are made anew in one tick.
-const RENEWED_MAX: u32 = 8;
-/// Runs that nodes may deliver to at the same time.
+/// Maximum number of figures of earlier versions that are refreshed per tick.
+const REFRESHED_MAX: u32 = 8;
+/// Maximum number of live runs.
 const LIVE_MAX: usize = 256;
 
-/// What the thread is asked to do.
-pub(crate) enum Job {
-    /// Keep a batch.
+/// A job for the thread.
+pub(crate) enum WriterJob {
+    /// Store a batch.
     Deliver(Box<Delivery>),
-    /// Put chunks into a run's file.
-    Made(Box<Made>),
-    /// Delete the file of a run and tell when it is done.
+    /// Write chunks to a run's file.
+    Built(Box<BuiltChunks>),
+    /// Delete the file of a run and signal when it is done.
     Remove(String, SyncSender<()>),
-    /// End.
+    /// Stop the thread.
     Stop,
 }
 
-/// The thread's own.
+/// The state of the thread.
 pub(crate) struct Writer {
     data_dir: PathBuf,
     meta: Arc<Meta>,
     memory: Memory,
-    watch: Arc<dyn Watch>,
+    watch: Arc<dyn RunObserver>,
     runs: HashMap<String, Run>,
-    /// How often a run was opened.
-    openings: u64,
+    /// Number of runs opened so far.
+    generations: u64,
     worker: Worker,
     retained: Option<Instant>,
-    /// Whether all figures in the list are of this version, as far as their files can be read.
-    is_renewed: bool,
+    /// Whether all readable figures in the list are of this version.
+    figures_are_current: bool,
     stops: bool,
 }
 
@@ -61,8 +61,8 @@ impl Writer {
         data_dir: &Path,
         meta: Arc<Meta>,
         memory: Memory,
-        watch: Arc<dyn Watch>,
-        jobs: SyncSender<Job>,
+        watch: Arc<dyn RunObserver>,
+        jobs: SyncSender<WriterJob>,
     ) -> Result<Self, Error> {
         let mut writer = Writer {
             data_dir: data_dir.to_owned(),
@@ -70,19 +70,19 @@ impl Writer {
             memory,
             watch,
             runs: HashMap::new(),
-            openings: 0,
+            generations: 0,
             worker: Worker::start(data_dir, jobs)?,
             retained: None,
-            is_renewed: false,
+            figures_are_current: false,
             stops: false,
         };
-        writer.take_up()?;
+        writer.resume_live_runs()?;
         Ok(writer)
     }
 
-    /// Opens the runs that were live when the last process ended, and lists files that the list
-    /// does not know.
-    fn take_up(&mut self) -> Result<(), Error> {
+    /// Opens the runs that were live when the last process ended, and adds unknown files to the
+    /// list.
+    fn resume_live_runs(&mut self) -> Result<(), Error> {
         let folder = run_file::folder(&self.data_dir);
         let data = |source| Error::Data {
             path: folder.clone(),
@@ -95,7 +95,7 @@ impl Writer {
                 continue;
             };
             if self.meta.run(id)?.is_none_or(|run| !run.is_settled()) {
-                self.open_or_give_up(id)?;
+                self.open_or_mark_lost(id)?;
             }
         }
         let filter = Filter {
@@ -105,15 +105,15 @@ impl Writer {
         let runs = self.meta.runs(&filter)?.into_iter();
         for run in runs.filter(|run| !run.is_settled()) {
             if !self.runs.contains_key(&run.id) {
-                self.open_or_give_up(&run.id)?;
+                self.open_or_mark_lost(&run.id)?;
             }
         }
         Ok(())
     }
 
-    /// A damaged file does not keep the server from the others: its run is lost until a start
-    /// that can read it.
-    fn open_or_give_up(&mut self, id: &str) -> Result<(), Error> {
+    /// A damaged file must not keep the server from the others: its run is marked lost until a
+    /// start that can read it.
+    fn open_or_mark_lost(&mut self, id: &str) -> Result<(), Error> {
         let opened = guarded(|| self.open(id).map(drop));
         if opened.and_then(|opened| opened).is_err() {
             self.meta.close_run(id, State::Lost, "", 0.0, "")?;
@@ -123,11 +123,11 @@ impl Writer {
 
     fn open(&mut self, id: &str) -> Result<&mut Run, Error> {
         if !self.runs.contains_key(id) {
-            self.openings += 1;
-            let mut run = Run::open(&self.data_dir, id, self.openings)?;
+            self.generations += 1;
+            let mut run = Run::open(&self.data_dir, id, self.generations)?;
             run.list(&self.meta)?;
             let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
-            memory.insert(id.to_owned(), Arc::clone(&run.hot));
+            memory.insert(id.to_owned(), Arc::clone(&run.memtable));
             drop(memory);
             self.runs.insert(id.to_owned(), run);
         }
@@ -136,7 +136,7 @@ impl Writer {
     }
 
     /// Works until it is told to stop.
-    pub(crate) fn work(mut self, queue: &Receiver<Job>) {
+    pub(crate) fn work(mut self, queue: &Receiver<WriterJob>) {
         let mut ticked = Instant::now();
         while !self.stops {
             match queue.recv_timeout(TICK) {
@@ -150,7 +150,7 @@ impl Writer {
             }
         }
         self.worker.stop(queue, |made| {
-            // what is not in chunks yet will be made from its batches by the next process
+            // rows not yet in chunks will be rebuilt from their batches by the next process
             let _ = guarded(|| put(&mut self.runs, made));
         });
         let ids: Vec<String> = self.runs.keys().cloned().collect();
@@ -159,31 +159,31 @@ impl Writer {
         }
     }
 
-    /// Serves a job and those that wait behind it.
-    fn serve(&mut self, first: Job, queue: &Receiver<Job>) {
+    /// Runs a job and those queued behind it.
+    fn serve(&mut self, first: WriterJob, queue: &Receiver<WriterJob>) {
         let mut groups: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
         let mut next = Some(first);
         let mut taken = 0;
         let mut made_for = BTreeSet::new();
         while let Some(job) = next {
             match job {
-                Job::Deliver(delivery) => {
+                WriterJob::Deliver(delivery) => {
                     let id = delivery.batch.run_id.clone();
                     groups.entry(id).or_default().push(*delivery);
                     taken += 1;
                 }
-                Job::Made(made) => {
+                WriterJob::Built(made) => {
                     let id = made.task.run.clone();
-                    // a failure leaves the rows in memory; they are tried again
+                    // on failure the rows stay in memory and are tried again
                     let _ = self.guard(&id, |writer| put(&mut writer.runs, *made));
                     made_for.insert(id);
                 }
-                Job::Remove(id, done) => {
-                    refuse(groups.remove(&id).unwrap_or_default(), &Error::Gone);
+                WriterJob::Remove(id, done) => {
+                    refuse(groups.remove(&id).unwrap_or_default(), &Error::RunDeleted);
                     self.remove(&id);
                     let _ = done.send(());
                 }
-                Job::Stop => self.stops = true,
+                WriterJob::Stop => self.stops = true,
             }
             let goes_on = taken < GROUP_MAX && !self.stops;
             next = queue.try_recv().ok().filter(|_| goes_on);
@@ -192,11 +192,11 @@ impl Writer {
             made_for.remove(&id);
             self.deliver(&id, deliveries);
         }
-        made_for.iter().for_each(|id| self.look_after(id));
+        made_for.iter().for_each(|id| self.maintain(id));
     }
 
     fn deliver(&mut self, id: &str, deliveries: Vec<Delivery>) {
-        let deliveries = self.welcome(id, deliveries);
+        let deliveries = self.drop_deleted(id, deliveries);
         if deliveries.is_empty() {
             return;
         }
@@ -205,7 +205,7 @@ impl Writer {
                 for (delivery, through) in deliveries.into_iter().zip(through) {
                     (delivery.done)(Ok(through));
                 }
-                self.look_after(id);
+                self.maintain(id);
             }
             Ok(Err(error)) | Err(error) => refuse(deliveries, &error),
         }
@@ -220,8 +220,8 @@ impl Writer {
         run.deliver(deliveries, &meta, watch.as_ref())
     }
 
-    /// A run that was deleted comes back with a start only, whatever its nodes still send.
-    fn welcome(&self, id: &str, mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
+    /// A deleted run only comes back with a new start; other batches are dropped.
+    fn drop_deleted(&self, id: &str, mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
         if self.runs.contains_key(id) {
             return deliveries;
         }
@@ -233,12 +233,12 @@ impl Writer {
         };
         let at = if is_welcome.is_ok() { starts } else { None };
         let welcome = deliveries.split_off(at.unwrap_or(deliveries.len()));
-        refuse(deliveries, &is_welcome.err().unwrap_or(Error::Gone));
+        refuse(deliveries, &is_welcome.err().unwrap_or(Error::RunDeleted));
         welcome
     }
 
-    /// Does something for a run. After a panic the run is read anew from its file when it is
-    /// next needed: what is acknowledged is there.
+    /// Runs `work` for a run. After a panic the run is read again from its file when it is next
+    /// needed: acknowledged data is there.
     fn guard<T>(&mut self, id: &str, work: impl FnOnce(&mut Self) -> T) -> Result<T, Error> {
         let done = guarded(|| work(self));
         if done.is_err() {
@@ -250,20 +250,20 @@ impl Writer {
         done
     }
 
-    /// Closes seconds, hands out work, ends the run; after a panic it is as new.
-    fn look_after(&mut self, id: &str) {
-        // the next batch, or the next start of the server, opens it again
-        let _ = self.guard(id, |writer| writer.look_at(id));
+    /// Closes seconds, submits work, ends the run; a panic reopens it.
+    fn maintain(&mut self, id: &str) {
+        // the next batch, or the next start of the server, reopens it
+        let _ = self.guard(id, |writer| writer.maintain_now(id));
     }
 
-    fn look_at(&mut self, id: &str) {
+    fn maintain_now(&mut self, id: &str) {
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
         run.close_seconds(self.watch.as_ref());
         while let Some(task) = run.next_task() {
-            if let Err(task) = self.worker.give(task) {
-                run.give_back(task);
+            if let Err(task) = self.worker.submit(task) {
+                run.return_task(task);
                 break;
             }
         }
@@ -278,11 +278,12 @@ impl Writer {
             if let Some(run) = self.runs.get_mut(&id) {
                 run.is_lost |= run.silent() >= LOST_AFTER && !run.all_ended();
             }
-            self.look_after(&id);
+            self.maintain(&id);
         }
-        if !self.is_renewed {
-            // those that are left are read from their files whenever they are listed
-            self.is_renewed = guarded(|| self.renew()).is_ok_and(|done| done.unwrap_or(true));
+        if !self.figures_are_current {
+            // the remaining ones are read from their files whenever they are listed
+            self.figures_are_current =
+                guarded(|| self.refresh_figures()).is_ok_and(|done| done.unwrap_or(true));
         }
         if self
             .retained
@@ -301,11 +302,11 @@ impl Writer {
         }
     }
 
-    /// Makes some figures of earlier versions anew. Returns whether there is nothing more to do:
-    /// also when none of them could be read.
-    fn renew(&self) -> Result<bool, Error> {
+    /// Refreshes some figures of earlier versions; returns whether nothing is left to do, which
+    /// includes that none of them could be read.
+    fn refresh_figures(&self) -> Result<bool, Error> {
         let mut is_any = false;
-        for id in self.meta.outdated(RENEWED_MAX)? {
+        for id in self.meta.outdated(REFRESHED_MAX)? {
             let Ok(Some(view)) = view(&self.data_dir, &self.memory, &id) else {
                 continue;
             };
@@ -317,12 +318,12 @@ impl Writer {
         Ok(!is_any)
     }
 
-    /// Notes the end of a run and forgets it; it is opened again when another batch comes.
+    /// Records the end of a run and closes it; another batch reopens it.
     fn close(&mut self, id: &str) {
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
-        let (state, is_known) = (run.state(), run.is_noted_over());
+        let (state, is_known) = (run.state(), run.is_end_recorded());
         if run
             .finish(&self.data_dir, &self.memory, &self.meta)
             .is_err()
@@ -338,7 +339,7 @@ impl Writer {
         }
     }
 
-    /// As [`Writer::close`] for a run whose nodes have ended, without help of the worker.
+    /// Like [`Writer::close`] for a run whose nodes have ended, without the worker.
     fn finish_now(&mut self, id: &str) {
         let Some(run) = self.runs.get_mut(id) else {
             return;
@@ -358,30 +359,30 @@ impl Writer {
         if run_file::is_id(id) {
             let path = run_file::path(&self.data_dir, id);
             for ending in ["", "-wal", "-shm"] {
-                // what is not there is gone
+                // a missing file needs no deletion
                 let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
             }
         }
     }
 }
 
-/// Puts chunks into the run they were made for, if it is still the same.
-fn put(runs: &mut HashMap<String, Run>, made: Made) -> Result<(), Error> {
+/// Writes chunks to the run they were built for, if it is still the same.
+fn put(runs: &mut HashMap<String, Run>, made: BuiltChunks) -> Result<(), Error> {
     match runs.get_mut(&made.task.run) {
-        Some(run) if run.opening == made.task.opening => run.put(made),
+        Some(run) if run.generation == made.task.generation => run.put(made),
         _ => Ok(()),
     }
 }
 
-/// Tells those who wait why their batches are not kept.
+/// Answers deliveries with the error.
 fn refuse(deliveries: Vec<Delivery>, error: &Error) {
     let is_full = matches!(error, Error::Sqlite(e)
         if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
     for delivery in deliveries {
         (delivery.done)(Err(match error {
-            Error::Gone => Error::Gone,
+            Error::RunDeleted => Error::RunDeleted,
             Error::Format(why) => Error::Format(why.clone()),
-            _ if is_full => Error::Full(error.to_string()),
+            _ if is_full => Error::DiskFull(error.to_string()),
             _ => Error::Format(error.to_string()),
         }));
     }

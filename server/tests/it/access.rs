@@ -1,5 +1,5 @@
 //! Who may do what, over HTTP.
 
-mod doors;
 mod hostile;
 mod matrix;
+mod sign_in_tests;

@@ -2,7 +2,7 @@
 
 use crate::nodes::{Outcome, get, post, second, serve, start, whole_run};
 use mistress_server::Error;
-use mistress_server::store::{Delivery, Sqlite, State, Store, Watch};
+use mistress_server::store::{Delivery, RunObserver, Sqlite, State, Store};
 use prost::Message;
 use stats::wire::{Batch, EventRow};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl Panics {
     }
 }
 
-impl Watch for Panics {
+impl RunObserver for Panics {
     fn second(&self, _: &str, _: u64) {
         self.perhaps(&self.at_second);
     }
@@ -66,7 +66,7 @@ fn rows(store: &Sqlite, run: &str) -> Result<Vec<u64>, Error> {
 fn a_panic_costs_one_answer_and_no_second() -> Outcome {
     let dir = tempfile::tempdir()?;
     let watch = Arc::new(Panics::default());
-    let store = Sqlite::start(dir.path(), Arc::clone(&watch) as Arc<dyn Watch>)?;
+    let store = Sqlite::start(dir.path(), Arc::clone(&watch) as Arc<dyn RunObserver>)?;
     let names = ["a", "b"];
     let (one, other) = (
         whole_run("one", 0, 70, &names),
@@ -81,7 +81,7 @@ fn a_panic_costs_one_answer_and_no_second() -> Outcome {
         if let Some(flag) = flag {
             flag.store(true, Ordering::Relaxed);
             let refused = deliver(&store, one)?.map_err(|error| error.to_string());
-            let why = "store: the server met a bug; its output tells where";
+            let why = "store: internal error; see the server's output";
             assert_eq!(refused, Err(why.to_owned()), "batch {place}");
         }
         for batch in [other, one] {

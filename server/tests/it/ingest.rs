@@ -189,7 +189,7 @@ fn what_cannot_be_kept_is_refused_with_its_reason() -> Outcome {
             version: 9,
             ..good.clone()
         },
-        "version: 9 is not known here",
+        "version: 9 is not supported",
     )?;
     check(
         &Batch {

@@ -7,5 +7,5 @@ mod faults;
 mod idle;
 mod ingest;
 mod nodes;
-mod of;
+mod outcomes;
 mod serve;

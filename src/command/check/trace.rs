@@ -1,13 +1,13 @@
-//! What a user did, as text.
+//! Formats what a user did.
 
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use engine::{Event, Exchange};
 
-/// Bytes of a body that are shown.
+/// Bytes shown of a body.
 const BODY_SHOWN: usize = 1_024;
 
-/// An event as indented lines.
+/// Formats an event as indented lines.
 pub fn event(event: &Event, style: Style) -> String {
     match event {
         Event::Log { text, .. } => indented(&format!("log: {text}"), |line| {
@@ -44,42 +44,42 @@ fn exchange(exchange: &Exchange, style: Style) -> String {
     text += &prefixed("    < ", &readable(&exchange.head), faint);
     text += &prefixed("    <   ", &shown(&exchange.body), str::to_owned);
     if !exchange.wire.is_empty() {
-        text += "    the reply as it came:\n";
+        text += "    the raw reply:\n";
         text += &prefixed("    < ", &raw(&exchange.wire), str::to_owned);
     }
     text
 }
 
-/// Head and body of a request.
+/// Splits a request into head and body.
 fn split(request: &[u8]) -> (&str, &[u8]) {
     let end = request.windows(4).position(|bytes| bytes == b"\r\n\r\n");
     let end = end.map_or(request.len(), |end| end + 4);
-    // the engine encoded the head; it lets nothing but text in
+    // the engine encoded the head, so it is text
     (
         std::str::from_utf8(&request[..end]).unwrap_or("(not text)"),
         &request[end..],
     )
 }
 
-/// The beginning of a body, and how much is left out.
+/// The start of a body, and how much is omitted.
 fn shown(body: &[u8]) -> String {
-    let kept = &body[..body.len().min(BODY_SHOWN)];
-    // a character that the cut goes through is left out whole
-    let kept = match std::str::from_utf8(kept) {
-        Err(error) if error.error_len().is_none() && kept.len() < body.len() => {
-            &kept[..error.valid_up_to()]
+    let start = &body[..body.len().min(BODY_SHOWN)];
+    // a character cut in two is omitted
+    let start = match std::str::from_utf8(start) {
+        Err(error) if error.error_len().is_none() && start.len() < body.len() => {
+            &start[..error.valid_up_to()]
         }
-        _ => kept,
+        _ => start,
     };
-    let mut text = readable(kept);
-    let rest = body.len() - kept.len();
+    let mut text = readable(start);
+    let rest = body.len() - start.len();
     if rest > 0 {
         text += &format!("\n… {} more bytes", format::count(rest as u64));
     }
     text
 }
 
-/// Bytes as they are, a line for each line feed, and how many are left out.
+/// Raw bytes, one line per line feed, and how many are omitted.
 fn raw(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(BODY_SHOWN)];
     let lines = shown.split_inclusive(|byte| *byte == b'\n');
@@ -90,7 +90,7 @@ fn raw(bytes: &[u8]) -> String {
     text.join("\n")
 }
 
-/// Bytes as text; those that are none as `\xff`.
+/// Bytes as text; invalid ones as `\xff`.
 fn readable(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
@@ -106,7 +106,7 @@ fn indented(text: &str, paint: impl Fn(&str) -> String) -> String {
     prefixed("  ", text, paint)
 }
 
-/// The lines of a text that are not empty at its end, each safe for a terminal.
+/// The lines of a text without trailing empty ones, each made safe for a terminal.
 fn prefixed(prefix: &str, text: &str, paint: impl Fn(&str) -> String) -> String {
     let lines = format::escape_lines(text.trim_end_matches(['\r', '\n']));
     lines
@@ -182,7 +182,7 @@ mod tests {
             &[
                 "  home  FAILED bad_head  1.23ms",
                 "    > GET / HTTP/1.1",
-                "    the reply as it came:",
+                "    the raw reply:",
                 "    < HTTP/1.1 200 OK\\r\\n",
                 "    < Content-Length : 5\\r\\n",
                 "    < \\x1b[2J\\xff",
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(text, "x".repeat(BODY_SHOWN - 1) + "\n… 11 more bytes");
         let exact = "y".repeat(BODY_SHOWN);
         assert_eq!(shown(exact.as_bytes()), exact);
-        // what is no text from the start is shown by its codes, also at the cut
+        // binary data is shown as codes, also at the cut
         assert_eq!(shown(&[0xff, 0xc3]), "\\xff\\xc3");
     }
 

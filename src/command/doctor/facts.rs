@@ -1,4 +1,4 @@
-//! What the machine says of itself.
+//! Facts about the machine.
 
 use super::parse::{self, Ticks};
 use crate::cgroup::Groups;
@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-/// How long the load of the cores is watched.
+/// How long the load of the cores is observed.
 const SAMPLE: Duration = Duration::from_millis(500);
 
-/// Everything that is judged; what cannot be found out is `None`.
+/// The facts that are judged; unknown ones are `None`.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// Release of the kernel.
     pub release: String,
-    /// The sysctl `kernel.io_uring_disabled`; kernels before 6.6 do not have it.
+    /// The sysctl `kernel.io_uring_disabled`, which kernels before 6.6 lack.
     pub io_uring_disabled: Option<u64>,
-    /// Why a ring cannot be made.
+    /// The error of creating a ring.
     pub ring_error: Option<String>,
-    /// Bytes of memory that may be locked; `None` is no limit.
+    /// Limit of locked memory, in bytes; `None` is no limit.
     pub locked_bytes: Option<u64>,
     /// Whether limits on locked memory do not apply.
     pub is_root: bool,
@@ -28,26 +28,26 @@ pub struct Facts {
     pub files_soft: Option<u64>,
     /// Open files, hard limit; `None` is no limit.
     pub files_hard: Option<u64>,
-    /// Local ports, and what the system says about using them again.
+    /// Local ports, and the system's settings for reusing them.
     pub ports: LocalPorts,
     /// The sysctl `net.core.somaxconn`.
     pub somaxconn: Option<u64>,
-    /// Processors that this process may use.
+    /// Cpus that this process may use.
     pub allowed: Vec<usize>,
-    /// Processors online.
+    /// Number of cpus online.
     pub online: usize,
-    /// What each processor did while it was watched.
+    /// What each cpu did while it was observed.
     pub ticks: BTreeMap<usize, Ticks>,
-    /// Processors' worth of time that the control group allows; `None` is no bound.
+    /// The CPU quota of the control group, in cores; `None` is no limit.
     pub quota: Option<f64>,
-    /// Frequency governor by processor.
+    /// Frequency governor by cpu.
     pub governors: BTreeMap<usize, String>,
-    /// What the kernel tells the time by.
+    /// The kernel's clock source.
     pub clock: Option<String>,
 }
 
 impl Facts {
-    /// Asks the machine this program runs on; takes half a second.
+    /// Collects the facts of this machine; takes half a second.
     pub fn gather() -> Facts {
         let before = read("/proc/stat")
             .map(|text| parse::ticks(&text))

@@ -1,4 +1,4 @@
-//! What the facts mean for a load generator, and what to change.
+//! Judges the facts for a load generator, and says what to change.
 
 use super::facts::Facts;
 use super::parse;
@@ -7,29 +7,29 @@ use crate::render::format::{bytes, count, percent};
 use engine::TIME_WAIT;
 use std::net::IpAddr;
 
-/// The first kernel whose io_uring has all that the engine uses.
+/// The first kernel whose io_uring has everything the engine uses.
 const KERNEL_MIN: (u32, u32) = (6, 1);
-/// Locked memory without which an executor cannot be made.
+/// Minimum of locked memory for an executor.
 const LOCKED_MIN: u64 = 512 << 10;
-/// Locked memory per core that is enough in any case.
+/// Locked memory per core that is always enough.
 const LOCKED_PER_CORE: u64 = 1 << 20;
-/// Open files below which a run of any size is out of the question.
+/// Minimum of open files for a run of any size.
 const FILES_MIN: u64 = 256;
-/// Open files that are enough for most plans.
+/// Open files that suffice for most plans.
 const FILES_GOOD: u64 = 20_000;
-/// Connections waiting to be accepted by the built-in target.
+/// Backlog that suffices for the built-in target, in connections.
 const BACKLOG_GOOD: u64 = 1_024;
-/// Another program's use of a core that disturbs measurements.
+/// Use of a core by other programs that disturbs measurements, as a share.
 const BUSY_WARN: f64 = 0.1;
-/// Time taken by the hypervisor that disturbs measurements.
+/// Steal time that disturbs measurements, as a share.
 const STEAL_WARN: f64 = 0.01;
-/// Cores listed one by one.
+/// Maximum number of cores listed individually.
 const CORES_LISTED: usize = 16;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grade {
-    /// As it should be.
+    /// Nothing to change.
     Ok,
     /// It limits or disturbs.
     Warn,
@@ -37,12 +37,12 @@ pub enum Grade {
     Fail,
 }
 
-/// One thing looked at.
+/// One checked subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity.
     pub grade: Grade,
-    /// What was looked at.
+    /// The subject.
     pub subject: &'static str,
     /// What was found.
     pub found: String,
@@ -70,7 +70,7 @@ impl Finding {
     }
 }
 
-/// Judges everything, the most basic first.
+/// Judges everything, most basic first.
 pub fn judge(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![
         kernel(facts),
@@ -101,14 +101,14 @@ fn kernel(facts: &Facts) -> Finding {
 
 fn io_uring(facts: &Facts) -> Finding {
     let Some(error) = &facts.ring_error else {
-        return Finding::ok("io_uring", "a ring can be made".into());
+        return Finding::ok("io_uring", "available".into());
     };
     let advice = match facts.io_uring_disabled {
         Some(2) => "sysctl -w kernel.io_uring_disabled=0".to_owned(),
         Some(1) => "sysctl -w kernel.io_uring_disabled=0, or join the group of \
                     kernel.io_uring_group"
             .to_owned(),
-        // the error names what helps
+        // the error says what helps
         _ => {
             return Finding {
                 advice: None,
@@ -122,11 +122,14 @@ fn io_uring(facts: &Facts) -> Finding {
 fn locked_memory(facts: &Facts) -> Finding {
     let subject = "memlock";
     let Some(limit) = facts.locked_bytes else {
-        return Finding::ok(subject, "no limit on locked memory".into());
+        return Finding::ok(subject, "unlimited".into());
     };
-    let found = format!("{} of memory may be locked", bytes(limit as f64));
+    let found = format!("up to {} of memory can be locked", bytes(limit as f64));
     if facts.is_root {
-        return Finding::ok(subject, format!("{found}; root is not bound by it"));
+        return Finding::ok(
+            subject,
+            format!("{found}; the limit does not apply to root"),
+        );
     }
     let enough = LOCKED_PER_CORE * facts.allowed.len() as u64;
     let needed = bytes(enough as f64);
@@ -143,11 +146,11 @@ fn open_files(facts: &Facts) -> Finding {
     let subject = "open files";
     let shown = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), count);
     let found = format!(
-        "soft limit {}, hard limit {}; a run raises the soft one to the hard one",
+        "soft limit {}, hard limit {}; a run raises the soft limit to the hard limit",
         shown(facts.files_soft),
         shown(facts.files_hard)
     );
-    let advice = "each connection needs one: raise nofile in /etc/security/limits.conf, or \
+    let advice = "each connection needs an open file: raise nofile in /etc/security/limits.conf, or \
                   LimitNOFILE of the service";
     match facts.files_hard {
         Some(hard) if hard < FILES_MIN => Finding::bad(Grade::Fail, subject, found, advice),
@@ -156,18 +159,18 @@ fn open_files(facts: &Facts) -> Finding {
     }
 }
 
-/// A port serves one connection per address and port of the target, and rests in TIME-WAIT after
-/// it: 60 s, or about 1 s when the kernel may take it again (`tcp_tw_reuse` and timestamps).
+/// A port serves one connection per address and port of the target, and stays in TIME-WAIT after
+/// it: 60 s, or about 1 s when the kernel may reuse it (`tcp_tw_reuse` and timestamps).
 fn ports(facts: &Facts) -> Finding {
     let subject = "ports";
     let ports = &facts.ports;
     let (first, last) = ports.range;
-    // an address that is never this machine's own (RFC 5737)
+    // an address that is never local (RFC 5737)
     let rest = ports.rest(IpAddr::from([192, 0, 2, 1]));
     let rate = ports.count() as f64 / rest.as_secs_f64().max(1e-3);
     let stamps = if ports.has_timestamps { "on" } else { "off" };
     let found = format!(
-        "{first}-{last}, tcp_tw_reuse {}, tcp_timestamps {stamps}: {} connections at once and about \
+        "{first}-{last}, tcp_tw_reuse {}, tcp_timestamps {stamps}: {} concurrent connections and about \
          {} new ones/s to one address of a target",
         ports.tw_reuse,
         count(ports.count()),
@@ -188,7 +191,9 @@ fn backlog(facts: &Facts) -> Finding {
     let Some(limit) = facts.somaxconn else {
         return Finding::ok(subject, "cannot be read".into());
     };
-    let found = format!("{limit} connections may wait for a server here, `mistress target` too");
+    let found = format!(
+        "servers on this machine, such as `mistress target`, can queue {limit} connections"
+    );
     if limit >= BACKLOG_GOOD {
         return Finding::ok(subject, found);
     }
@@ -208,29 +213,29 @@ fn cores(facts: &Facts) -> Finding {
     } else {
         format!(" ({})", prepare::list(&facts.allowed))
     };
-    let found = format!("{all} of {} may be used{listed}", facts.online.max(all));
+    let found = format!("{all} of {} can be used{listed}", facts.online.max(all));
     match facts.quota {
         Some(quota) if quota < all as f64 => Finding::bad(
             Grade::Warn,
             subject,
             format!(
-                "{found}, but a CPU quota stops them after {quota:.2} cores' time; cores = \"auto\" \
-                 takes {} at most",
+                "{found}, but a CPU quota limits them to {quota:.2} cores; cores = \"auto\" \
+                 uses at most {}",
                 (quota as usize).max(1)
             ),
-            "lift the quota (cpu.max or cpu.cfs_quota_us; docker run --cpus): a stopped core sends late",
+            "raise the quota (cpu.max or cpu.cfs_quota_us; docker run --cpus): a throttled core sends late",
         ),
         _ if all == 1 => Finding::bad(
             Grade::Warn,
             subject,
             found,
-            "with a second core the report and a target on this machine do not disturb the load",
+            "use two or more cores, so that reporting and a local target do not disturb the load",
         ),
         _ => Finding::ok(subject, found),
     }
 }
 
-/// Shares of time of the allowed cores, largest first.
+/// Shares of time of the allowed cores, in descending order.
 fn shares(facts: &Facts, of: impl Fn(&parse::Ticks) -> u64) -> Vec<(usize, f64)> {
     let watched = facts
         .ticks
@@ -284,10 +289,10 @@ fn steal(facts: &Facts) -> Finding {
         .filter(|(_, s)| *s >= STEAL_WARN)
         .collect();
     if stolen.is_empty() {
-        return Finding::ok(subject, "no time is taken by a hypervisor".into());
+        return Finding::ok(subject, "no steal time".into());
     }
-    let found = format!("the hypervisor takes time: {}", listed(&stolen));
-    let advice = "use a machine with cores of its own: lag and latency contain this time";
+    let found = format!("the hypervisor steals time: {}", listed(&stolen));
+    let advice = "use a machine with dedicated cores: lag and latency include this time";
     Finding::bad(Grade::Warn, subject, found, advice)
 }
 
@@ -301,7 +306,7 @@ fn governor(facts: &Facts) -> Finding {
         .collect();
     let Some(first) = slow.first() else {
         let found = if facts.governors.is_empty() {
-            "frequencies are not this system's to govern"
+            "no CPU frequency control (virtual machine)"
         } else {
             "performance"
         };
@@ -312,15 +317,15 @@ fn governor(facts: &Facts) -> Finding {
     Finding::bad(Grade::Warn, subject, found, advice)
 }
 
-/// Reading some clocks is a system call or slower, several times per request.
+/// Reading some clocks costs a system call or more, several times per request.
 fn clock(facts: &Facts) -> Option<Finding> {
     let clock = facts.clock.as_deref()?;
-    let found = format!("time is told by {clock}");
+    let found = format!("clock source {clock}");
     if matches!(
         clock,
         "hpet" | "acpi_pm" | "jiffies" | "xen" | "refined-jiffies"
     ) {
-        let advice = "use clocksource=tsc on the kernel's command line where it is stable: this \
+        let advice = "boot with clocksource=tsc if the TSC is stable: this \
                       one is slow";
         return Some(Finding::bad(Grade::Warn, "clock", found, advice));
     }

@@ -1,8 +1,8 @@
-//! The kernel's files as values; nothing here reads a file.
+//! Parses the kernel's files; reads no file itself.
 
 use std::collections::BTreeMap;
 
-/// Major and minor of a kernel release such as `6.1.0-18-amd64`.
+/// The major and minor version of a kernel release such as `6.1.0-18-amd64`.
 pub fn release(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.split(['.', '-', '+', '_', '~']);
     let major = parts.next()?.trim().parse().ok()?;
@@ -10,24 +10,24 @@ pub fn release(text: &str) -> Option<(u32, u32)> {
     Some((major, minor))
 }
 
-/// A file with one number.
+/// Parses a file with one number.
 pub fn number(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// What a processor spent its time with since the machine was started, in ticks.
+/// How a cpu spent its time since boot, in ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticks {
-    /// All of it.
+    /// Total time.
     pub total: u64,
     /// Idle, or waiting for a disk.
     pub idle: u64,
-    /// Ready to run, but the hypervisor ran something else.
+    /// Runnable, but the hypervisor ran something else.
     pub steal: u64,
 }
 
 impl Ticks {
-    /// The time between two readings.
+    /// The difference between two readings.
     pub fn since(self, before: Ticks) -> Ticks {
         Ticks {
             total: self.total.saturating_sub(before.total),
@@ -37,7 +37,7 @@ impl Ticks {
     }
 }
 
-/// The `cpuN` lines of `/proc/stat` by N.
+/// Parses the `cpuN` lines of `/proc/stat`, by N.
 pub fn ticks(text: &str) -> BTreeMap<usize, Ticks> {
     text.lines().filter_map(ticks_line).collect()
 }
@@ -51,7 +51,7 @@ fn ticks_line(line: &str) -> Option<(usize, Ticks)> {
         .split_whitespace()
         .filter_map(|f| f.parse().ok())
         .collect();
-    let field = |place: usize| fields.get(place).copied().unwrap_or(0);
+    let field = |index: usize| fields.get(index).copied().unwrap_or(0);
     let total = fields.iter().take(8).sum();
     Some((
         cpu,

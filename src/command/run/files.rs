@@ -1,4 +1,4 @@
-//! Result files: whole or not at all, and known to be writable before the run.
+//! Result files: written completely or not at all, and checked for writability before the run.
 
 use crate::command::console::Stream;
 use crate::command::exit::Failure;
@@ -7,19 +7,19 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Where one result goes.
+/// The destination of one result.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OutputFile {
     /// `-`.
     Stdout,
-    /// A regular file, put in place by renaming.
+    /// A regular file, replaced by renaming.
     Regular(PathBuf),
-    /// A device or pipe, written as it is.
+    /// A device or pipe, written directly.
     Special(PathBuf),
 }
 
 impl OutputFile {
-    /// Tries whether `path` can be written, without touching what is there.
+    /// Checks whether `path` can be written, without changing it.
     ///
     /// # Errors
     /// It cannot.
@@ -31,7 +31,7 @@ impl OutputFile {
         match fs::metadata(path) {
             Ok(data) if data.is_dir() => Err(failed(io::ErrorKind::IsADirectory.into())),
             Ok(data) if !data.is_file() => Ok(OutputFile::Special(path.to_owned())),
-            // a link is kept, the file it leads to is replaced
+            // a symbolic link is kept, the file it points to is replaced
             Ok(_) => fs::canonicalize(path)
                 .and_then(OutputFile::try_folder)
                 .map_err(failed),
@@ -52,7 +52,7 @@ impl OutputFile {
     /// Writes the whole text.
     ///
     /// # Errors
-    /// The file could not be written; what was there before is still there.
+    /// The file could not be written; the old content is unchanged.
     pub fn write(&self, text: &str) -> Result<(), Failure> {
         match self {
             OutputFile::Stdout => {
@@ -69,7 +69,7 @@ fn unwritten(path: &Path, error: &io::Error) -> Failure {
     Failure::failed(anyhow!("{}: not written: {error}", path.display()))
 }
 
-/// Writes a file of its own and renames it, so that readers see the old text or the new one.
+/// Writes a temporary file and renames it, so that readers see the old text or the new one.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = beside(path)?;
     let written = File::create(&beside).and_then(|mut file| {
@@ -83,7 +83,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     done
 }
 
-/// A name in the same folder that nobody else uses.
+/// An unused name in the same folder.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let mut hidden = std::ffi::OsString::from(".");

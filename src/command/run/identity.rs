@@ -1,4 +1,4 @@
-//! What tells a run apart: its id, its start, hashes of what it was made from.
+//! Identifies a run: its id, its start, hashes of its inputs.
 
 use crate::command::exit::Failure;
 use crate::render::format;
@@ -13,7 +13,7 @@ fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// A moment as `2026-11-22T22:45:06Z`.
+/// Formats a time as `2026-11-22T22:45:06Z`.
 pub fn utc(time: SystemTime) -> String {
     format::utc(since_epoch(time).as_secs())
 }

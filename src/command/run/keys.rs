@@ -1,43 +1,44 @@
-//! Keys on the terminal while a run goes on.
+//! Keys on the terminal during a run.
 
-use super::steer::Wish;
+use super::load_controller::ControlCommand;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal};
 
-/// What the keys are, for the view.
+/// The help for the keys, shown in the view.
 pub const HELP: &str = "p pause  + - scale  n next phase  q drain";
-/// How much a press of + or - changes the load, in parts of the plan's.
+/// How much + or - changes the load, as a share of the planned load.
 const STEP: f64 = 0.1;
 
-/// The terminal's keys, read one by one; as it was before when this is dropped.
+/// Reads the terminal's keys one by one; restores the terminal when dropped.
 pub struct Keys {
     before: Termios,
 }
 
 impl Keys {
-    /// Takes the keys, when stdin is a terminal that can be set and this process is in front.
+    /// Starts reading keys, if stdin is a terminal that can be configured and this process is in
+    /// the foreground.
     pub fn take() -> Option<Keys> {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
             return None;
         }
-        // A process in the background would be stopped by the attempt.
+        // A background process would be stopped by the attempt.
         let front = rustix::termios::tcgetpgrp(&stdin).ok()?;
         if front != rustix::process::getpgrp() {
             return None;
         }
         let before = tcgetattr(&stdin).ok()?;
         let mut raw = before.clone();
-        // No echo, no waiting for a line; Ctrl-C and Ctrl-Z stay what they are.
+        // No echo, no line buffering; Ctrl-C and Ctrl-Z keep their meaning.
         raw.local_modes
             .remove(LocalModes::ECHO | LocalModes::ICANON);
         tcsetattr(&stdin, OptionalActions::Now, &raw).ok()?;
         Some(Keys { before })
     }
 
-    /// What was asked for by the keys pressed since the last time. Never waits.
-    pub fn wishes(&self, is_paused: bool) -> Vec<Wish> {
+    /// The commands of the keys pressed since the last call. Never waits.
+    pub fn commands(&self, is_paused: bool) -> Vec<ControlCommand> {
         let mut pressed = [0; 32];
         let stdin = io::stdin();
         let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
@@ -50,23 +51,27 @@ impl Keys {
             return Vec::new();
         }
         let read = rustix::io::read(&stdin, &mut pressed).unwrap_or(0);
-        wishes(&pressed[..read], is_paused)
+        commands(&pressed[..read], is_paused)
     }
 }
 
-fn wishes(pressed: &[u8], mut is_paused: bool) -> Vec<Wish> {
-    let wish = |key: &u8| match key {
+fn commands(pressed: &[u8], mut is_paused: bool) -> Vec<ControlCommand> {
+    let command = |key: &u8| match key {
         b'p' | b' ' => {
             is_paused = !is_paused;
-            Some(if is_paused { Wish::Pause } else { Wish::Resume })
+            Some(if is_paused {
+                ControlCommand::Pause
+            } else {
+                ControlCommand::Resume
+            })
         }
-        b'+' | b'=' => Some(Wish::ScaleBy(STEP)),
-        b'-' => Some(Wish::ScaleBy(-STEP)),
-        b'n' => Some(Wish::Next),
-        b'q' => Some(Wish::Drain),
+        b'+' | b'=' => Some(ControlCommand::ScaleBy(STEP)),
+        b'-' => Some(ControlCommand::ScaleBy(-STEP)),
+        b'n' => Some(ControlCommand::Next),
+        b'q' => Some(ControlCommand::Drain),
         _ => None,
     };
-    pressed.iter().filter_map(wish).collect()
+    pressed.iter().filter_map(command).collect()
 }
 
 impl Drop for Keys {
@@ -80,17 +85,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_wishes() {
-        let found = wishes(b"pxp+-n\x1b[Aq", false);
+    fn keys_are_commands() {
+        let found = commands(b"pxp+-n\x1b[Aq", false);
         let expected = [
-            Wish::Pause,
-            Wish::Resume,
-            Wish::ScaleBy(0.1),
-            Wish::ScaleBy(-0.1),
-            Wish::Next,
-            Wish::Drain,
+            ControlCommand::Pause,
+            ControlCommand::Resume,
+            ControlCommand::ScaleBy(0.1),
+            ControlCommand::ScaleBy(-0.1),
+            ControlCommand::Next,
+            ControlCommand::Drain,
         ];
         assert_eq!(found, expected);
-        assert_eq!(wishes(b"p", true), [Wish::Resume]);
+        assert_eq!(commands(b"p", true), [ControlCommand::Resume]);
     }
 }

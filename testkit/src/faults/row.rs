@@ -47,7 +47,7 @@ pub struct Row {
     pub script: Script,
     /// How each request must end, in order.
     pub expected: Vec<Outcome>,
-    /// Counters that must have exactly this value at the end; those left out are free.
+    /// Counters that must have exactly this value at the end; others are not checked.
     pub counters: Vec<(&'static str, u64)>,
     /// Connections the server must have seen at the end.
     pub connections: u64,

@@ -1,4 +1,4 @@
-//! What a misbehaving server is told to do, connection by connection.
+//! The script of a misbehaving server, connection by connection.
 
 use std::time::Duration;
 

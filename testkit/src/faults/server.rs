@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fd::OwnedFd;
 
+use super::connection::FaultConnection;
 use super::script::Script;
-use super::talk::Talk;
 use super::wire::{TlsSide, Wire};
 
 /// Connections one server takes, each with a thread; a test that makes more is itself at fault.
 const CONNECTIONS_MAX: usize = 2000;
 /// How long [`FaultOrigin::wait_for`] waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,13 @@ pub(super) struct Shared {
     pub(super) script: Script,
     /// `Some`: the server speaks TLS.
     tls: Option<TlsSide>,
-    state: Mutex<State>,
+    state: Mutex<ServerState>,
     /// Told of each change that somebody may wait for.
     changed: Condvar,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct ServerState {
     pub(super) stopping: bool,
     pub(super) report: FaultReport,
     /// Those open, to be shut down at the end.
@@ -122,7 +122,7 @@ impl FaultOrigin {
         let wake = Arc::new(
             eventfd(0, EventfdFlags::CLOEXEC).unwrap_or_else(|e| panic!("no eventfd: {e}")),
         );
-        let state = Mutex::new(State::default());
+        let state = Mutex::new(ServerState::default());
         let shared = Arc::new(Shared {
             script,
             tls,
@@ -164,7 +164,7 @@ impl FaultOrigin {
 
     /// The report as soon as this holds for it, or after 10 s: the caller asserts on what comes.
     pub fn wait_for(&self, holds: impl Fn(&FaultReport) -> bool) -> FaultReport {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         let mut state = self.shared.lock();
         while !holds(&state.report) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -196,7 +196,7 @@ impl Drop for FaultOrigin {
 }
 
 impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ServerState> {
         self.state
             .lock()
             .expect("no thread panics while it holds the lock")
@@ -204,15 +204,15 @@ impl Shared {
 
     pub(super) fn wait<'a>(
         &self,
-        guard: MutexGuard<'a, State>,
+        guard: MutexGuard<'a, ServerState>,
         at_most: Duration,
-    ) -> MutexGuard<'a, State> {
+    ) -> MutexGuard<'a, ServerState> {
         let waited = self.changed.wait_timeout(guard, at_most);
         waited.expect("no thread panics while it holds the lock").0
     }
 
     /// Changes the report and tells those who wait.
-    pub(super) fn note(&self, change: impl FnOnce(&mut FaultReport)) {
+    pub(super) fn update(&self, change: impl FnOnce(&mut FaultReport)) {
         change(&mut self.lock().report);
         self.changed.notify_all();
     }
@@ -281,7 +281,7 @@ fn serve_in_thread(stream: TcpStream, shared: &Arc<Shared>) -> JoinHandle<()> {
         .stack_size(128 * 1024)
         .spawn(move || {
             let wire = Wire::new(stream, shared.tls.as_ref());
-            Talk::new(wire, number, &shared).follow();
+            FaultConnection::new(wire, number, &shared).run();
         })
         .unwrap_or_else(|e| panic!("no thread for a connection: {e}"))
 }

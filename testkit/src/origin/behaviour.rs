@@ -1,4 +1,4 @@
-//! What an origin is told to do.
+//! The configured behaviour of an origin.
 
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ pub struct Behaviour {
     /// The body of each reply.
     pub body: Vec<u8>,
     /// Whether each reply says its own service time as `x-service-ns: N`.
-    pub tell_service: bool,
+    pub report_service: bool,
     /// Connections open at once; beyond that they wait in the backlog.
     pub connections_max: usize,
     /// Requests of which arrival and completion are kept; room for all is taken at the start.
@@ -118,7 +118,7 @@ impl Behaviour {
             freeze: None,
             one_of: 1,
             body: b"ok".to_vec(),
-            tell_service: false,
+            report_service: false,
             connections_max: 8192,
             records_max: 250_000,
             cpu: None,
@@ -158,9 +158,9 @@ impl Behaviour {
     }
 
     /// Says its service time in each reply.
-    pub fn tell_service(self) -> Behaviour {
+    pub fn report_service(self) -> Behaviour {
         Behaviour {
-            tell_service: true,
+            report_service: true,
             ..self
         }
     }

@@ -5,9 +5,9 @@ use super::request::{self, Head, Parsed};
 /// Bytes of a next request that are kept while the last one waits for its reply.
 const EARLY_MAX: usize = request::HEAD_MAX;
 
-/// Where a connection is.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ReadState {
     /// Waiting for a head, or in the middle of one.
     Head,
     /// This many bytes of body are still to come.
@@ -16,7 +16,7 @@ enum State {
     Busy,
 }
 
-/// What the bytes read so far amount to.
+/// What the bytes read so far contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// Nothing until more is read, or until the reply is out.
@@ -30,8 +30,8 @@ pub(super) enum Progress {
 }
 
 /// The part of a connection that is not a socket.
-pub(super) struct Exchange {
-    state: State,
+pub(super) struct HttpConnection {
+    state: ReadState,
     /// Read and not yet consumed.
     input: Vec<u8>,
     /// Bytes at the front of `input` known to hold no end of a head.
@@ -48,10 +48,10 @@ pub(super) struct Exchange {
     written: usize,
 }
 
-impl Exchange {
-    pub(super) fn new() -> Exchange {
-        Exchange {
-            state: State::Head,
+impl HttpConnection {
+    pub(super) fn new() -> HttpConnection {
+        HttpConnection {
+            state: ReadState::Head,
             input: Vec::new(),
             seen: 0,
             id: Vec::new(),
@@ -64,12 +64,12 @@ impl Exchange {
 
     /// Whether a complete request has not been answered in full.
     pub(super) fn is_busy(&self) -> bool {
-        self.state == State::Busy
+        self.state == ReadState::Busy
     }
 
     /// Whether a head has come and its body has not, or not all of it.
     pub(super) fn is_in_body(&self) -> bool {
-        matches!(self.state, State::Body(_))
+        matches!(self.state, ReadState::Body(_))
     }
 
     /// Takes bytes from the peer; false when they are more than are kept ahead of a reply.
@@ -81,19 +81,19 @@ impl Exchange {
     /// Consumes what can be; to be called until it says `NeedsMore` or `Bad`.
     pub(super) fn advance(&mut self) -> Progress {
         match self.state {
-            State::Busy => Progress::NeedsMore,
-            State::Body(left) => {
+            ReadState::Busy => Progress::NeedsMore,
+            ReadState::Body(left) => {
                 let here = left.min(self.input.len() as u64);
                 self.input.drain(..here as usize);
                 if here < left {
-                    self.state = State::Body(left - here);
+                    self.state = ReadState::Body(left - here);
                     return Progress::NeedsMore;
                 }
-                self.state = State::Busy;
+                self.state = ReadState::Busy;
                 Progress::Complete
             }
-            State::Head if self.input.is_empty() => Progress::NeedsMore,
-            State::Head => match request::parse(&self.input, self.seen) {
+            ReadState::Head if self.input.is_empty() => Progress::NeedsMore,
+            ReadState::Head => match request::parse(&self.input, self.seen) {
                 Parsed::Bad => Progress::Bad,
                 Parsed::Partial => {
                     self.seen = self.input.len();
@@ -110,7 +110,7 @@ impl Exchange {
                     self.id.extend_from_slice(id.unwrap_or_default());
                     self.close = close;
                     self.bodiless = bodiless;
-                    self.state = State::Body(body);
+                    self.state = ReadState::Body(body);
                     self.seen = 0;
                     self.input.drain(..length);
                     Progress::HeadRead
@@ -157,7 +157,7 @@ impl Exchange {
         );
         let complete = self.written == self.output.len();
         if complete {
-            self.state = State::Head;
+            self.state = ReadState::Head;
             self.output.clear();
             self.written = 0;
         }

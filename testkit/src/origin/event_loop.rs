@@ -1,4 +1,4 @@
-//! The loop that keeps the model's appointments on real sockets.
+//! The event loop that carries out the model's schedule on real sockets.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,13 +15,13 @@ use rustix::fd::OwnedFd;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
 use super::behaviour::{Behaviour, nanos};
-use super::connection::{Exchange, Progress};
+use super::connection::{HttpConnection, Progress};
 use super::model::Model;
 use super::report::{Report, Served};
 
-/// What the owner of an origin asks its loop for.
+/// A command from the owner of an origin.
 pub(super) enum Command {
-    /// Forget everything, then say so.
+    /// Reset everything, then confirm.
     Begin(Sender<()>),
     /// Send a copy of the report.
     Report(Sender<Report>),
@@ -29,7 +29,7 @@ pub(super) enum Command {
     Stop,
 }
 
-/// Token of the listening socket; connections have their place in the table as token.
+/// Token of the listening socket; those of connections are their indices.
 const LISTENER: u64 = u64::MAX;
 /// Token of the eventfd.
 const WAKE: u64 = u64::MAX - 1;
@@ -38,7 +38,8 @@ const EVENTS_MAX: usize = 256;
 /// Replies sent between two looks at the sockets, so that a crowd of replies due at the end of a
 /// freeze does not delay the arrival times of new requests.
 const REPLIES_AT_ONCE: usize = 16;
-/// The last stretch before a reply is due is spent polling, because a sleeping thread wakes late.
+/// The last stretch before a reply is due is spent polling, because a sleeping thread wakes up
+/// late.
 const SPIN: Duration = Duration::from_micros(60);
 
 /// A connection with its socket.
@@ -46,23 +47,23 @@ struct Peer {
     stream: TcpStream,
     /// Numbered from 0 since the last `begin`; for the records.
     number: u32,
-    /// Never used twice; tells a due reply from the next tenant of the same place.
+    /// Unique; distinguishes a due reply from the next connection at the same index.
     serial: u64,
-    exchange: Exchange,
+    exchange: HttpConnection,
     /// The request being served.
     current: Current,
-    /// Whether the kernel is asked to say when there is room to write.
-    wants_room: bool,
+    /// Whether the kernel should report when the socket becomes writable.
+    watches_writable: bool,
 }
 
-/// The request a connection is busy with.
+/// The request a connection is serving.
 #[derive(Clone, Copy, Default)]
 struct Current {
     /// Since the loop's start.
     due_ns: u64,
     service_ns: u64,
     is_refused: bool,
-    /// Its place in `Report::served`.
+    /// Its index in `Report::served`.
     record: Option<usize>,
     /// The count of `begin` calls when it arrived: those of earlier ones are not counted.
     run: u64,
@@ -73,7 +74,7 @@ struct Current {
 struct Due {
     at_ns: u64,
     order: u64,
-    place: usize,
+    index: usize,
     serial: u64,
 }
 
@@ -91,7 +92,7 @@ pub(super) struct EventLoop {
     /// The first request's arrival, since `start`.
     epoch_ns: Option<u64>,
     peers: Vec<Option<Peer>>,
-    /// Empty places of `peers`.
+    /// Free indices of `peers`.
     vacant: Vec<usize>,
     due: BinaryHeap<Reverse<Due>>,
     /// Connections and requests ever seen, for serials and order.
@@ -99,7 +100,7 @@ pub(super) struct EventLoop {
     run: u64,
     in_flight: u64,
     report: Report,
-    /// Where sockets are read into.
+    /// The buffer that sockets are read into.
     scratch: Vec<u8>,
 }
 
@@ -167,11 +168,11 @@ impl EventLoop {
                 match event.data.u64() {
                     LISTENER => self.accept(),
                     WAKE => {
-                        if self.obey().is_break() {
+                        if self.handle_commands().is_break() {
                             return;
                         }
                     }
-                    place => self.on_event(place as usize, event.flags),
+                    index => self.on_event(index as usize, event.flags),
                 }
                 self.answer_due();
             }
@@ -199,9 +200,9 @@ impl EventLoop {
         })
     }
 
-    fn obey(&mut self) -> std::ops::ControlFlow<()> {
+    fn handle_commands(&mut self) -> std::ops::ControlFlow<()> {
         let mut count = [0; 8];
-        // Nothing to read is fine: an earlier turn took all orders.
+        // No value to read is fine: an earlier turn took all commands.
         let _ = rustix::io::read(&*self.wake, &mut count);
         while let Ok(order) = self.orders.try_recv() {
             match order {
@@ -232,9 +233,9 @@ impl EventLoop {
                 return self.stop_accepting();
             }
             match self.listener.accept() {
-                Ok((stream, _)) => self.welcome(stream),
+                Ok((stream, _)) => self.add_peer(stream),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                // The peer was gone before we came; the next may be there.
+                // The peer has already disconnected; the next one may be there.
                 Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
                 // Out of descriptors: until one is closed nothing can be done.
                 Err(_) => return self.stop_accepting(),
@@ -249,87 +250,87 @@ impl EventLoop {
         }
     }
 
-    fn welcome(&mut self, stream: TcpStream) {
+    fn add_peer(&mut self, stream: TcpStream) {
         // Neither can fail on a connected socket.
         let _ = stream.set_nonblocking(true);
         let _ = stream.set_nodelay(true);
-        let place = self.vacant.pop().unwrap_or_else(|| {
+        let index = self.vacant.pop().unwrap_or_else(|| {
             self.peers.push(None);
             self.peers.len() - 1
         });
-        let token = epoll::EventData::new_u64(place as u64);
+        let token = epoll::EventData::new_u64(index as u64);
         if epoll::add(&self.epoll, &stream, token, epoll::EventFlags::IN).is_err() {
-            self.vacant.push(place);
+            self.vacant.push(index);
             return;
         }
         self.serial += 1;
-        self.peers[place] = Some(Peer {
+        self.peers[index] = Some(Peer {
             stream,
             number: self.report.connections_opened as u32,
             serial: self.serial,
-            exchange: Exchange::new(),
+            exchange: HttpConnection::new(),
             current: Current::default(),
-            wants_room: false,
+            watches_writable: false,
         });
         self.report.connections_opened += 1;
         self.report.connections_max = self.report.connections_max.max(self.open() as u64);
     }
 
-    fn on_event(&mut self, place: usize, flags: epoll::EventFlags) {
+    fn on_event(&mut self, index: usize, flags: epoll::EventFlags) {
         if flags.contains(epoll::EventFlags::OUT) {
-            self.write(place);
+            self.write(index);
         }
         if flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR)
         {
-            self.read(place);
+            self.read(index);
         }
     }
 
     /// Reads once: the set is level-triggered, so what is left is told again.
-    fn read(&mut self, place: usize) {
-        let Some(peer) = self.peers[place].as_mut() else {
+    fn read(&mut self, index: usize) {
+        let Some(peer) = self.peers[index].as_mut() else {
             return;
         };
         match peer.stream.read(&mut self.scratch) {
-            Ok(0) => self.close(place),
+            Ok(0) => self.close(index),
             Ok(n) => {
                 self.report.bytes_in += n as u64;
                 self.report.pipelined += u64::from(peer.exchange.is_busy());
                 if peer.exchange.receive(&self.scratch[..n]) {
-                    self.advance(place);
+                    self.advance(index);
                 } else {
-                    self.close(place);
+                    self.close(index);
                 }
             }
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(_) => self.close(place),
+            Err(_) => self.close(index),
         }
     }
 
-    fn advance(&mut self, place: usize) {
-        while let Some(peer) = self.peers[place].as_mut() {
+    fn advance(&mut self, index: usize) {
+        while let Some(peer) = self.peers[index].as_mut() {
             match peer.exchange.advance() {
                 Progress::NeedsMore => return,
                 Progress::HeadRead => self.report.received += 1,
-                Progress::Complete => self.serve(place),
+                Progress::Complete => self.serve(index),
                 Progress::Bad => {
                     self.report.bad += 1;
                     let refusal = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
                                     content-length: 0\r\n\r\n";
-                    // Best effort: whoever sends this is not a client we serve.
+                    // Best effort: such a peer is not a client we serve.
                     let written = peer.stream.write(refusal).unwrap_or(0);
                     self.report.bytes_out += written as u64;
-                    return self.close(place);
+                    return self.close(index);
                 }
             }
         }
     }
 
-    /// A complete request is here: makes the appointment for its reply.
-    fn serve(&mut self, place: usize) {
+    /// Schedules the reply to a complete request.
+    fn serve(&mut self, index: usize) {
         let now_ns = self.now_ns();
         let epoch_ns = *self.epoch_ns.get_or_insert(now_ns);
-        let Some(peer) = self.peers[place].as_mut() else {
+        let Some(peer) = self.peers[index].as_mut() else {
             return;
         };
         let arrived_ns = now_ns - epoch_ns;
@@ -359,7 +360,7 @@ impl EventLoop {
         let due = Due {
             at_ns: due_ns,
             order: self.serial,
-            place,
+            index,
             serial: peer.serial,
         };
         self.due.push(Reverse(due));
@@ -378,7 +379,7 @@ impl EventLoop {
             let Some(Reverse(due)) = self.due.pop() else {
                 return;
             };
-            let Some(peer) = self.peers[due.place].as_mut() else {
+            let Some(peer) = self.peers[due.index].as_mut() else {
                 continue;
             };
             if peer.serial != due.serial {
@@ -386,20 +387,20 @@ impl EventLoop {
             }
             let told = self
                 .behaviour
-                .tell_service
+                .report_service
                 .then_some(peer.current.service_ns);
             let status = match peer.current.is_refused {
                 true => "429 Too Many Requests",
                 false => "200 OK",
             };
             peer.exchange.reply(status, &self.behaviour.body, told);
-            self.write(due.place);
+            self.write(due.index);
         }
     }
 
     /// Writes what there is room for.
-    fn write(&mut self, place: usize) {
-        let Some(peer) = self.peers[place].as_mut() else {
+    fn write(&mut self, index: usize) {
+        let Some(peer) = self.peers[index].as_mut() else {
             return;
         };
         while !peer.exchange.unwritten().is_empty() {
@@ -407,21 +408,23 @@ impl EventLoop {
                 Ok(n) => {
                     self.report.bytes_out += n as u64;
                     if peer.exchange.wrote(n) {
-                        return self.answered(place);
+                        return self.answered(index);
                     }
                 }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return self.ask_room(place, true),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    return self.watch_writable(index, true);
+                }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return self.close(place),
+                Err(_) => return self.close(index),
             }
         }
     }
 
-    fn answered(&mut self, place: usize) {
+    fn answered(&mut self, index: usize) {
         let now_ns = self.now_ns();
         self.in_flight -= 1;
-        self.ask_room(place, false);
-        let Some(peer) = self.peers[place].as_mut() else {
+        self.watch_writable(index, false);
+        let Some(peer) = self.peers[index].as_mut() else {
             return;
         };
         let current = peer.current;
@@ -434,32 +437,32 @@ impl EventLoop {
             }
         }
         if peer.exchange.close {
-            self.close(place);
+            self.close(index);
         } else {
-            self.advance(place);
+            self.advance(index);
         }
     }
 
-    /// Whether to be told when the socket has room for more of the reply.
-    fn ask_room(&mut self, place: usize, wants: bool) {
-        let Some(peer) = self.peers[place].as_mut() else {
+    /// Sets whether to be notified when the socket has room for more of the reply.
+    fn watch_writable(&mut self, index: usize, wants: bool) {
+        let Some(peer) = self.peers[index].as_mut() else {
             return;
         };
-        if peer.wants_room == wants {
+        if peer.watches_writable == wants {
             return;
         }
         let mut flags = epoll::EventFlags::IN;
         flags.set(epoll::EventFlags::OUT, wants);
-        let token = epoll::EventData::new_u64(place as u64);
+        let token = epoll::EventData::new_u64(index as u64);
         epoll::modify(&self.epoll, &peer.stream, token, flags).expect("the socket is in the set");
-        peer.wants_room = wants;
+        peer.watches_writable = wants;
     }
 
-    fn close(&mut self, place: usize) {
-        let Some(peer) = self.peers[place].take() else {
+    fn close(&mut self, index: usize) {
+        let Some(peer) = self.peers[index].take() else {
             return;
         };
-        self.vacant.push(place);
+        self.vacant.push(index);
         if peer.exchange.is_busy() {
             self.in_flight -= 1;
             self.report.abandoned += u64::from(peer.current.run == self.run);

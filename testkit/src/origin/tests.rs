@@ -94,7 +94,7 @@ fn check_records(behaviour: &Behaviour, report: &Report) {
 
 #[test]
 fn no_reply_is_early() {
-    let behaviour = Behaviour::fixed(Duration::from_micros(2500)).tell_service();
+    let behaviour = Behaviour::fixed(Duration::from_micros(2500)).report_service();
     let origin = Origin::start(behaviour.clone());
     let mut client = Client::connect(origin.addr()).unwrap();
     for _ in 0..40 {
@@ -271,7 +271,7 @@ fn those_who_leave_and_those_who_make_no_sense() {
     };
     assert_eq!((report.abandoned, report.truncated, report.bad), (1, 1, 1));
     assert_eq!((report.received, report.answered), (2, 0));
-    // The appointment of the one who left is not kept with the next tenant of its place.
+    // The reply scheduled for a disconnected peer is not sent to the next connection at its index.
     let reply = Client::connect(origin.addr()).unwrap().get("/").unwrap();
     assert!(reply.took >= millis(30), "{:?}", reply.took);
 }

@@ -75,16 +75,16 @@ fn send(
     let mut client = Client::connect(addr)?;
     let mut waits = Vec::with_capacity(batches.len());
     let mut late = Duration::ZERO;
-    for (place, packed) in (0_u32..).zip(batches) {
-        let due = began + PACE * place;
+    for (index, packed) in (0_u32..).zip(batches) {
+        let due = began + PACE * index;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         late = due.elapsed();
         let sent = Instant::now();
         let ack = client.post(packed)?;
         waits.push(sent.elapsed());
-        if ack.accepted_through != u64::from(place) + 1 {
+        if ack.accepted_through != u64::from(index) + 1 {
             return Err(
-                format!("batch {place} was acknowledged as {}", ack.accepted_through).into(),
+                format!("batch {index} was acknowledged as {}", ack.accepted_through).into(),
             );
         }
     }

@@ -35,8 +35,8 @@ impl Random {
 /// One second of a node: `requests` of each of `names` names.
 pub fn second(random: &mut Random, time_s: u64, names: u64, requests: u64) -> SecondRow {
     let rows = (0..names).map(|name| {
-        let place = name as f64 / names as f64;
-        let median_us = 2_000.0 * 40_f64.powf(place);
+        let index = name as f64 / names as f64;
+        let median_us = 2_000.0 * 40_f64.powf(index);
         let mut phases = [const { None }; 4].map(|_: Option<()>| Histogram::new());
         for _ in 0..requests {
             let slow = if random.unit() < 0.01 { 5.0 } else { 1.0 };

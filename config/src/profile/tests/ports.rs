@@ -24,7 +24,7 @@ fn closing_and_ports_are_read() {
 
 #[test]
 fn other_words_and_ranges_are_refused() {
-    let allowed = "allowed is \"system\" or a range of at least 16 ports from 1024 on";
+    let allowed = "expected \"system\" or a range of at least 16 ports above 1023";
     let number = ("1024", "the number 1024");
     let texts = [
         "\"1023-60000\"",
@@ -42,6 +42,6 @@ fn other_words_and_ranges_are_refused() {
     let text = format!("{RUN}[connections]\nclose = \"fin\"\n{LOAD}");
     check(
         &text,
-        &["5:9: found \"fin\", allowed is one of \"graceful\", \"reset\""],
+        &["5:9: found \"fin\", expected one of \"graceful\", \"reset\""],
     );
 }

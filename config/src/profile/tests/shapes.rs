@@ -93,14 +93,14 @@ fn offsets_passes_and_jitter_are_part_of_the_load() {
 }
 
 #[test]
-fn wrong_shapes_are_told_with_what_is_allowed() {
+fn wrong_shapes_are_reported_with_what_is_allowed() {
     let open = |phase: &str, expected: &[&str]| {
         let load = format!("[[load]]\nmodel = \"open\"\nscenarios = \"a\"\nphases = [\n{phase}]\n");
         check(&format!("{RUN}{load}"), expected);
     };
     open(
         "{ pause = \"1s\" }",
-        &["7:10: found phases without any load"],
+        &["7:10: found phases that generate no load"],
     );
     open(
         "{ pause = 1 }",
@@ -108,22 +108,22 @@ fn wrong_shapes_are_told_with_what_is_allowed() {
     );
     open(
         "{ steps = [], each = \"1s\" }",
-        &["8:11: found an array, allowed is an array of 1 to 1000 levels"],
+        &["8:11: found an array, expected an array of 1 to 1000 levels"],
     );
     open(
         "{ steps = [\"1/s\"] }",
-        &["8:1: found no `load.phases.each`"],
+        &["8:1: missing `load.phases.each`"],
     );
     open(
         "{ steps = [1], each = \"1s\", for = \"1s\" }",
         &[
             "8:12: found the number 1 without a unit",
-            "8:29: found the unknown key \"for\"",
+            "8:29: unknown key `for`",
         ],
     );
     open(
         "{ spike = [\"1/s\"], for = \"1s\" }",
-        &["8:11: found an array, allowed is the base and the peak"],
+        &["8:11: found an array, expected the base and the peak"],
     );
     open(
         "{ sine = { mean = \"1/s\", amplitude = \"2/s\", period = \"1s\" }, for = \"1s\" }",
@@ -135,16 +135,16 @@ fn wrong_shapes_are_told_with_what_is_allowed() {
     );
     open(
         "{ sine = { mean = \"1/s\", amplitude = \"1/s\", period = \"1ms\" }, for = \"1s\" }",
-        &["8:54: found \"1ms\", allowed is from \"100ms\""],
+        &["8:54: found \"1ms\", expected a duration from \"100ms\""],
     );
     let closed = "[[load]]\nmodel = \"closed\"\nscenarios = \"a\"\nphases = [\n\
                   { sine = { mean = \"1/s\", amplitude = \"1/s\", period = \"1s\" }, for = \"1s\" }]\n";
     check(
         &format!("{RUN}{closed}iterations = 2\nstart = \"31d\"\n"),
         &[
-            "8:3: found `sine` in a load of model \"closed\"",
-            "9:1: found `iterations` in a load of model \"closed\"",
-            "10:9: found \"31d\", allowed is at most \"30d\"",
+            "8:3: `sine` is only allowed in open loads",
+            "9:1: `iterations` is only allowed in open loads",
+            "10:9: found \"31d\", expected a duration of at most \"30d\"",
         ],
     );
 }

@@ -43,7 +43,7 @@ fn each_metric_has_its_figures_and_its_unit() {
 }
 
 #[test]
-fn a_threshold_says_itself_in_words() {
+fn a_threshold_has_a_text() {
     let table = "[[threshold]]\nmetric = \"latency\"\nname = \"log in\"\nstat = \"p99\"\n\
                  is = \"< 250ms\"\nover = \"1m\"\nabort = true\ndelay = \"30s\"\n";
     let expected = Threshold {
@@ -113,18 +113,17 @@ fn latency_and_rate_may_be_of_failed_or_all_requests() {
     with(
         "metric = \"lag\"\nof = \"ok\"\nstat = \"p99\"\nis = \"< 1s\"",
         &[
-            "10:6: found `of` with the metric lag, allowed is it with latency and rate only \
-           (`threshold.of`)",
+            "10:6: `of` is only allowed with the metrics latency and rate, found lag (`threshold.of`)",
         ],
     );
     with(
         "metric = \"rate\"\nof = \"good\"\nis = \"> 1/s\"",
-        &["10:6: found \"good\", allowed is \"ok\", \"failed\" or \"all\" (`threshold.of`)"],
+        &["10:6: found \"good\", expected \"ok\", \"failed\" or \"all\" (`threshold.of`)"],
     );
 }
 
 #[test]
-fn wrong_thresholds_are_told_with_what_is_allowed() {
+fn wrong_thresholds_are_reported_with_what_is_allowed() {
     let with = |lines: &str, expected: &[&str]| {
         check(&format!("{RUN}{LOAD}[[threshold]]\n{lines}\n"), expected);
     };
@@ -132,17 +131,17 @@ fn wrong_thresholds_are_told_with_what_is_allowed() {
     with(
         "",
         &[
-            "8:1: found no `threshold.metric`",
-            "8:1: found no `threshold.is`",
+            "8:1: missing `threshold.metric`",
+            "8:1: missing `threshold.is`",
         ],
     );
     with(
         "metric = \"latencie\"\nis = \"< 1s\"",
-        &["9:10: found \"latencie\", meant is perhaps \"latency\", allowed is one of latency"],
+        &["9:10: found \"latencie\"; did you mean \"latency\"? (`threshold.metric`)"],
     );
     with(
         "metric = \"latency\"\nis = \"< 1s\"",
-        &["8:1: found no `threshold.stat`, needed is a percentile"],
+        &["8:1: missing `threshold.stat`, expected a percentile"],
     );
     for (stat, is) in [
         ("p0", "1s"),
@@ -153,42 +152,42 @@ fn wrong_thresholds_are_told_with_what_is_allowed() {
     ] {
         with(
             &format!("metric = \"lag\"\nstat = \"{stat}\"\nis = \"< {is}\""),
-            &[&format!("10:8: found \"{stat}\", allowed is a percentile")],
+            &[&format!("10:8: found \"{stat}\", expected a percentile")],
         );
     }
     for is in ["250ms", "= 250ms", "<", "< 250", "< -1s", "< 1%", "<< 1s"] {
         with(
             &format!("{metric}is = \"{is}\""),
-            &[&format!("11:6: found \"{is}\", allowed is a comparison")],
+            &[&format!("11:6: found \"{is}\", expected a comparison")],
         );
     }
     for is in ["< 101%", "< 1.5", "< x%", "< 1s"] {
         with(
             &format!("metric = \"failures\"\nis = \"{is}\""),
-            &[&format!("10:6: found \"{is}\", allowed is a comparison")],
+            &[&format!("10:6: found \"{is}\", expected a comparison")],
         );
     }
     with(
         &format!("{metric}is = \"< 1s\"\nover = \"1500ms\"\nabort = 1\ndelay = 5"),
         &[
-            "12:8: found \"1500ms\", allowed is whole seconds",
-            "13:9: found the number 1, allowed is true or false",
+            "12:8: found \"1500ms\", expected whole seconds",
+            "13:9: found the number 1, expected true or false",
             "14:9: found the number 5 without a unit",
         ],
     );
     with(
         "metric = \"arrivals\"\nname = \"a\"\nis = \"> 1%\"",
-        &["10:1: found `name` with the metric arrivals"],
+        &["10:1: `name` is not allowed with the metric arrivals"],
     );
     with(
         "metric = \"rate\"\nstat = \"p99\"\nis = \"> 1/s\"\ncolour = 1",
         &[
-            "10:8: found \"p99\", allowed is no `stat`",
-            "12:1: found the unknown key \"colour\"",
+            "10:8: found \"p99\", expected no `stat`",
+            "12:1: unknown key `colour`",
         ],
     );
     check(
         &format!("threshold = 1\n{RUN}{LOAD}"),
-        &["1:13: found the number 1, allowed is an array of tables: [[threshold]]"],
+        &["1:13: found the number 1, expected an array of tables: [[threshold]]"],
     );
 }

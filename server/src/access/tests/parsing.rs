@@ -5,7 +5,7 @@ use crate::access::origin::{Hosts, is_own};
 use crate::access::routes::captured;
 use crate::access::secret::{CHARACTERS, Claims, Hash, Secret, link_hash};
 use crate::access::sign_in::next;
-use crate::access::when::minute;
+use crate::access::time_format::minute;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

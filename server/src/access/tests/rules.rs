@@ -1,7 +1,7 @@
-//! Who is let do what, and how often they may try.
+//! Identity is let do what, and how often they may try.
 
-use crate::access::limit::Limit;
-use crate::access::visitor::{Decision, Object, Visitor, Who};
+use crate::access::limit::RateLimit;
+use crate::access::visitor::{Decision, Identity, Object, Visitor};
 use crate::access::{EVERY_PROJECT, Grant, Needs, Over, ROUTES, Role, TokenKind};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 fn account(role: Role, project: &str) -> Visitor {
     let project = project.to_owned();
     Visitor::of(
-        Who::Account("ann".to_owned()),
+        Identity::Account("ann".to_owned()),
         vec![Grant { project, role }],
         None,
     )
@@ -19,8 +19,11 @@ fn visitors() -> Vec<(&'static str, Visitor)> {
     let link = Some("run".to_owned());
     let token = |kind, project: &str| Visitor::token(kind, "ci".to_owned(), project.to_owned());
     vec![
-        ("nobody", Visitor::nobody()),
-        ("share link", Visitor::of(Who::Nobody, Vec::new(), link)),
+        ("nobody", Visitor::anonymous()),
+        (
+            "share link",
+            Visitor::of(Identity::Anonymous, Vec::new(), link),
+        ),
         ("ingest token", token(TokenKind::Ingest, EVERY_PROJECT)),
         ("read token", token(TokenKind::Read, "shop")),
         ("guest", account(Role::Guest, "shop")),
@@ -117,7 +120,7 @@ fn the_table_names_each_route_once_and_opens_little() {
 
 #[test]
 fn attempts_are_limited_per_account_and_per_address() {
-    let (now, limit) = (Instant::now(), Limit::default());
+    let (now, limit) = (Instant::now(), RateLimit::default());
     let address = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
     let tries = |name: &str, last, at| limit.attempt(at, address(last), name);
     // One account from many addresses.
@@ -129,7 +132,7 @@ fn attempts_are_limited_per_account_and_per_address() {
     assert!(tries("bob", 200, now).is_ok());
     assert!(tries("ann", 200, now + wait + Duration::from_millis(1)).is_ok());
     // Many accounts from one address.
-    let limit = Limit::default();
+    let limit = RateLimit::default();
     let names = (0..100).map(|k| k.to_string());
     let free = names
         .take_while(|name| limit.attempt(now, address(1), name).is_ok())
@@ -140,7 +143,7 @@ fn attempts_are_limited_per_account_and_per_address() {
 
 #[test]
 fn success_forgives_the_account_and_memory_is_bounded() {
-    let (now, limit) = (Instant::now(), Limit::default());
+    let (now, limit) = (Instant::now(), RateLimit::default());
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     for _ in 0..100 {
         assert!(limit.attempt(now, address, "ann").is_ok());

@@ -1,8 +1,8 @@
 //! Accounts, sessions, tokens, links and the audit log as they are kept.
 
 use crate::Error;
-use crate::access::audit::Entry;
-use crate::access::keys::{LINK_HOURS, SESSION_HOURS};
+use crate::access::audit::AuditEntry;
+use crate::access::credentials::{LINK_HOURS, SESSION_HOURS};
 use crate::access::schema::now_us;
 use crate::access::secret::{Claims, Secret};
 use crate::access::visitor::Visitor;
@@ -40,14 +40,17 @@ fn said<T>(result: std::result::Result<T, Error>) -> String {
 fn an_account_signs_in_with_its_password_only() -> Result {
     let (dir, accounts) = with_ann()?;
     assert!(accounts.has_admin()?);
-    assert!(accounts.fits("ann", PASSWORD)?);
+    assert!(accounts.verify_password("ann", PASSWORD)?);
     for (name, password) in [
         ("ann", "Correct horse"),
         ("ann", ""),
         ("bob", PASSWORD),
         ("", ""),
     ] {
-        assert!(!accounts.fits(name, password)?, "{name} {password}");
+        assert!(
+            !accounts.verify_password(name, password)?,
+            "{name} {password}"
+        );
     }
     let files: Vec<u8> = ["meta.sqlite", "meta.sqlite-wal"]
         .iter()
@@ -67,7 +70,7 @@ fn what_cannot_be_an_account_is_refused() -> Result {
     let (_dir, accounts) = with_ann()?;
     let long = "x".repeat(65);
     let rows = [
-        ("ann", PASSWORD, "exists already"),
+        ("ann", PASSWORD, "already exists"),
         ("", PASSWORD, "1 to 64"),
         ("a b", PASSWORD, "1 to 64"),
         ("<script>", PASSWORD, "1 to 64"),
@@ -85,7 +88,7 @@ fn what_cannot_be_an_account_is_refused() -> Result {
 #[test]
 fn the_last_admin_stays() -> Result {
     let (_dir, accounts) = with_ann()?;
-    let last = "the last admin";
+    let last = "the last server admin";
     assert!(said(accounts.remove("ann")).contains(last));
     assert!(said(accounts.set_role("ann", EVERY_PROJECT, None)).contains(last));
     assert!(said(accounts.set_role("ann", EVERY_PROJECT, Some(Role::Guest))).contains(last));
@@ -113,7 +116,10 @@ fn sessions_end_by_time_by_hand_and_with_the_password() -> Result {
     assert_eq!(session(&accounts, &two, now).name(), "ann");
     accounts.set_password("ann", "another horse")?;
     assert_eq!(session(&accounts, &two, now).name(), "nobody");
-    assert!(accounts.fits("ann", "another horse")? && !accounts.fits("ann", PASSWORD)?);
+    assert!(
+        accounts.verify_password("ann", "another horse")?
+            && !accounts.verify_password("ann", PASSWORD)?
+    );
     let three = accounts.start_session("ann", now)?;
     accounts.end_sessions("ann")?;
     assert_eq!(session(&accounts, &three, now).name(), "nobody");
@@ -170,7 +176,7 @@ fn a_share_link_shows_one_run_until_it_ends() -> Result {
             .sees_run("run", "shop")
     );
     for hours in [0, -1, 24 * 367] {
-        assert!(said(accounts.add_link("run", hours, "ann", now)).contains("hours: 1 to"));
+        assert!(said(accounts.add_link("run", hours, "ann", now)).contains("hours: must be 1 to"));
     }
     assert!(said(accounts.revoke_link(link.id, Some("other"))).contains("no such"));
     assert_eq!(
@@ -185,7 +191,7 @@ fn a_share_link_shows_one_run_until_it_ends() -> Result {
 #[test]
 fn the_audit_log_clips_and_forgets() -> Result {
     let (_dir, accounts) = with_ann()?;
-    let mut entry = Entry::now("ann".to_owned(), "127.0.0.1".to_owned(), "sign in");
+    let mut entry = AuditEntry::now("ann".to_owned(), "127.0.0.1".to_owned(), "sign in");
     entry.object = "<script>".repeat(1_000);
     accounts.record(&entry)?;
     let kept = accounts.audit(10)?;

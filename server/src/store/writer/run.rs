@@ -1,14 +1,14 @@
-//! One run as the writing thread has it: its file, its names, its memory.
+//! One live run in the writer thread: its file, its names, its memory.
 
-use super::super::hot::{Due, Hot};
 use super::super::levels::{MINUTE_S, ROLLED};
+use super::super::memtable::{Due, Memtable};
 use super::super::meta::Meta;
 use super::super::names::Names;
 use super::super::run_file::Node;
+use super::super::run_reader::{of_minute, recover};
 use super::super::sqlite::{Memory, view};
-use super::super::view::{of_minute, recover};
-use super::super::{Delivery, RunRecord, RunView, State, Watch, run_file};
-use super::worker::{Made, Task, Work, make};
+use super::super::{Delivery, RunObserver, RunRecord, RunView, State, run_file};
+use super::worker::{BuiltChunks, Task, Work, make};
 use crate::Error;
 use prost::Message;
 use rusqlite::{Connection, TransactionBehavior};
@@ -18,125 +18,135 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
-/// A run that nodes deliver to.
+/// A run that nodes send batches for.
 pub(crate) struct Run {
     id: String,
-    /// Which opening of a run this is: what was made for another is not for this one.
-    pub(super) opening: u64,
+    /// Distinguishes reopened runs: chunks built for another generation are discarded.
+    pub(super) generation: u64,
     db: Connection,
     names: Names,
-    /// The highest sequence kept, by node and epoch.
+    /// The highest stored sequence, by node and epoch.
     epochs: HashMap<(u32, u64), u64>,
     nodes: HashSet<u32>,
-    pub(super) hot: Arc<RwLock<Hot>>,
-    /// Minutes in chunks.
+    pub(super) memtable: Arc<RwLock<Memtable>>,
+    /// Minutes that are in chunks.
     flushed: BTreeSet<u64>,
     rolled: BTreeSet<(u64, u64)>,
-    /// What the worker is rolling up.
+    /// The block the worker is rolling up.
     rolling: Option<(u64, u64)>,
-    /// Nodes were silent too long.
+    /// The nodes were silent for too long.
     pub(super) is_lost: bool,
-    /// What the list says of it, where that is known.
-    noted: Option<State>,
+    /// The state in the list, if known.
+    recorded: Option<State>,
 }
 
-/// A batch within a transaction.
-struct Kept {
-    /// Minute, number of the batch in the file, names of each of its seconds in that minute.
+/// A batch committed in a transaction.
+struct CommittedBatch {
+    /// Minute, number of the batch in the file, and name ids of each of its seconds in that minute.
     minutes: Vec<(u64, i64, Vec<Vec<u32>>)>,
     is_new: bool,
     through: u64,
 }
 
 impl Run {
-    /// Opens the file of a run, or makes it.
-    pub(super) fn open(data_dir: &Path, id: &str, opening: u64) -> Result<Self, Error> {
+    /// Opens the file of a run, creating it if absent.
+    pub(super) fn open(data_dir: &Path, id: &str, generation: u64) -> Result<Self, Error> {
         let db = run_file::open(&run_file::path(data_dir, id))?;
         let names = run_file::names(&db)?;
-        let mut hot = recover(&db, &names)?;
-        hot.sealed_to = hot.sealed_to.max(run_file::chunked_to(&db)?);
+        let mut memtable = recover(&db, &names)?;
+        memtable.closed_to = memtable.closed_to.max(run_file::chunked_to(&db)?);
         Ok(Run {
             id: id.to_owned(),
-            opening,
+            generation,
             names: Names::load(&db)?,
             epochs: run_file::epochs(&db)?,
             nodes: run_file::nodes(&db)?.iter().map(|node| node.node).collect(),
             flushed: run_file::blocks(&db, 1)?.into_keys().collect(),
             rolled: run_file::rolled(&db)?,
             rolling: None,
-            hot: Arc::new(RwLock::new(hot)),
+            memtable: Arc::new(RwLock::new(memtable)),
             is_lost: false,
-            noted: None,
+            recorded: None,
             db,
         })
     }
 
-    /// Puts what the file says of the run into the list.
+    /// Updates the list from the file.
     pub(super) fn list(&mut self, meta: &Meta) -> Result<(), Error> {
         let nodes = run_file::nodes(&self.db)?;
         let start = nodes.iter().find_map(|node| node.start.as_ref());
         meta.put_run(&record(&self.id, start))?;
-        self.note_state(meta, None)
+        self.record_state(meta, None)
     }
 
-    /// Tells the list whether the run goes on, when it does not know. What a list shows of the
-    /// data of a run that is over follows when all of it is in chunks.
-    fn note_state(&mut self, meta: &Meta, watch: Option<&dyn Watch>) -> Result<(), Error> {
+    /// Records in the list whether the run is live, if it does not know. The figures of a finished
+    /// run follow once all its data is in chunks.
+    fn record_state(&mut self, meta: &Meta, watch: Option<&dyn RunObserver>) -> Result<(), Error> {
         let state = self.state();
-        if self.noted == Some(state) {
+        if self.recorded == Some(state) {
             return Ok(());
         }
         if state == State::Live {
             meta.reopen_run(&self.id)?;
         } else {
             let (verdict, longest) = outcome(&run_file::nodes(&self.db)?);
-            let length_s = self.hot().newest_s as f64;
+            let length_s = self.memtable().newest_s as f64;
             let duration_s = if longest > 0.0 { longest } else { length_s };
             meta.close_run(&self.id, state, &verdict, duration_s, "")?;
         }
-        self.noted = Some(state);
+        self.recorded = Some(state);
         if let (true, Some(watch)) = (state != State::Live, watch) {
             watch.end(&self.id, state);
         }
         Ok(())
     }
 
-    fn hot(&self) -> RwLockWriteGuard<'_, Hot> {
-        self.hot.write().unwrap_or_else(PoisonError::into_inner)
+    fn memtable(&self) -> RwLockWriteGuard<'_, Memtable> {
+        self.memtable
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps batches in one commit. Returns the highest sequence kept of each one's node and epoch.
+    /// Stores batches in one commit; returns the highest stored sequence of each one's node and
+    /// epoch.
     pub(super) fn deliver(
         &mut self,
         deliveries: &[Delivery],
         meta: &Meta,
-        watch: &dyn Watch,
+        watch: &dyn RunObserver,
     ) -> Result<Vec<u64>, Error> {
-        let kept = self.keep(deliveries, meta)?;
+        let committed = self.keep(deliveries, meta)?;
         self.is_lost = false;
-        for (delivery, kept) in deliveries.iter().zip(&kept).filter(|(_, kept)| kept.is_new) {
-            self.remember(&delivery.batch, kept);
+        for (delivery, committed) in deliveries
+            .iter()
+            .zip(&committed)
+            .filter(|(_, committed)| committed.is_new)
+        {
+            self.remember(&delivery.batch, committed);
             let events = delivery.batch.events.iter();
             events.for_each(|event| watch.event(&self.id, event));
         }
-        // whoever hears that it is kept can read it, and that the run is over
+        // whoever is told that a batch is stored can read it, and see that the run has ended
         self.close_seconds(watch);
-        // when this fails: sent again, it is no second one
-        self.note_state(meta, Some(watch))?;
-        Ok(kept.iter().map(|kept| kept.through).collect())
+        // if this fails and the batch is sent again, it is recognised as a duplicate
+        self.record_state(meta, Some(watch))?;
+        Ok(committed
+            .iter()
+            .map(|committed| committed.through)
+            .collect())
     }
 
-    /// Puts batches into the file, and before that the run into the list: what is in the file
-    /// is not undone.
-    fn keep(&mut self, deliveries: &[Delivery], meta: &Meta) -> Result<Vec<Kept>, Error> {
+    /// Writes batches to the file, after adding the run to the list: what is in the file is not
+    /// undone.
+    fn keep(&mut self, deliveries: &[Delivery], meta: &Meta) -> Result<Vec<CommittedBatch>, Error> {
         let mut starts = deliveries.iter().filter_map(|d| d.batch.start.as_deref());
         if let Some(start) = starts.next() {
             meta.put_run(&record(&self.id, Some(start)))?;
         }
         let before = self.epochs.clone();
         let nodes = self.nodes.clone();
-        let kept = self.commit(deliveries);
-        match kept {
+        let committed = self.commit(deliveries);
+        match committed {
             Ok(_) => self.names.keep(),
             Err(_) => {
                 self.epochs = before;
@@ -144,14 +154,14 @@ impl Run {
                 self.names.undo();
             }
         }
-        kept
+        committed
     }
 
-    fn commit(&mut self, deliveries: &[Delivery]) -> Result<Vec<Kept>, Error> {
+    fn commit(&mut self, deliveries: &[Delivery]) -> Result<Vec<CommittedBatch>, Error> {
         let change = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut kept = Vec::new();
+        let mut committed = Vec::new();
         for delivery in deliveries {
             let batch = &delivery.batch;
             let through = self.epochs.entry((batch.node, batch.epoch)).or_default();
@@ -169,38 +179,38 @@ impl Run {
                 run_file::put_events(&change, batch.node, &batch.events)?;
                 minutes = put_seconds(&change, &mut self.names, delivery)?;
             }
-            kept.push(Kept {
+            committed.push(CommittedBatch {
                 minutes,
                 is_new,
                 through: *through,
             });
         }
         change.commit()?;
-        Ok(kept)
+        Ok(committed)
     }
 
-    /// Adds a batch that the file has to the memory.
-    fn remember(&self, batch: &Batch, kept: &Kept) {
-        let mut hot = self.hot();
-        hot.node(batch.node, batch.end.is_some());
-        for (minute, number, ids) in &kept.minutes {
+    /// Adds a stored batch to the memory.
+    fn remember(&self, batch: &Batch, committed: &CommittedBatch) {
+        let mut memtable = self.memtable();
+        memtable.node(batch.node, batch.end.is_some());
+        for (minute, number, ids) in &committed.minutes {
             for (row, ids) in of_minute(batch, *minute).zip(ids) {
-                hot.add(batch.node, *number, row, ids);
+                memtable.add(batch.node, *number, row, ids);
             }
         }
     }
 
-    /// Closes seconds and tells those who watch.
-    pub(super) fn close_seconds(&self, watch: &dyn Watch) {
+    /// Closes seconds and notifies the observer.
+    pub(super) fn close_seconds(&self, watch: &dyn RunObserver) {
         let is_lost = self.is_lost;
-        let mut hot = self.hot();
+        let mut memtable = self.memtable();
         let any = if is_lost {
-            hot.seal_to(u64::MAX)
+            memtable.close_to(u64::MAX)
         } else {
-            hot.seal()
+            memtable.close()
         };
-        let last = hot.sealed_to.saturating_sub(1);
-        drop(hot);
+        let last = memtable.closed_to.saturating_sub(1);
+        drop(memtable);
         if any {
             watch.second(&self.id, last);
         }
@@ -210,11 +220,11 @@ impl Run {
         self.is_lost || self.all_ended()
     }
 
-    /// Work for the worker, if there is any.
+    /// The next task for the worker, if any.
     pub(super) fn next_task(&mut self) -> Option<Task> {
         let is_over = self.is_over();
         let due = self
-            .hot()
+            .memtable()
             .take_due(is_over, |minute| self.flushed.contains(&minute));
         let work = match due {
             Some(due) => Work::Minute(due),
@@ -226,25 +236,25 @@ impl Run {
         };
         Some(Task {
             run: self.id.clone(),
-            opening: self.opening,
+            generation: self.generation,
             work,
         })
     }
 
-    /// The next block to be rolled up: all of it is in chunks, or the run is over.
+    /// The next block to roll up: all of it is in chunks, or the run has ended.
     fn next_roll(&self, is_over: bool) -> Option<(u64, u64)> {
-        if self.rolling.is_some() || (is_over && !self.hot().is_empty()) {
+        if self.rolling.is_some() || (is_over && !self.memtable().is_empty()) {
             return None;
         }
-        let first_hot = self.hot().rows().keys().next().copied();
-        let first_hot = first_hot.map_or(u64::MAX, |minute| minute * MINUTE_S);
+        let first_in_memory = self.memtable().rows().keys().next().copied();
+        let first_in_memory = first_in_memory.map_or(u64::MAX, |minute| minute * MINUTE_S);
         let last = self
             .flushed
             .last()
             .map_or(0, |minute| (minute + 1) * MINUTE_S);
         let complete = |level: u64, block: u64| {
             let end = (block + 1) * level;
-            end <= first_hot && (end <= last || is_over)
+            end <= first_in_memory && (end <= last || is_over)
         };
         for level in ROLLED {
             let blocks: BTreeSet<u64> = self.flushed.iter().map(|m| m * MINUTE_S / level).collect();
@@ -267,23 +277,23 @@ impl Run {
         self.flushed.range(minutes).next().is_some()
     }
 
-    /// Takes back a task that nobody does now.
-    pub(super) fn give_back(&mut self, task: Task) {
+    /// Takes back a task that was not accepted.
+    pub(super) fn return_task(&mut self, task: Task) {
         match task.work {
-            Work::Minute(due) => self.hot().not_flushed(&due),
+            Work::Minute(due) => self.memtable().not_flushed(&due),
             Work::Roll(..) => self.rolling = None,
         }
     }
 
-    /// Puts chunks into the file.
-    pub(super) fn put(&mut self, made: Made) -> Result<(), Error> {
+    /// Writes chunks to the file.
+    pub(super) fn put(&mut self, made: BuiltChunks) -> Result<(), Error> {
         match made.task.work {
             Work::Minute(due) => {
                 let done = made
                     .chunks
                     .and_then(|(chunks, _)| self.put_minute(&due, &chunks));
                 if done.is_err() {
-                    self.hot().not_flushed(&due);
+                    self.memtable().not_flushed(&due);
                 }
                 done
             }
@@ -295,7 +305,7 @@ impl Run {
                     .range(block * 10..block * 10 + 10)
                     .map(|(_, n)| n)
                     .sum();
-                // a part that came meanwhile is missing in it: it is made again
+                // chunks that arrived meanwhile are missing in it, so it is built again
                 if now == parts {
                     let change = self.db.unchecked_transaction()?;
                     for (level, chunk) in &chunks {
@@ -314,13 +324,13 @@ impl Run {
         due: &Due,
         chunks: &[(u64, super::super::chunk::Chunk)],
     ) -> Result<(), Error> {
-        let hot = Arc::clone(&self.hot);
-        // readers see the rows in memory or in the file, never in both or in none
-        let mut hot = hot.write().unwrap_or_else(PoisonError::into_inner);
+        let memtable = Arc::clone(&self.memtable);
+        // readers see the rows in memory or in the file, never in both or neither
+        let mut memtable = memtable.write().unwrap_or_else(PoisonError::into_inner);
         let change = self.db.unchecked_transaction()?;
         run_file::put_minute(&change, due.minute, due.through, chunks)?;
         change.commit()?;
-        hot.flushed(due);
+        memtable.flushed(due);
         self.flushed.insert(due.minute);
         for level in ROLLED {
             self.rolled.remove(&(level, due.minute * MINUTE_S / level));
@@ -328,28 +338,28 @@ impl Run {
         Ok(())
     }
 
-    /// Does all work at once, here.
+    /// Does all pending work synchronously.
     pub(super) fn build_all(&mut self, data_dir: &Path) -> Result<(), Error> {
-        self.hot().seal_to(u64::MAX);
+        self.memtable().close_to(u64::MAX);
         while let Some(task) = self.next_task() {
             let chunks = make(data_dir, &task);
-            self.put(Made { task, chunks })?;
+            self.put(BuiltChunks { task, chunks })?;
         }
         Ok(())
     }
 
     pub(super) fn all_ended(&self) -> bool {
-        self.hot().all_ended()
+        self.memtable().all_ended()
     }
 
     pub(super) fn silent(&self) -> Duration {
-        self.hot().silent()
+        self.memtable().silent()
     }
 
-    /// Whether it is over and all of it is in chunks.
+    /// Whether it has ended and all its data is in chunks.
     pub(super) fn is_finished(&self) -> bool {
         self.is_over()
-            && self.hot().is_empty()
+            && self.memtable().is_empty()
             && self.rolling.is_none()
             && self.next_roll(true).is_none()
     }
@@ -364,12 +374,12 @@ impl Run {
         }
     }
 
-    /// Whether the list, and those who watch, know that it is over.
-    pub(super) fn is_noted_over(&self) -> bool {
-        self.noted.is_some_and(|state| state != State::Live)
+    /// Whether the list and the observer know that it has ended.
+    pub(super) fn is_end_recorded(&self) -> bool {
+        self.recorded.is_some_and(|state| state != State::Live)
     }
 
-    /// Notes the end of the run in the list, and gives back what the file does not need.
+    /// Records the end of the run in the list, and frees unused space of the file.
     pub(super) fn finish(
         &self,
         data_dir: &Path,
@@ -388,13 +398,13 @@ impl Run {
         let figures = crate::query::figures(&view)?.to_string();
         drop(view);
         meta.close_run(&self.id, self.state(), &verdict, duration_s, &figures)?;
-        // neither is needed for what was kept
-        let _ = give_back_pages(&self.db);
+        // neither is needed for the stored data
+        let _ = vacuum(&self.db);
         Ok(())
     }
 }
 
-/// The worst verdict of nodes, and how long the longest took.
+/// The worst verdict of the nodes, and the longest duration.
 fn outcome(nodes: &[Node]) -> (String, f64) {
     let ends = || nodes.iter().filter_map(|node| node.end.as_ref());
     let worst = |verdict: &&str| {
@@ -407,24 +417,24 @@ fn outcome(nodes: &[Node]) -> (String, f64) {
     (verdict.unwrap_or_default().to_owned(), longest)
 }
 
-/// Shortens the file by the pages that batches took before they were chunks.
-fn give_back_pages(db: &Connection) -> Result<(), Error> {
+/// Frees the pages that batches used before they became chunks.
+fn vacuum(db: &Connection) -> Result<(), Error> {
     for pragma in [
         "PRAGMA incremental_vacuum",
         "PRAGMA wal_checkpoint(TRUNCATE)",
     ] {
         let mut query = db.prepare(pragma)?;
         let mut rows = query.query([])?;
-        // each step gives back one page
+        // each step frees one page
         while rows.next()?.is_some() {}
     }
     Ok(())
 }
 
-/// A minute, the number of the pending batch kept for it, and the ids of the series of each of its seconds.
+/// A minute, the number of its pending batch, and the name ids of each of its seconds.
 type PutMinute = (u64, i64, Vec<Vec<u32>>);
 
-/// Keeps the seconds of a batch by the minutes they belong to.
+/// Stores the seconds of a batch, by minute.
 fn put_seconds(
     db: &Connection,
     names: &mut Names,
@@ -455,7 +465,7 @@ fn put_seconds(
     Ok(put)
 }
 
-/// What the list shows of a run that began so.
+/// The list entry of a run that started like this.
 fn record(id: &str, start: Option<&RunStart>) -> RunRecord {
     let text = |text: &str| run_file::cut(text, 1_024).to_owned();
     let start = start.cloned().unwrap_or_default();

@@ -1,29 +1,29 @@
-//! The thread that makes chunks, so that commits do not wait for it.
+//! The thread that builds chunks, so that commits do not wait for it.
 
-use super::super::build;
 use super::super::chunk::Chunk;
-use super::super::hot::Due;
+use super::super::chunk_writer;
+use super::super::memtable::Due;
 use super::super::run_file;
-use super::Job;
+use super::WriterJob;
 use crate::Error;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-/// Tasks that wait; more stay where they are.
+/// Maximum number of queued tasks; further ones stay with their run.
 const QUEUE: usize = 16;
 
-/// Something to be made into chunks.
+/// Data to be built into chunks.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) run: String,
-    /// Which opening of the run asked for it.
-    pub(crate) opening: u64,
+    /// The generation of the run that submitted it.
+    pub(crate) generation: u64,
     pub(crate) work: Work,
 }
 
-/// What of a run.
+/// The data to build chunks from.
 #[derive(Debug)]
 pub(crate) enum Work {
     /// A minute in memory.
@@ -32,28 +32,28 @@ pub(crate) enum Work {
     Roll(u64, u64),
 }
 
-/// What came of a task.
-pub(crate) struct Made {
+/// The result of a task.
+pub(crate) struct BuiltChunks {
     pub(crate) task: Task,
-    /// The chunks by level, and of a rolled level from how many finer chunks.
+    /// The chunks by level; for a rolled-up level also the number of finer chunks.
     pub(crate) chunks: Result<(Vec<(u64, Chunk)>, u32), Error>,
 }
 
-/// The thread and the way to it.
+/// A handle to the thread.
 pub(crate) struct Worker {
     tasks: Option<SyncSender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    pub(crate) fn start(data_dir: &Path, jobs: SyncSender<Job>) -> Result<Self, Error> {
+    pub(crate) fn start(data_dir: &Path, jobs: SyncSender<WriterJob>) -> Result<Self, Error> {
         let (tasks, queue) = sync_channel::<Task>(QUEUE);
         let folder = data_dir.to_owned();
         let work = move || {
             for task in queue {
-                // a bug met by one minute keeps that minute in memory, and no other
+                // a bug triggered by one minute keeps that minute in memory, and no other
                 let chunks = guarded(|| make(&folder, &task)).and_then(|chunks| chunks);
-                let made = Job::Made(Box::new(Made { task, chunks }));
+                let made = WriterJob::Built(Box::new(BuiltChunks { task, chunks }));
                 if jobs.send(made).is_err() {
                     return;
                 }
@@ -72,8 +72,8 @@ impl Worker {
         })
     }
 
-    /// Hands out a task, or gives it back when there are enough.
-    pub(crate) fn give(&self, task: Task) -> Result<(), Task> {
+    /// Submits a task, or returns it when the queue is full.
+    pub(crate) fn submit(&self, task: Task) -> Result<(), Task> {
         let Some(tasks) = &self.tasks else {
             return Err(task);
         };
@@ -82,21 +82,21 @@ impl Worker {
         })
     }
 
-    /// Ends the thread after its tasks; `put` takes what came of them. Deliveries that wait are
+    /// Stops the thread after its tasks; `put` receives their results. Waiting deliveries are
     /// dropped unanswered: their senders will send them again.
-    pub(crate) fn stop(&mut self, jobs: &Receiver<Job>, mut put: impl FnMut(Made)) {
+    pub(crate) fn stop(&mut self, jobs: &Receiver<WriterJob>, mut put: impl FnMut(BuiltChunks)) {
         self.tasks = None;
         let Some(thread) = self.thread.take() else {
             return;
         };
         while !thread.is_finished() {
             let wait = std::time::Duration::from_millis(5);
-            if let Ok(Job::Made(made)) = jobs.recv_timeout(wait) {
+            if let Ok(WriterJob::Built(made)) = jobs.recv_timeout(wait) {
                 put(*made);
             }
         }
         for job in jobs.try_iter() {
-            if let Job::Made(made) = job {
+            if let WriterJob::Built(made) = job {
                 put(*made);
             }
         }
@@ -104,21 +104,21 @@ impl Worker {
     }
 }
 
-/// Runs `work`; a panic in it is an error.
+/// Runs `work`, turning a panic into an error.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     let done = std::panic::catch_unwind(AssertUnwindSafe(work));
-    done.map_err(|_| Error::Format("the server met a bug; its output tells where".to_owned()))
+    done.map_err(|_| Error::Format("internal error; see the server's output".to_owned()))
 }
 
-/// Makes the chunks of a task.
+/// Builds the chunks of a task.
 pub(crate) fn make(data_dir: &Path, task: &Task) -> Result<(Vec<(u64, Chunk)>, u32), Error> {
     match &task.work {
-        Work::Minute(due) => Ok((build::minute(due.minute, &due.rows)?, 0)),
+        Work::Minute(due) => Ok((chunk_writer::minute(due.minute, &due.rows)?, 0)),
         Work::Roll(level, block) => {
             let path = run_file::path(data_dir, &task.run);
             let db = run_file::open_to_read(&path)?
                 .ok_or_else(|| Error::Format("the run was deleted".to_owned()))?;
-            let (chunk, parts) = build::roll(&db, *level, *block)?;
+            let (chunk, parts) = chunk_writer::roll(&db, *level, *block)?;
             Ok((vec![(*level, chunk)], parts))
         }
     }

@@ -122,9 +122,9 @@ fn letter(reply: &Reply) -> char {
     match reply.status {
         303 if location.starts_with("/sign-in?next=") => 's',
         401 if text.contains("sign in first") => 's',
-        404 if text.contains("none that you may see") => 'h',
+        404 if text.contains("you may not see it") => 'h',
         404 if text.contains("no such page") => 'n',
-        403 if text.contains("may not do this") => 'r',
+        403 if text.contains("is not allowed to do this") => 'r',
         500.. => '!',
         _ => 'A',
     }

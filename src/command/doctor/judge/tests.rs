@@ -1,11 +1,11 @@
-//! Made-up machines and what is said of them.
+//! Findings for made-up machines.
 
 use super::*;
 use crate::command::doctor::parse::Ticks;
 use engine::LocalPorts;
 use std::time::Duration;
 
-/// A machine with nothing wrong.
+/// A machine without problems.
 fn sound() -> Facts {
     let idle = Ticks {
         total: 50,
@@ -38,8 +38,8 @@ fn sound() -> Facts {
     }
 }
 
-/// Changes one thing of a sound machine: `subject` gets `grade`, its text has `part` in it, and
-/// everything else stays as it was.
+/// Changes one fact of a sound machine: `subject` gets `grade` with `part` in its text, and all
+/// other findings stay the same.
 fn check(change: impl Fn(&mut Facts), subject: &str, grade: Grade, part: &str) {
     let mut facts = sound();
     change(&mut facts);
@@ -113,7 +113,7 @@ fn kernel_and_ring() {
 
 #[test]
 fn limits() {
-    check(|f| f.locked_bytes = None, "memlock", Grade::Ok, "no limit");
+    check(|f| f.locked_bytes = None, "memlock", Grade::Ok, "unlimited");
     check(
         |f| f.locked_bytes = Some(64 << 10),
         "memlock",
@@ -127,7 +127,7 @@ fn limits() {
         "2.00 MiB",
     );
     let root = |f: &mut Facts| (f.locked_bytes, f.is_root) = (Some(64 << 10), true);
-    check(root, "memlock", Grade::Ok, "not bound");
+    check(root, "memlock", Grade::Ok, "does not apply to root");
     check(
         |f| f.files_hard = Some(200),
         "open files",
@@ -151,7 +151,7 @@ fn limits() {
 #[test]
 fn ports_and_the_connections_they_allow() {
     // 65535 - 1024 + 1, again after a second
-    let found = "64,512 connections at once and about 64,512 new ones/s";
+    let found = "64,512 concurrent connections and about 64,512 new ones/s";
     check(|_| (), "ports", Grade::Ok, found);
     // the default range, which rests for a minute: 28232 / 60
     let default = |f: &mut Facts| (f.ports.range, f.ports.tw_reuse) = ((32_768, 60_999), 2);
@@ -159,19 +159,24 @@ fn ports_and_the_connections_they_allow() {
         default,
         "ports",
         Grade::Warn,
-        "28,232 connections at once and about 470 new ones/s",
+        "28,232 concurrent connections and about 470 new ones/s",
     );
     check(
         |f| f.ports.range = (60_000, 61_000),
         "ports",
         Grade::Warn,
-        "1,001 connections",
+        "1,001 concurrent connections",
     );
     let stampless = |f: &mut Facts| f.ports.has_timestamps = false;
-    let found = "tcp_tw_reuse 1, tcp_timestamps off: 64,512 connections at once and about 1,075";
+    let found = "tcp_tw_reuse 1, tcp_timestamps off: 64,512 concurrent connections and about 1,075";
     check(stampless, "ports", Grade::Warn, found);
     let reserved = |f: &mut Facts| f.ports.reserved = vec![2_000, 2_001];
-    check(reserved, "ports", Grade::Ok, "64,510 connections at once");
+    check(
+        reserved,
+        "ports",
+        Grade::Ok,
+        "64,510 concurrent connections",
+    );
     check(
         |f| f.somaxconn = Some(128),
         "somaxconn",
@@ -186,7 +191,7 @@ fn cores_and_who_uses_them() {
         |f| f.quota = Some(1.5),
         "cores",
         Grade::Warn,
-        "after 1.50 cores' time",
+        "limits them to 1.50 cores",
     );
     check(|f| f.quota = Some(2.0), "cores", Grade::Ok, "2 of 2");
     let ticks = |idle, steal| Ticks {
@@ -212,7 +217,7 @@ fn one_core_is_few() {
         .unwrap();
     assert_eq!(
         (cores.grade, cores.found.as_str()),
-        (Grade::Warn, "1 of 2 may be used (1)")
+        (Grade::Warn, "1 of 2 can be used (1)")
     );
 }
 
@@ -224,7 +229,7 @@ fn governor_and_clock() {
         |f| f.governors.clear(),
         "governor",
         Grade::Ok,
-        "not this system's",
+        "no CPU frequency control",
     );
     check(
         |f| f.clock = Some("hpet".into()),

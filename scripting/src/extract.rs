@@ -1,0 +1,133 @@
+//! Queries on the bodies of replies: JSON paths, regular expressions, CSS selectors.
+//!
+//! What scripts write as constants (paths, patterns, selectors) is compiled once per state. A
+//! parsed body is kept while the next body is the same: several queries on one reply, and replies
+//! that do not differ between users, are parsed once.
+
+mod cache;
+mod html;
+mod markup;
+mod page;
+mod patterns;
+
+use mlua::{FromLuaMulti, IntoLuaMulti, Lua, LuaString, MultiValue, Value};
+use regex::bytes::Regex;
+use scraper::Selector;
+use serde_json::Value as Json;
+
+use crate::bindings::{Bindings, Shared, lend, or_message};
+use crate::json::{self, path::Path};
+use cache::{Cache, LastParsed};
+use page::Page;
+
+/// Most values of one JSON body: each takes about a hundred bytes, and beyond this they get slower
+/// because they no longer fit the processor's caches.
+const JSON_VALUES_MAX: usize = 400_000;
+
+/// The compiled queries and parsed bodies of one state.
+#[derive(Default)]
+pub(crate) struct ExtractCaches {
+    paths: Cache<Path>,
+    patterns: Cache<Regex>,
+    selectors: Cache<Selector>,
+    json: LastParsed<Json>,
+    html: LastParsed<Page>,
+    links: LastParsed<html::Links>,
+}
+
+/// The result of a query: values for Lua, or what is wrong with the query.
+type Found = Result<MultiValue, String>;
+
+/// Registers the functions for Lua. Each takes the body, or the slot whose latest reply has it, and
+/// returns whether there was one, what is wrong with the query, and what was found.
+pub(crate) fn register(bindings: &Bindings<'_>) -> mlua::Result<()> {
+    add(
+        bindings,
+        "json_decode",
+        |lua, shared, body, ()| match parsed(&shared.extracts, body) {
+            Ok(json) => found(lua, (json::value(lua, &json)?, Value::Nil)),
+            Err(why) => found(lua, (Value::Nil, why)),
+        },
+    )?;
+    add(bindings, "json_at", |lua, shared, body, path: LuaString| {
+        let path = path.to_string_lossy();
+        let read = shared
+            .extracts
+            .paths
+            .of(path.as_bytes(), || Path::read(&path));
+        let read = match read {
+            Ok(read) => read,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        match parsed(&shared.extracts, body) {
+            Ok(json) => found(lua, json::at(lua, &json, &read, &path)?),
+            Err(why) => found(lua, (Value::Nil, why)),
+        }
+    })?;
+    add(bindings, "regex", patterns::first)?;
+    add(bindings, "regex_all", patterns::all)?;
+    add(bindings, "css", html::first)?;
+    add(bindings, "css_all", html::all)?;
+    bindings.add(
+        "embedded",
+        |lua, shared, (body, page, all_origins): (LuaString, LuaString, bool)| {
+            let page = page.to_string_lossy();
+            let urls = html::embedded(shared, &body.as_bytes(), &page, all_origins);
+            let urls = urls.map(|urls| lua.create_sequence_from(urls));
+            Ok(or_message(match urls {
+                Ok(urls) => Ok(urls?),
+                Err(limit) => Err(limit),
+            }))
+        },
+    )
+}
+
+fn found(lua: &Lua, values: impl IntoLuaMulti) -> mlua::Result<Found> {
+    values.into_lua_multi(lua).map(Ok)
+}
+
+fn parsed(extracts: &ExtractCaches, body: &[u8]) -> Result<std::rc::Rc<Json>, String> {
+    // Each value but the first follows one of these characters, so their count is an upper bound.
+    let values = memchr::memchr3_iter(b',', b'[', b'{', body).count();
+    if values > JSON_VALUES_MAX {
+        return Err(format!(
+            "the JSON can have more than {JSON_VALUES_MAX} values"
+        ));
+    }
+    let parse = |body: &[u8]| serde_json::from_slice(body);
+    let parsed = extracts.json.of(body, parse);
+    parsed.map_err(|error| format!("not JSON: {error}"))
+}
+
+fn add<A: FromLuaMulti>(
+    bindings: &Bindings<'_>,
+    name: &str,
+    ask: impl Fn(&Lua, &Shared, &[u8], A) -> mlua::Result<Found> + 'static,
+) -> mlua::Result<()> {
+    bindings.add(name, move |lua, shared, mut args: MultiValue| {
+        let source = args.pop_front();
+        let question = std::cell::Cell::new(Some(A::from_lua_multi(args, lua)?));
+        let answer = |body: &[u8]| match question.take() {
+            Some(question) => ask(lua, shared, body, question),
+            None => Ok(Ok(MultiValue::new())),
+        };
+        let answered = match source {
+            Some(Value::String(body)) => Some(answer(&body.as_bytes())?),
+            Some(Value::Integer(slot)) => {
+                let slot = u32::try_from(slot).map_err(mlua::Error::external)?;
+                lend(|f| shared.host.body(slot, f), answer)?
+            }
+            Some(Value::Number(slot)) => lend(|f| shared.host.body(slot as u32, f), answer)?,
+            _ => None,
+        };
+        Ok(match answered {
+            None => MultiValue::from_iter([Value::Boolean(false)]),
+            Some(Ok(mut values)) => {
+                values.push_front(Value::Nil);
+                values.push_front(Value::Boolean(true));
+                values
+            }
+            Some(Err(fault)) => (true, fault).into_lua_multi(lua)?,
+        })
+    })
+}

@@ -1,0 +1,72 @@
+//! Query parameters.
+
+use crate::store::RunView;
+use crate::{ApiError, query};
+use serde::Deserialize;
+use stats::{Of, Phase};
+
+/// The error for an unknown `of`.
+pub(crate) const UNKNOWN_OUTCOME: &str = "of: expected ok, failed or all";
+
+/// Which runs to list.
+#[derive(Debug, Deserialize)]
+pub(super) struct ListParams {
+    pub(super) project: Option<String>,
+    pub(super) q: Option<String>,
+    pub(super) tag: Option<String>,
+    pub(super) verdict: Option<String>,
+    pub(super) limit: Option<u32>,
+    pub(super) before: Option<u64>,
+}
+
+/// The part of a run.
+#[derive(Debug, Deserialize)]
+pub(super) struct RunParams {
+    from: Option<f64>,
+    to: Option<f64>,
+    pub(super) points: Option<u64>,
+    pub(super) columns: Option<u64>,
+    kind: Option<String>,
+    name: Option<String>,
+    phase: Option<String>,
+    of: Option<String>,
+}
+
+impl RunParams {
+    /// The first second.
+    pub(super) fn from(&self) -> u64 {
+        // a cast saturates; NaN becomes 0
+        self.from.map_or(0, |from| from.floor() as u64)
+    }
+
+    /// The second after the last.
+    pub(super) fn to(&self) -> u64 {
+        let to = self.to.map_or(u64::MAX, |to| to.ceil() as u64);
+        to.max(self.from())
+    }
+
+    /// The id of the requested name; 0 for all requests.
+    pub(super) fn name(&self, view: &dyn RunView) -> Result<u32, ApiError> {
+        let kind = self.kind.as_deref().unwrap_or("request");
+        let name = self.name.as_deref().filter(|name| !name.is_empty());
+        let id = query::name_id(view, kind, name)?;
+        id.ok_or_else(|| ApiError::not_found("the run has no request or transaction of that name"))
+    }
+
+    /// Which requests a latency is asked of; those that ended ok when nothing is said.
+    pub(super) fn of(&self) -> Result<Of, ApiError> {
+        let Some(asked) = self.of.as_deref().filter(|of| !of.is_empty()) else {
+            return Ok(Of::Ok);
+        };
+        Of::named(params).ok_or_else(|| ApiError::bad_request(UNKNOWN_OUTCOME))
+    }
+
+    /// The phase asked for; latency when none is.
+    pub(super) fn phase(&self) -> Result<Phase, ApiError> {
+        let asked = self.phase.as_deref().unwrap_or("latency");
+        Phase::named(asked).ok_or_else(|| {
+            let known: Vec<&str> = Phase::ALL.iter().map(|phase| phase.as_str()).collect();
+            ApiError::bad_request(format!("phase: expected one of {}", known.join(", ")))
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! Encodes the counts of one histogram, using streams chosen by the neighbouring counts.
+//!
+//! Latencies cluster around some values and are sparse elsewhere, so the mean of the preceding
+//! buckets predicts the next one. Where the mean is low, the distance to the next non-empty bucket
+//! and its count minus one are written; elsewhere the count of each bucket, and from a mean of 16
+//! on its difference from the mean.
+
+use super::streams::Streams;
+
+/// Streams: distances by mean, the counts that follow them, and bucket counts by mean.
+const DISTANCES: usize = 4;
+const COUNT: usize = DISTANCES;
+const DENSE: usize = COUNT + 1;
+const DENSE_MAX: usize = super::streams::STREAMS - 1;
+/// Means are in 1/256; below this one, buckets are mostly empty.
+const SPARSE: u64 = 128;
+/// From this mean on, differences are written.
+const DIFFERENCES_FROM: u64 = 16 << 8;
+/// The largest mean that is distinguished.
+const MEAN_MAX: u64 = 1 << 48;
+
+/// The mean of the preceding buckets, the latest weighing most.
+#[derive(Default)]
+struct Mean(u64);
+
+impl Mean {
+    #[inline]
+    fn add(&mut self, n: u64) {
+        let n = n.min(MEAN_MAX >> 8) << 8;
+        self.0 = self.0 - self.0 / 8 + n / 8;
+    }
+
+    /// Skips empty buckets.
+    #[inline]
+    fn skip(&mut self, buckets: u64) {
+        for _ in 0..buckets.min(40) {
+            self.0 -= self.0 / 8;
+        }
+    }
+
+    fn is_sparse(&self) -> bool {
+        self.0 < SPARSE
+    }
+
+    fn distance_stream(&self) -> usize {
+        (super::streams::log8(self.0) / 16).min(DISTANCES - 1)
+    }
+
+    #[inline]
+    fn dense_stream(&self) -> usize {
+        let above = super::streams::log8(self.0) - super::streams::log8(SPARSE);
+        (DENSE + above / 4).min(DENSE_MAX)
+    }
+
+    /// Encodes a count.
+    #[inline]
+    fn encode(&self, n: u64) -> u64 {
+        if self.0 < DIFFERENCES_FROM {
+            return n;
+        }
+        let mean = self.0 >> 8;
+        match n.checked_sub(mean) {
+            Some(above) => above << 1,
+            None => (mean - n) << 1 | 1,
+        }
+    }
+
+    /// Decodes a count.
+    #[inline]
+    fn decode(&self, code: u64) -> u64 {
+        if self.0 < DIFFERENCES_FROM {
+            return code;
+        }
+        let (mean, off) = (self.0 >> 8, code >> 1);
+        match code & 1 {
+            0 => mean.saturating_add(off),
+            _ => mean.saturating_sub(off),
+        }
+    }
+}
+
+/// Writes the non-empty buckets of a histogram, in order.
+pub(super) fn write(buckets: &[(u32, u64)], streams: &mut Streams) {
+    let mut mean = Mean::default();
+    let mut next = 0_u64;
+    for (bucket, n) in buckets {
+        let bucket = u64::from(*bucket);
+        while next < bucket && !mean.is_sparse() {
+            streams.put(mean.dense_stream(), mean.encode(0));
+            mean.add(0);
+            next += 1;
+        }
+        if mean.is_sparse() {
+            streams.put(mean.distance_stream(), bucket - next);
+            streams.put(COUNT, *n - 1);
+            mean.skip(bucket - next);
+        } else {
+            streams.put(mean.dense_stream(), mean.encode(*n));
+        }
+        mean.add(*n);
+        next = bucket + 1;
+    }
+}
+
+/// Visits the buckets that [`write`] wrote, `count` values in all.
+pub(super) fn read(
+    count: u64,
+    streams: &mut Streams,
+    mut visit: impl FnMut(u32, u64),
+) -> Result<(), String> {
+    let mut mean = Mean::default();
+    let (mut next, mut left) = (0_u64, count);
+    while left > 0 {
+        let n = if mean.is_sparse() {
+            let distance = streams.take(mean.distance_stream())?;
+            let n = streams.take(COUNT)?.saturating_add(1);
+            mean.skip(distance);
+            next = next.saturating_add(distance);
+            n
+        } else {
+            let code = streams.take(mean.dense_stream())?;
+            mean.decode(code)
+        };
+        left = left.checked_sub(n).ok_or("more values than said")?;
+        if n > 0 {
+            visit(u32::try_from(next).unwrap_or(u32::MAX), n);
+        }
+        mean.add(n);
+        next = next.saturating_add(1);
+    }
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! Signing in and out, hosts, origins, headers, first start.
+
+use crate::client::{PASSWORD, Result, Served, send, sign_in};
+use mistress_server as server;
+use server::access::{Accounts, EVERY_PROJECT, Role, TokenKind};
+use std::net::{Ipv4Addr, SocketAddr};
+
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+#[test]
+fn others_are_not_served_until_an_admin_exists() -> Result {
+    let dir = tempfile::tempdir()?;
+    let bind = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let start = || server::start(server::Options::new(bind, dir.path()));
+    let error = start().map(drop).expect_err("no admin exists");
+    assert!(matches!(error, server::Error::Refused(_)), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("mistress serve --add-admin NAME"),
+        "{error}"
+    );
+    Accounts::open(dir.path())?.add("ann", PASSWORD, Role::Admin, EVERY_PROJECT)?;
+    start()?.stop();
+    Ok(())
+}
+
+#[test]
+fn whoever_is_on_this_machine_is_admin_until_there_is_one() -> Result {
+    let served = Served::open()?;
+    let addr = served.addr();
+    assert_eq!(send(addr, "GET", "/admin", &[], b"")?.status, 200);
+    // Through a proxy, or under a name from elsewhere, it is not this machine.
+    for header in [("x-forwarded-for", "10.0.0.9"), ("via", "1.1 proxy")] {
+        let reply = send(addr, "GET", "/admin", &[header], b"")?;
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (303, Some("/sign-in?next=%2Fadmin"))
+        );
+    }
+    let guest = b"name=bob&password=correct+horse&role=guest&project=*";
+    let reply = send(addr, "POST", "/admin/accounts", &[FORM], guest)?;
+    assert!(
+        reply.status == 400 && reply.text().contains("must be a server admin"),
+        "{}",
+        reply.text()
+    );
+    let admin = b"name=ann&password=correct+horse&role=admin&project=*";
+    let cross = [
+        FORM,
+        ("origin", "http://evil.net"),
+        ("sec-fetch-site", "cross-site"),
+    ];
+    assert_eq!(
+        send(addr, "POST", "/admin/accounts", &cross, admin)?.status,
+        403
+    );
+    assert_eq!(
+        send(addr, "POST", "/admin/accounts", &[FORM], admin)?.status,
+        303
+    );
+    assert_eq!(send(addr, "GET", "/admin", &[], b"")?.status, 303);
+    assert_eq!(send(addr, "GET", "/api/v1/runs", &[], b"")?.status, 401);
+    assert_eq!(sign_in(addr, "ann", PASSWORD)?.status, 303);
+    Ok(())
+}
+
+#[test]
+fn a_session_begins_with_the_password_and_ends_by_signing_out() -> Result {
+    let served = Served::with_accounts()?;
+    let addr = served.addr();
+    assert_eq!(sign_in(addr, "root", "wrong horse")?.status, 401);
+    assert_eq!(sign_in(addr, "nobody", PASSWORD)?.status, 401);
+    let body = format!("name=root&password={PASSWORD}&next=/admin");
+    let headers = [FORM, ("x-forwarded-proto", "https")];
+    let reply = send(addr, "POST", "/sign-in", &headers, body.as_bytes())?;
+    let line = reply.header("set-cookie").unwrap_or_default().to_owned();
+    for part in [
+        "; HttpOnly",
+        "; SameSite=Lax",
+        "; Path=/",
+        "; Max-Age=1209600",
+        "; Secure",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    assert_eq!(reply.header("location"), Some("/admin"));
+    let (one, two) = (reply.cookie().unwrap_or_default(), served.sign_in("root")?);
+    let status = |cookie: &str| -> Result<u16> {
+        Ok(send(addr, "GET", "/admin", &[("cookie", cookie)], b"")?.status)
+    };
+    assert_eq!((status(&one)?, status(&two)?), (200, 200));
+    assert_eq!(
+        send(addr, "POST", "/sign-out", &[("cookie", &one)], b"")?.status,
+        303
+    );
+    assert_eq!((status(&one)?, status(&two)?), (303, 200));
+    let everywhere = "/account/sign-out-everywhere";
+    assert_eq!(
+        send(addr, "POST", everywhere, &[("cookie", &two)], b"")?.status,
+        303
+    );
+    assert_eq!(status(&two)?, 303);
+    let log = served.accounts.audit(20)?;
+    let holds = |action: &str, outcome: &str| {
+        log.iter()
+            .any(|entry| entry.action == action && entry.outcome == outcome)
+    };
+    assert!(
+        holds("sign in", "signed in") && holds("sign in", "refused"),
+        "{log:?}"
+    );
+    assert!(holds("POST /account/sign-out-everywhere", "303"), "{log:?}");
+    Ok(())
+}
+
+#[test]
+fn guessing_is_slowed_down() -> Result {
+    let served = Served::with_accounts()?;
+    let tries = (0..7).map(|_| sign_in(served.addr(), "root", "wrong horse"));
+    let replies = tries.collect::<Result<Vec<_>>>()?;
+    let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 401, 429]);
+    assert!(replies[6].header("retry-after").is_some());
+    // The right password does not help meanwhile; another account is free.
+    assert_eq!(sign_in(served.addr(), "root", PASSWORD)?.status, 429);
+    assert_eq!(sign_in(served.addr(), "guest", PASSWORD)?.status, 303);
+    Ok(())
+}
+
+#[test]
+fn every_answer_has_its_headers_and_no_other_host_is_served() -> Result {
+    let served = Served::with_accounts()?;
+    let addr = served.addr();
+    for path in [
+        "/sign-in",
+        "/nothing",
+        "/api/v1/runs",
+        "/r/x",
+        "/api/v1/visitor",
+    ] {
+        let reply = send(addr, "GET", path, &[], b"")?;
+        let policy = reply.header("content-security-policy").unwrap_or_default();
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(
+                policy.contains(part) && !policy.contains("unsafe"),
+                "{path}: {policy}"
+            );
+        }
+        assert_eq!(
+            reply.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
+        assert_eq!(
+            reply.header("referrer-policy"),
+            Some("same-origin"),
+            "{path}"
+        );
+    }
+    for host in ["evil.net", "localhost.evil.net", "10.0.0.1", ""] {
+        let reply = send(addr, "GET", "/sign-in", &[("host", host)], b"")?;
+        assert_eq!(reply.status, 421, "{host}");
+    }
+    let two = [("host", "localhost"), ("host", "evil.net")];
+    assert!(matches!(
+        send(addr, "GET", "/sign-in", &two, b"")?.status,
+        400 | 421
+    ));
+    Ok(())
+}
+
+#[test]
+fn pages_show_tokens_once_and_names_as_text() -> Result {
+    let served = Served::with_accounts()?;
+    let root = served.sign_in("root")?;
+    let headers = [FORM, ("cookie", root.as_str())];
+    let hostile = "%3Cscript%3Ealert(1)%3C%2Fscript%3E%22%27";
+    let body = format!("kind=read&name={hostile}&project={hostile}");
+    let made = send(
+        served.addr(),
+        "POST",
+        "/admin/tokens",
+        &headers,
+        body.as_bytes(),
+    )?
+    .text();
+    let token = made
+        .split("mistress_read_")
+        .nth(1)
+        .map(|rest| &rest[..43])
+        .unwrap_or_default();
+    assert_eq!(token.len(), 43, "{made}");
+    let bearer = format!("Bearer mistress_read_{token}");
+    let reply = send(
+        served.addr(),
+        "GET",
+        "/api/v1/visitor",
+        &[("authorization", &bearer)],
+        b"",
+    )?;
+    assert!(
+        reply.text().contains("\"kind\":\"token\""),
+        "{}",
+        reply.text()
+    );
+    let again = send(served.addr(), "GET", "/admin", &[("cookie", &root)], b"")?.text();
+    assert!(
+        !again.contains(token) && !again.contains("<script>alert"),
+        "{again}"
+    );
+    assert!(again.contains("&#60;script&#62;alert(1)"), "{again}");
+    Ok(())
+}
+
+#[test]
+fn a_bad_token_is_nobody_even_beside_a_good_cookie() -> Result {
+    let served = Served::with_accounts()?;
+    let root = served.sign_in("root")?;
+    let good = served
+        .accounts
+        .add_token(TokenKind::Ingest, "ci", "shop", "root")?;
+    for token in [
+        "",
+        "x",
+        "mistress_ingest_x",
+        &good.replace("_ingest_", "_read_"),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("cookie", root.as_str()),
+        ];
+        let reply = send(served.addr(), "GET", "/api/v1/projects", &headers, b"")?;
+        assert_eq!(reply.status, 401, "{token}");
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! The subcommands, one file each, and what they share: exit codes and preparation.
+
+mod check;
+mod console;
+mod control;
+mod doctor;
+mod exit;
+mod load;
+mod password;
+mod prepare;
+mod push;
+mod report;
+mod run;
+mod serve;
+mod shell;
+mod store;
+mod target;
+
+pub use exit::Exit;
+
+use crate::cli::{Arguments, Command};
+
+/// Runs the subcommand and returns the exit code; errors go to stderr.
+pub fn execute(arguments: Arguments) -> Exit {
+    let done = match arguments.command {
+        Command::Run(arguments) => run::execute(&arguments),
+        Command::Check(arguments) => check::execute(&arguments),
+        Command::Control(arguments) => control::execute(&arguments),
+        Command::Serve(arguments) => serve::execute(&arguments),
+        Command::Report(arguments) => report::execute(&arguments),
+        Command::Compare(arguments) => report::compare(&arguments),
+        Command::Push(arguments) => push::execute(&arguments),
+        Command::Target(arguments) => target::execute(&arguments),
+        Command::Doctor => doctor::execute(),
+        Command::Completions(arguments) => shell::completions(&arguments),
+        Command::Man(arguments) => shell::man(&arguments),
+    };
+    done.unwrap_or_else(|failure| {
+        console::print_error(&failure);
+        failure.exit
+    })
+}

@@ -1,0 +1,99 @@
+//! The reporter's end of the channel: never waits, never drops a second.
+
+use super::UploadItem;
+use crate::render::live::Stage;
+use crate::reporter::Observer;
+use stats::second::Counts;
+use stats::wire::SecondRow;
+use stats::{Detail, Second};
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::{Duration, Instant};
+
+/// Passes everything on; while the channel is full, seconds are merged here.
+pub struct UploadObserver {
+    items: SyncSender<UploadItem>,
+    held: Option<Box<SecondRow>>,
+    stage: Stage,
+}
+
+impl UploadObserver {
+    pub(super) fn new(items: SyncSender<UploadItem>) -> UploadObserver {
+        UploadObserver {
+            items,
+            held: None,
+            stage: Stage::Starting,
+        }
+    }
+
+    /// Returns the item when the channel is full; fails when the thread has ended.
+    fn offer(&self, item: UploadItem) -> io::Result<Option<UploadItem>> {
+        match self.items.try_send(item) {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(item)) => Ok(Some(item)),
+            Err(TrySendError::Disconnected(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn release(&mut self) -> io::Result<()> {
+        if let Some(row) = self.held.take()
+            && let Some(UploadItem::Row(row)) = self.offer(UploadItem::Row(row))?
+        {
+            self.held = Some(row);
+        }
+        Ok(())
+    }
+
+    fn event(&self, kind: &'static str, text: String) -> io::Result<()> {
+        let at = Instant::now();
+        // events that occur while the channel is full only reach the terminal
+        self.offer(UploadItem::Event { at, kind, text }).map(drop)
+    }
+}
+
+impl Observer for UploadObserver {
+    fn wants_detail(&self) -> bool {
+        true
+    }
+
+    fn begin(&mut self, t0: Instant) -> io::Result<()> {
+        self.offer(UploadItem::Begin(t0)).map(drop)
+    }
+
+    fn second(&mut self, _second: &Second, _so_far: &Counts) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn detail(&mut self, second: &Second, detail: &Arc<Detail>) -> io::Result<()> {
+        self.release()?;
+        if let Some(held) = &mut self.held {
+            held.absorb(SecondRow::of(second, detail));
+            return Ok(());
+        }
+        let item = UploadItem::Second(Box::new(second.clone()), Arc::clone(detail));
+        if self.offer(item)?.is_some() {
+            self.held = Some(Box::new(SecondRow::of(second, detail)));
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, stage: Stage, _elapsed: Duration) -> io::Result<()> {
+        if std::mem::replace(&mut self.stage, stage) != stage {
+            self.event("stage", stage.as_str().to_owned())?;
+        }
+        self.release()
+    }
+
+    fn message(&mut self, text: &str) -> io::Result<()> {
+        self.event("message", text.to_owned())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        // nothing waits for this thread any more, so blocking is fine
+        if let Some(row) = self.held.take() {
+            let _ = self.items.send(UploadItem::Row(row));
+        }
+        Ok(())
+    }
+}
