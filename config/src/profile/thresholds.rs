@@ -185,7 +185,7 @@ fn read_of(table: &Table<'_, '_>, metric: Metric, diagnostics: &mut Diagnostics)
     };
     if !metric.has_of() {
         let text = format!(
-            "`of` is only allowed with the metrics latency and rate, found {name} (`{PATH}`)"
+            "`of` is only allowed with the metrics latency and rate, found {metric} (`{PATH}`)"
         );
         diagnostics.found(value.span(), text);
         return None;

@@ -58,7 +58,7 @@ impl RunParams {
         let Some(asked) = self.of.as_deref().filter(|of| !of.is_empty()) else {
             return Ok(Of::Ok);
         };
-        Of::named(params).ok_or_else(|| ApiError::bad_request(UNKNOWN_OUTCOME))
+        Of::named(asked).ok_or_else(|| ApiError::bad_request(UNKNOWN_OUTCOME))
     }
 
     /// The phase asked for; latency when none is.
