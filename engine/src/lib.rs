@@ -3,6 +3,8 @@
 //! The crate refuses to know how results are shown or stored: it is handed recorders and gives
 //! them what it measured. The only user of glommio and io-uring.
 
+#![warn(unreachable_pub)]
+
 mod addresses;
 mod clock;
 mod control;
