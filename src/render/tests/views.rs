@@ -170,6 +170,26 @@ fn the_json_result_begins_with_the_run() {
     assert_eq!(run, expected.split_whitespace().collect::<Vec<_>>());
 }
 
+#[test]
+fn a_report_is_read_as_it_was_written() {
+    let facts = facts(Ending::Completed, vec![2, 3], 4.5);
+    let nothing = stats::Aggregator::new(1, stats::Model::Open).summary();
+    for mut summary in [troubled(), nothing] {
+        summary.series.clear();
+        let text = report(facts.clone(), OPEN, summary).to_json();
+        let back = RunReport::from_json(&text).expect("its own text");
+        assert_eq!(back.to_json(), text);
+        // as versions wrote it that told neither notices nor loads
+        let old = text.replace("\"notices\":[],", "");
+        assert_eq!(
+            RunReport::from_json(&old).map(|one| one.to_json()),
+            Ok(text.clone())
+        );
+        let other = text.replace("{\"schema\":2", "{\"schema\":1");
+        assert!(RunReport::from_json(&other).is_err());
+    }
+}
+
 /// Frames of the troubled run at its third second.
 fn live(summary: &Summary, size: Size, style: Style, stage: Stage, cores: usize) -> Vec<String> {
     let mut second = summary.series[2].clone();
