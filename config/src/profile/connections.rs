@@ -36,6 +36,12 @@ const PORT_MIN: u16 = 1_024;
 const PORTS_MIN: u16 = 16;
 /// Connections of one core to one origin with a shared pool: about as many as a core can hold.
 const PER_ORIGIN_SHARED_MAX: u64 = 1_000_000;
+const ADDRESS_POLICIES: [(&str, AddressPolicy); 3] = [
+    ("first", AddressPolicy::First),
+    ("turn", AddressPolicy::RoundRobin),
+    ("random", AddressPolicy::Random),
+];
+const CLOSES: [(&str, Close); 2] = [("graceful", Close::Graceful), ("reset", Close::Reset)];
 const HOSTS_MAX: usize = 1_000;
 const ADDRESSES_MAX: usize = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -43,70 +49,61 @@ const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Reads both; `None` when something was reported.
-pub(super) fn read(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Connections> {
-    let hosts = read_hosts(root, diagnostics);
-    let connections = read_connections(root, diagnostics);
+pub(super) fn read(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Connections> {
+    let hosts = read_hosts(root, errors);
+    let connections = read_connections(root, errors);
     Some(Connections {
         hosts: hosts?,
         ..connections?
     })
 }
 
-fn read_connections(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Connections> {
+fn read_connections(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Connections> {
     let standard = Connections::default();
     let Some(value) = root.get("connections") else {
         return Some(standard);
     };
-    let table = &Table::from_value(value, "connections", "a table: [connections]", diagnostics)?;
-    table.refuse_unknown(diagnostics, &KEYS);
+    let table = &Table::from_value(value, "connections", "a table: [connections]", errors)?;
+    table.refuse_unknown(errors, &KEYS);
     let keep_alive = match table.get("keep_alive") {
-        Some(value) => fields::boolean(value, "connections.keep_alive", diagnostics),
+        Some(value) => fields::boolean(value, "connections.keep_alive", errors),
         None => Some(true),
     };
-    let requests_max = count(table, "requests_max", 1..=REQUESTS_MAX, diagnostics);
-    let pooling = read_pool(table, diagnostics);
-    let second = Duration::from_secs(1);
+    let requests_max = count(table, "requests_max", 1..=REQUESTS_MAX, errors);
+    let pooling = read_pool(table, errors);
+    let limits = "a duration above zero and at most \"1d\"";
     let age_max = length(
         table,
         "age_max",
         Duration::from_nanos(1)..=DAY,
-        "a duration above zero and at most \"1d\"",
-        diagnostics,
+        limits,
+        errors,
     );
+    let limits = "a duration from \"1s\" to \"1d\"";
     let resolve = length(
         table,
         "resolve",
-        second..=DAY,
-        "a duration from \"1s\" to \"1d\"",
-        diagnostics,
+        Duration::from_secs(1)..=DAY,
+        limits,
+        errors,
     );
     let addresses = match table.get("addresses") {
-        Some(value) => {
-            let words = [
-                ("first", AddressPolicy::First),
-                ("turn", AddressPolicy::RoundRobin),
-                ("random", AddressPolicy::Random),
-            ];
-            choose(value, "connections.addresses", &words, diagnostics)
-        }
+        Some(value) => choose(value, "connections.addresses", &ADDRESS_POLICIES, errors),
         None => Some(standard.addresses),
     };
     let source = match table.get("source") {
-        Some(value) => read_addresses(value, "connections.source", diagnostics),
+        Some(value) => read_addresses(value, "connections.source", errors),
         None => Some(Vec::new()),
     };
     let close = match table.get("close") {
-        Some(value) => {
-            let words = [("graceful", Close::Graceful), ("reset", Close::Reset)];
-            choose(value, "connections.close", &words, diagnostics)
-        }
+        Some(value) => choose(value, "connections.close", &CLOSES, errors),
         None => Some(standard.close),
     };
     let ports = match table.get("ports") {
-        Some(value) => read_ports(value, diagnostics),
+        Some(value) => read_ports(value, errors),
         None => Some(standard.ports),
     };
-    let limits = read_limits(table, diagnostics);
+    let limits = read_limits(table, errors);
     let (pool, per_origin, renew) = pooling?;
     Some(Connections {
         keep_alive: keep_alive?,
@@ -126,7 +123,7 @@ fn read_connections(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Opti
 }
 
 /// `"system"`, or the first and the last port: `"10000-60999"`.
-fn read_ports(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Ports> {
+fn read_ports(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Ports> {
     const ALLOWED: &str =
         "\"system\" or a range of at least 16 ports above 1023, such as \"10000-60999\"";
     let range = |text: &str| {
@@ -140,18 +137,18 @@ fn read_ports(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Ports>
         DeValue::String(text) => range(text),
         _ => None,
     };
-    read.or_else(|| wrong(diagnostics, value, "connections.ports", ALLOWED))
+    read.or_else(|| wrong(errors, value, "connections.ports", ALLOWED))
 }
 
 /// The keys that depend on the pool: `pool`, `per_origin` and `renew`.
 fn read_pool(
     table: &Table<'_, '_>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<(Pool, Option<u32>, ReconnectPolicy)> {
     let pool = match table.get("pool") {
         Some(value) => {
             let words = [("user", Pool::User), ("shared", Pool::Shared)];
-            choose(value, "connections.pool", &words, diagnostics)
+            choose(value, "connections.pool", &words, errors)
         }
         None => Some(Pool::User),
     };
@@ -162,7 +159,7 @@ fn read_pool(
                 ("iteration", ReconnectPolicy::Iteration),
                 ("request", ReconnectPolicy::Request),
             ];
-            choose(value, "connections.renew", &words, diagnostics)
+            choose(value, "connections.renew", &words, errors)
         }
         None => Some(ReconnectPolicy::Never),
     };
@@ -170,7 +167,7 @@ fn read_pool(
         Some(Pool::User) => PER_ORIGIN_MAX,
         _ => PER_ORIGIN_SHARED_MAX,
     };
-    let per_origin = count(table, "per_origin", 1..=per_origin_max, diagnostics);
+    let per_origin = count(table, "per_origin", 1..=per_origin_max, errors);
     let (pool, renew, per_origin) = (pool?, renew?, per_origin?);
     if let (Pool::Shared, Some(value)) = (pool, table.get("renew"))
         && renew != ReconnectPolicy::Never
@@ -178,34 +175,22 @@ fn read_pool(
         let message = "`renew` cannot be used with `pool = \"shared\"`: users have no connections \
                        of its own; use `pool = \"user\"`, or bound connections with \
                        `requests_max` or `age_max` (`connections.renew`)";
-        diagnostics.found(value.span(), message);
+        errors.found(value.span(), message);
         return None;
     }
     Some((pool, per_origin.or(pool.per_origin_default()), renew))
 }
 
-fn read_limits(table: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<PhaseTimeouts> {
+fn read_limits(table: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<PhaseTimeouts> {
     const PATH: &str = "connections.timeouts";
     let Some(value) = table.get("timeouts") else {
         return Some(PhaseTimeouts::default());
     };
-    let table = &Table::from_value(
-        value,
-        PATH,
-        "a table such as { connect = \"1s\" }",
-        diagnostics,
-    )?;
-    table.refuse_unknown(diagnostics, &PHASES);
+    let table = &Table::from_value(value, PATH, "a table such as { connect = \"1s\" }", errors)?;
+    table.refuse_unknown(errors, &PHASES);
     let limits = "a duration above zero and at most \"1h\"";
-    let [connect, tls, first_byte] = PHASES.map(|phase| {
-        length(
-            table,
-            phase,
-            Duration::from_nanos(1)..=HOUR,
-            limits,
-            diagnostics,
-        )
-    });
+    let [connect, tls, first_byte] =
+        PHASES.map(|phase| length(table, phase, Duration::from_nanos(1)..=HOUR, limits, errors));
     Some(PhaseTimeouts {
         connect: connect?,
         tls: tls?,
@@ -217,11 +202,11 @@ fn count(
     table: &Table<'_, '_>,
     key: &str,
     allowed: RangeInclusive<u64>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Option<u32>> {
     match table.get(key) {
         Some(value) => {
-            let count = fields::whole(value, &table.path(key), allowed, diagnostics)?;
+            let count = fields::whole(value, &table.path(key), allowed, errors)?;
             u32::try_from(count).ok().map(Some)
         }
         None => Some(None),
@@ -233,28 +218,26 @@ fn length(
     key: &str,
     allowed: RangeInclusive<Duration>,
     limits: &str,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Option<Duration>> {
     match table.get(key) {
-        Some(value) => {
-            fields::duration(value, &table.path(key), allowed, limits, diagnostics).map(Some)
-        }
+        Some(value) => fields::duration(value, &table.path(key), allowed, limits, errors).map(Some),
         None => Some(None),
     }
 }
 
 fn read_hosts(
     root: &Table<'_, '_>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<(String, Vec<IpAddr>)>> {
     const ALLOWED: &str = "a table such as: [hosts]";
     let Some(value) = root.get("hosts") else {
         return Some(Vec::new());
     };
-    let entries = Table::from_value(value, "hosts", ALLOWED, diagnostics)?.in_order();
+    let entries = Table::from_value(value, "hosts", ALLOWED, errors)?.in_order();
     if entries.len() > HOSTS_MAX {
         let found = entries.len();
-        diagnostics.found(
+        errors.found(
             value.span(),
             format!("found {found} names, at most {HOSTS_MAX} are allowed (`hosts`)"),
         );
@@ -263,10 +246,10 @@ fn read_hosts(
     let hosts: Vec<Option<_>> = entries
         .into_iter()
         .map(|(name, span, value)| {
-            let addresses = read_addresses(value, "hosts", diagnostics)?;
+            let addresses = read_addresses(value, "hosts", errors)?;
             let Some(name) = host_key(name) else {
                 let shown = crate::document::quoted(name);
-                diagnostics.found(
+                errors.found(
                     span,
                     format!("found {shown}, expected the name of a host, without scheme and port (`hosts`)"),
                 );
@@ -290,17 +273,13 @@ fn host_key(name: &str) -> Option<String> {
 }
 
 /// One address, or several in a list.
-fn read_addresses(
-    value: &Value<'_>,
-    path: &str,
-    diagnostics: &mut Diagnostics,
-) -> Option<Vec<IpAddr>> {
+fn read_addresses(value: &Value<'_>, path: &str, errors: &mut Diagnostics) -> Option<Vec<IpAddr>> {
     const ALLOWED: &str = "an IP address such as \"127.0.0.1\" or a list of them";
     let items: Vec<&Value<'_>> = match value.get_ref() {
         DeValue::Array(items) if (1..=ADDRESSES_MAX).contains(&items.len()) => {
             items.iter().collect()
         }
-        DeValue::Array(_) => return wrong(diagnostics, value, path, ALLOWED),
+        DeValue::Array(_) => return wrong(errors, value, path, ALLOWED),
         _ => vec![value],
     };
     let address = |item: &Value<'_>| match item.get_ref() {
@@ -311,7 +290,7 @@ fn read_addresses(
         .into_iter()
         .map(|item| match address(item) {
             Some(address) => Some(address),
-            None => wrong(diagnostics, item, path, ALLOWED),
+            None => wrong(errors, item, path, ALLOWED),
         })
         .collect();
     read.into_iter().collect()

@@ -18,16 +18,16 @@ pub(super) fn read(
     root: &Table<'_, '_>,
     path: &Path,
     check: FileCheck,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<Data>> {
     const ALLOWED: &str = "tables such as [data.accounts]";
     let Some(value) = root.get("data") else {
         return Some(Vec::new());
     };
-    let entries = Table::from_value(value, "data", ALLOWED, diagnostics)?.in_order();
+    let entries = Table::from_value(value, "data", ALLOWED, errors)?.in_order();
     if entries.len() > SOURCES_MAX {
         let found = entries.len();
-        diagnostics.found(
+        errors.found(
             value.span(),
             format!("found {found} tables [data.NAME], at most {SOURCES_MAX} are allowed"),
         );
@@ -38,10 +38,10 @@ pub(super) fn read(
         .map(|(name, span, value)| {
             let fault = fields::name_fault(name);
             if let Some(fault) = &fault {
-                diagnostics.found(span, format!("{fault} (`data`)"));
+                errors.found(span, format!("{fault} (`data`)"));
             }
-            let table = Table::from_value(value, "data.NAME", "a table: [data.NAME]", diagnostics)?;
-            let data = read_one(name, &table, path, check, diagnostics);
+            let table = Table::from_value(value, "data.NAME", "a table: [data.NAME]", errors)?;
+            let data = read_one(name, &table, path, check, errors);
             data.filter(|_| fault.is_none())
         })
         .collect();
@@ -53,16 +53,12 @@ fn read_one(
     table: &Table<'_, '_>,
     profile: &Path,
     check: FileCheck,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Data> {
-    table.refuse_unknown(diagnostics, &KEYS);
+    table.refuse_unknown(errors, &KEYS);
     let file = table
-        .require(
-            "file",
-            "the path of a CSV, JSON or JSON lines file",
-            diagnostics,
-        )
-        .and_then(|value| Some((value, read_file(value, profile, check, diagnostics)?)));
+        .require("file", "the path of a CSV, JSON or JSON lines file", errors)
+        .and_then(|value| Some((value, read_file(value, profile, check, errors)?)));
     let format = match table.get("format") {
         Some(value) => {
             let words = [
@@ -70,18 +66,18 @@ fn read_one(
                 ("json", Format::Json),
                 ("jsonl", Format::JsonLines),
             ];
-            choose(value, "data.NAME.format", &words, diagnostics)
+            choose(value, "data.NAME.format", &words, errors)
         }
         None => file
             .as_ref()
-            .and_then(|(value, file)| by_ending(value, file, diagnostics)),
+            .and_then(|(value, file)| by_ending(value, file, errors)),
     };
     let separator = match table.get("separator") {
-        Some(value) => read_separator(value, format, diagnostics).map(Some),
+        Some(value) => read_separator(value, format, errors).map(Some),
         None => Some(None),
     };
     let columns = match table.get("columns") {
-        Some(value) => read_columns(value, format, diagnostics).map(Some),
+        Some(value) => read_columns(value, format, errors).map(Some),
         None => Some(None),
     };
     let order = match table.get("order") {
@@ -92,12 +88,12 @@ fn read_one(
                 ("shuffled", Order::Shuffled),
                 ("unique", Order::Unique),
             ];
-            choose(value, "data.NAME.order", &words, diagnostics)
+            choose(value, "data.NAME.order", &words, errors)
         }
         None => Some(Order::Sequential),
     };
     let at_end = match (table.get("at_end"), order) {
-        (Some(value), order) => read_at_end(value, order, diagnostics),
+        (Some(value), order) => read_at_end(value, order, errors),
         (None, Some(Order::Unique)) => Some(AtEnd::Error),
         (None, _) => Some(AtEnd::Wrap),
     };
@@ -117,11 +113,11 @@ fn is_csv(
     value: &Value<'_>,
     path: &str,
     format: Option<Format>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<()> {
     match format {
         Some(Format::Json | Format::JsonLines) => {
-            diagnostics.found(
+            errors.found(
                 value.span(),
                 format!("`{path}` is only allowed for CSV files"),
             );
@@ -134,67 +130,63 @@ fn is_csv(
 fn read_separator(
     value: &Value<'_>,
     format: Option<Format>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<u8> {
     const PATH: &str = "data.NAME.separator";
     const ALLOWED: &str =
         "one character such as \",\", \";\", \"|\" or \"\\t\", not a letter, digit or quote";
-    let text = fields::text(value, PATH, ALLOWED, diagnostics)?;
+    let text = fields::text(value, PATH, ALLOWED, errors)?;
     let is_fit =
         |c: u8| c == b'\t' || c == b' ' || c.is_ascii_punctuation() && !b"\"'".contains(&c);
     match text.as_bytes() {
         [separator] if is_fit(*separator) => {
-            is_csv(value, PATH, format, diagnostics)?;
+            is_csv(value, PATH, format, errors)?;
             Some(*separator)
         }
-        _ => wrong(diagnostics, value, PATH, ALLOWED),
+        _ => wrong(errors, value, PATH, ALLOWED),
     }
 }
 
 fn read_columns(
     value: &Value<'_>,
     format: Option<Format>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<String>> {
     const PATH: &str = "data.NAME.columns";
     const ALLOWED: &str = "a list of 1 to 1000 column names, none empty or repeated";
     let DeValue::Array(items) = value.get_ref() else {
-        return wrong(diagnostics, value, PATH, ALLOWED);
+        return wrong(errors, value, PATH, ALLOWED);
     };
     if !(1..=COLUMNS_MAX).contains(&items.len()) {
-        return wrong(diagnostics, value, PATH, ALLOWED);
+        return wrong(errors, value, PATH, ALLOWED);
     }
     let mut columns: Vec<String> = Vec::new();
     for item in items {
-        let name = fields::text(item, PATH, ALLOWED, diagnostics)?;
+        let name = fields::text(item, PATH, ALLOWED, errors)?;
         if name.trim().is_empty() || columns.iter().any(|known| known == name) {
-            return wrong(diagnostics, item, PATH, ALLOWED);
+            return wrong(errors, item, PATH, ALLOWED);
         }
         columns.push(name.to_owned());
     }
-    is_csv(value, PATH, format, diagnostics)?;
+    is_csv(value, PATH, format, errors)?;
     Some(columns)
 }
 
-fn read_at_end(
-    value: &Value<'_>,
-    order: Option<Order>,
-    diagnostics: &mut Diagnostics,
-) -> Option<AtEnd> {
+fn read_at_end(value: &Value<'_>, order: Option<Order>, errors: &mut Diagnostics) -> Option<AtEnd> {
     const PATH: &str = "data.NAME.at_end";
     let words = [
         ("wrap", AtEnd::Wrap),
         ("stop", AtEnd::Stop),
         ("error", AtEnd::Error),
     ];
-    let at_end = choose(value, PATH, &words, diagnostics)?;
+    let at_end = choose(value, PATH, &words, errors)?;
     match (order, at_end) {
         (Some(Order::Unique), AtEnd::Wrap) => {
             let allowed = "\"stop\" or \"error\", because rows are unique";
-            wrong(diagnostics, value, PATH, allowed)
+            wrong(errors, value, PATH, allowed)
         }
         (Some(Order::Random), AtEnd::Stop | AtEnd::Error) => wrong(
-            diagnostics,
+            errors,
             value,
             PATH,
             "\"wrap\", because random rows have no end",
@@ -203,7 +195,7 @@ fn read_at_end(
     }
 }
 
-fn by_ending(value: &Value<'_>, file: &Path, diagnostics: &mut Diagnostics) -> Option<Format> {
+fn by_ending(value: &Value<'_>, file: &Path, errors: &mut Diagnostics) -> Option<Format> {
     let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
     match ending.as_deref().and_then(|ending| ending.to_str()) {
         Some("csv") => Some(Format::Csv),
@@ -211,7 +203,7 @@ fn by_ending(value: &Value<'_>, file: &Path, diagnostics: &mut Diagnostics) -> O
         Some("jsonl" | "ndjson") => Some(Format::JsonLines),
         _ => {
             let allowed = "a name that ends in .csv, .json, .jsonl or .ndjson, or a `format`";
-            wrong(diagnostics, value, "data.NAME.file", allowed)
+            wrong(errors, value, "data.NAME.file", allowed)
         }
     }
 }
@@ -220,13 +212,13 @@ fn read_file(
     value: &Value<'_>,
     profile: &Path,
     check: FileCheck,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<PathBuf> {
     const PATH: &str = "data.NAME.file";
     const ALLOWED: &str = "the path of a CSV, JSON or JSON lines file";
-    let text = fields::text(value, PATH, ALLOWED, diagnostics)?;
+    let text = fields::text(value, PATH, ALLOWED, errors)?;
     if text.is_empty() || text.contains('\0') {
-        return wrong(diagnostics, value, PATH, ALLOWED);
+        return wrong(errors, value, PATH, ALLOWED);
     }
     let file = profile.parent().unwrap_or(Path::new("")).join(text);
     if check == FileCheck::MustExist {
@@ -236,7 +228,7 @@ fn read_file(
             Err(error) => format!("cannot be read: {error}"),
         };
         let shown = quoted(&file.to_string_lossy());
-        diagnostics.found(
+        errors.found(
             value.span(),
             format!("found the data file {shown}, which {fault} (`{PATH}`)"),
         );

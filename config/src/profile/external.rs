@@ -35,10 +35,10 @@ pub(super) fn file(
     value: &Value<'_>,
     kind: ModelKind,
     sources: ExternalSources<'_>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<Piece>> {
     const ALLOWED: &str = "the path of a CSV file of time,value, relative to the profile";
-    let text = fields::text(value, "load.phases.file", ALLOWED, diagnostics)?;
+    let text = fields::text(value, "load.phases.file", ALLOWED, errors)?;
     let path = sources.profile.parent().unwrap_or(Path::new("")).join(text);
     let read = match sources.check {
         FileCheck::MustExist => content(&path),
@@ -49,7 +49,7 @@ pub(super) fn file(
         Ok(content) => content,
         Err(fault) => {
             let message = format!("found the file {shown}, which {fault} (`load.phases.file`)");
-            diagnostics.found(value.span(), message);
+            errors.found(value.span(), message);
             return None;
         }
     };
@@ -57,7 +57,7 @@ pub(super) fn file(
         Ok(pieces) => Some(pieces),
         Err((line, fault)) => {
             let message = format!("{shown}, line {line}: found {fault} (`load.phases.file`)");
-            diagnostics.found(value.span(), message);
+            errors.found(value.span(), message);
             None
         }
     }
@@ -166,10 +166,10 @@ pub(super) fn function(
     kind: ModelKind,
     length: Duration,
     sources: ExternalSources<'_>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<Piece>> {
     const PATH: &str = "load.phases.lua";
-    let name = fields::name(value, PATH, diagnostics)?;
+    let name = fields::name(value, PATH, errors)?;
     let seconds = length.as_secs() + u64::from(length.subsec_nanos() > 0);
     let most = match kind {
         ModelKind::Open => fields::RATE_PER_S_MAX,
@@ -190,7 +190,7 @@ pub(super) fn function(
     let values = match values {
         Ok(values) => values,
         Err(message) => {
-            diagnostics.found(value.span(), format!("{message} (`{PATH}`)"));
+            errors.found(value.span(), format!("{message} (`{PATH}`)"));
             return None;
         }
     };

@@ -43,7 +43,7 @@ impl<'d, 't> Table<'d, 't> {
         value: &'d Value<'t>,
         name: &'static str,
         allowed: &str,
-        diagnostics: &mut Diagnostics,
+        errors: &mut Diagnostics,
     ) -> Option<Self> {
         match value.get_ref() {
             DeValue::Table(entries) => Some(Self {
@@ -51,7 +51,7 @@ impl<'d, 't> Table<'d, 't> {
                 entries,
                 span: value.span(),
             }),
-            _ => wrong(diagnostics, value, name, allowed),
+            _ => wrong(errors, value, name, allowed),
         }
     }
 
@@ -64,12 +64,12 @@ impl<'d, 't> Table<'d, 't> {
         &self,
         key: &str,
         allowed: &str,
-        diagnostics: &mut Diagnostics,
+        errors: &mut Diagnostics,
     ) -> Option<&'d Value<'t>> {
         let value = self.get(key);
         if value.is_none() {
             let path = self.path(key);
-            diagnostics.doubtful(
+            errors.doubtful(
                 self.span.clone(),
                 format!("missing `{path}`, expected {allowed}"),
             );
@@ -94,7 +94,7 @@ impl<'d, 't> Table<'d, 't> {
     }
 
     /// Reports every key that is not among `allowed`, with the nearest one that is.
-    pub(super) fn refuse_unknown(&self, diagnostics: &mut Diagnostics, allowed: &[&str]) {
+    pub(super) fn refuse_unknown(&self, errors: &mut Diagnostics, allowed: &[&str]) {
         for (key, span, _) in self.in_order() {
             if allowed.contains(&key) {
                 continue;
@@ -107,10 +107,10 @@ impl<'d, 't> Table<'d, 't> {
             let shown = shown.trim_matches('"');
             match self.name {
                 // A header that is not closed makes a table of what follows it.
-                "" => diagnostics.doubtful(span, format!("unknown table `{shown}`{hint}")),
+                "" => errors.doubtful(span, format!("unknown table `{shown}`{hint}")),
                 name => {
                     let heading = heading(name);
-                    diagnostics.found(span, format!("unknown key `{shown}` in `{heading}`{hint}"));
+                    errors.found(span, format!("unknown key `{shown}` in `{heading}`{hint}"));
                 }
             }
         }
@@ -162,13 +162,13 @@ pub(super) fn describe(value: &Value<'_>) -> String {
 
 /// Reports that `value` is not what is allowed; the report adds the position.
 pub(super) fn wrong<T>(
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
     value: &Value<'_>,
     path: impl Display,
     allowed: impl Display,
 ) -> Option<T> {
     let found = describe(value);
-    diagnostics.found(
+    errors.found(
         value.span(),
         format!("found {found}, expected {allowed} (`{path}`)"),
     );
@@ -180,11 +180,11 @@ pub(super) fn text<'d>(
     value: &'d Value<'_>,
     path: &str,
     allowed: &str,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<&'d str> {
     match value.get_ref() {
         DeValue::String(text) => Some(text),
-        _ => wrong(diagnostics, value, path, allowed),
+        _ => wrong(errors, value, path, allowed),
     }
 }
 
@@ -207,11 +207,11 @@ pub(super) fn name_fault(name: &str) -> Option<String> {
 pub(super) fn name<'d>(
     value: &'d Value<'_>,
     path: &str,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<&'d str> {
-    let name = text(value, path, "a name in quotes", diagnostics)?;
+    let name = text(value, path, "a name in quotes", errors)?;
     if let Some(fault) = name_fault(name) {
-        diagnostics.found(value.span(), format!("{fault} (`{path}`)"));
+        errors.found(value.span(), format!("{fault} (`{path}`)"));
         return None;
     }
     Some(name)
@@ -222,7 +222,7 @@ pub(super) fn whole(
     value: &Value<'_>,
     path: &str,
     allowed: RangeInclusive<u64>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<u64> {
     let number = match value.get_ref() {
         DeValue::Integer(n) => u64::from_str_radix(n.as_str(), n.radix()).ok(),
@@ -233,7 +233,7 @@ pub(super) fn whole(
         None => {
             let (min, max) = allowed.into_inner();
             wrong(
-                diagnostics,
+                errors,
                 value,
                 path,
                 format!("a whole number from {min} to {max}"),
@@ -247,7 +247,7 @@ pub(super) fn choose<T: Copy>(
     value: &Value<'_>,
     path: &str,
     words: &[(&str, T)],
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<T> {
     let found = match value.get_ref() {
         DeValue::String(text) => words.iter().find(|(word, _)| word == text),
@@ -260,23 +260,14 @@ pub(super) fn choose<T: Copy>(
         .iter()
         .map(|(word, _)| format!("\"{word}\""))
         .collect();
-    wrong(
-        diagnostics,
-        value,
-        path,
-        format!("one of {}", words.join(", ")),
-    )
+    wrong(errors, value, path, format!("one of {}", words.join(", ")))
 }
 
 /// True or false.
-pub(super) fn boolean(
-    value: &Value<'_>,
-    path: &str,
-    diagnostics: &mut Diagnostics,
-) -> Option<bool> {
+pub(super) fn boolean(value: &Value<'_>, path: &str, errors: &mut Diagnostics) -> Option<bool> {
     match value.get_ref() {
         DeValue::Boolean(truth) => Some(*truth),
-        _ => wrong(diagnostics, value, path, "true or false"),
+        _ => wrong(errors, value, path, "true or false"),
     }
 }
 
@@ -297,22 +288,22 @@ pub(super) fn duration(
     path: &str,
     allowed: RangeInclusive<Duration>,
     limits: &str,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Duration> {
-    let duration = with_unit(value, path, units::duration, DURATIONS, diagnostics)?;
+    let duration = with_unit(value, path, units::duration, DURATIONS, errors)?;
     match allowed.contains(&duration) {
         true => Some(duration),
-        false => wrong(diagnostics, value, path, limits),
+        false => wrong(errors, value, path, limits),
     }
 }
 
 /// A rate, per second.
-pub(super) fn rate(value: &Value<'_>, path: &str, diagnostics: &mut Diagnostics) -> Option<f64> {
-    let rate = with_unit(value, path, units::rate, RATES, diagnostics)?;
+pub(super) fn rate(value: &Value<'_>, path: &str, errors: &mut Diagnostics) -> Option<f64> {
+    let rate = with_unit(value, path, units::rate, RATES, errors)?;
     match rate <= RATE_PER_S_MAX {
         true => Some(rate),
         false => wrong(
-            diagnostics,
+            errors,
             value,
             path,
             format!("a rate of at most {RATE_PER_S_MAX:e}/s"),
@@ -325,7 +316,7 @@ fn with_unit<T>(
     path: &str,
     read: impl Fn(&str) -> Result<T, Fault>,
     allowed: &str,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<T> {
     let fault = match value.get_ref() {
         DeValue::String(text) => match read(text) {
@@ -346,7 +337,7 @@ fn with_unit<T>(
         Fault::Digits => format!("{found}, which has too many digits"),
         Fault::Form => found,
     };
-    diagnostics.found(
+    errors.found(
         value.span(),
         format!("found {what}, expected {allowed} (`{path}`)"),
     );

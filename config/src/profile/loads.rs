@@ -33,23 +33,23 @@ const PACING_MAX: Duration = Duration::from_secs(86_400);
 pub(super) fn read(
     root: &Table<'_, '_>,
     sources: ExternalSources<'_>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<Load>> {
     const ALLOWED: &str = "an array of tables: [[load]]";
-    let value = root.require("load", "at least one table [[load]]", diagnostics)?;
+    let value = root.require("load", "at least one table [[load]]", errors)?;
     match value.get_ref() {
         DeValue::Array(items) if !items.is_empty() && items.len() <= LOADS_MAX => {
             let loads: Vec<Option<Load>> = items
                 .iter()
                 .map(|item| {
-                    let table = Table::from_value(item, "load", "a table", diagnostics)?;
-                    read_load(&table, sources, diagnostics)
+                    let table = Table::from_value(item, "load", "a table", errors)?;
+                    read_load(&table, sources, errors)
                 })
                 .collect();
             loads.into_iter().collect()
         }
         DeValue::Array(items) if !items.is_empty() => {
-            diagnostics.found(
+            errors.found(
                 items
                     .get(LOADS_MAX)
                     .map_or(value.span(), |load| load.span()),
@@ -61,19 +61,19 @@ pub(super) fn read(
             None
         }
         DeValue::Table(_) => {
-            diagnostics.found(
+            errors.found(
                 value.span(),
                 format!("found a table, expected {ALLOWED} (`load`)"),
             );
             // Its content is checked all the same.
             read_load(
-                &Table::from_value(value, "load", ALLOWED, diagnostics)?,
+                &Table::from_value(value, "load", ALLOWED, errors)?,
                 sources,
-                diagnostics,
+                errors,
             )?;
             None
         }
-        _ => wrong(diagnostics, value, "load", ALLOWED),
+        _ => wrong(errors, value, "load", ALLOWED),
     }
 }
 
@@ -111,68 +111,60 @@ impl ModelKind {
 fn read_load(
     table: &Table<'_, '_>,
     sources: ExternalSources<'_>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Load> {
-    table.refuse_unknown(diagnostics, &KEYS);
+    table.refuse_unknown(errors, &KEYS);
     let kind = table
-        .require("model", "\"open\" or \"closed\"", diagnostics)
-        .and_then(|value| read_kind(value, diagnostics));
+        .require("model", "\"open\" or \"closed\"", errors)
+        .and_then(|value| read_kind(value, errors));
     let open_only = ["arrivals", "users_max", "iterations"];
-    refuse_misplaced(table, kind, ModelKind::Open, &open_only, diagnostics);
-    refuse_misplaced(table, kind, ModelKind::Closed, &["pacing"], diagnostics);
+    refuse_misplaced(table, kind, ModelKind::Open, &open_only, errors);
+    refuse_misplaced(table, kind, ModelKind::Closed, &["pacing"], errors);
+    let weights = "a table of weights such as { browse = 7, buy = 3 }";
     let scenarios = table
-        .require(
-            "scenarios",
-            "a table of weights such as { browse = 7, buy = 3 }",
-            diagnostics,
-        )
-        .and_then(|value| read_scenarios(value, diagnostics));
+        .require("scenarios", weights, errors)
+        .and_then(|value| read_scenarios(value, errors));
     let arrivals = match table.get("arrivals") {
-        Some(value) => read_arrivals(value, diagnostics),
+        Some(value) => read_arrivals(value, errors),
         None => Some(Arrivals::Poisson),
     };
     let users_max = match table.get("users_max") {
-        Some(value) => fields::whole(value, "load.users_max", 1..=USERS_MAX, diagnostics)
-            .map(|n| Some(n as u32)),
+        Some(value) => {
+            fields::whole(value, "load.users_max", 1..=USERS_MAX, errors).map(|n| Some(n as u32))
+        }
         None => Some(None),
     };
     let pacing = match table.get("pacing") {
         Some(value) => {
             let allowed = Duration::from_nanos(1)..=PACING_MAX;
             let limits = "a duration above zero and at most \"1d\"";
-            fields::duration(value, "load.pacing", allowed, limits, diagnostics).map(Some)
+            fields::duration(value, "load.pacing", allowed, limits, errors).map(Some)
         }
         None => Some(None),
     };
     let iterations = match table.get("iterations") {
-        Some(value) => fields::whole(value, "load.iterations", 1..=ITERATIONS_MAX, diagnostics),
+        Some(value) => fields::whole(value, "load.iterations", 1..=ITERATIONS_MAX, errors),
         None => Some(1),
     };
     let start = match table.get("start") {
         Some(value) => {
             let allowed = Duration::ZERO..=phases::LENGTH_MAX;
-            fields::duration(
-                value,
-                "load.start",
-                allowed,
-                "a duration of at most \"30d\"",
-                diagnostics,
-            )
+            let limits = "a duration of at most \"30d\"";
+            fields::duration(value, "load.start", allowed, limits, errors)
         }
         None => Some(Duration::ZERO),
     };
     let curve = table
-        .require("phases", "an array of phases", diagnostics)
-        .and_then(|value| phases::read(value, kind, sources, diagnostics));
-    let (arrivals, users_max, pacing, curve) = (arrivals?, users_max?, pacing?, curve?);
-    let (iterations, start) = (iterations? as u32, start?);
-    let (curve, phase_ends) = curve;
+        .require("phases", "an array of phases", errors)
+        .and_then(|value| phases::read(value, kind, sources, errors));
+    let (arrivals, users_max, iterations, pacing) = (arrivals?, users_max?, iterations?, pacing?);
+    let (curve, phase_ends) = curve?;
     let model = match kind? {
         ModelKind::Open => Model::Open {
             arrivals,
             rate: curve,
             users_max,
-            iterations,
+            iterations: iterations as u32,
         },
         ModelKind::Closed => Model::Closed {
             users: curve,
@@ -182,16 +174,16 @@ fn read_load(
     Some(Load {
         scenarios: scenarios?,
         model,
-        start,
+        start: start?,
         phase_ends,
     })
 }
 
-fn read_kind(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<ModelKind> {
+fn read_kind(value: &Value<'_>, errors: &mut Diagnostics) -> Option<ModelKind> {
     match value.get_ref() {
         DeValue::String(text) if text == "open" => Some(ModelKind::Open),
         DeValue::String(text) if text == "closed" => Some(ModelKind::Closed),
-        _ => wrong(diagnostics, value, "load.model", "\"open\" or \"closed\""),
+        _ => wrong(errors, value, "load.model", "\"open\" or \"closed\""),
     }
 }
 
@@ -202,7 +194,7 @@ pub(super) fn refuse_misplaced(
     kind: Option<ModelKind>,
     owner: ModelKind,
     keys: &[&str],
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) {
     if kind != Some(owner.other()) {
         return;
@@ -210,33 +202,33 @@ pub(super) fn refuse_misplaced(
     for key in keys {
         if let Some(span) = table.key_span(key) {
             let allowed = owner.label();
-            diagnostics.found(span, format!("`{key}` is only allowed in {allowed} loads"));
+            errors.found(span, format!("`{key}` is only allowed in {allowed} loads"));
         }
     }
 }
 
-fn read_arrivals(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Arrivals> {
+fn read_arrivals(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Arrivals> {
     match value.get_ref() {
         DeValue::String(text) if text == "poisson" => Some(Arrivals::Poisson),
         DeValue::String(text) if text == "even" => Some(Arrivals::Even),
         DeValue::String(text) if text == "jittered" => Some(Arrivals::Jittered),
         _ => {
             let allowed = "\"poisson\", \"even\" or \"jittered\"";
-            wrong(diagnostics, value, "load.arrivals", allowed)
+            wrong(errors, value, "load.arrivals", allowed)
         }
     }
 }
 
-fn read_scenarios(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<Weighted>> {
+fn read_scenarios(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Vec<Weighted>> {
     const PATH: &str = "load.scenarios";
     if matches!(value.get_ref(), DeValue::String(_)) {
-        let name = fields::name(value, PATH, diagnostics)?.to_owned();
+        let name = fields::name(value, PATH, errors)?.to_owned();
         return Some(vec![Weighted { name, weight: 1.0 }]);
     }
     let allowed = "a name or a table of weights such as { browse = 7, buy = 3 }";
-    let entries = Table::from_value(value, PATH, allowed, diagnostics)?.in_order();
+    let entries = Table::from_value(value, PATH, allowed, errors)?.in_order();
     if entries.is_empty() || entries.len() > SCENARIOS_MAX {
-        diagnostics.found(
+        errors.found(
             value.span(),
             format!(
                 "found {} scenarios, expected 1 to {SCENARIOS_MAX} (`{PATH}`)",
@@ -250,7 +242,7 @@ fn read_scenarios(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Ve
         .map(|(name, span, value)| {
             let fault = fields::name_fault(name);
             if let Some(fault) = &fault {
-                diagnostics.found(span, format!("{fault} (`{PATH}`)"));
+                errors.found(span, format!("{fault} (`{PATH}`)"));
             }
             match fields::number(value).filter(|weight| *weight > 0.0 && *weight <= WEIGHT_MAX) {
                 Some(_) if fault.is_some() => None,
@@ -259,7 +251,7 @@ fn read_scenarios(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Ve
                     weight,
                 }),
                 None => wrong(
-                    diagnostics,
+                    errors,
                     value,
                     PATH,
                     format!("a weight above 0, at most {WEIGHT_MAX:e}"),

@@ -28,14 +28,14 @@ pub(super) fn read(
     value: &Value<'_>,
     kind: Option<ModelKind>,
     sources: ExternalSources<'_>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<(Curve, Vec<Duration>)> {
     const PATH: &str = "load.phases";
     let DeValue::Array(items) = value.get_ref() else {
-        return wrong(diagnostics, value, PATH, "an array of phases");
+        return wrong(errors, value, PATH, "an array of phases");
     };
     if items.is_empty() || items.len() > PHASES_MAX {
-        diagnostics.found(
+        errors.found(
             value.span(),
             format!(
                 "found {} phases, expected 1 to {PHASES_MAX} (`{PATH}`)",
@@ -48,8 +48,8 @@ pub(super) fn read(
         .iter()
         .map(|item| {
             let allowed = "a phase such as { rate = \"100/s\", for = \"10s\" }";
-            let table = Table::from_value(item, PATH, allowed, diagnostics)?;
-            read_phase(&table, kind, sources, diagnostics)
+            let table = Table::from_value(item, PATH, allowed, errors)?;
+            read_phase(&table, kind, sources, errors)
         })
         .collect();
     let phases: Vec<Vec<Piece>> = phases.into_iter().collect::<Option<_>>()?;
@@ -63,7 +63,7 @@ pub(super) fn read(
     if phases.len() > PIECES_MAX {
         let message =
             format!("found phases with more than {PIECES_MAX} segments in total (`{PATH}`)");
-        diagnostics.found(value.span(), message);
+        errors.found(value.span(), message);
         return None;
     }
     let length: Duration = phases.iter().map(|phase| phase.0).sum();
@@ -71,7 +71,7 @@ pub(super) fn read(
         let days = length.as_secs_f64() / 86_400.0;
         let message =
             format!("found phases of {days:.1} days in total, at most 30 are allowed (`{PATH}`)");
-        diagnostics.found(value.span(), message);
+        errors.found(value.span(), message);
         return None;
     }
     // Every phase has a length and finite values, as a curve requires.
@@ -79,7 +79,7 @@ pub(super) fn read(
     if curve.total() > 0.0 {
         return Some((curve, ends));
     }
-    diagnostics.found(
+    errors.found(
         value.span(),
         format!("found phases that generate no load (`{PATH}`)"),
     );
@@ -90,15 +90,15 @@ fn read_phase(
     table: &Table<'_, '_>,
     kind: Option<ModelKind>,
     sources: ExternalSources<'_>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<Piece>> {
     let shape = shapes::SHAPES
         .into_iter()
         .find(|key| table.get(key).is_some());
     if let Some(shape) = shape {
-        return shapes::read(table, shape, kind, sources, diagnostics);
+        return shapes::read(table, shape, kind, sources, errors);
     }
-    table.refuse_unknown(diagnostics, &KEYS);
+    table.refuse_unknown(errors, &KEYS);
     let kind = kind.or_else(|| {
         // The model is missing or invalid, which was reported; the phase is checked by the keys it
         // has.
@@ -112,21 +112,21 @@ fn read_phase(
             Some(kind),
             kind.other(),
             &[kind.other().phase_key()],
-            diagnostics,
+            errors,
         );
         match kind {
             ModelKind::Open => {
-                let value = table.require("rate", "a rate such as \"100/s\"", diagnostics)?;
-                read_rates(value, diagnostics)
+                let value = table.require("rate", "a rate such as \"100/s\"", errors)?;
+                read_rates(value, errors)
             }
             ModelKind::Closed => {
-                let value = table.require("users", "a number of users", diagnostics)?;
-                read_users(value, diagnostics)
+                let value = table.require("users", "a number of users", errors)?;
+                read_users(value, errors)
             }
         }
     });
     let length = table
-        .require("for", "a duration such as \"10s\"", diagnostics)
+        .require("for", "a duration such as \"10s\"", errors)
         .and_then(|value| {
             let allowed = Duration::from_nanos(1)..=LENGTH_MAX;
             fields::duration(
@@ -134,7 +134,7 @@ fn read_phase(
                 "load.phases.for",
                 allowed,
                 "a duration above zero and at most \"30d\"",
-                diagnostics,
+                errors,
             )
         });
     let (from, to) = height?;
@@ -142,36 +142,36 @@ fn read_phase(
 }
 
 /// A rate, or the start and end of a ramp.
-fn read_rates(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<(f64, f64)> {
+fn read_rates(value: &Value<'_>, errors: &mut Diagnostics) -> Option<(f64, f64)> {
     const PATH: &str = "load.phases.rate";
     match value.get_ref() {
         DeValue::Array(items) => {
-            let [from, to] = pair(items, value, PATH, "[\"100/s\", \"2k/s\"]", diagnostics)?;
+            let [from, to] = pair(items, value, PATH, "[\"100/s\", \"2k/s\"]", errors)?;
             let (from, to) = (
-                fields::rate(from, PATH, diagnostics),
-                fields::rate(to, PATH, diagnostics),
+                fields::rate(from, PATH, errors),
+                fields::rate(to, PATH, errors),
             );
             from.zip(to)
         }
-        _ => fields::rate(value, PATH, diagnostics).map(|rate| (rate, rate)),
+        _ => fields::rate(value, PATH, errors).map(|rate| (rate, rate)),
     }
 }
 
 /// A number of users, or the start and end of a ramp.
-fn read_users(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<(f64, f64)> {
+fn read_users(value: &Value<'_>, errors: &mut Diagnostics) -> Option<(f64, f64)> {
     const PATH: &str = "load.phases.users";
     let DeValue::Array(items) = value.get_ref() else {
-        let users = fields::whole(value, PATH, 1..=USERS_MAX, diagnostics)? as f64;
+        let users = fields::whole(value, PATH, 1..=USERS_MAX, errors)? as f64;
         return Some((users, users));
     };
-    let [from, to] = pair(items, value, PATH, "[0, 64]", diagnostics)?;
-    let from = fields::whole(from, PATH, 0..=USERS_MAX, diagnostics);
-    let to = fields::whole(to, PATH, 0..=USERS_MAX, diagnostics);
+    let [from, to] = pair(items, value, PATH, "[0, 64]", errors)?;
+    let from = fields::whole(from, PATH, 0..=USERS_MAX, errors);
+    let to = fields::whole(to, PATH, 0..=USERS_MAX, errors);
     match from.zip(to)? {
         (0, 0) => {
             let message =
                 format!("found a ramp from 0 to 0 users, one end must be above 0 (`{PATH}`)");
-            diagnostics.found(value.span(), message);
+            errors.found(value.span(), message);
             None
         }
         (from, to) => Some((from as f64, to as f64)),
@@ -183,14 +183,14 @@ fn pair<'d, 't>(
     value: &Value<'t>,
     path: &str,
     example: &str,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<[&'d Value<'t>; 2]> {
     let mut values = items.iter();
     match (values.next(), values.next(), values.next()) {
         (Some(from), Some(to), None) => Some([from, to]),
         _ => {
             let found = items.len();
-            diagnostics.found(
+            errors.found(
                 value.span(),
                 format!("found {found} values, expected two, as in {example} (`{path}`)"),
             );

@@ -63,11 +63,11 @@ impl Run {
     }
 
     /// Reports a warm-up that leaves nothing to measure.
-    pub(super) fn refuse_long_warmup(&self, loads: &[Load], diagnostics: &mut Diagnostics) {
+    pub(super) fn refuse_long_warmup(&self, loads: &[Load], errors: &mut Diagnostics) {
         let length = plan::duration(loads, &self.limits);
         if let Some(span) = self.warmup_span.clone().filter(|_| self.warmup >= length) {
             let length = length.as_secs_f64();
-            diagnostics.found(
+            errors.found(
                 span,
                 format!(
                     "found a warm-up that is not shorter than the run of {length} s (`run.warmup`)"
@@ -112,62 +112,50 @@ pub(super) fn read(
     root: &Table<'_, '_>,
     path: &Path,
     check: FileCheck,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Run> {
-    let value = root.require("run", "the table [run]", diagnostics)?;
-    let table = &Table::from_value(value, "run", "a table: [run]", diagnostics)?;
-    table.refuse_unknown(diagnostics, &KEYS);
+    let value = root.require("run", "the table [run]", errors)?;
+    let table = &Table::from_value(value, "run", "a table: [run]", errors)?;
+    table.refuse_unknown(errors, &KEYS);
     // All keys are read before a missing one ends the function, so that all problems are reported.
     let name = or(table.get("name"), default_name(path), |v| {
-        fields::name(v, "run.name", diagnostics).map(str::to_owned)
+        fields::name(v, "run.name", errors).map(str::to_owned)
     });
     let script = table
         .require(
             "script",
             "the path of a Lua script, relative to the profile",
-            diagnostics,
+            errors,
         )
-        .and_then(|value| read_script(value, path, check, diagnostics));
+        .and_then(|value| read_script(value, path, check, errors));
     let target = table
         .require(
             "target",
             "\"builtin\" or http[s]://host[:port][/base]",
-            diagnostics,
+            errors,
         )
-        .and_then(|value| read_target(value, diagnostics));
+        .and_then(|value| read_target(value, errors));
     let seed = or(table.get("seed"), SEED_DEFAULT, |v| {
-        fields::whole(v, "run.seed", 0..=u64::MAX, diagnostics)
+        fields::whole(v, "run.seed", 0..=u64::MAX, errors)
     });
-    let cores = or(table.get("cores"), Cores::Auto, |v| {
-        read_cores(v, diagnostics)
-    });
+    let cores = or(table.get("cores"), Cores::Auto, |v| read_cores(v, errors));
     let timeout = or(table.get("timeout"), TIMEOUT_DEFAULT, |v| {
         let allowed = Duration::from_nanos(1)..=TIMEOUT_MAX;
-        fields::duration(
-            v,
-            "run.timeout",
-            allowed,
-            "a duration above zero and at most \"1h\"",
-            diagnostics,
-        )
+        let limits = "a duration above zero and at most \"1h\"";
+        fields::duration(v, "run.timeout", allowed, limits, errors)
     });
     let drain = or(table.get("drain"), DRAIN_DEFAULT, |v| {
         let allowed = Duration::ZERO..=DRAIN_MAX;
-        fields::duration(
-            v,
-            "run.drain",
-            allowed,
-            "a duration of at most \"1d\"",
-            diagnostics,
-        )
+        let limits = "a duration of at most \"1d\"";
+        fields::duration(v, "run.drain", allowed, limits, errors)
     });
     let warmup = or(table.get("warmup"), Duration::ZERO, |v| {
-        read_warmup(v, diagnostics)
+        read_warmup(v, errors)
     });
     let warmup_span = table.get("warmup").map(|value| value.span());
-    let limits = read_limits(table, diagnostics);
+    let limits = read_limits(table, errors);
     let stats = or(table.get("stats"), StatsSink::Auto, |v| {
-        read_stats(v, diagnostics)
+        read_stats(v, errors)
     });
     Some(Run {
         name: name?,
@@ -184,26 +172,26 @@ pub(super) fn read(
     })
 }
 
-fn read_warmup(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Duration> {
+fn read_warmup(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Duration> {
     const LIMITS: &str = "whole seconds, at most \"1d\"";
     let allowed = Duration::ZERO..=DRAIN_MAX;
-    let warmup = fields::duration(value, "run.warmup", allowed, LIMITS, diagnostics)?;
+    let warmup = fields::duration(value, "run.warmup", allowed, LIMITS, errors)?;
     match warmup.subsec_nanos() {
         0 => Some(warmup),
-        _ => wrong(diagnostics, value, "run.warmup", LIMITS),
+        _ => wrong(errors, value, "run.warmup", LIMITS),
     }
 }
 
 /// The limits that end the run before its phases do.
-fn read_limits(table: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Limits> {
+fn read_limits(table: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Limits> {
     let time = or(table.get("time_max"), None, |v| {
         let allowed = Duration::from_nanos(1)..=LENGTH_MAX;
         let limits = "a duration above zero and at most \"30d\"";
-        fields::duration(v, "run.time_max", allowed, limits, diagnostics).map(Some)
+        fields::duration(v, "run.time_max", allowed, limits, errors).map(Some)
     });
     let mut count = |key: &str| {
         or(table.get(key), None, |v| {
-            fields::whole(v, &format!("run.{key}"), 1..=COUNT_MAX, diagnostics).map(Some)
+            fields::whole(v, &format!("run.{key}"), 1..=COUNT_MAX, errors).map(Some)
         })
     };
     let (iterations, requests) = (count("iterations_max"), count("requests_max"));
@@ -239,12 +227,12 @@ fn read_script(
     value: &Value<'_>,
     profile: &Path,
     check: FileCheck,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<PathBuf> {
     const ALLOWED: &str = "the path of a Lua script, relative to the profile";
-    let text = fields::text(value, "run.script", ALLOWED, diagnostics)?;
+    let text = fields::text(value, "run.script", ALLOWED, errors)?;
     if text.is_empty() || text.contains('\0') {
-        return wrong(diagnostics, value, "run.script", ALLOWED);
+        return wrong(errors, value, "run.script", ALLOWED);
     }
     let script = profile.parent().unwrap_or(Path::new("")).join(text);
     if check == FileCheck::MustExist {
@@ -255,7 +243,7 @@ fn read_script(
         };
         if let Some(fault) = fault {
             let shown = crate::document::quoted(&script.to_string_lossy());
-            diagnostics.found(
+            errors.found(
                 value.span(),
                 format!("found the script {shown}, which {fault} (`run.script`)"),
             );
@@ -265,13 +253,13 @@ fn read_script(
     Some(script)
 }
 
-fn read_target(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Target> {
+fn read_target(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Target> {
     let allowed = "\"builtin\" or \"http[s]://host[:port][/base]\"";
-    let text = fields::text(value, "run.target", allowed, diagnostics)?;
+    let text = fields::text(value, "run.target", allowed, errors)?;
     match Target::parse(text) {
         Ok(target) => Some(target),
         Err(message) => {
-            diagnostics.found(
+            errors.found(
                 value.span(),
                 format!("{message}, or \"builtin\" (`run.target`)"),
             );
@@ -280,19 +268,18 @@ fn read_target(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Targe
     }
 }
 
-fn read_cores(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Cores> {
+fn read_cores(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Cores> {
     match value.get_ref() {
         DeValue::String(text) if text == "auto" => Some(Cores::Auto),
-        DeValue::Integer(_) => fields::whole(value, "run.cores", 1..=CORES_MAX, diagnostics)
+        DeValue::Integer(_) => fields::whole(value, "run.cores", 1..=CORES_MAX, errors)
             .map(|n| Cores::Count(n as usize)),
         DeValue::Array(items) if !items.is_empty() => {
             let mut ids = Vec::new();
             let mut complete = true;
             for item in items.iter() {
-                match fields::whole(item, "run.cores", 0..=CPU_ID_MAX, diagnostics) {
+                match fields::whole(item, "run.cores", 0..=CPU_ID_MAX, errors) {
                     Some(id) if ids.contains(&(id as usize)) => {
-                        diagnostics
-                            .found(item.span(), format!("found cpu {id} twice (`run.cores`)"));
+                        errors.found(item.span(), format!("found cpu {id} twice (`run.cores`)"));
                         complete = false;
                     }
                     Some(id) => ids.push(id as usize),
@@ -303,12 +290,12 @@ fn read_cores(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Cores>
         }
         _ => {
             let allowed = "\"auto\", a number of cores, or a list of cpu ids such as [2, 3]";
-            wrong(diagnostics, value, "run.cores", allowed)
+            wrong(errors, value, "run.cores", allowed)
         }
     }
 }
 
-fn read_stats(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<StatsSink> {
+fn read_stats(value: &Value<'_>, errors: &mut Diagnostics) -> Option<StatsSink> {
     match value.get_ref() {
         DeValue::Boolean(false) => Some(StatsSink::Off),
         DeValue::String(text) if text == "auto" => Some(StatsSink::Auto),
@@ -316,13 +303,13 @@ fn read_stats(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<StatsS
             Ok(_) => Some(StatsSink::Url(text.to_string())),
             Err(message) => {
                 let message = format!("{message}, or \"auto\", or false (`run.stats`)");
-                diagnostics.found(value.span(), message);
+                errors.found(value.span(), message);
                 None
             }
         },
         _ => {
             let allowed = "\"auto\", \"http://host:port\" or false";
-            wrong(diagnostics, value, "run.stats", allowed)
+            wrong(errors, value, "run.stats", allowed)
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn read(
     shape: &str,
     kind: Option<ModelKind>,
     sources: ExternalSources<'_>,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<Piece>> {
     let keys: &[&str] = match shape {
         "pause" => &["pause"],
@@ -40,27 +40,27 @@ pub(super) fn read(
         "lua" => &["lua", "for"],
         _ => &["sine", "for"],
     };
-    table.refuse_unknown(diagnostics, keys);
+    table.refuse_unknown(errors, keys);
     let value = table.get(shape)?;
     match shape {
-        "pause" => Some(vec![(length(value, "pause", diagnostics)?, 0.0, 0.0)]),
-        "steps" => steps(table, value, kind?, diagnostics),
-        "spike" => spike(table, value, kind?, diagnostics),
-        "file" => external::file(value, kind?, sources, diagnostics),
+        "pause" => Some(vec![(length(value, "pause", errors)?, 0.0, 0.0)]),
+        "steps" => steps(table, value, kind?, errors),
+        "spike" => spike(table, value, kind?, errors),
+        "file" => external::file(value, kind?, sources, errors),
         "lua" => {
             let most = external::FUNCTION_MAX;
             let limits = "a duration above zero and at most 100000 seconds";
             let length = table
-                .require("for", "a duration such as \"10m\"", diagnostics)
+                .require("for", "a duration such as \"10m\"", errors)
                 .and_then(|value| {
                     let allowed = Duration::from_nanos(1)..=most;
-                    fields::duration(value, "load.phases.for", allowed, limits, diagnostics)
+                    fields::duration(value, "load.phases.for", allowed, limits, errors)
                 });
-            external::function(value, kind?, length?, sources, diagnostics)
+            external::function(value, kind?, length?, sources, errors)
         }
         _ => {
-            refuse_misplaced(table, kind, ModelKind::Open, &["sine"], diagnostics);
-            sine(table, value, diagnostics).filter(|_| kind == Some(ModelKind::Open))
+            refuse_misplaced(table, kind, ModelKind::Open, &["sine"], errors);
+            sine(table, value, errors).filter(|_| kind == Some(ModelKind::Open))
         }
     }
 }
@@ -70,26 +70,22 @@ fn steps(
     table: &Table<'_, '_>,
     value: &Value<'_>,
     kind: ModelKind,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<Piece>> {
     let levels = match value.get_ref() {
         DeValue::Array(items) if !items.is_empty() && items.len() <= STEPS_MAX => {
-            levels(items, "load.phases.steps", kind, diagnostics)
+            levels(items, "load.phases.steps", kind, errors)
         }
         _ => wrong(
-            diagnostics,
+            errors,
             value,
             "load.phases.steps",
             format!("an array of 1 to {STEPS_MAX} levels such as [\"100/s\", \"200/s\"]"),
         ),
     };
     let each = table
-        .require(
-            "each",
-            "the length of one step such as \"30s\"",
-            diagnostics,
-        )
-        .and_then(|value| length(value, "each", diagnostics));
+        .require("each", "the length of one step such as \"30s\"", errors)
+        .and_then(|value| length(value, "each", errors));
     let (levels, each) = (levels?, each?);
     Some(
         levels
@@ -104,22 +100,22 @@ fn spike(
     table: &Table<'_, '_>,
     value: &Value<'_>,
     kind: ModelKind,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<Piece>> {
     let levels = match value.get_ref() {
         DeValue::Array(items) if items.len() == 2 => {
-            levels(items, "load.phases.spike", kind, diagnostics)
+            levels(items, "load.phases.spike", kind, errors)
         }
         _ => wrong(
-            diagnostics,
+            errors,
             value,
             "load.phases.spike",
             "the base and the peak, as in [\"100/s\", \"2k/s\"]",
         ),
     };
     let whole = table
-        .require("for", "a duration such as \"30s\"", diagnostics)
-        .and_then(|value| length(value, "for", diagnostics));
+        .require("for", "a duration such as \"30s\"", errors)
+        .and_then(|value| length(value, "for", errors));
     let (levels, whole) = (levels?, whole?);
     let (base, peak, third) = (levels[0], levels[1], whole / 3);
     let pieces = [
@@ -132,37 +128,33 @@ fn spike(
 }
 
 /// A rate that rises above its mean, falls below it and returns, like daily traffic.
-fn sine(
-    table: &Table<'_, '_>,
-    value: &Value<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Vec<Piece>> {
+fn sine(table: &Table<'_, '_>, value: &Value<'_>, errors: &mut Diagnostics) -> Option<Vec<Piece>> {
     const ALLOWED: &str =
         "{ mean = \"100/s\", amplitude = \"50/s\", period = \"10m\" }, with a duration `for`";
-    let curve = Table::from_value(value, "load.phases.sine", ALLOWED, diagnostics)?;
-    curve.refuse_unknown(diagnostics, &["mean", "amplitude", "period"]);
-    let rate = |key: &str, diagnostics: &mut Diagnostics| {
+    let curve = Table::from_value(value, "load.phases.sine", ALLOWED, errors)?;
+    curve.refuse_unknown(errors, &["mean", "amplitude", "period"]);
+    let rate = |key: &str, errors: &mut Diagnostics| {
         let path = format!("load.phases.sine.{key}");
         fields::rate(
-            curve.require(key, "a rate such as \"100/s\"", diagnostics)?,
+            curve.require(key, "a rate such as \"100/s\"", errors)?,
             &path,
-            diagnostics,
+            errors,
         )
     };
-    let (mean, amplitude) = (rate("mean", diagnostics), rate("amplitude", diagnostics));
+    let (mean, amplitude) = (rate("mean", errors), rate("amplitude", errors));
     let period = curve
-        .require("period", "a duration such as \"10m\"", diagnostics)
+        .require("period", "a duration such as \"10m\"", errors)
         .and_then(|value| {
             let limits = "a duration from \"100ms\" to \"30d\"";
             let path = "load.phases.sine.period";
-            fields::duration(value, path, PERIOD_MIN..=LENGTH_MAX, limits, diagnostics)
+            fields::duration(value, path, PERIOD_MIN..=LENGTH_MAX, limits, errors)
         });
     let whole = table
-        .require("for", "a duration such as \"1h\"", diagnostics)
-        .and_then(|value| length(value, "for", diagnostics));
+        .require("for", "a duration such as \"1h\"", errors)
+        .and_then(|value| length(value, "for", errors));
     let (mean, amplitude, period, whole) = (mean?, amplitude?, period?, whole?);
     if amplitude > mean {
-        diagnostics.found(
+        errors.found(
             value.span(),
             "found an amplitude above the mean, expected at most the mean (`load.phases.sine`)"
                 .to_owned(),
@@ -170,7 +162,7 @@ fn sine(
         return None;
     }
     if whole.as_secs_f64() > PERIODS_MAX * period.as_secs_f64() {
-        diagnostics.found(
+        errors.found(
             value.span(),
             format!("found more than {PERIODS_MAX} periods in a phase (`load.phases.sine`)"),
         );
@@ -196,19 +188,17 @@ fn levels(
     items: &DeArray<'_>,
     path: &str,
     kind: ModelKind,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Vec<f64>> {
     let mut read = |item: &Value<'_>| match kind {
-        ModelKind::Open => fields::rate(item, path, diagnostics),
-        ModelKind::Closed => {
-            fields::whole(item, path, 0..=USERS_MAX, diagnostics).map(|n| n as f64)
-        }
+        ModelKind::Open => fields::rate(item, path, errors),
+        ModelKind::Closed => fields::whole(item, path, 0..=USERS_MAX, errors).map(|n| n as f64),
     };
     let levels: Vec<Option<f64>> = items.iter().map(&mut read).collect();
     levels.into_iter().collect()
 }
 
-fn length(value: &Value<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<Duration> {
+fn length(value: &Value<'_>, key: &str, errors: &mut Diagnostics) -> Option<Duration> {
     let path = format!("load.phases.{key}");
     let allowed = Duration::from_nanos(1)..=LENGTH_MAX;
     fields::duration(
@@ -216,6 +206,6 @@ fn length(value: &Value<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option
         &path,
         allowed,
         "a duration above zero and at most \"30d\"",
-        diagnostics,
+        errors,
     )
 }

@@ -41,7 +41,7 @@ impl Unit {
 }
 
 /// Reads all `[[threshold]]`; `None` when something was reported.
-pub(super) fn read(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Vec<Threshold>> {
+pub(super) fn read(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Vec<Threshold>> {
     let Some(value) = root.get("threshold") else {
         return Some(Vec::new());
     };
@@ -51,8 +51,8 @@ pub(super) fn read(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Optio
                 .iter()
                 .map(|item| {
                     read_one(
-                        &Table::from_value(item, "threshold", "a table", diagnostics)?,
-                        diagnostics,
+                        &Table::from_value(item, "threshold", "a table", errors)?,
+                        errors,
                     )
                 })
                 .collect();
@@ -60,14 +60,14 @@ pub(super) fn read(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Optio
         }
         DeValue::Array(items) => {
             let found = items.len();
-            diagnostics.found(
+            errors.found(
                 value.span(),
                 format!("found {found} tables [[threshold]], at most {THRESHOLDS_MAX} are allowed"),
             );
             None
         }
         _ => wrong(
-            diagnostics,
+            errors,
             value,
             "threshold",
             "an array of tables: [[threshold]]",
@@ -75,46 +75,44 @@ pub(super) fn read(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Optio
     }
 }
 
-fn read_one(table: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Threshold> {
-    table.refuse_unknown(diagnostics, &KEYS);
+fn read_one(table: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Threshold> {
+    table.refuse_unknown(errors, &KEYS);
     let metric = table
         .require(
             "metric",
             &format!("one of {}", metrics().join(", ")),
-            diagnostics,
+            errors,
         )
-        .and_then(|value| read_metric(value, diagnostics));
+        .and_then(|value| read_metric(value, errors));
     let name = match table.get("name") {
-        Some(value) => {
-            fields::name(value, "threshold.name", diagnostics).map(|n| Some(n.to_owned()))
-        }
+        Some(value) => fields::name(value, "threshold.name", errors).map(|n| Some(n.to_owned())),
         None => Some(None),
     };
-    if !fits_name(table, metric, diagnostics) {
+    if !fits_name(table, metric, errors) {
         return None;
     }
-    let of = metric.and_then(|metric| read_of(table, metric, diagnostics));
-    let stat = metric.and_then(|metric| read_stat(table, metric, diagnostics));
+    let of = metric.and_then(|metric| read_of(table, metric, errors));
+    let stat = metric.and_then(|metric| read_stat(table, metric, errors));
     let limit = table
-        .require("is", "a comparison such as \"< 250ms\"", diagnostics)
+        .require("is", "a comparison such as \"< 250ms\"", errors)
         .and_then(|value| {
             let (metric, (stat, _)) = (metric?, stat.as_ref()?);
-            read_limit(value, unit(metric, *stat), diagnostics)
+            read_limit(value, unit(metric, *stat), errors)
         });
     let over = match table.get("over") {
-        Some(value) => read_over(value, diagnostics).map(Some),
+        Some(value) => read_over(value, errors).map(Some),
         None => Some(None),
     };
     let abort = match table.get("abort").map(|value| (value, value.get_ref())) {
         None => Some(false),
         Some((_, DeValue::Boolean(truth))) => Some(*truth),
-        Some((value, _)) => wrong(diagnostics, value, "threshold.abort", "true or false"),
+        Some((value, _)) => wrong(errors, value, "threshold.abort", "true or false"),
     };
     let delay = match table.get("delay") {
         Some(value) => {
             let limits = "a duration of at most \"30d\"";
             let allowed = Duration::ZERO..=DELAY_MAX;
-            fields::duration(value, "threshold.delay", allowed, limits, diagnostics)
+            fields::duration(value, "threshold.delay", allowed, limits, errors)
         }
         None => Some(Duration::ZERO),
     };
@@ -177,7 +175,7 @@ impl ThresholdText<'_> {
 }
 
 /// The requests it applies to; successful ones unless the profile says otherwise.
-fn read_of(table: &Table<'_, '_>, metric: Metric, diagnostics: &mut Diagnostics) -> Option<Of> {
+fn read_of(table: &Table<'_, '_>, metric: Metric, errors: &mut Diagnostics) -> Option<Of> {
     const PATH: &str = "threshold.of";
     const ALLOWED: &str = "\"ok\", \"failed\" or \"all\"";
     let Some(value) = table.get("of") else {
@@ -187,31 +185,27 @@ fn read_of(table: &Table<'_, '_>, metric: Metric, diagnostics: &mut Diagnostics)
         let text = format!(
             "`of` is only allowed with the metrics latency and rate, found {metric} (`{PATH}`)"
         );
-        diagnostics.found(value.span(), text);
+        errors.found(value.span(), text);
         return None;
     }
-    let text = fields::text(value, PATH, ALLOWED, diagnostics)?;
+    let text = fields::text(value, PATH, ALLOWED, errors)?;
     match Of::named(text) {
         Some(of) => Some(of),
-        None => wrong(diagnostics, value, PATH, ALLOWED),
+        None => wrong(errors, value, PATH, ALLOWED),
     }
 }
 
 /// Whether a name is present where the metric needs one, and absent where it has none.
-fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, diagnostics: &mut Diagnostics) -> bool {
+fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, errors: &mut Diagnostics) -> bool {
     if let (Some(Metric::Arrivals), Some(span)) = (metric, table.key_span("name")) {
-        diagnostics.found(
+        errors.found(
             span,
             "`name` is not allowed with the metric arrivals (`threshold.name`)".to_owned(),
         );
         return false;
     }
     if let (Some(Metric::Custom), None) = (metric, table.get("name")) {
-        table.require(
-            "name",
-            "the name that the script gave the metric",
-            diagnostics,
-        );
+        table.require("name", "the name that the script gave the metric", errors);
         return false;
     }
     true
@@ -222,10 +216,10 @@ fn metrics() -> Vec<&'static str> {
     Metric::ALL.iter().map(|metric| metric.as_str()).collect()
 }
 
-fn read_metric(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Metric> {
+fn read_metric(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Metric> {
     let names = metrics();
     let allowed = format!("one of {}", names.join(", "));
-    let text = fields::text(value, "threshold.metric", &allowed, diagnostics)?;
+    let text = fields::text(value, "threshold.metric", &allowed, errors)?;
     if let Some(metric) = Metric::named(text) {
         return Some(metric);
     }
@@ -234,7 +228,7 @@ fn read_metric(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Metri
         None => format!(", expected {allowed}"),
     };
     let found = quoted(text);
-    diagnostics.found(
+    errors.found(
         value.span(),
         format!("found {found}{hint} (`threshold.metric`)"),
     );
@@ -245,7 +239,7 @@ fn read_metric(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Metri
 fn read_stat(
     table: &Table<'_, '_>,
     metric: Metric,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<(Statistic, Option<String>)> {
     const PATH: &str = "threshold.stat";
     let times = "a percentile such as \"p99\" or \"p99.9\", \"mean\", \"min\" or \"max\"";
@@ -263,9 +257,9 @@ fn read_stat(
     let value = match (table.get("stat"), default) {
         (Some(value), _) => value,
         (None, Some(stat)) => return Some((stat, None)),
-        (None, None) => table.require("stat", allowed, diagnostics)?,
+        (None, None) => table.require("stat", allowed, errors)?,
     };
-    let text = fields::text(value, PATH, allowed, diagnostics)?;
+    let text = fields::text(value, PATH, allowed, errors)?;
     let stat = Statistic::named(text).filter(|stat| match (metric, stat) {
         (Metric::Failures | Metric::Checks, stat) => {
             matches!(stat, Statistic::Share | Statistic::Count)
@@ -276,7 +270,7 @@ fn read_stat(
     });
     match stat {
         Some(stat) => Some((stat, Some(text.to_owned()))),
-        None => wrong(diagnostics, value, PATH, allowed),
+        None => wrong(errors, value, PATH, allowed),
     }
 }
 
@@ -300,10 +294,10 @@ fn unit(metric: Metric, stat: Statistic) -> Unit {
 fn read_limit(
     value: &Value<'_>,
     unit: Unit,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<(Comparison, f64, String)> {
     const PATH: &str = "threshold.is";
-    let text = fields::text(value, PATH, unit.example(), diagnostics)?.trim();
+    let text = fields::text(value, PATH, unit.example(), errors)?.trim();
     let split = [
         ("<=", Comparison::AtMost),
         (">=", Comparison::AtLeast),
@@ -315,7 +309,7 @@ fn read_limit(
     let Some((sign, op, rest)) = split else {
         let example = unit.example();
         return wrong(
-            diagnostics,
+            errors,
             value,
             PATH,
             format!("a comparison (<, <=, >, >=) and a limit, as in {example}"),
@@ -324,7 +318,7 @@ fn read_limit(
     match limit(rest, unit) {
         Some(limit) => Some((op, limit, format!("{sign} {rest}"))),
         None => wrong(
-            diagnostics,
+            errors,
             value,
             PATH,
             format!("a comparison such as {}", unit.example()),
@@ -351,13 +345,13 @@ fn limit(text: &str, unit: Unit) -> Option<f64> {
     }
 }
 
-fn read_over(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Duration> {
+fn read_over(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Duration> {
     const PATH: &str = "threshold.over";
     let limits = "whole seconds from \"1s\" to \"1h\"";
     let allowed = Duration::from_secs(1)..=OVER_MAX;
-    let over = fields::duration(value, PATH, allowed, limits, diagnostics)?;
+    let over = fields::duration(value, PATH, allowed, limits, errors)?;
     match over.subsec_nanos() {
         0 => Some(over),
-        _ => wrong(diagnostics, value, PATH, limits),
+        _ => wrong(errors, value, PATH, limits),
     }
 }

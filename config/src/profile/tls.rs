@@ -16,47 +16,39 @@ pub(super) fn read(
     root: &Table<'_, '_>,
     path: &Path,
     check: FileCheck,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<Tls> {
     let Some(value) = root.get("tls") else {
         return Some(Tls::default());
     };
-    let table = &Table::from_value(value, "tls", "a table: [tls]", diagnostics)?;
-    table.refuse_unknown(diagnostics, &KEYS);
+    let table = &Table::from_value(value, "tls", "a table: [tls]", errors)?;
+    table.refuse_unknown(errors, &KEYS);
     let mut file = |key| match table.get(key) {
-        Some(value) => read_file(value, &format!("tls.{key}"), path, check, diagnostics).map(Some),
+        Some(value) => read_file(value, &format!("tls.{key}"), path, check, errors).map(Some),
         None => Some(None),
     };
     let (ca, cert, key) = (file("ca"), file("cert"), file("key"));
     let identity = match (table.get("cert"), table.get("key")) {
         (Some(_), None) => {
-            table.require(
-                "key",
-                "the private key of `tls.cert`, a PEM file",
-                diagnostics,
-            );
+            table.require("key", "the private key of `tls.cert`, a PEM file", errors);
             None
         }
         (None, Some(_)) => {
-            table.require(
-                "cert",
-                "the certificate of `tls.key`, a PEM file",
-                diagnostics,
-            );
+            table.require("cert", "the certificate of `tls.key`, a PEM file", errors);
             None
         }
         _ => Some(()),
     };
     let insecure = match table.get("insecure") {
-        Some(value) => fields::boolean(value, "tls.insecure", diagnostics),
+        Some(value) => fields::boolean(value, "tls.insecure", errors),
         None => Some(false),
     };
     let resume = match table.get("resume") {
-        Some(value) => read_resume(value, diagnostics),
+        Some(value) => read_resume(value, errors),
         None => Some(Resume::ByUser),
     };
     let versions = match table.get("versions") {
-        Some(value) => read_versions(value, diagnostics),
+        Some(value) => read_versions(value, errors),
         None => Some(TlsVersions::Both),
     };
     identity?;
@@ -69,15 +61,15 @@ pub(super) fn read(
     })
 }
 
-fn read_resume(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Resume> {
+fn read_resume(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Resume> {
     let share = fields::number(value).filter(|share| (0.0..=1.0).contains(share));
     match share {
         Some(share) => Some(Resume::Share(share)),
-        None => wrong(diagnostics, value, "tls.resume", "a share from 0 to 1"),
+        None => wrong(errors, value, "tls.resume", "a share from 0 to 1"),
     }
 }
 
-fn read_versions(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<TlsVersions> {
+fn read_versions(value: &Value<'_>, errors: &mut Diagnostics) -> Option<TlsVersions> {
     let items = match value.get_ref() {
         DeValue::Array(items) => items.iter().collect(),
         _ => vec![value],
@@ -94,7 +86,7 @@ fn read_versions(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Tls
         ["1.2"] => Some(TlsVersions::Tls12),
         ["1.3"] => Some(TlsVersions::Tls13),
         _ => wrong(
-            diagnostics,
+            errors,
             value,
             "tls.versions",
             "\"1.2\", \"1.3\" or a list of both",
@@ -109,19 +101,19 @@ fn read_file(
     key: &str,
     profile: &Path,
     check: FileCheck,
-    diagnostics: &mut Diagnostics,
+    errors: &mut Diagnostics,
 ) -> Option<PathBuf> {
     const ALLOWED: &str = "the path of a PEM file";
-    let text = fields::text(value, key, ALLOWED, diagnostics)?;
+    let text = fields::text(value, key, ALLOWED, errors)?;
     if text.is_empty() || text.contains('\0') {
-        return wrong(diagnostics, value, key, ALLOWED);
+        return wrong(errors, value, key, ALLOWED);
     }
     let file = profile.parent().unwrap_or(Path::new("")).join(text);
     if check == FileCheck::MustExist
         && let Err(error) = std::fs::File::open(&file)
     {
         let shown = crate::document::quoted(&file.to_string_lossy());
-        diagnostics.found(
+        errors.found(
             value.span(),
             format!("found the file {shown}, which cannot be read: {error} (`{key}`)"),
         );

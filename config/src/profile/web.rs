@@ -19,21 +19,21 @@ const RESERVED: [&str; 5] = [
 ];
 
 /// Reads both; `None` when something was reported.
-pub(super) fn read(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Web> {
-    let headers = read_headers(root, diagnostics);
-    let web = read_http(root, diagnostics);
+pub(super) fn read(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Web> {
+    let headers = read_headers(root, errors);
+    let web = read_http(root, errors);
     Some(Web {
         headers: headers?,
         ..web?
     })
 }
 
-fn read_http(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Web> {
+fn read_http(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Web> {
     let Some(value) = root.get("http") else {
         return Some(Web::default());
     };
-    let table = Table::from_value(value, "http", "a table: [http]", diagnostics)?;
-    table.refuse_unknown(diagnostics, &KEYS);
+    let table = Table::from_value(value, "http", "a table: [http]", errors)?;
+    table.refuse_unknown(errors, &KEYS);
     let Web {
         headers,
         cookies,
@@ -41,11 +41,11 @@ fn read_http(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Web>
     } = Web::default();
     let cookies = match table.get("cookies") {
         None => Some(cookies),
-        Some(value) => fields::boolean(value, "http.cookies", diagnostics),
+        Some(value) => fields::boolean(value, "http.cookies", errors),
     };
     let redirects = match table.get("redirects") {
         None => Some(redirects),
-        Some(value) => fields::whole(value, "http.redirects", 0..=REDIRECTS_MAX, diagnostics)
+        Some(value) => fields::whole(value, "http.redirects", 0..=REDIRECTS_MAX, errors)
             .and_then(|most| u8::try_from(most).ok()),
     };
     Some(Web {
@@ -57,15 +57,14 @@ fn read_http(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Web>
 
 type Headers = Vec<(String, Option<String>)>;
 
-fn read_headers(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<Headers> {
+fn read_headers(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Headers> {
     let Some(value) = root.get("headers") else {
         return Some(Vec::new());
     };
-    let entries =
-        Table::from_value(value, "headers", "a table: [headers]", diagnostics)?.in_order();
+    let entries = Table::from_value(value, "headers", "a table: [headers]", errors)?.in_order();
     if entries.len() > HEADERS_MAX {
         let found = entries.len();
-        diagnostics.found(
+        errors.found(
             value.span(),
             format!("found {found} headers, at most {HEADERS_MAX} are allowed (`headers`)"),
         );
@@ -76,37 +75,33 @@ fn read_headers(root: &Table<'_, '_>, diagnostics: &mut Diagnostics) -> Option<H
         .map(|(name, span, value)| {
             let lower = name.to_ascii_lowercase();
             if name.is_empty() || !name.bytes().all(is_token) {
-                diagnostics.found(
+                errors.found(
                     span,
                     format!("found a header name with characters other than letters, digits and !#$%&'*+-.^_`|~ (`headers.{name}`)"),
                 );
                 return None;
             }
             if RESERVED.contains(&&*lower) {
-                diagnostics.found(
+                errors.found(
                     span,
                     format!("found {name}, which every request sets itself (`headers`)"),
                 );
                 return None;
             }
-            Some((name.to_owned(), read_value(name, value, diagnostics)?))
+            Some((name.to_owned(), read_value(name, value, errors)?))
         })
         .collect();
     headers.into_iter().collect()
 }
 
-fn read_value(
-    name: &str,
-    value: &Value<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Option<String>> {
+fn read_value(name: &str, value: &Value<'_>, errors: &mut Diagnostics) -> Option<Option<String>> {
     const ALLOWED: &str = "a string without control characters, or false to omit the header";
     match value.get_ref() {
         DeValue::Boolean(false) => Some(None),
         DeValue::String(text) if !text.chars().any(char::is_control) => {
             Some(Some(text.clone().into_owned()))
         }
-        _ => wrong(diagnostics, value, format!("headers.{name}"), ALLOWED),
+        _ => wrong(errors, value, format!("headers.{name}"), ALLOWED),
     }
 }
 
