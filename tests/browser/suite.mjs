@@ -51,7 +51,7 @@ async function liveRun() {
   await watchTilesMove(page, 4);
   await closeTables(page);
   await seen.shoot(page, "live");
-  await page.locator(".badge.live").waitFor({ timeout: 100 });
+  await page.locator(".badge.live").waitFor({ timeout: 2_000 });
 }
 
 async function theEndStays() {
