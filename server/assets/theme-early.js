@@ -1,5 +1,5 @@
 // The theme, chosen or as the system has it, set before the first paint. A classic script: it must not wait for modules.
-(function () {
+(() => {
   var key = "mistress-theme";
   var chosen = null;
   try {

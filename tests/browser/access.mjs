@@ -34,10 +34,13 @@ async function refused(seen, statuses, action) {
 
 /** What the server answers when the page itself asks for something. */
 async function asks(page, method, path, body) {
-  return page.evaluate(async ([verb, address, text]) => {
-    const headers = text ? { "content-type": "application/json" } : {};
-    return (await fetch(address, { method: verb, headers, body: text })).status;
-  }, [method, path, body === undefined ? undefined : JSON.stringify(body)]);
+  return page.evaluate(
+    async ([verb, address, text]) => {
+      const headers = text ? { "content-type": "application/json" } : {};
+      return (await fetch(address, { method: verb, headers, body: text })).status;
+    },
+    [method, path, body === undefined ? undefined : JSON.stringify(body)],
+  );
 }
 
 /** Before there is an admin, whoever uses the machine is one. */
@@ -169,7 +172,10 @@ export async function sharedLink(seen, state, { BASE }) {
     await page.goto(`${BASE}/admin`);
     await page.getByRole("button", { name: /^Revoke the link to / }).click();
     await page.getByText("No active links").waitFor();
-    assert.ok([401, 404].includes(await asks(other, "GET", `/api/v1/runs/${state.id}`)), "a revoked link opens nothing");
+    assert.ok(
+      [401, 404].includes(await asks(other, "GET", `/api/v1/runs/${state.id}`)),
+      "a revoked link opens nothing",
+    );
   });
   await other.close();
 }

@@ -6,11 +6,19 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
 ];
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-export const SIZES = [[1280, 900], [400, 800]];
+export const SIZES = [
+  [1280, 900],
+  [400, 800],
+];
 export const SCHEMES = ["light", "dark"];
 
 /** A browser for pages of `base`; what is wrong in any page gathers in `problems`. */
@@ -41,7 +49,8 @@ export class Watched {
     page.on("console", (message) => {
       const text = message.text();
       const isExpected = this.expected.some((status) => text.includes(`status of ${status}`));
-      if (["error", "warning"].includes(message.type()) && !isExpected) this.problems.push(`${page.url()}: console: ${text}`);
+      if (["error", "warning"].includes(message.type()) && !isExpected)
+        this.problems.push(`${page.url()}: console: ${text}`);
     });
     page.on("pageerror", (error) => this.problems.push(`${page.url()}: ${error.stack}`));
     page.on("request", (request) => {
@@ -56,7 +65,9 @@ export class Watched {
     await page.evaluate(AXE);
     const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
     for (const violation of found.violations.filter((one) => ["serious", "critical"].includes(one.impact))) {
-      const where = violation.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} (${node.failureSummary.split("\n").slice(1).join(" ").trim()})`);
+      const where = violation.nodes
+        .slice(0, 3)
+        .map((node) => `${node.target.join(" ")} (${node.failureSummary.split("\n").slice(1).join(" ").trim()})`);
       this.problems.push(`${name}: axe ${violation.id}: ${where.join("; ")}`);
     }
   }
@@ -74,7 +85,8 @@ export class Watched {
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (over > 0) this.problems.push(`${name} at ${width}: ${over} pixels too wide`);
         await page.screenshot({ path: join(this.folder, `${name}-${width}-${colorScheme}.png`), fullPage: true });
-        if (width === SIZES[0][0] || colorScheme === "light") await this.axe(page, `${name} at ${width}, ${colorScheme}`);
+        if (width === SIZES[0][0] || colorScheme === "light")
+          await this.axe(page, `${name} at ${width}, ${colorScheme}`);
       }
     }
     await page.setViewportSize({ width: SIZES[0][0], height: SIZES[0][1] });

@@ -16,7 +16,10 @@ const CHECKS = {
   csv: (text, result) => {
     const rows = text.trim().split(/\r?\n/);
     assert.match(rows[0], /^time_s,seconds,users_min,/);
-    assert.ok(rows.length - 1 >= result.series.length - 1, `${rows.length - 1} rows for ${result.series.length} seconds`);
+    assert.ok(
+      rows.length - 1 >= result.series.length - 1,
+      `${rows.length - 1} rows for ${result.series.length} seconds`,
+    );
   },
   hlog: (text) => {
     assert.match(text, /^#\[[\s\S]*StartTimestamp/);

@@ -20,7 +20,12 @@ export async function choosesRequests(page, result) {
     await isOf(page, kind);
     assert.equal(new URL(page.url()).searchParams.get("of"), kind === "ok" ? null : kind);
     const shown = await tiles(page);
-    for (const [tile, figure] of [["p50", "p50_us"], ["p99", "p99_us"], ["max", "max_us"]]) shows(shown[tile].value, result[key][figure], `${figure} of ${kind}`);
+    for (const [tile, figure] of [
+      ["p50", "p50_us"],
+      ["p99", "p99_us"],
+      ["max", "max_us"],
+    ])
+      shows(shown[tile].value, result[key][figure], `${figure} of ${kind}`);
   }
   await page.getByLabel("Latency of", { exact: true }).selectOption("failed");
   await isOf(page, "failed");

@@ -3,7 +3,19 @@
 import assert from "node:assert/strict";
 import { readClock } from "./clock.mjs";
 
-export const PLOTS = ["throughput", "latency", "heatmap", "users", "status", "failures", "phases", "network", "checks", "lag", "busy"];
+export const PLOTS = [
+  "throughput",
+  "latency",
+  "heatmap",
+  "users",
+  "status",
+  "failures",
+  "phases",
+  "network",
+  "checks",
+  "lag",
+  "busy",
+];
 export const TABS = ["overview", "transactions", "distribution", "failures", "checks", "nodes", "files", "events"];
 
 /** A busy machine may be late with a second, not with this many. */
@@ -23,24 +35,42 @@ export async function openTab(page, tab) {
 
 /** Opens the tables of all plots. */
 export async function openTables(page) {
-  for (const plot of PLOTS) await page.evaluate((id) => { document.querySelector(`[data-plot="${id}"] details`).open = true; }, plot);
+  for (const plot of PLOTS)
+    await page.evaluate((id) => {
+      document.querySelector(`[data-plot="${id}"] details`).open = true;
+    }, plot);
 }
 
 /** And closes them. */
 export async function closeTables(page) {
-  await page.evaluate(() => { for (const details of document.querySelectorAll("[data-plot] details")) details.open = false; });
+  await page.evaluate(() => {
+    for (const details of document.querySelectorAll("[data-plot] details")) details.open = false;
+  });
 }
 
 /** The times in the tables of all plots, by plot. */
 export async function tableTimes(page) {
-  const read = (plots) => Object.fromEntries(plots.map((id) => [id, [...document.querySelectorAll(`[data-plot="${id}"] tbody tr > :first-child`)].map((cell) => cell.textContent)]));
+  const read = (plots) =>
+    Object.fromEntries(
+      plots.map((id) => [
+        id,
+        [...document.querySelectorAll(`[data-plot="${id}"] tbody tr > :first-child`)].map((cell) => cell.textContent),
+      ]),
+    );
   const texts = await page.evaluate(read, PLOTS);
   return Object.fromEntries(Object.entries(texts).map(([id, cells]) => [id, cells.map(readClock)]));
 }
 
 /** Text of the tiles by their key: { value, sub }. */
 export async function tiles(page) {
-  return page.evaluate(() => Object.fromEntries([...document.querySelectorAll("[data-tile]")].map((node) => [node.dataset.tile, { value: node.querySelector(".value").textContent, sub: node.querySelector(".sub").textContent }])));
+  return page.evaluate(() =>
+    Object.fromEntries(
+      [...document.querySelectorAll("[data-tile]")].map((node) => [
+        node.dataset.tile,
+        { value: node.querySelector(".value").textContent, sub: node.querySelector(".sub").textContent },
+      ]),
+    ),
+  );
 }
 
 /** Watches every plot of a live run move: the last time in each table must grow. */
@@ -60,12 +90,17 @@ export async function watchPlotsMove(page) {
 
 /** Watches the tiles of a live run move: in each of so many seconds in a row they say something else. */
 export async function watchTilesMove(page, seconds) {
-  await page.waitForFunction((enough) => {
-    const text = document.querySelector('[data-tile="sent"] .value').textContent;
-    const seen = window.tilesSeen ??= [];
-    if (seen.at(-1)?.text !== text) seen.push({ text, at: performance.now() });
-    return seen.length > enough;
-  }, seconds, { timeout: WATCHED_MS, polling: 100 });
+  await page.waitForFunction(
+    (enough) => {
+      const text = document.querySelector('[data-tile="sent"] .value').textContent;
+      window.tilesSeen ??= [];
+      const seen = window.tilesSeen;
+      if (seen.at(-1)?.text !== text) seen.push({ text, at: performance.now() });
+      return seen.length > enough;
+    },
+    seconds,
+    { timeout: WATCHED_MS, polling: 100 },
+  );
   const times = await page.evaluate(() => window.tilesSeen.map(({ at }) => at));
   const each = (times.at(-1) - times[0]) / (times.length - 1);
   console.log(`tiles: something else every ${Math.round(each)} ms`);
@@ -80,7 +115,7 @@ export async function drag(page, plot, from, to) {
   const y = box.y + box.height / 2;
   await page.mouse.move(box.x + box.width * from, y);
   await page.mouse.down();
-  await page.mouse.move(box.x + box.width * (from + to) / 2, y, { steps: 4 });
+  await page.mouse.move(box.x + (box.width * (from + to)) / 2, y, { steps: 4 });
   await page.mouse.move(box.x + box.width * to, y, { steps: 4 });
   await page.mouse.up();
 }

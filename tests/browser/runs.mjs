@@ -59,7 +59,10 @@ export function startRun(work, server, options) {
 /** Starts a run of a profile, with a token if the server asks for one. */
 export function startProfile(file, server, result, token) {
   const env = token ? { ...process.env, MISTRESS_TOKEN: token } : process.env;
-  const child = spawn(process.env.MISTRESS, ["run", file, "--stats", server, "--json", result, "--quiet"], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.env.MISTRESS, ["run", file, "--stats", server, "--json", result, "--quiet"], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let said = "";
   const link = new Promise((found, failed) => {
     const read = (data) => {
@@ -72,7 +75,11 @@ export function startProfile(file, server, result, token) {
     child.on("exit", () => failed(new Error(`the run said no link:\n${said}`)));
   });
   const ended = new Promise((done, failed) => {
-    child.on("exit", (code) => (code === 0 ? done(JSON.parse(readFileSync(result, "utf8"))) : failed(new Error(`the run ended with ${code}:\n${said}`))));
+    child.on("exit", (code) =>
+      code === 0
+        ? done(JSON.parse(readFileSync(result, "utf8")))
+        : failed(new Error(`the run ended with ${code}:\n${said}`)),
+    );
   });
   // Whoever waits for one of them first hears of a failure; the other must not end the process.
   link.catch(() => {});
@@ -82,6 +89,9 @@ export function startProfile(file, server, result, token) {
 
 /** Adds an admin to the store of a server that runs. */
 export function addAdmin(data, name, password) {
-  const done = spawnSync(process.env.MISTRESS, ["serve", "--add-admin", name, "--data", data], { input: `${password}\n`, encoding: "utf8" });
+  const done = spawnSync(process.env.MISTRESS, ["serve", "--add-admin", name, "--data", data], {
+    input: `${password}\n`,
+    encoding: "utf8",
+  });
   if (done.status !== 0) throw new Error(`no admin was added: ${done.stdout}${done.stderr}`);
 }

@@ -6,7 +6,20 @@ import { join } from "node:path";
 import { accountOfTheMachine, admin, anAdmin, guest, manager, sharedLink, signIn } from "./access.mjs";
 import { Watched } from "./browser.mjs";
 import { shows } from "./figures.mjs";
-import { TABS, closeTables, drag, isShown, isZoomed, openTab, openTables, tableTimes, tiles, watchPlotsMove, watchTilesMove, windowOf } from "./runpage.mjs";
+import {
+  TABS,
+  closeTables,
+  drag,
+  isShown,
+  isZoomed,
+  openTab,
+  openTables,
+  tableTimes,
+  tiles,
+  watchPlotsMove,
+  watchTilesMove,
+  windowOf,
+} from "./runpage.mjs";
 import { exportsWork } from "./exports.mjs";
 import { choosesRequests } from "./of.mjs";
 import { startRun } from "./runs.mjs";
@@ -60,7 +73,10 @@ async function theEndStays() {
   await page.locator(".badge.live").waitFor({ state: "detached", timeout: 20_000 });
   await page.locator(".badge", { hasText: state.result.verdict.state }).first().waitFor();
   await page.waitForSelector('#run[aria-busy="false"]');
-  await page.waitForFunction((sent) => document.querySelector('[data-tile="sent"] .value').textContent.replaceAll(",", "") === sent, String(state.result.totals.sent));
+  await page.waitForFunction(
+    (sent) => document.querySelector('[data-tile="sent"] .value').textContent.replaceAll(",", "") === sent,
+    String(state.result.totals.sent),
+  );
 }
 
 async function totalsAreTheResults() {
@@ -71,7 +87,12 @@ async function totalsAreTheResults() {
   shows(shown.planned.value, result.totals.planned, "planned");
   shows(shown.users.value, result.totals.users_max, "users");
   shows(shown.bytes_in.value, result.totals.bytes_in, "bytes");
-  for (const [tile, key] of [["p50", "p50_us"], ["p90", "p90_us"], ["p99", "p99_us"], ["max", "max_us"]]) {
+  for (const [tile, key] of [
+    ["p50", "p50_us"],
+    ["p90", "p90_us"],
+    ["p99", "p99_us"],
+    ["max", "max_us"],
+  ]) {
     shows(shown[tile].value, result.latency[key], key);
   }
   shows(shown.p50.sub.replace("mean ", ""), result.latency.mean_us, "mean");
@@ -88,12 +109,16 @@ async function zoomIsSharedAndExact() {
   await isZoomed(page, window);
   for (const [plot, times] of Object.entries(await tableTimes(page))) {
     assert.ok(times.length > 0, `${plot} shows something`);
-    assert.ok(times.every((time) => time >= window[0] && time <= window[1]), `${plot} did not follow: ${times}`);
+    assert.ok(
+      times.every((time) => time >= window[0] && time <= window[1]),
+      `${plot} did not follow: ${times}`,
+    );
   }
   const rows = result.series.filter((row) => row.time_s >= window[0] && row.time_s < window[1]);
   const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
   const shown = await tiles(page);
-  for (const key of ["sent", "failed", "planned", "bytes_in"]) shows(shown[key].value, sum(key), `${key} of the window`);
+  for (const key of ["sent", "failed", "planned", "bytes_in"])
+    shows(shown[key].value, sum(key), `${key} of the window`);
   await oneSecond(page, rows[1]);
   await page.fill("#from", "0:00");
   await page.fill("#to", "0:05");
@@ -154,12 +179,27 @@ async function everyTab() {
   assert.ok(await page.getByRole("rowheader", { name: "home <b>page</b>" }).isVisible(), "names are shown as text");
   const { names } = state.result;
   const look = names.find((one) => one.name === "look");
-  const cells = await page.getByRole("row", { name: /^look / }).or(page.locator("tr", { has: page.getByRole("rowheader", { name: "look", exact: true }) })).first().locator("td").allTextContents();
-  assert.ok(cells.some((text) => text === look.sent.toLocaleString("en-US")), `${look.sent} in ${cells}`);
+  const cells = await page
+    .getByRole("row", { name: /^look / })
+    .or(page.locator("tr", { has: page.getByRole("rowheader", { name: "look", exact: true }) }))
+    .first()
+    .locator("td")
+    .allTextContents();
+  assert.ok(
+    cells.some((text) => text === look.sent.toLocaleString("en-US")),
+    `${look.sent} in ${cells}`,
+  );
   await openTab(page, "files");
-  await page.getByText("user:transaction").first().waitFor().catch(() => {});
+  await page
+    .getByText("user:transaction")
+    .first()
+    .waitFor()
+    .catch(() => {});
   const code = await page.locator("pre.code").allTextContents();
-  assert.ok(code.some((text) => text.includes('user:transaction("basket"')), "the script as it ran");
+  assert.ok(
+    code.some((text) => text.includes('user:transaction("basket"')),
+    "the script as it ran",
+  );
 }
 
 /** Every time that is measured can be looked at. */
@@ -168,9 +208,22 @@ async function everyTime() {
   await openTab(page, "distribution");
   const picker = page.getByLabel("Time", { exact: true });
   const times = await picker.locator("option").evaluateAll((options) => options.map((one) => one.value));
-  assert.deepEqual(times, ["latency", "service_time", "lag", "queue", "dns", "connect", "tls", "send", "first_byte", "receive"]);
+  assert.deepEqual(times, [
+    "latency",
+    "service_time",
+    "lag",
+    "queue",
+    "dns",
+    "connect",
+    "tls",
+    "send",
+    "first_byte",
+    "receive",
+  ]);
   for (const time of times) {
-    const coming = page.waitForResponse((answer) => answer.url().includes("/distribution?") && answer.url().includes(`phase=${time}`));
+    const coming = page.waitForResponse(
+      (answer) => answer.url().includes("/distribution?") && answer.url().includes(`phase=${time}`),
+    );
     if (time === times[0]) await picker.selectOption("lag");
     await picker.selectOption(time);
     assert.equal((await coming).status(), 200, time);
@@ -188,7 +241,9 @@ async function firstPaint() {
   const session = await page.context().newCDPSession(page);
   await session.send("Network.enable");
   let bytes = 0;
-  session.on("Network.loadingFinished", (event) => { bytes += event.encodedDataLength; });
+  session.on("Network.loadingFinished", (event) => {
+    bytes += event.encodedDataLength;
+  });
   await page.goto(`${BASE}/report/${state.id}`);
   await isShown(page, "overview");
   console.log(`first paint: ${bytes} bytes`);
@@ -232,10 +287,17 @@ async function compare() {
   const { page } = state;
   await page.goto(`${BASE}/report/list`);
   await page.waitForSelector('#list[data-ready="true"]');
-  for (const name of ["first", "second"]) await page.getByRole("checkbox", { name: new RegExp(`^Compare ${name} `) }).first().check();
+  for (const name of ["first", "second"])
+    await page
+      .getByRole("checkbox", { name: new RegExp(`^Compare ${name} `) })
+      .first()
+      .check();
   await page.getByRole("link", { name: "Compare" }).click();
   await page.waitForSelector('#compare[data-ready="true"]');
-  await page.getByText(/(beyond|within) noise/).first().waitFor();
+  await page
+    .getByText(/(beyond|within) noise/)
+    .first()
+    .waitFor();
   await page.locator('[data-plot="spectrum"] canvas').waitFor();
   await page.locator(".diff .del").first().waitFor();
   await seen.shoot(page, "compare");
@@ -298,8 +360,24 @@ function access(step) {
 }
 
 const STEPS = [
-  emptyList, liveRun, theEndStays, totalsAreTheResults, zoomIsSharedAndExact, reloadKeepsTheView, keyboard, everyTab, everyTime, everyKind, firstPaint, history,
-  compare, exported, savedFile, themeSwitch, deleteRun, ...[accountOfTheMachine, anAdmin, signIn, admin, manager, guest, sharedLink].map(access),
+  emptyList,
+  liveRun,
+  theEndStays,
+  totalsAreTheResults,
+  zoomIsSharedAndExact,
+  reloadKeepsTheView,
+  keyboard,
+  everyTab,
+  everyTime,
+  everyKind,
+  firstPaint,
+  history,
+  compare,
+  exported,
+  savedFile,
+  themeSwitch,
+  deleteRun,
+  ...[accountOfTheMachine, anAdmin, signIn, admin, manager, guest, sharedLink].map(access),
 ];
 /** Without what these leave behind, the steps after them have nothing to do. */
 const NEEDED = ["liveRun", "theEndStays", "anAdmin", "signIn"];

@@ -37,7 +37,9 @@ export async function get(path, query, signal) {
 export async function send(method, path, body) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
-  return answer(await fetch(address(path), { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }));
+  return answer(
+    await fetch(address(path), { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }),
+  );
 }
 
 async function answer(response) {

@@ -3,16 +3,35 @@
 import { bytesPerSecond, count, percent, perSecond, shortCount, us } from "./format.js";
 
 const PERCENTILES = [
-  ["mean", "mean", "c9", true], ["p50", "p50", "c6", false], ["p75", "p75", "c3", true], ["p90", "p90", "c1", false],
-  ["p95", "p95", "c5", true], ["p99", "p99", "c7", false], ["p999", "p99.9", "c2", false], ["max", "max", "c4", true],
+  ["mean", "mean", "c9", true],
+  ["p50", "p50", "c6", false],
+  ["p75", "p75", "c3", true],
+  ["p90", "p90", "c1", false],
+  ["p95", "p95", "c5", true],
+  ["p99", "p99", "c7", false],
+  ["p999", "p99.9", "c2", false],
+  ["max", "max", "c4", true],
 ];
-const STATS = [["p50", "p50"], ["p90", "p90"], ["p99", "p99"], ["max", "max"]];
+const STATS = [
+  ["p50", "p50"],
+  ["p90", "p90"],
+  ["p99", "p99"],
+  ["max", "max"],
+];
 const RING = ["c1", "c2", "c3", "c5", "c6", "c7", "c8", "c4"];
 /** More cores than this are drawn as one band. */
 const CORES_DRAWN_MAX = 8;
 
 /** The names of percentiles with their labels, for choosers. */
-export const CHOICES = [["p50", "p50"], ["p90", "p90"], ["p95", "p95"], ["p99", "p99"], ["p999", "p99.9"], ["max", "max"], ["mean", "mean"]];
+export const CHOICES = [
+  ["p50", "p50"],
+  ["p90", "p90"],
+  ["p95", "p95"],
+  ["p99", "p99"],
+  ["p999", "p99.9"],
+  ["max", "max"],
+  ["mean", "mean"],
+];
 
 /** The colour of the n-th of many. */
 export function ring(at) {
@@ -32,21 +51,29 @@ function latencyLines(series) {
   const lines = percentileLines(series.latency, series);
   const failed = series.latency_failed;
   if ((series.of ?? "ok") !== "ok" || !isAny(failed?.max)) return lines;
-  return [...lines,
+  return [
+    ...lines,
     { key: "failed_p50", label: "failed p50", colour: "c4", isHidden: true, values: failed.p50, dash: [2, 3] },
-    { key: "failed_p99", label: "failed p99", colour: "c4", values: failed.p99, dash: [5, 3] }];
+    { key: "failed_p99", label: "failed p99", colour: "c4", values: failed.p99, dash: [5, 3] },
+  ];
 }
 
 /** Lines of percentiles of one kind of time. */
 export function percentileLines(times, series) {
   return PERCENTILES.map(([key, label, colour, isHidden]) => ({
-    key, label, colour, isHidden, values: times?.[key] ?? orNull(series), dash: key === "mean" ? [4, 3] : undefined,
+    key,
+    label,
+    colour,
+    isHidden,
+    values: times?.[key] ?? orNull(series),
+    dash: key === "mean" ? [4, 3] : undefined,
   }));
 }
 
 function throughput(series) {
   const lines = [];
-  if (isAny(series.planned)) lines.push({ key: "planned", label: "planned arrivals", colour: "c9", dash: [5, 4], values: series.planned });
+  if (isAny(series.planned))
+    lines.push({ key: "planned", label: "planned arrivals", colour: "c9", dash: [5, 4], values: series.planned });
   if (isAny(series.started)) lines.push({ key: "started", label: "started", colour: "c6", values: series.started });
   if (isAny(series.dropped)) lines.push({ key: "dropped", label: "dropped", colour: "c2", values: series.dropped });
   lines.push({ key: "done", label: "requests done", colour: "c1", area: true, values: series.done });
@@ -57,8 +84,21 @@ function throughput(series) {
 function users(series) {
   return [
     { key: "users", label: "users", colour: "c1", values: series.users_max, low: series.users_min },
-    { key: "connections", label: "connections", colour: "c3", values: series.connections_max, low: series.connections_min },
-    { key: "sessions", label: "sessions started", colour: "c2", values: series.sessions ?? orNull(series), isRight: true, format: perSecond },
+    {
+      key: "connections",
+      label: "connections",
+      colour: "c3",
+      values: series.connections_max,
+      low: series.connections_min,
+    },
+    {
+      key: "sessions",
+      label: "sessions started",
+      colour: "c2",
+      values: series.sessions ?? orNull(series),
+      isRight: true,
+      format: perSecond,
+    },
   ];
 }
 
@@ -66,17 +106,24 @@ const CLASS_COLOURS = { 1: ["c9"], 2: ["c3", "c6", "c8"], 3: ["c1", "c5"], 4: ["
 
 function statuses(series) {
   const seen = {};
-  return Object.keys(series.status ?? {}).sort().map((code) => {
-    const kind = code[0];
-    seen[kind] = (seen[kind] ?? -1) + 1;
-    const colours = CLASS_COLOURS[kind] ?? ["c9"];
-    return { key: code, label: code, colour: colours[seen[kind] % colours.length], values: series.status[code] };
-  });
+  return Object.keys(series.status ?? {})
+    .sort()
+    .map((code) => {
+      const kind = code[0];
+      seen[kind] = (seen[kind] ?? -1) + 1;
+      const colours = CLASS_COLOURS[kind] ?? ["c9"];
+      return { key: code, label: code, colour: colours[seen[kind] % colours.length], values: series.status[code] };
+    });
 }
 
 function failures(series) {
   const kinds = Object.keys(series.failures ?? {}).sort();
-  return kinds.map((kind, at) => ({ key: kind, label: kind, colour: ["c4", "c2", "c7", "c5", "c8", "c1"][at % 6], values: series.failures[kind] }));
+  return kinds.map((kind, at) => ({
+    key: kind,
+    label: kind,
+    colour: ["c4", "c2", "c7", "c5", "c8", "c1"][at % 6],
+    values: series.failures[kind],
+  }));
 }
 
 /** Colours of the parts of a request, in the order they come. */
@@ -95,7 +142,11 @@ export function phaseLabels(onlyParts = false) {
 }
 
 function phases(series, stat) {
-  const parts = phaseLabels(true).map(([key, label], at) => ({ key, label, colour: PART_COLOURS[at % PART_COLOURS.length] }));
+  const parts = phaseLabels(true).map(([key, label], at) => ({
+    key,
+    label,
+    colour: PART_COLOURS[at % PART_COLOURS.length],
+  }));
   const filled = parts.filter(({ key }) => isAny(series.phases?.[key]?.max));
   return filled.map((part) => ({ ...part, values: series.phases[part.key][stat] ?? orNull(series) }));
 }
@@ -103,15 +154,27 @@ function phases(series, stat) {
 function busy(series) {
   const cores = series.cores ?? [];
   if (cores.length <= CORES_DRAWN_MAX) {
-    return cores.map((core, at) => ({ key: coreName(core), label: coreName(core), colour: ring(at), values: core.busy }));
+    return cores.map((core, at) => ({
+      key: coreName(core),
+      label: coreName(core),
+      colour: ring(at),
+      values: core.busy,
+    }));
   }
-  const over = (pick) => series.time_s.map((_, at) => {
-    const values = cores.map((core) => core.busy[at]).filter((value) => value !== null && value !== undefined);
-    return values.length ? pick(values) : null;
-  });
+  const over = (pick) =>
+    series.time_s.map((_, at) => {
+      const values = cores.map((core) => core.busy[at]).filter((value) => value !== null && value !== undefined);
+      return values.length ? pick(values) : null;
+    });
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   return [
-    { key: "band", label: `${cores.length} cores, least – most`, colour: "c1", values: over((v) => Math.max(...v)), low: over((v) => Math.min(...v)) },
+    {
+      key: "band",
+      label: `${cores.length} cores, least – most`,
+      colour: "c1",
+      values: over((v) => Math.max(...v)),
+      low: over((v) => Math.min(...v)),
+    },
     { key: "mean", label: "mean", colour: "c5", values: over(mean) },
   ];
 }
@@ -138,18 +201,100 @@ export function overview(refresh) {
   const stat = { label: "Which value of each step", options: STATS, value: "p50", changed: refresh };
   const lag = ["p50", "p99", "max"];
   return [
-    { id: "throughput", title: "Throughput", note: "per second", format: perSecond, tick: shortCount, isWide: true, lines: throughput },
-    { id: "latency", title: "Latency", note: "from due to done, log axis", isOfSome: true, format: us, isLog: true, isWide: true, height: 260, lines: latencyLines },
+    {
+      id: "throughput",
+      title: "Throughput",
+      note: "per second",
+      format: perSecond,
+      tick: shortCount,
+      isWide: true,
+      lines: throughput,
+    },
+    {
+      id: "latency",
+      title: "Latency",
+      note: "from due to done, log axis",
+      isOfSome: true,
+      format: us,
+      isLog: true,
+      isWide: true,
+      height: 260,
+      lines: latencyLines,
+    },
     { id: "heatmap", isHeat: true, isOfSome: true, isWide: true },
-    { id: "users", title: "Users and connections", note: "least and most of each step", format: count, tick: shortCount, right: shortCount, lines: users },
-    { id: "status", title: "Status codes", note: "per second", format: perSecond, tick: shortCount, lines: statuses, empty: "no replies yet" },
-    { id: "failures", title: "Failures", note: "per second, by kind", format: perSecond, tick: shortCount, lines: failures, empty: "no failures" },
-    { id: "phases", title: "Phases of a request", note: "log axis", format: us, isLog: true, choice: stat, empty: "nothing measured yet", lines: (s) => phases(s, stat.value) },
-    { id: "network", title: "Network", note: "bytes per second", format: bytesPerSecond, lines: (s) => [
-      { key: "in", label: "received", colour: "c1", area: true, values: s.bytes_in }, { key: "out", label: "sent", colour: "c2", values: s.bytes_out }] },
-    { id: "checks", title: "Checks", note: "per second", format: perSecond, tick: shortCount, empty: "the script checks nothing", lines: (s) => (isAny(s.checks?.passed) || isAny(s.checks?.failed) ? [
-      { key: "passed", label: "passed", colour: "c3", values: s.checks.passed }, { key: "failed", label: "failed", colour: "c4", values: s.checks.failed }] : []) },
-    { id: "lag", title: "Lag of the generator", note: "its own lateness, log axis", format: us, isLog: true, lines: (s) => percentileLines(s.lag, s).filter((line) => lag.includes(line.key)).map((line) => ({ ...line, isHidden: false })) },
+    {
+      id: "users",
+      title: "Users and connections",
+      note: "least and most of each step",
+      format: count,
+      tick: shortCount,
+      right: shortCount,
+      lines: users,
+    },
+    {
+      id: "status",
+      title: "Status codes",
+      note: "per second",
+      format: perSecond,
+      tick: shortCount,
+      lines: statuses,
+      empty: "no replies yet",
+    },
+    {
+      id: "failures",
+      title: "Failures",
+      note: "per second, by kind",
+      format: perSecond,
+      tick: shortCount,
+      lines: failures,
+      empty: "no failures",
+    },
+    {
+      id: "phases",
+      title: "Phases of a request",
+      note: "log axis",
+      format: us,
+      isLog: true,
+      choice: stat,
+      empty: "nothing measured yet",
+      lines: (s) => phases(s, stat.value),
+    },
+    {
+      id: "network",
+      title: "Network",
+      note: "bytes per second",
+      format: bytesPerSecond,
+      lines: (s) => [
+        { key: "in", label: "received", colour: "c1", area: true, values: s.bytes_in },
+        { key: "out", label: "sent", colour: "c2", values: s.bytes_out },
+      ],
+    },
+    {
+      id: "checks",
+      title: "Checks",
+      note: "per second",
+      format: perSecond,
+      tick: shortCount,
+      empty: "the script checks nothing",
+      lines: (s) =>
+        isAny(s.checks?.passed) || isAny(s.checks?.failed)
+          ? [
+              { key: "passed", label: "passed", colour: "c3", values: s.checks.passed },
+              { key: "failed", label: "failed", colour: "c4", values: s.checks.failed },
+            ]
+          : [],
+    },
+    {
+      id: "lag",
+      title: "Lag of the generator",
+      note: "its own lateness, log axis",
+      format: us,
+      isLog: true,
+      lines: (s) =>
+        percentileLines(s.lag, s)
+          .filter((line) => lag.includes(line.key))
+          .map((line) => ({ ...line, isHidden: false })),
+    },
     { id: "busy", title: "Busy share of the cores", note: "of the generator", format: percent, max: 1, lines: busy },
   ];
 }

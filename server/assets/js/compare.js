@@ -34,7 +34,16 @@ class ComparePage {
 
   async start() {
     if (this.ids.length < 2) {
-      refill(this.root, el("h1", null, "Compare"), el("p", { class: "empty" }, el("strong", null, "Choose two to six runs"), el("a", { href: "/report/list" }, "in the list of runs")));
+      refill(
+        this.root,
+        el("h1", null, "Compare"),
+        el(
+          "p",
+          { class: "empty" },
+          el("strong", null, "Choose two to six runs"),
+          el("a", { href: "/report/list" }, "in the list of runs"),
+        ),
+      );
       return;
     }
     try {
@@ -53,39 +62,138 @@ class ComparePage {
     const stat = { label: "Which value of each step", options: CHOICES, value: "p99", changed: () => this.drawLines() };
     this.stat = stat;
     this.plots = {
-      latency: new Plot({ id: "latency", title: "Latency", note: "log axis, from the start of each run", format: us, isLog: true, isWide: true, height: 280, choice: stat }, this.axis),
-      done: new Plot({ id: "done", title: "Requests done", note: "per second", format: perSecond, tick: shortCount }, this.axis),
-      failed: new Plot({ id: "failed", title: "Failures", note: "per second", format: perSecond, tick: shortCount, empty: "no failures" }, this.axis),
-      users: new Plot({ id: "users", title: "Users", note: "most of each step", format: count, tick: shortCount }, this.axis),
-      lag: new Plot({ id: "lag", title: "Lag of the generators", note: "p99, log axis", format: us, isLog: true }, this.axis),
+      latency: new Plot(
+        {
+          id: "latency",
+          title: "Latency",
+          note: "log axis, from the start of each run",
+          format: us,
+          isLog: true,
+          isWide: true,
+          height: 280,
+          choice: stat,
+        },
+        this.axis,
+      ),
+      done: new Plot(
+        { id: "done", title: "Requests done", note: "per second", format: perSecond, tick: shortCount },
+        this.axis,
+      ),
+      failed: new Plot(
+        {
+          id: "failed",
+          title: "Failures",
+          note: "per second",
+          format: perSecond,
+          tick: shortCount,
+          empty: "no failures",
+        },
+        this.axis,
+      ),
+      users: new Plot(
+        { id: "users", title: "Users", note: "most of each step", format: count, tick: shortCount },
+        this.axis,
+      ),
+      lag: new Plot(
+        { id: "lag", title: "Lag of the generators", note: "p99, log axis", format: us, isLog: true },
+        this.axis,
+      ),
     };
     this.spectrum = spectrumPlot("spectrum");
     this.tableNode = el("div", { class: "body" });
     this.filesNode = el("div");
-    this.whole = el("button", { class: "button small", type: "button", disabled: !this.axis.window, on: { click: () => this.axis.show(null) } }, "Whole runs");
+    this.whole = el(
+      "button",
+      { class: "button small", type: "button", disabled: !this.axis.window, on: { click: () => this.axis.show(null) } },
+      "Whole runs",
+    );
     this.windowText = el("span", { class: "muted small" });
-    refill(this.root, el("div", { class: "row" }, el("h1", { class: "grow" }, "Compare"), this.windowText, this.whole, ofChooser(this.of, (kind) => this.chooseOf(kind))), this.lineup(),
-      el("section", { class: "panel", "aria-labelledby": "table-title" }, el("div", { class: "head" }, el("h2", { id: "table-title" }, "Differences to A"), el("span", { class: "muted small" }, "of the whole runs; 95 % intervals by resampling their seconds")), this.tableNode),
-      el("div", { class: "plots" }, Object.values(this.plots).map((plot) => plot.node), this.spectrum.node),
-      el("section", { class: "panel", "aria-labelledby": "files-title" }, el("div", { class: "head" }, el("h2", { id: "files-title", class: "grow" }, "Profile and scripts"), this.fileChooser()), this.filesNode));
+    refill(
+      this.root,
+      el(
+        "div",
+        { class: "row" },
+        el("h1", { class: "grow" }, "Compare"),
+        this.windowText,
+        this.whole,
+        ofChooser(this.of, (kind) => this.chooseOf(kind)),
+      ),
+      this.lineup(),
+      el(
+        "section",
+        { class: "panel", "aria-labelledby": "table-title" },
+        el(
+          "div",
+          { class: "head" },
+          el("h2", { id: "table-title" }, "Differences to A"),
+          el("span", { class: "muted small" }, "of the whole runs; 95 % intervals by resampling their seconds"),
+        ),
+        this.tableNode,
+      ),
+      el(
+        "div",
+        { class: "plots" },
+        Object.values(this.plots).map((plot) => plot.node),
+        this.spectrum.node,
+      ),
+      el(
+        "section",
+        { class: "panel", "aria-labelledby": "files-title" },
+        el(
+          "div",
+          { class: "head" },
+          el("h2", { id: "files-title", class: "grow" }, "Profile and scripts"),
+          this.fileChooser(),
+        ),
+        this.filesNode,
+      ),
+    );
   }
 
   lineup() {
-    return el("ol", { class: "lineup", "aria-label": "Runs compared" }, this.runs.map(({ card }, at) => {
-      const item = el("li", null,
-        el("div", { class: "row" }, el("span", { class: "row nowrap" }, runLetter(at), el("a", { class: "name", href: `/report/${segment(card.id)}` }, card.name)), this.removeButton(card, at)),
-        el("span", { class: "muted small" }, `${moment(card.started_us)} · ${lasting(card.duration_s)}`), el("span", { class: "row start" }, badges(card)),
-        card.comment ? el("span", { class: "small muted" }, card.comment) : null);
-      item.style.borderLeftColor = `var(--${ring(at)})`;
-      return item;
-    }));
+    return el(
+      "ol",
+      { class: "lineup", "aria-label": "Runs compared" },
+      this.runs.map(({ card }, at) => {
+        const item = el(
+          "li",
+          null,
+          el(
+            "div",
+            { class: "row" },
+            el(
+              "span",
+              { class: "row nowrap" },
+              runLetter(at),
+              el("a", { class: "name", href: `/report/${segment(card.id)}` }, card.name),
+            ),
+            this.removeButton(card, at),
+          ),
+          el("span", { class: "muted small" }, `${moment(card.started_us)} · ${lasting(card.duration_s)}`),
+          el("span", { class: "row start" }, badges(card)),
+          card.comment ? el("span", { class: "small muted" }, card.comment) : null,
+        );
+        item.style.borderLeftColor = `var(--${ring(at)})`;
+        return item;
+      }),
+    );
   }
 
   removeButton(card, at) {
     const others = this.ids.filter((id) => id !== card.id);
     const first = [card.id, ...others];
-    const link = (ids, label, ...content) => el("a", { class: "button quiet small", href: `?runs=${ids.map(segment).join(",")}`, "aria-label": label, title: label }, content);
-    return el("span", { class: "row nowrap" }, at ? link(first, `Make A: measure the others against ${card.name}`, "Make A") : null, others.length > 1 ? link(others, `Leave out ${card.name}`, icon("close")) : null);
+    const link = (ids, label, ...content) =>
+      el(
+        "a",
+        { class: "button quiet small", href: `?runs=${ids.map(segment).join(",")}`, "aria-label": label, title: label },
+        content,
+      );
+    return el(
+      "span",
+      { class: "row nowrap" },
+      at ? link(first, `Make A: measure the others against ${card.name}`, "Make A") : null,
+      others.length > 1 ? link(others, `Leave out ${card.name}`, icon("close")) : null,
+    );
   }
 
   chooseOf(kind) {
@@ -100,7 +208,10 @@ class ComparePage {
     writePlace({ from: window?.[0] ?? null, to: window?.[1] ?? null });
     this.whole.disabled = !window;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => { this.drawTime(); this.drawSpectrum(); }, 100);
+    this.timer = setTimeout(() => {
+      this.drawTime();
+      this.drawSpectrum();
+    }, 100);
   }
 
   get query() {
@@ -108,26 +219,58 @@ class ComparePage {
   }
 
   async drawTime() {
-    this.windowText.textContent = this.axis.window ? `${clock(this.axis.window[0])} – ${clock(this.axis.window[1])}` : "";
-    this.series = await Promise.all(this.ids.map((id) => get(`/runs/${segment(id)}/series`, { ...this.query, points: POINTS })));
-    if (!this.axis.window) this.axis.end = Math.max(10, ...this.series.map((one) => (one.time_s.length ? one.time_s.at(-1) + one.step_s : 0)));
+    this.windowText.textContent = this.axis.window
+      ? `${clock(this.axis.window[0])} – ${clock(this.axis.window[1])}`
+      : "";
+    this.series = await Promise.all(
+      this.ids.map((id) => get(`/runs/${segment(id)}/series`, { ...this.query, points: POINTS })),
+    );
+    if (!this.axis.window)
+      this.axis.end = Math.max(
+        10,
+        ...this.series.map((one) => (one.time_s.length ? one.time_s.at(-1) + one.step_s : 0)),
+      );
     this.axis.markers = this.runs[0].markers ?? [];
     this.drawLines();
   }
 
   drawLines() {
     const times = [...new Set(this.series.flatMap((one) => one.time_s))].sort((a, b) => a - b);
-    const lines = (pick) => this.series.map((one, at) => {
-      const values = pick(one) ?? [];
-      const where = new Map(one.time_s.map((time, index) => [time, index]));
-      return { key: letter(at), label: letter(at), colour: ring(at), title: this.runs[at].card.name, values: times.map((time) => (where.has(time) ? values[where.get(time)] ?? null : one.step_s > 1 || this.isMixed() ? undefined : null)) };
-    });
+    const lines = (pick) =>
+      this.series.map((one, at) => {
+        const values = pick(one) ?? [];
+        const where = new Map(one.time_s.map((time, index) => [time, index]));
+        return {
+          key: letter(at),
+          label: letter(at),
+          colour: ring(at),
+          title: this.runs[at].card.name,
+          values: times.map((time) =>
+            where.has(time) ? (values[where.get(time)] ?? null) : one.step_s > 1 || this.isMixed() ? undefined : null,
+          ),
+        };
+      });
     this.plots.latency.remark(`of ${ofText(this.of)}`);
-    this.plots.latency.update(times, lines((one) => one.latency?.[this.stat.value]));
-    this.plots.done.update(times, lines((one) => one.done));
-    this.plots.failed.update(times, lines((one) => one.failed));
-    this.plots.users.update(times, lines((one) => one.users_max));
-    this.plots.lag.update(times, lines((one) => one.lag?.p99));
+    this.plots.latency.update(
+      times,
+      lines((one) => one.latency?.[this.stat.value]),
+    );
+    this.plots.done.update(
+      times,
+      lines((one) => one.done),
+    );
+    this.plots.failed.update(
+      times,
+      lines((one) => one.failed),
+    );
+    this.plots.users.update(
+      times,
+      lines((one) => one.users_max),
+    );
+    this.plots.lag.update(
+      times,
+      lines((one) => one.lag?.p99),
+    );
   }
 
   /** True when the runs are shown in steps of different lengths: then times without a value are no gaps. */
@@ -138,15 +281,30 @@ class ComparePage {
   async drawTable() {
     try {
       const answer = await get("/compare", { runs: this.ids.join(","), of: ofWord(this.of) });
-      refill(this.tableNode, differences(answer, this.runs.map((_, at) => ({ name: letter(at), node: runLetter(at) }))));
+      refill(
+        this.tableNode,
+        differences(
+          answer,
+          this.runs.map((_, at) => ({ name: letter(at), node: runLetter(at) })),
+        ),
+      );
     } catch (error) {
       refill(this.tableNode, el("p", { class: "error", role: "alert" }, error.message));
     }
   }
 
   async drawSpectrum() {
-    const answers = await Promise.all(this.ids.map((id) => get(`/runs/${segment(id)}/distribution`, { ...this.query, phase: "latency" })));
-    this.spectrum.update(answers.map((answer, at) => ({ key: letter(at), label: letter(at), colour: ring(at), points: spectrumPoints(answer.spectrum) })));
+    const answers = await Promise.all(
+      this.ids.map((id) => get(`/runs/${segment(id)}/distribution`, { ...this.query, phase: "latency" })),
+    );
+    this.spectrum.update(
+      answers.map((answer, at) => ({
+        key: letter(at),
+        label: letter(at),
+        colour: ring(at),
+        points: spectrumPoints(answer.spectrum),
+      })),
+    );
   }
 
   fileChooser() {
@@ -166,7 +324,19 @@ class ComparePage {
     const b = filesOf(this.runs[Number(this.right.value)]);
     const names = [...new Set([...a, ...b].map((file) => file.name))];
     const text = (files, name) => files.find((file) => file.name === name)?.text ?? "";
-    refill(this.filesNode, names.length ? names.map((name) => el("section", { "aria-label": name }, el("h3", { class: "mono file" }, name), diffView(name, text(a, name), text(b, name)))) : el("p", { class: "empty" }, "These runs brought no files."));
+    refill(
+      this.filesNode,
+      names.length
+        ? names.map((name) =>
+            el(
+              "section",
+              { "aria-label": name },
+              el("h3", { class: "mono file" }, name),
+              diffView(name, text(a, name), text(b, name)),
+            ),
+          )
+        : el("p", { class: "empty" }, "These runs brought no files."),
+    );
   }
 }
 

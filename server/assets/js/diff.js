@@ -14,7 +14,8 @@ export function lineDiff(before, after) {
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head += 1;
   let tail = 0;
-  while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
+  while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail])
+    tail += 1;
   const steps = [];
   for (let at = 0; at < head; at += 1) steps.push({ kind: "same", text: a[at], a: at + 1, b: at + 1 });
   steps.push(...middle(a.slice(head, a.length - tail), b.slice(head, b.length - tail), head));
@@ -61,13 +62,15 @@ export function diffView(label, before, after) {
   const isNear = steps.map(() => false);
   steps.forEach((step, at) => {
     if (step.kind === "same") return;
-    for (let near = Math.max(0, at - AROUND); near <= Math.min(steps.length - 1, at + AROUND); near += 1) isNear[near] = true;
+    for (let near = Math.max(0, at - AROUND); near <= Math.min(steps.length - 1, at + AROUND); near += 1)
+      isNear[near] = true;
   });
   if (!isNear.includes(true)) return el("p", { class: "empty" }, "no difference");
   const rows = [];
   let folded = 0;
   const fold = () => {
-    if (folded) rows.push(el("div", { class: "line fold" }, el("span", null, `${folded} equal line${folded > 1 ? "s" : ""}`)));
+    if (folded)
+      rows.push(el("div", { class: "line fold" }, el("span", null, `${folded} equal line${folded > 1 ? "s" : ""}`)));
     folded = 0;
   };
   steps.forEach((step, at) => {
@@ -85,7 +88,12 @@ export function diffView(label, before, after) {
 function diffRow(step) {
   const sign = { same: " ", add: "+", del: "−" }[step.kind];
   const said = { same: null, add: "added: ", del: "removed: " }[step.kind];
-  return el("div", { class: step.kind === "same" ? "line" : `line ${step.kind}` },
-    el("span", { class: "no", "aria-hidden": "true" }, step.a ?? ""), el("span", { class: "no", "aria-hidden": "true" }, step.b ?? ""),
-    el("span", { "aria-hidden": "true" }, sign), el("span", null, said ? el("span", { class: "sr-only" }, said) : null, step.text));
+  return el(
+    "div",
+    { class: step.kind === "same" ? "line" : `line ${step.kind}` },
+    el("span", { class: "no", "aria-hidden": "true" }, step.a ?? ""),
+    el("span", { class: "no", "aria-hidden": "true" }, step.b ?? ""),
+    el("span", { "aria-hidden": "true" }, sign),
+    el("span", null, said ? el("span", { class: "sr-only" }, said) : null, step.text),
+  );
 }

@@ -58,7 +58,11 @@ const ICONS = {
 
 /** One of the small pictures on buttons. */
 export function icon(name) {
-  return svg("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" }, ICONS[name].map((d) => svg("path", { d })));
+  return svg(
+    "svg",
+    { viewBox: "0 0 20 20", "aria-hidden": "true" },
+    ICONS[name].map((d) => svg("path", { d })),
+  );
 }
 
 let toastTimer = 0;
@@ -69,18 +73,26 @@ export function toast(text) {
   if (!node) return;
   node.textContent = text;
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => { node.textContent = ""; }, 4000);
+  toastTimer = setTimeout(() => {
+    node.textContent = "";
+  }, 4000);
 }
 
 /** Asks before something that cannot be undone; resolves to true or false. */
 export function confirmed(title, text, action) {
   const close = (answer) => () => dialog.close(answer);
-  const dialog = el("dialog", { "aria-labelledby": "ask-title" },
+  const dialog = el(
+    "dialog",
+    { "aria-labelledby": "ask-title" },
     el("h2", { id: "ask-title" }, title),
     el("p", { class: "muted" }, text),
-    el("div", { class: "acts" },
+    el(
+      "div",
+      { class: "acts" },
       el("button", { class: "button", type: "button", on: { click: close("no") } }, "Cancel"),
-      el("button", { class: "button danger", type: "button", on: { click: close("yes") } }, action)));
+      el("button", { class: "button danger", type: "button", on: { click: close("yes") } }, action),
+    ),
+  );
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
@@ -99,14 +111,28 @@ export function formDialog(title, fields, save) {
     const shared = { id, name: field.name };
     const control = field.long
       ? el("textarea", { ...shared, rows: 4, maxlength: field.max ?? 4000 })
-      : el("input", { ...shared, type: field.type ?? "text", placeholder: field.placeholder, min: field.min, autocomplete: "off" });
+      : el("input", {
+          ...shared,
+          type: field.type ?? "text",
+          placeholder: field.placeholder,
+          min: field.min,
+          autocomplete: "off",
+        });
     control.value = field.value ?? "";
     return el("div", { class: "field" }, el("label", { for: id }, field.label), control);
   });
-  const form = el("form", { class: "form" }, controls, problem,
-    el("div", { class: "acts" },
+  const form = el(
+    "form",
+    { class: "form" },
+    controls,
+    problem,
+    el(
+      "div",
+      { class: "acts" },
       el("button", { class: "button", type: "button", on: { click: () => dialog.close() } }, "Cancel"),
-      el("button", { class: "button primary", type: "submit" }, "Save")));
+      el("button", { class: "button primary", type: "submit" }, "Save"),
+    ),
+  );
   const dialog = el("dialog", { "aria-labelledby": "form-title" }, el("h2", { id: "form-title" }, title), form);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

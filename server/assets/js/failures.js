@@ -12,22 +12,54 @@ export class Failures {
     this.kinds = el("div", { class: "body" });
     this.names = el("div", { class: "body" });
     this.samples = el("div", { class: "body" });
-    const part = (title, node) => el("section", { class: "panel", "aria-label": title }, el("div", { class: "head" }, el("h2", null, title)), node);
-    this.panel = el("div", { class: "stack" }, part("Kinds of failures", this.kinds), part("By name", this.names), part("Samples of messages", this.samples));
+    const part = (title, node) =>
+      el("section", { class: "panel", "aria-label": title }, el("div", { class: "head" }, el("h2", null, title)), node);
+    this.panel = el(
+      "div",
+      { class: "stack" },
+      part("Kinds of failures", this.kinds),
+      part("By name", this.names),
+      part("Samples of messages", this.samples),
+    );
     this.kindOrder = { key: "count", isDown: true };
     this.nameOrder = { key: "count", isDown: true };
   }
 
   async refresh() {
     const { page } = this;
-    const [answer, { names }] = await Promise.all([get(`${page.path}/failures`, page.query), get(`${page.path}/names`, page.query)]);
+    const [answer, { names }] = await Promise.all([
+      get(`${page.path}/failures`, page.query),
+      get(`${page.path}/names`, page.query),
+    ]);
     const kinds = counted(answer).map(([kind, many]) => ({ kind, count: many }));
     const total = kinds.reduce((sum, row) => sum + row.count, 0);
-    refill(this.kinds, kinds.length ? sortable("Kinds of failures", kindColumns(total, page.run.failure_kinds), kinds, this.kindOrder) : el("p", { class: "empty" }, el("strong", null, "No failures"), "Every request of this window got a reply that the script expected."));
-    const rows = names.flatMap((row) => counted(row).map(([kind, many]) => ({ name: row.name, kind, count: many, sent: row.sent })));
-    refill(this.names, rows.length ? sortable("Failures by name", nameColumns(), rows, this.nameOrder) : el("p", { class: "muted" }, "none"));
+    refill(
+      this.kinds,
+      kinds.length
+        ? sortable("Kinds of failures", kindColumns(total, page.run.failure_kinds), kinds, this.kindOrder)
+        : el(
+            "p",
+            { class: "empty" },
+            el("strong", null, "No failures"),
+            "Every request of this window got a reply that the script expected.",
+          ),
+    );
+    const rows = names.flatMap((row) =>
+      counted(row).map(([kind, many]) => ({ name: row.name, kind, count: many, sent: row.sent })),
+    );
+    refill(
+      this.names,
+      rows.length
+        ? sortable("Failures by name", nameColumns(), rows, this.nameOrder)
+        : el("p", { class: "muted" }, "none"),
+    );
     const messages = answer.messages ?? [];
-    refill(this.samples, messages.length ? el("ul", { class: "stack" }, messages.map(sample)) : el("p", { class: "muted" }, "The run sent no messages."));
+    refill(
+      this.samples,
+      messages.length
+        ? el("ul", { class: "stack" }, messages.map(sample))
+        : el("p", { class: "muted" }, "The run sent no messages."),
+    );
   }
 }
 
@@ -42,7 +74,13 @@ function kindColumns(total, meanings) {
     { key: "kind", label: "kind", isName: true, text: (row) => row.kind },
     { key: "meaning", label: "meaning", isLong: true, text: (row) => meanings[row.kind] ?? "" },
     { key: "count", label: "failures", isNumber: true, sort: (row) => row.count, text: (row) => count(row.count) },
-    { key: "share", label: "of all failures", isNumber: true, sort: (row) => row.count, text: (row) => percent(total ? row.count / total : 0) },
+    {
+      key: "share",
+      label: "of all failures",
+      isNumber: true,
+      sort: (row) => row.count,
+      text: (row) => percent(total ? row.count / total : 0),
+    },
   ];
 }
 

@@ -21,11 +21,19 @@ export class Files {
 export function filesOf(run) {
   const files = (run.files ?? []).map((one) => ({ name: one.name, text: one.text ?? "" }));
   const profile = typeof run.profile === "string" && run.profile ? [{ name: "profile.toml", text: run.profile }] : [];
-  return [...profile.filter(() => !files.some((one) => one.text === run.profile || one.name === "profile.toml")), ...files];
+  return [
+    ...profile.filter(() => !files.some((one) => one.text === run.profile || one.name === "profile.toml")),
+    ...files,
+  ];
 }
 
 function file(one) {
-  return el("section", { class: "panel", "aria-label": one.name }, el("div", { class: "head" }, el("h2", { class: "mono grow" }, one.name), copyButton(one.text)), codeView(one.name, one.text));
+  return el(
+    "section",
+    { class: "panel", "aria-label": one.name },
+    el("div", { class: "head" }, el("h2", { class: "mono grow" }, one.name), copyButton(one.text)),
+    codeView(one.name, one.text),
+  );
 }
 
 function copyButton(text) {
@@ -34,7 +42,9 @@ function copyButton(text) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    setTimeout(() => {
+      button.textContent = "Copy";
+    }, 1500);
   });
   return button;
 }

@@ -84,7 +84,9 @@ export function clock(seconds) {
   const sign = seconds < 0 ? "-" : "";
   const hours = Math.floor(all / 3600);
   const minutes = Math.floor(all / 60) % 60;
-  return hours ? `${sign}${hours}:${two(minutes)}:${two(all % 60)}${rest}` : `${sign}${minutes}:${two(all % 60)}${rest}`;
+  return hours
+    ? `${sign}${hours}:${two(minutes)}:${two(all % 60)}${rest}`
+    : `${sign}${minutes}:${two(all % 60)}${rest}`;
 }
 
 /** Reads what `clock` writes, and plain seconds; null when it is neither. */
@@ -110,7 +112,13 @@ export function lasting(seconds) {
 export function moment(us1970) {
   if (!isNumber(us1970)) return NONE;
   const date = new Date(us1970 / 1000);
-  return date.toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+  return date.toLocaleString("en-GB", {
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
 }
 
 /** A difference as a signed percentage. */
@@ -121,7 +129,7 @@ export function signedPercent(value) {
 }
 
 /** What a threshold or a metric of this kind holds, by the words in its name. */
-export function valueOf(metric, value) {
+export function metricText(metric, value) {
   if (!isNumber(value)) return NONE;
   if (/latency|service_time|lag|first_byte|connect$|tls|dns|_us$/.test(metric)) return us(value);
   if (/share|ratio|busy/.test(metric)) return percent(value);

@@ -24,10 +24,22 @@ function rgb(hex) {
 /** The plot of the heat map; `update` takes what the API gives. */
 export class HeatMap extends Plot {
   constructor(axis) {
-    super({
-      id: "heatmap", title: "Latency heat map", note: "how many requests took how long, log axis", isLog: true, isWide: true, format: us, height: 260,
-      range: () => this.bounds(), paint: (u) => this.paintCells(u), pointed: (u) => this.describe(u), empty: "nothing measured yet",
-    }, axis);
+    super(
+      {
+        id: "heatmap",
+        title: "Latency heat map",
+        note: "how many requests took how long, log axis",
+        isLog: true,
+        isWide: true,
+        format: us,
+        height: 260,
+        range: () => this.bounds(),
+        paint: (u) => this.paintCells(u),
+        pointed: (u) => this.describe(u),
+        empty: "nothing measured yet",
+      },
+      axis,
+    );
     this.scale = el("span", { class: "heat-scale" });
     this.head.append(this.scale);
     this.map = null;
@@ -37,7 +49,16 @@ export class HeatMap extends Plot {
     this.map = map;
     const most = Math.max(0, ...map.counts.map((column) => Math.max(0, ...column)));
     this.most = most;
-    this.update(map.time_s, [{ key: "cells", label: "at the crosshair", colour: "heat-3", width: 0, isPoints: false, values: map.time_s.map(() => this.bounds()[0]) }]);
+    this.update(map.time_s, [
+      {
+        key: "cells",
+        label: "at the crosshair",
+        colour: "heat-3",
+        width: 0,
+        isPoints: false,
+        values: map.time_s.map(() => this.bounds()[0]),
+      },
+    ]);
     this.drawScale();
   }
 
@@ -48,7 +69,9 @@ export class HeatMap extends Plot {
     let high = edges.length - 2;
     while (low < high && !isUsed(low)) low += 1;
     while (high > low && !isUsed(high)) high -= 1;
-    return high >= 0 && edges.length > 1 ? spread(Math.max(1, edges[low]), Math.max(2, edges[high + 1])) : [100, 100000];
+    return high >= 0 && edges.length > 1
+      ? spread(Math.max(1, edges[low]), Math.max(2, edges[high + 1]))
+      : [100, 100000];
   }
 
   drawScale() {
@@ -105,7 +128,8 @@ export class HeatMap extends Plot {
     const total = this.map.counts[at]?.reduce((sum, one) => sum + one, 0);
     if (total === undefined) value.textContent = "";
     else if (cellCount === undefined) value.textContent = `${clock(this.map.time_s[at])}: ${count(total)} requests`;
-    else value.textContent = `${clock(this.map.time_s[at])}: ${count(cellCount)} of ${count(total)} took ${us(this.map.edges_us[row])} – ${us(this.map.edges_us[row + 1])}`;
+    else
+      value.textContent = `${clock(this.map.time_s[at])}: ${count(cellCount)} of ${count(total)} took ${us(this.map.edges_us[row])} – ${us(this.map.edges_us[row + 1])}`;
   }
 
   fillTable() {

@@ -2,7 +2,8 @@
 
 import { el } from "./dom.js";
 
-const LUA_WORDS = "and|break|do|else|elseif|end|false|for|function|goto|if|in|local|nil|not|or|repeat|return|then|true|until|while";
+const LUA_WORDS =
+  "and|break|do|else|elseif|end|false|for|function|goto|if|in|local|nil|not|or|repeat|return|then|true|until|while";
 
 /** Kinds in the order they are tried. */
 const RULES = {
@@ -35,7 +36,11 @@ export function codeView(name, text) {
     });
   }
   if (lines.length > 1 && !lines.at(-1).length) lines.pop();
-  const code = el("code", null, lines.map((line) => el("span", { class: "line" }, line)));
+  const code = el(
+    "code",
+    null,
+    lines.map((line) => el("span", { class: "line" }, line)),
+  );
   return el("pre", { class: "code", tabindex: "0", role: "region", "aria-label": name }, code);
 }
 
@@ -44,7 +49,9 @@ export function tokens(rules, text) {
   const found = [];
   let at = 0;
   let plainFrom = 0;
-  const flush = () => { if (at > plainFrom) found.push(["", text.slice(plainFrom, at)]); };
+  const flush = () => {
+    if (at > plainFrom) found.push(["", text.slice(plainFrom, at)]);
+  };
   while (at < text.length) {
     const hit = rules.map(([kind, rule]) => [kind, matched(rule, text, at)]).find(([, word]) => word);
     if (!hit) {

@@ -20,7 +20,12 @@ class ListPage {
   constructor(root) {
     this.root = root;
     const { words } = readPlace();
-    this.filter = { project: words.get("project") ?? "", q: words.get("q") ?? "", tag: words.get("tag") ?? "", verdict: words.get("verdict") ?? "" };
+    this.filter = {
+      project: words.get("project") ?? "",
+      q: words.get("q") ?? "",
+      tag: words.get("tag") ?? "",
+      verdict: words.get("verdict") ?? "",
+    };
     this.picked = new Map(words.getAll("pick").map((id) => [id, null]));
     this.runs = [];
     this.rows = new Map();
@@ -39,10 +44,25 @@ class ListPage {
     this.moreNode = el("div");
     this.dock = el("div", { class: "dock", role: "region", "aria-label": "Runs to compare", hidden: true });
     this.summary = el("p", { class: "muted small", role: "status" });
-    const head = el("div", { class: "runs-head", "aria-hidden": "true" }, el("span"), el("span", null, "run"), el("span", null, "state"), el("span", null, "rate"),
-      ["requests", "failed", "p50", "p99", "lasted"].map((name) => el("span", { class: "num" }, name)), el("span"));
-    refill(this.root, el("div", { class: "row" }, el("h1", { class: "grow" }, "Runs"), this.summary), this.projectsNode, this.projectNode, this.filters(),
-      el("section", { class: "panel", "aria-label": "Runs" }, head, this.listNode, this.moreNode), this.dock);
+    const head = el(
+      "div",
+      { class: "runs-head", "aria-hidden": "true" },
+      el("span"),
+      el("span", null, "run"),
+      el("span", null, "state"),
+      el("span", null, "rate"),
+      ["requests", "failed", "p50", "p99", "lasted"].map((name) => el("span", { class: "num" }, name)),
+      el("span"),
+    );
+    refill(
+      this.root,
+      el("div", { class: "row" }, el("h1", { class: "grow" }, "Runs"), this.summary),
+      this.projectsNode,
+      this.projectNode,
+      this.filters(),
+      el("section", { class: "panel", "aria-label": "Runs" }, head, this.listNode, this.moreNode),
+      this.dock,
+    );
   }
 
   filters() {
@@ -52,16 +72,45 @@ class ListPage {
       clearTimeout(this.typing);
       this.typing = setTimeout(() => this.load(), key === "verdict" ? 0 : TYPING_PAUSE_MS);
     };
-    const q = el("input", { type: "search", id: "q", placeholder: "Name, comment, target", on: { input: () => change("q", q.value.trim()) } });
-    this.tagField = el("input", { type: "search", id: "tag", placeholder: "any", on: { input: () => change("tag", this.tagField.value.trim()) } });
-    const verdict = el("select", { id: "verdict", on: { change: () => change("verdict", verdict.value) } },
-      [["", "any"], ["clean", "clean"], ["suspect", "suspect"], ["invalid", "invalid"]].map(([value, text]) => el("option", { value }, text)));
+    const q = el("input", {
+      type: "search",
+      id: "q",
+      placeholder: "Name, comment, target",
+      on: { input: () => change("q", q.value.trim()) },
+    });
+    this.tagField = el("input", {
+      type: "search",
+      id: "tag",
+      placeholder: "any",
+      on: { input: () => change("tag", this.tagField.value.trim()) },
+    });
+    const verdict = el(
+      "select",
+      { id: "verdict", on: { change: () => change("verdict", verdict.value) } },
+      [
+        ["", "any"],
+        ["clean", "clean"],
+        ["suspect", "suspect"],
+        ["invalid", "invalid"],
+      ].map(([value, text]) => el("option", { value }, text)),
+    );
     q.value = this.filter.q;
     this.tagField.value = this.filter.tag;
     verdict.value = this.filter.verdict;
-    const field = (id, label, control, kind) => el("div", { class: kind ? `field ${kind}` : "field" }, el("label", { for: id }, label), control);
-    return el("form", { class: "filters", role: "search", "aria-label": "Filter the runs", on: { submit: (event) => event.preventDefault() } },
-      field("q", "Search", q, "search"), field("tag", "Tag", this.tagField), field("verdict", "Verdict", verdict));
+    const field = (id, label, control, kind) =>
+      el("div", { class: kind ? `field ${kind}` : "field" }, el("label", { for: id }, label), control);
+    return el(
+      "form",
+      {
+        class: "filters",
+        role: "search",
+        "aria-label": "Filter the runs",
+        on: { submit: (event) => event.preventDefault() },
+      },
+      field("q", "Search", q, "search"),
+      field("tag", "Tag", this.tagField),
+      field("verdict", "Verdict", verdict),
+    );
   }
 
   async loadProjects() {
@@ -76,8 +125,23 @@ class ListPage {
 
   drawProjects() {
     const all = this.projects.reduce((sum, one) => sum + one.runs, 0);
-    const button = (name, label, runs) => el("button", { class: "button small", type: "button", "aria-pressed": String(this.filter.project === name), on: { click: () => this.chooseProject(name) } }, label, el("span", { class: "count" }, count(runs)));
-    refill(this.projectsNode, button("", "All projects", all), this.projects.map((one) => button(one.name, one.name, one.runs)));
+    const button = (name, label, runs) =>
+      el(
+        "button",
+        {
+          class: "button small",
+          type: "button",
+          "aria-pressed": String(this.filter.project === name),
+          on: { click: () => this.chooseProject(name) },
+        },
+        label,
+        el("span", { class: "count" }, count(runs)),
+      );
+    refill(
+      this.projectsNode,
+      button("", "All projects", all),
+      this.projects.map((one) => button(one.name, one.name, one.runs)),
+    );
     const chosen = this.projects.find((one) => one.name === this.filter.project);
     refill(this.projectNode, chosen ? projectPanel(chosen, () => this.loadProjects()) : null);
   }
@@ -98,7 +162,8 @@ class ListPage {
       this.isWhole = runs.length < PAGE_SIZE;
       this.draw();
     } catch (error) {
-      if (error.name !== "AbortError") refill(this.listNode, el("li", null, el("p", { class: "error", role: "alert" }, error.message)));
+      if (error.name !== "AbortError")
+        refill(this.listNode, el("li", null, el("p", { class: "error", role: "alert" }, error.message)));
     }
   }
 
@@ -113,10 +178,28 @@ class ListPage {
   draw() {
     this.rows.clear();
     const isFiltered = Object.values(this.filter).some(Boolean);
-    const none = isFiltered ? el("li", { class: "empty" }, el("strong", null, "No run fits"), "Take a filter away.")
+    const none = isFiltered
+      ? el("li", { class: "empty" }, el("strong", null, "No run fits"), "Take a filter away.")
       : el("li", { class: "empty" }, el("strong", null, "No runs yet"), "mistress run PROFILE.toml shows itself here.");
     refill(this.listNode, this.runs.length ? this.runs.map((run) => this.row(run)) : none);
-    refill(this.moreNode, this.isWhole ? null : el("p", { class: "empty" }, el("button", { class: "button", type: "button", on: { click: () => this.loadMore().catch((error) => toast(error.message)) } }, "Older runs")));
+    refill(
+      this.moreNode,
+      this.isWhole
+        ? null
+        : el(
+            "p",
+            { class: "empty" },
+            el(
+              "button",
+              {
+                class: "button",
+                type: "button",
+                on: { click: () => this.loadMore().catch((error) => toast(error.message)) },
+              },
+              "Older runs",
+            ),
+          ),
+    );
     this.summary.textContent = this.runs.length ? `${this.runs.length}${this.isWhole ? "" : " or more"} shown` : "";
     for (const run of this.runs) if (this.picked.has(run.id)) this.picked.set(run.id, run);
     this.drawDock();
@@ -132,25 +215,68 @@ class ListPage {
   cells(run) {
     const { totals, latency, throughput } = run;
     const failed = failureShare(totals);
-    const figure = (label, value, kind) => el("span", { class: kind ? `figure ${kind}` : "figure" }, el("span", { class: "label muted" }, label), el("span", { class: "sr-only" }, `${label}: `), value);
-    const box = el("input", { type: "checkbox", "aria-label": `Compare ${run.name} of ${moment(run.started_us)}`, on: { change: () => this.pick(run, box) } });
+    const figure = (label, value, kind) =>
+      el(
+        "span",
+        { class: kind ? `figure ${kind}` : "figure" },
+        el("span", { class: "label muted" }, label),
+        el("span", { class: "sr-only" }, `${label}: `),
+        value,
+      );
+    const box = el("input", {
+      type: "checkbox",
+      "aria-label": `Compare ${run.name} of ${moment(run.started_us)}`,
+      on: { change: () => this.pick(run, box) },
+    });
     box.checked = this.picked.has(run.id);
     const rate = throughput?.load_s > 0 ? perSecond(throughput.requests_per_s) : "";
     return [
       box,
-      el("div", { class: "what" }, el("a", { class: "name", href: `/report/${segment(run.id)}` }, run.name),
-        el("div", { class: "under" }, el("span", null, moment(run.started_us)), el("span", null, run.project), run.baseline ? el("span", { class: "badge info" }, "baseline") : null, (run.tags ?? []).map((tag) => this.tag(tag))),
-        run.comment ? el("p", { class: "comment" }, run.comment) : null),
+      el(
+        "div",
+        { class: "what" },
+        el("a", { class: "name", href: `/report/${segment(run.id)}` }, run.name),
+        el(
+          "div",
+          { class: "under" },
+          el("span", null, moment(run.started_us)),
+          el("span", null, run.project),
+          run.baseline ? el("span", { class: "badge info" }, "baseline") : null,
+          (run.tags ?? []).map((tag) => this.tag(tag)),
+        ),
+        run.comment ? el("p", { class: "comment" }, run.comment) : null,
+      ),
       el("div", { class: "state row" }, badges(run)),
-      el("div", { class: "figures" }, el("div", { class: "spark-cell" }, sparkline(run.sparkline ?? [], rate)),
-        figure("requests", count(totals.sent)), figure("failed", failed === null ? "–" : percent(failed), failed ? "worse" : ""),
-        figure("p50", us(latency?.p50_us)), figure("p99", us(latency?.p99_us)), figure("lasted", lasting(run.duration_s))),
+      el(
+        "div",
+        { class: "figures" },
+        el("div", { class: "spark-cell" }, sparkline(run.sparkline ?? [], rate)),
+        figure("requests", count(totals.sent)),
+        figure("failed", failed === null ? "–" : percent(failed), failed ? "worse" : ""),
+        figure("p50", us(latency?.p50_us)),
+        figure("p99", us(latency?.p99_us)),
+        figure("lasted", lasting(run.duration_s)),
+      ),
       this.acts(run),
     ];
   }
 
   tag(text) {
-    return el("button", { class: "tag", type: "button", title: `Only runs with the tag ${text}`, on: { click: () => { this.tagField.value = text; this.tagField.dispatchEvent(new Event("input")); } } }, text);
+    return el(
+      "button",
+      {
+        class: "tag",
+        type: "button",
+        title: `Only runs with the tag ${text}`,
+        on: {
+          click: () => {
+            this.tagField.value = text;
+            this.tagField.dispatchEvent(new Event("input"));
+          },
+        },
+      },
+      text,
+    );
   }
 
   acts(run) {
@@ -163,7 +289,14 @@ class ListPage {
     };
     const guarded = (action) => () => action().catch((error) => toast(error.message));
     const remove = async () => {
-      if (!await confirmed("Delete this run?", `“${run.name}” of ${moment(run.started_us)} and all its figures go for ever.`, "Delete")) return;
+      if (
+        !(await confirmed(
+          "Delete this run?",
+          `“${run.name}” of ${moment(run.started_us)} and all its figures go for ever.`,
+          "Delete",
+        ))
+      )
+        return;
       await send("DELETE", path);
       this.picked.delete(run.id);
       this.runs = this.runs.filter((one) => one !== run);
@@ -171,11 +304,32 @@ class ListPage {
       this.loadProjects();
       toast("deleted");
     };
-    const button = (name, label, action, pressed) => el("button", { class: "button quiet icon small", type: "button", "aria-label": `${label}: ${run.name}`, title: label, "aria-pressed": pressed, on: { click: action } }, icon(name));
-    return el("div", { class: "acts" },
-      may("edit") && button("pin", "Pin", guarded(() => change({ pinned: !run.pinned }, run.pinned ? "no longer pinned" : "pinned")), String(Boolean(run.pinned))),
+    const button = (name, label, action, pressed) =>
+      el(
+        "button",
+        {
+          class: "button quiet icon small",
+          type: "button",
+          "aria-label": `${label}: ${run.name}`,
+          title: label,
+          "aria-pressed": pressed,
+          on: { click: action },
+        },
+        icon(name),
+      );
+    return el(
+      "div",
+      { class: "acts" },
+      may("edit") &&
+        button(
+          "pin",
+          "Pin",
+          guarded(() => change({ pinned: !run.pinned }, run.pinned ? "no longer pinned" : "pinned")),
+          String(Boolean(run.pinned)),
+        ),
       may("edit") && button("edit", "Comment and tags", () => editRemarks(run, change)),
-      may("delete") && run.state !== "live" && button("trash", "Delete", guarded(remove)));
+      may("delete") && run.state !== "live" && button("trash", "Delete", guarded(remove)),
+    );
   }
 
   redraw(run) {
@@ -205,9 +359,26 @@ class ListPage {
       writePlace({ pick: null });
       this.draw();
     };
-    refill(this.dock, el("span", null, `${ids.length} of ${COMPARED_MAX} chosen`),
-      el("a", { class: "button primary", href: isEnough ? `/report/compare?runs=${ids.map(segment).join(",")}` : null, "aria-disabled": String(!isEnough), role: "link" }, icon("scale"), "Compare"),
-      el("button", { class: "button quiet icon", type: "button", "aria-label": "Choose none", on: { click: clear } }, icon("close")));
+    refill(
+      this.dock,
+      el("span", null, `${ids.length} of ${COMPARED_MAX} chosen`),
+      el(
+        "a",
+        {
+          class: "button primary",
+          href: isEnough ? `/report/compare?runs=${ids.map(segment).join(",")}` : null,
+          "aria-disabled": String(!isEnough),
+          role: "link",
+        },
+        icon("scale"),
+        "Compare",
+      ),
+      el(
+        "button",
+        { class: "button quiet icon", type: "button", "aria-label": "Choose none", on: { click: clear } },
+        icon("close"),
+      ),
+    );
   }
 
   /** Live runs move; and a new one appears. */
@@ -215,7 +386,8 @@ class ListPage {
     if (document.hidden || this.root.querySelector("dialog")) return;
     try {
       const { runs } = await get("/runs", { ...this.filter, limit: PAGE_SIZE });
-      const isOther = runs.length < Math.min(this.runs.length, PAGE_SIZE) || runs.some((run, at) => run.id !== this.runs[at]?.id);
+      const isOther =
+        runs.length < Math.min(this.runs.length, PAGE_SIZE) || runs.some((run, at) => run.id !== this.runs[at]?.id);
       if (isOther) {
         this.runs = [...runs, ...this.runs.slice(PAGE_SIZE)];
         this.draw();

@@ -12,18 +12,33 @@ export class Nodes {
     this.nodes = el("div", { class: "body" });
     this.cores = el("div", { class: "body" });
     this.plotsNode = el("div", { class: "plots" });
-    const part = (title, node) => el("section", { class: "panel", "aria-label": title }, el("div", { class: "head" }, el("h2", null, title)), node);
+    const part = (title, node) =>
+      el("section", { class: "panel", "aria-label": title }, el("div", { class: "head" }, el("h2", null, title)), node);
     this.panel = el("div", { class: "stack" }, part("Nodes", this.nodes), part("Cores", this.cores), this.plotsNode);
     this.order = { key: "core", isDown: false };
   }
 
   async refresh() {
     const nodes = this.page.run.nodes ?? [];
-    refill(this.nodes, nodes.length ? sortable("Nodes", nodeColumns(), nodes, {}) : el("p", { class: "muted" }, "none has reported yet"));
+    refill(
+      this.nodes,
+      nodes.length ? sortable("Nodes", nodeColumns(), nodes, {}) : el("p", { class: "muted" }, "none has reported yet"),
+    );
     const cores = this.page.series.cores ?? [];
-    refill(this.cores, cores.length ? sortable("Cores", coreColumns(), cores.map(summed), this.order) : el("p", { class: "muted" }, "no figures of cores here"));
+    refill(
+      this.cores,
+      cores.length
+        ? sortable("Cores", coreColumns(), cores.map(summed), this.order)
+        : el("p", { class: "muted" }, "no figures of cores here"),
+    );
     this.plots ??= this.make();
-    const lines = (key) => cores.map((core, at) => ({ key: coreName(core), label: coreName(core), colour: ring(at), values: core[key] ?? [] }));
+    const lines = (key) =>
+      cores.map((core, at) => ({
+        key: coreName(core),
+        label: coreName(core),
+        colour: ring(at),
+        values: core[key] ?? [],
+      }));
     for (const [key, plot] of this.plots) plot.update(this.page.series.time_s, lines(key));
   }
 
@@ -33,22 +48,29 @@ export class Nodes {
       ["lag_max_us", { id: "core-lag", title: "Greatest lag", note: "log axis", format: us, isLog: true }],
       ["turn_max_us", { id: "core-turn", title: "Longest turn", note: "log axis", format: us, isLog: true }],
     ];
-    return new Map(specs.map(([key, spec]) => {
-      const plot = new Plot(spec, this.page.axis);
-      this.plotsNode.append(plot.node);
-      return [key, plot];
-    }));
+    return new Map(
+      specs.map(([key, spec]) => {
+        const plot = new Plot(spec, this.page.axis);
+        this.plotsNode.append(plot.node);
+        return [key, plot];
+      }),
+    );
   }
 }
 
 function summed(core) {
   const numbers = (values) => (values ?? []).filter(isNumber);
-  const most = (values) => { const all = numbers(values); return all.length ? all.reduce((a, b) => Math.max(a, b)) : null; };
+  const most = (values) => {
+    const all = numbers(values);
+    return all.length ? all.reduce((a, b) => Math.max(a, b)) : null;
+  };
   const busy = numbers(core.busy);
   return {
     name: coreName(core),
     mean: busy.length ? busy.reduce((sum, value) => sum + value, 0) / busy.length : null,
-    most: most(core.busy), lag: most(core.lag_max_us), turn: most(core.turn_max_us),
+    most: most(core.busy),
+    lag: most(core.lag_max_us),
+    turn: most(core.turn_max_us),
   };
 }
 
@@ -66,11 +88,31 @@ function nodeColumns() {
   const cores = (node) => node.cores?.length ?? null;
   const columns = [
     { key: "name", label: "node", isName: true, text: (node) => nodeName(node.node) },
-    { key: "cores", label: "cores", isNumber: true, sort: cores, text: (node) => (isNumber(cores(node)) ? `${count(cores(node))} (${node.cores.join(", ")})` : "–") },
+    {
+      key: "cores",
+      label: "cores",
+      isNumber: true,
+      sort: cores,
+      text: (node) => (isNumber(cores(node)) ? `${count(cores(node))} (${node.cores.join(", ")})` : "–"),
+    },
     { key: "segment", label: "part of the load", text: (node) => (node.segment ? String(node.segment) : "all") },
     { key: "program", label: "version", text: (node) => node.program ?? "–" },
     { key: "ended", label: "ended", text: (node) => node.ended ?? "–" },
-    { key: "duration", label: "lasted", isNumber: true, sort: (node) => node.duration_s, text: (node) => lasting(node.duration_s) },
+    {
+      key: "duration",
+      label: "lasted",
+      isNumber: true,
+      sort: (node) => node.duration_s,
+      text: (node) => lasting(node.duration_s),
+    },
   ];
-  return [...columns, { key: "verdict", label: "verdict", sort: (node) => node.verdict, node: (node) => (node.verdict ? el("span", { class: `badge ${node.verdict}` }, node.verdict) : "–") }];
+  return [
+    ...columns,
+    {
+      key: "verdict",
+      label: "verdict",
+      sort: (node) => node.verdict,
+      node: (node) => (node.verdict ? el("span", { class: `badge ${node.verdict}` }, node.verdict) : "–"),
+    },
+  ];
 }

@@ -2,7 +2,11 @@
 
 import { el } from "./dom.js";
 
-const KINDS = [["ok", "requests that ended ok"], ["failed", "failed requests"], ["all", "all requests"]];
+const KINDS = [
+  ["ok", "requests that ended ok"],
+  ["failed", "failed requests"],
+  ["all", "all requests"],
+];
 
 /** The kind that the address names; those that ended ok when it names none. */
 export function readOf(words) {
@@ -22,7 +26,11 @@ export function ofText(kind) {
 
 /** A control that chooses; `changed` is called with the kind. */
 export function ofChooser(chosen, changed) {
-  const control = el("select", { id: "of", on: { change: () => changed(control.value) } }, KINDS.map(([kind, text]) => el("option", { value: kind, selected: kind === chosen }, text)));
+  const control = el(
+    "select",
+    { id: "of", on: { change: () => changed(control.value) } },
+    KINDS.map(([kind, text]) => el("option", { value: kind, selected: kind === chosen }, text)),
+  );
   return el("span", { class: "row nowrap" }, el("label", { for: "of" }, "Latency of"), control);
 }
 

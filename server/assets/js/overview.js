@@ -30,7 +30,9 @@ export class Overview {
     if (!isDue) return;
     this.heatOf = words;
     this.heatAt = performance.now();
-    this.plots.get("heatmap").show(await get(`${this.page.path}/heatmap`, { ...this.page.query, columns: HEAT_COLUMNS }));
+    this.plots
+      .get("heatmap")
+      .show(await get(`${this.page.path}/heatmap`, { ...this.page.query, columns: HEAT_COLUMNS }));
   }
 
   make() {

@@ -3,7 +3,8 @@
 /** The state in the address: from, to, tab, and what is picked. */
 export function readPlace() {
   const words = new URLSearchParams(location.search);
-  const number = (key) => (words.get(key) !== null && Number.isFinite(Number(words.get(key))) ? Number(words.get(key)) : null);
+  const number = (key) =>
+    words.get(key) !== null && Number.isFinite(Number(words.get(key))) ? Number(words.get(key)) : null;
   const from = number("from");
   const to = number("to");
   const window = from !== null && to !== null && to > from && from >= 0 ? [from, to] : null;

@@ -22,7 +22,9 @@ export class Axis {
     /** Without a crosshair the legends tell the last step of a live run, and nothing of one that ended. */
     this.isLive = false;
     this.zoomed = zoomed;
-    onTheme(() => this.plots.forEach((plot) => plot.redraw()));
+    onTheme(() => {
+      for (const plot of this.plots) plot.redraw();
+    });
   }
 
   /** The seconds shown: [from, to]. */
@@ -34,7 +36,7 @@ export class Axis {
   show(window, isTold = true) {
     const same = String(window) === String(this.window);
     this.window = window;
-    this.plots.forEach((plot) => plot.rescale());
+    for (const plot of this.plots) plot.rescale();
     if (isTold && !same) this.zoomed?.(window);
   }
 
@@ -57,7 +59,7 @@ export class Axis {
 
   /** Puts the crosshair of all plots at a second. */
   point(second) {
-    this.plots.forEach((plot) => plot.point(second));
+    for (const plot of this.plots) plot.point(second);
   }
 }
 
@@ -85,19 +87,37 @@ export class Plot {
     const titleId = `plot-${spec.id}`;
     this.legend = el("div", { class: "legend" });
     this.canvas = el("div", {
-      class: "canvas", tabindex: "0", role: "img",
+      class: "canvas",
+      tabindex: "0",
+      role: "img",
       "aria-label": `Plot: ${spec.title}. Arrow keys move the crosshair, plus and minus zoom, zero shows the whole run. The table below says the same.`,
       on: { keydown: (event) => this.key(event) },
     });
     this.nothing = el("div", { class: "nothing", hidden: true }, spec.empty ?? "nothing measured here");
     this.canvas.append(this.nothing);
-    this.tableHolder = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${spec.title} as a table` });
-    this.details = el("details", { on: { toggle: () => this.fillTable() } },
-      el("summary", null, "Show as a table", el("span", { class: "sr-only" }, `: ${spec.title}`)), this.tableHolder);
-    this.head = el("div", { class: "head" }, el("h3", { id: titleId }, spec.title),
-      this.note = el("span", { class: "note grow" }, spec.note ?? ""), this.chooser());
-    this.node = el("section", { class: `panel plot${spec.isWide ? " wide" : ""}`, "aria-labelledby": titleId, data: { plot: spec.id } },
-      this.head, this.legend, this.canvas, this.details);
+    this.tableHolder = el("div", {
+      class: "scroll",
+      tabindex: "0",
+      role: "region",
+      "aria-label": `${spec.title} as a table`,
+    });
+    this.details = el(
+      "details",
+      { on: { toggle: () => this.fillTable() } },
+      el("summary", null, "Show as a table", el("span", { class: "sr-only" }, `: ${spec.title}`)),
+      this.tableHolder,
+    );
+    this.note = el("span", { class: "note grow" }, spec.note ?? "");
+    const heading = el("h3", { id: titleId }, spec.title);
+    this.head = el("div", { class: "head" }, heading, this.note, this.chooser());
+    this.node = el(
+      "section",
+      { class: `panel plot${spec.isWide ? " wide" : ""}`, "aria-labelledby": titleId, data: { plot: spec.id } },
+      this.head,
+      this.legend,
+      this.canvas,
+      this.details,
+    );
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.canvas);
   }
@@ -111,8 +131,19 @@ export class Plot {
     const { choice } = this.spec;
     if (!choice) return null;
     const id = `choice-${this.spec.id}`;
-    const select = el("select", { id, on: { change: () => { choice.value = select.value; choice.changed?.(select.value); } } },
-      choice.options.map(([value, text]) => el("option", { value, selected: value === choice.value }, text)));
+    const select = el(
+      "select",
+      {
+        id,
+        on: {
+          change: () => {
+            choice.value = select.value;
+            choice.changed?.(select.value);
+          },
+        },
+      },
+      choice.options.map(([value, text]) => el("option", { value, selected: value === choice.value }, text)),
+    );
     return [el("label", { class: "sr-only", for: id }, choice.label), select];
   }
 
@@ -138,7 +169,7 @@ export class Plot {
   }
 
   columns() {
-    const clean = (values) => this.spec.isLog ? values.map((value) => (value > 0 ? value : null)) : values;
+    const clean = (values) => (this.spec.isLog ? values.map((value) => (value > 0 ? value : null)) : values);
     const columns = [this.time];
     for (const line of this.lines) {
       columns.push(clean(line.values));
@@ -167,10 +198,17 @@ export class Plot {
       }
     }
     return {
-      width, height: this.height(), series, bands, scales: this.scales(), axes: this.axes(),
-      legend: { show: false }, padding: [10, this.spec.right ? 4 : 14, 0, 0],
+      width,
+      height: this.height(),
+      series,
+      bands,
+      scales: this.scales(),
+      axes: this.axes(),
+      legend: { show: false },
+      padding: [10, this.spec.right ? 4 : 14, 0, 0],
       cursor: {
-        sync: { key: this.axis.key, scales: ["x", null] }, points: { size: 6 },
+        sync: { key: this.axis.key, scales: ["x", null] },
+        points: { size: 6 },
         drag: { x: true, y: false, setScale: false, dist: 6 },
         bind: { dblclick: () => () => this.axis.show(null) },
       },
@@ -185,34 +223,58 @@ export class Plot {
 
   series(line) {
     return {
-      label: line.label, show: !this.isHidden(line), scale: line.isRight ? "right" : "y", spanGaps: false,
-      stroke: () => colour(line.colour), width: line.isBandOnly ? 0 : line.width ?? 1.6, dash: line.dash,
+      label: line.label,
+      show: !this.isHidden(line),
+      scale: line.isRight ? "right" : "y",
+      spanGaps: false,
+      stroke: () => colour(line.colour),
+      width: line.isBandOnly ? 0 : (line.width ?? 1.6),
+      dash: line.dash,
       fill: line.area ? () => faded(line.colour, 0.12) : undefined,
-      points: { show: line.isPoints ?? (this.time.length < 3), size: 5 },
+      points: { show: line.isPoints ?? this.time.length < 3, size: 5 },
     };
   }
 
   scales() {
     const { spec } = this;
-    const linear = (top) => (u, low, high) => [spec.min ?? 0, spec.max ?? (high > 0 ? high * 1.08 : top)];
-    const log = (u, low, high) => (low > 0 ? spread(low, high) : [100, 100000]);
+    const linear = (top) => (_u, _low, high) => [spec.min ?? 0, spec.max ?? (high > 0 ? high * 1.08 : top)];
+    const log = (_u, low, high) => (low > 0 ? spread(low, high) : [100, 100000]);
     return {
       x: { time: false, range: () => this.axis.range() },
       y: spec.isLog ? { distr: 3, range: spec.range ?? log } : { range: linear(1) },
-      right: { range: (u, low, high) => [0, high > 0 ? high * 1.08 : 1] },
+      right: { range: (_u, _low, high) => [0, high > 0 ? high * 1.08 : 1] },
     };
   }
 
   axes() {
-    const shared = { stroke: () => colour("muted"), font: FONT, grid: { stroke: () => colour("grid"), width: 1 }, ticks: { show: false } };
+    const shared = {
+      stroke: () => colour("muted"),
+      font: FONT,
+      grid: { stroke: () => colour("grid"), width: 1 },
+      ticks: { show: false },
+    };
     const format = this.spec.tick ?? this.spec.format;
     const axes = [
-      { ...shared, incrs: STEPS_S, values: (u, splits) => splits.map(clock), space: 64, size: 26, gap: 6 },
-      { ...shared, scale: "y", size: 62, gap: 6, values: (u, splits) => splits.map((v) => (v === null ? "" : format(v))) },
+      { ...shared, incrs: STEPS_S, values: (_u, splits) => splits.map(clock), space: 64, size: 26, gap: 6 },
+      {
+        ...shared,
+        scale: "y",
+        size: 62,
+        gap: 6,
+        values: (_u, splits) => splits.map((v) => (v === null ? "" : format(v))),
+      },
     ];
     if (this.spec.isLog) axes[1].filter = decades;
     if (this.spec.right) {
-      axes.push({ ...shared, scale: "right", side: 1, size: 48, gap: 6, grid: { show: false }, values: (u, splits) => splits.map(this.spec.right) });
+      axes.push({
+        ...shared,
+        scale: "right",
+        side: 1,
+        size: 48,
+        gap: 6,
+        grid: { show: false },
+        values: (_u, splits) => splits.map(this.spec.right),
+      });
     }
     return axes;
   }
@@ -273,17 +335,26 @@ export class Plot {
   drawLegend() {
     this.values = [];
     let at = 1;
-    refill(this.legend, this.lines.map((line) => {
-      const value = el("span", { class: "value" });
-      this.values.push(value);
-      const swatch = el("span", { class: "swatch" });
-      swatch.style.background = colour(line.colour);
-      const first = at;
-      at += line.low ? 2 : 1;
-      const button = el("button", { type: "button", "aria-pressed": String(!this.isHidden(line)), title: line.title }, swatch, line.label, value);
-      button.addEventListener("click", () => this.toggle(line, button, first));
-      return button;
-    }));
+    refill(
+      this.legend,
+      this.lines.map((line) => {
+        const value = el("span", { class: "value" });
+        this.values.push(value);
+        const swatch = el("span", { class: "swatch" });
+        swatch.style.background = colour(line.colour);
+        const first = at;
+        at += line.low ? 2 : 1;
+        const button = el(
+          "button",
+          { type: "button", "aria-pressed": String(!this.isHidden(line)), title: line.title },
+          swatch,
+          line.label,
+          value,
+        );
+        button.addEventListener("click", () => this.toggle(line, button, first));
+        return button;
+      }),
+    );
     this.readout(null);
   }
 

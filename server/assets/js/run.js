@@ -71,33 +71,61 @@ class RunPage {
 
   build() {
     const make = [
-      ["overview", "Overview", new Overview(this)], ["transactions", "Transactions", new Transactions(this)],
-      ["distribution", "Distribution", new Distribution(this)], ["failures", "Failures", new Failures(this)],
-      ["checks", "Checks and thresholds", new Checks(this)], ["nodes", "Nodes and cores", new Nodes(this)],
-      ["files", "Script and profile", new Files(this)], ["events", "Events", new Events(this)],
+      ["overview", "Overview", new Overview(this)],
+      ["transactions", "Transactions", new Transactions(this)],
+      ["distribution", "Distribution", new Distribution(this)],
+      ["failures", "Failures", new Failures(this)],
+      ["checks", "Checks and thresholds", new Checks(this)],
+      ["nodes", "Nodes and cores", new Nodes(this)],
+      ["files", "Script and profile", new Files(this)],
+      ["events", "Events", new Events(this)],
     ];
     this.parts = new Map(make.map(([key, , part]) => [key, part]));
-    this.tabs = tabList("Views of the run", make.map(([key, label, part]) => ({ key, label, panel: part.panel })), (key) => this.choose(key));
+    this.tabs = tabList(
+      "Views of the run",
+      make.map(([key, label, part]) => ({ key, label, panel: part.panel })),
+      (key) => this.choose(key),
+    );
     this.headNode = el("div", { class: "stack" });
     this.tilesNode = el("div");
     this.bar = this.makeBar();
-    refill(this.root, this.headNode, this.tilesNode, el("div", null, this.tabs.node, this.bar), ...make.map(([, , part]) => part.panel));
+    refill(
+      this.root,
+      this.headNode,
+      this.tilesNode,
+      el("div", null, this.tabs.node, this.bar),
+      ...make.map(([, , part]) => part.panel),
+    );
     this.drawHead();
     this.choose(this.tabs.has(this.place.tab) ? this.place.tab : "overview", false);
   }
 
   makeBar() {
-    const field = (id, label) => el("input", { type: "text", id, "aria-label": label, inputmode: "numeric", placeholder: "0:00" });
+    const field = (id, label) =>
+      el("input", { type: "text", id, "aria-label": label, inputmode: "numeric", placeholder: "0:00" });
     this.fromField = field("from", "Shown from, as minutes and seconds");
     this.toField = field("to", "Shown to, as minutes and seconds");
-    this.whole = el("button", { class: "button small", type: "button", on: { click: () => this.axis.show(null) } }, "Whole run");
+    this.whole = el(
+      "button",
+      { class: "button small", type: "button", on: { click: () => this.axis.show(null) } },
+      "Whole run",
+    );
     this.fresh = el("span", { class: "muted small", id: "fresh" });
     this.problem = el("span", { class: "small worse", role: "alert" });
-    const form = el("form", { class: "row", "aria-label": "Window shown" }, el("label", { for: "from" }, "Window"), this.fromField,
-      el("span", { class: "muted", "aria-hidden": "true" }, "–"), this.toField,
-      el("button", { class: "button small", type: "submit" }, "Show"), this.whole, this.problem,
+    const form = el(
+      "form",
+      { class: "row", "aria-label": "Window shown" },
+      el("label", { for: "from" }, "Window"),
+      this.fromField,
+      el("span", { class: "muted", "aria-hidden": "true" }, "–"),
+      this.toField,
+      el("button", { class: "button small", type: "submit" }, "Show"),
+      this.whole,
+      this.problem,
       ofChooser(this.of, (kind) => this.chooseOf(kind)),
-      el("span", { class: "grow" }), this.fresh);
+      el("span", { class: "grow" }),
+      this.fresh,
+    );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const from = readClock(this.fromField.value);
@@ -124,7 +152,12 @@ class RunPage {
     this.whole.disabled = !this.window;
     this.problem.textContent = "";
     const at = this.series?.time_s.at(-1);
-    this.fresh.textContent = this.isLive && at !== undefined ? `live, up to ${clock(at + this.series.step_s)}` : isSaved ? "saved page: zooming shows the steps it holds" : "";
+    this.fresh.textContent =
+      this.isLive && at !== undefined
+        ? `live, up to ${clock(at + this.series.step_s)}`
+        : isSaved
+          ? "saved page: zooming shows the steps it holds"
+          : "";
   }
 
   choose(tab, isKept = true) {
@@ -141,10 +174,15 @@ class RunPage {
   refreshPart() {
     if (!this.series && this.tab !== "files") return;
     const { tab } = this;
-    this.part.refresh().then(() => { this.root.dataset.shown = tab; }, (error) => {
-      // What cannot be shown now may be at the next look; what is shown stays.
-      if (error.name !== "AbortError") this.problem.textContent = error.message;
-    });
+    this.part.refresh().then(
+      () => {
+        this.root.dataset.shown = tab;
+      },
+      (error) => {
+        // What cannot be shown now may be at the next look; what is shown stays.
+        if (error.name !== "AbortError") this.problem.textContent = error.message;
+      },
+    );
   }
 
   chooseOf(kind) {
@@ -183,8 +221,12 @@ class RunPage {
     this.series = series;
     if (!this.window && series.time_s.length) this.axis.end = series.time_s.at(-1) + series.step_s;
     const limited = [];
-    (series.limited ?? []).forEach((is, at) => { if (is) limited.push([series.time_s[at], series.time_s[at] + series.step_s]); });
-    const said = (this.run.verdict?.reasons ?? []).flatMap((reason) => reason.windows ?? []).map(([from, to]) => [from, to + 1]);
+    (series.limited ?? []).forEach((is, at) => {
+      if (is) limited.push([series.time_s[at], series.time_s[at] + series.step_s]);
+    });
+    const said = (this.run.verdict?.reasons ?? [])
+      .flatMap((reason) => reason.windows ?? [])
+      .map(([from, to]) => [from, to + 1]);
     this.axis.shaded = merged([...limited, ...said]);
     this.drawBar();
     this.refreshPart();
@@ -204,7 +246,9 @@ class RunPage {
     if (isSaved || !this.isLive) return;
     this.close = listen(`${this.path}/live`, {
       second: () => this.tick(),
-      event: () => { if (this.tab === "events") this.refreshPart(); },
+      event: () => {
+        if (this.tab === "events") this.refreshPart();
+      },
       end: () => this.ended(),
     });
     addEventListener("pagehide", () => this.close?.());
@@ -235,7 +279,7 @@ class RunPage {
       return;
     }
     const { series } = this;
-    const isFine = series && series.time_s.length && series.step_s <= 1 && series.time_s.length < POINTS_MAX;
+    const isFine = series?.time_s.length && series.step_s <= 1 && series.time_s.length < POINTS_MAX;
     const from = isFine ? Math.max(0, series.time_s.at(-1) - OVERLAP_S) : null;
     const fresh = await get(`${this.path}/series`, { from, points: POINTS, of: ofWord(this.of) });
     // another window or kind of request was chosen meanwhile, and is being loaded

@@ -5,24 +5,49 @@ import { confirmed, el, formDialog, icon, toast } from "./dom.js";
 import { clock, lasting, moment } from "./format.js";
 import { shareRun } from "./share.js";
 
-const FORMATS = [["html", "Page as one file"], ["json", "JSON"], ["csv", "CSV, one row per second"], ["hlog", "HdrHistogram log"], ["junit", "JUnit"]];
+const FORMATS = [
+  ["html", "Page as one file"],
+  ["json", "JSON"],
+  ["csv", "CSV, one row per second"],
+  ["hlog", "HdrHistogram log"],
+  ["junit", "JUnit"],
+];
 
 export function runHead(page) {
   const { run } = page;
   const { card } = run;
   document.title = `${card.name} · Mistress`;
   return [
-    el("div", { class: "stack" },
-      el("div", { class: "row" }, el("div", { class: "grow stack tight" }, crumbs(card), el("div", { class: "row" }, el("h1", null, card.name), badges(card))), actions(page)),
-      facts(run), remarks(card)),
+    el(
+      "div",
+      { class: "stack" },
+      el(
+        "div",
+        { class: "row" },
+        el(
+          "div",
+          { class: "grow stack tight" },
+          crumbs(card),
+          el("div", { class: "row" }, el("h1", null, card.name), badges(card)),
+        ),
+        actions(page),
+      ),
+      facts(run),
+      remarks(card),
+    ),
     verdict(run),
   ];
 }
 
 function crumbs(card) {
   if (isSaved) return el("p", { class: "muted small" }, card.project);
-  return el("nav", { class: "small muted", "aria-label": "Where this run is" },
-    el("a", { href: "/report/list" }, "Runs"), " / ", el("a", { href: `/report/list?project=${segment(card.project)}` }, card.project));
+  return el(
+    "nav",
+    { class: "small muted", "aria-label": "Where this run is" },
+    el("a", { href: "/report/list" }, "Runs"),
+    " / ",
+    el("a", { href: `/report/list?project=${segment(card.project)}` }, card.project),
+  );
 }
 
 /** State, verdict and model of a run. */
@@ -39,34 +64,63 @@ export function badges(card) {
 function facts(run) {
   const { card } = run;
   const all = [
-    ["started", moment(card.started_us)], ["lasted", card.duration_s > 0 ? lasting(card.duration_s) : null], ["target", card.target],
-    ["seed", run.seed], ["version", run.program], ["id", card.id],
+    ["started", moment(card.started_us)],
+    ["lasted", card.duration_s > 0 ? lasting(card.duration_s) : null],
+    ["target", card.target],
+    ["seed", run.seed],
+    ["version", run.program],
+    ["id", card.id],
   ];
   const shown = all.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return el("p", { class: "facts" }, shown.map(([name, value]) => el("span", { class: "facts-long" }, `${name} `, el("b", null, String(value)))));
+  return el(
+    "p",
+    { class: "facts" },
+    shown.map(([name, value]) => el("span", { class: "facts-long" }, `${name} `, el("b", null, String(value)))),
+  );
 }
 
 function remarks(card) {
   const tags = (card.tags ?? []).map((tag) => el("span", { class: "tag", title: tag }, tag));
   const baseline = card.baseline ? el("span", { class: "badge info" }, "baseline of its project") : null;
   if (!card.comment && !tags.length && !baseline) return null;
-  return el("div", { class: "row" }, baseline, tags, card.comment ? el("span", { class: "muted", id: "comment" }, card.comment) : null);
+  return el(
+    "div",
+    { class: "row" },
+    baseline,
+    tags,
+    card.comment ? el("span", { class: "muted", id: "comment" }, card.comment) : null,
+  );
 }
 
 function verdict(run) {
   const reasons = run.verdict?.reasons ?? [];
   const notes = run.verdict?.notes ?? [];
-  if (run.card.state === "lost") reasons.unshift({ text: "no node has reported for a minute and none said that the run ended" });
+  if (run.card.state === "lost")
+    reasons.unshift({ text: "no node has reported for a minute and none said that the run ended" });
   if (!reasons.length && !notes.length) return null;
   const state = run.verdict?.state ?? "suspect";
-  const words = { suspect: "The generator shaped part of these figures", invalid: "These figures are incomplete or contradict each other", clean: "The generator did its part" };
-  return el("section", { class: `panel verdict ${state}`, "aria-label": "Verdict" },
+  const words = {
+    suspect: "The generator shaped part of these figures",
+    invalid: "These figures are incomplete or contradict each other",
+    clean: "The generator did its part",
+  };
+  return el(
+    "section",
+    { class: `panel verdict ${state}`, "aria-label": "Verdict" },
     el("div", { class: "head" }, el("h2", null, words[state] ?? state)),
-    el("ul", { class: "body" }, reasons.map(reason), notes.map((note) => el("li", { class: "muted" }, note.text ?? note))));
+    el(
+      "ul",
+      { class: "body" },
+      reasons.map(reason),
+      notes.map((note) => el("li", { class: "muted" }, note.text ?? note)),
+    ),
+  );
 }
 
 function reason(one) {
-  const windows = (one.windows ?? []).map(([from, to]) => (from === to ? clock(from) : `${clock(from)} – ${clock(to)}`));
+  const windows = (one.windows ?? []).map(([from, to]) =>
+    from === to ? clock(from) : `${clock(from)} – ${clock(to)}`,
+  );
   const shown = windows.slice(0, 8).join(", ") + (windows.length > 8 ? ` and ${windows.length - 8} more` : "");
   return el("li", null, one.text, shown ? el("span", { class: "muted small" }, ` · ${shown}`) : null);
 }
@@ -82,17 +136,50 @@ function actions(page) {
     toast(said);
   };
   const guarded = (action) => () => action().catch((error) => toast(error.message));
-  const pin = may("edit") && el("button", { class: "button quiet icon", type: "button", "aria-pressed": String(Boolean(card.pinned)), "aria-label": "Pin: keep this run whatever the retention", on: { click: guarded(() => change({ pinned: !card.pinned }, card.pinned ? "no longer pinned" : "pinned")) } }, icon("pin"));
-  const edit = may("edit") && el("button", { class: "button", type: "button", on: { click: () => editRemarks(card, change) } }, icon("edit"), "Comment");
+  const pin =
+    may("edit") &&
+    el(
+      "button",
+      {
+        class: "button quiet icon",
+        type: "button",
+        "aria-pressed": String(Boolean(card.pinned)),
+        "aria-label": "Pin: keep this run whatever the retention",
+        on: { click: guarded(() => change({ pinned: !card.pinned }, card.pinned ? "no longer pinned" : "pinned")) },
+      },
+      icon("pin"),
+    );
+  const edit =
+    may("edit") &&
+    el(
+      "button",
+      { class: "button", type: "button", on: { click: () => editRemarks(card, change) } },
+      icon("edit"),
+      "Comment",
+    );
   return el("div", { class: "row acts" }, pin, edit, more(page, path, guarded), exportMenu(card));
 }
 
 /** A dialog for comment and tags. */
 export function editRemarks(card, change) {
-  formDialog("Comment and tags", [
-    { name: "comment", label: "Comment", long: true, value: card.comment ?? "" },
-    { name: "tags", label: "Tags, separated by commas", value: (card.tags ?? []).join(", ") },
-  ], (fields) => change({ comment: fields.comment.trim(), tags: fields.tags.split(",").map((tag) => tag.trim()).filter(Boolean) }, "saved"));
+  formDialog(
+    "Comment and tags",
+    [
+      { name: "comment", label: "Comment", long: true, value: card.comment ?? "" },
+      { name: "tags", label: "Tags, separated by commas", value: (card.tags ?? []).join(", ") },
+    ],
+    (fields) =>
+      change(
+        {
+          comment: fields.comment.trim(),
+          tags: fields.tags
+            .split(",")
+            .map((tag) => tag.trim())
+            .filter(Boolean),
+        },
+        "saved",
+      ),
+  );
 }
 
 function more(page, path, guarded) {
@@ -104,23 +191,40 @@ function more(page, path, guarded) {
     toast("the project is compared with this run from now on");
   };
   const remove = async () => {
-    if (!await confirmed("Delete this run?", `“${card.name}” and all its figures go for ever.`, "Delete")) return;
+    if (!(await confirmed("Delete this run?", `“${card.name}” and all its figures go for ever.`, "Delete"))) return;
     await send("DELETE", path);
     location.href = "/report/list";
   };
-  const against = page.run.baseline && page.run.baseline !== card.id ? el("a", { href: `/report/compare?runs=${segment(page.run.baseline)},${segment(card.id)}` }, "Compare with the baseline") : null;
+  const against =
+    page.run.baseline && page.run.baseline !== card.id
+      ? el(
+          "a",
+          { href: `/report/compare?runs=${segment(page.run.baseline)},${segment(card.id)}` },
+          "Compare with the baseline",
+        )
+      : null;
   const items = [
     against,
-    el("a", { href: `/report/list?project=${segment(card.project)}&pick=${segment(card.id)}` }, "Compare with other runs"),
-    may("edit") && !card.baseline ? el("button", { type: "button", on: { click: guarded(baseline) } }, "Make it the baseline") : null,
+    el(
+      "a",
+      { href: `/report/list?project=${segment(card.project)}&pick=${segment(card.id)}` },
+      "Compare with other runs",
+    ),
+    may("edit") && !card.baseline
+      ? el("button", { type: "button", on: { click: guarded(baseline) } }, "Make it the baseline")
+      : null,
     may("delete") ? el("button", { type: "button", on: { click: () => shareRun(card) } }, "Share by a link") : null,
-    may("delete") && card.state !== "live" ? el("button", { type: "button", class: "worse", on: { click: guarded(remove) } }, "Delete") : null,
+    may("delete") && card.state !== "live"
+      ? el("button", { type: "button", class: "worse", on: { click: guarded(remove) } }, "Delete")
+      : null,
   ];
   return menu("More", items);
 }
 
 function exportMenu(card) {
-  const links = FORMATS.map(([format, label]) => el("a", { href: `/api/v1/runs/${segment(card.id)}/export/${format}`, download: true }, label));
+  const links = FORMATS.map(([format, label]) =>
+    el("a", { href: `/api/v1/runs/${segment(card.id)}/export/${format}`, download: true }, label),
+  );
   return menu([icon("download"), "Export"], links);
 }
 
@@ -132,6 +236,8 @@ export function menu(label, items) {
     node.open = false;
     node.querySelector("summary").focus();
   });
-  node.addEventListener("focusout", (event) => { if (!node.contains(event.relatedTarget)) node.open = false; });
+  node.addEventListener("focusout", (event) => {
+    if (!node.contains(event.relatedTarget)) node.open = false;
+  });
   return node;
 }

@@ -9,14 +9,19 @@ import { el, refill } from "./dom.js";
 export function sortable(caption, columns, rows, order, options) {
   const holder = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption });
   const state = { ...order };
-  const draw = () => refill(holder, drawn(caption, columns, sorted(columns, rows, state), state, options, (key) => {
-    state.isDown = state.key === key ? !state.isDown : Boolean(columns.find((column) => column.key === key)?.isNumber);
-    state.key = key;
-    order.key = state.key;
-    order.isDown = state.isDown;
-    draw();
-    holder.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
-  }));
+  const draw = () =>
+    refill(
+      holder,
+      drawn(caption, columns, sorted(columns, rows, state), state, options, (key) => {
+        state.isDown =
+          state.key === key ? !state.isDown : Boolean(columns.find((column) => column.key === key)?.isNumber);
+        state.key = key;
+        order.key = state.key;
+        order.isDown = state.isDown;
+        draw();
+        holder.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+      }),
+    );
   draw();
   return holder;
 }
@@ -37,25 +42,66 @@ function compareValues(a, b) {
 }
 
 function drawn(caption, columns, rows, state, options, choose) {
-  const head = el("tr", null, columns.map((column) => {
-    const kind = column.isNumber ? "num" : null;
-    if (column.isFixed) return el("th", { scope: "col", class: kind }, column.label);
-    const way = state.key === column.key ? (state.isDown ? "descending" : "ascending") : "none";
-    const button = el("button", { type: "button", data: { key: column.key }, on: { click: () => choose(column.key) } }, column.label);
-    return el("th", { scope: "col", class: kind, "aria-sort": way }, button);
-  }));
-  const body = rows.map((row) => el("tr", options?.row?.(row), columns.map((column) => {
-    const content = column.node ? column.node(row) : column.text(row);
-    if (column.isName) return el("th", { scope: "row" }, content);
-    return el("td", { class: column.isNumber ? "num" : column.isLong ? "wrap" : null }, content);
-  })));
-  return el("table", null, el("caption", { class: options?.isCaptionShown ? null : "sr-only" }, caption), el("thead", null, head), el("tbody", null, body));
+  const head = el(
+    "tr",
+    null,
+    columns.map((column) => {
+      const kind = column.isNumber ? "num" : null;
+      if (column.isFixed) return el("th", { scope: "col", class: kind }, column.label);
+      const way = state.key === column.key ? (state.isDown ? "descending" : "ascending") : "none";
+      const button = el(
+        "button",
+        { type: "button", data: { key: column.key }, on: { click: () => choose(column.key) } },
+        column.label,
+      );
+      return el("th", { scope: "col", class: kind, "aria-sort": way }, button);
+    }),
+  );
+  const body = rows.map((row) =>
+    el(
+      "tr",
+      options?.row?.(row),
+      columns.map((column) => {
+        const content = column.node ? column.node(row) : column.text(row);
+        if (column.isName) return el("th", { scope: "row" }, content);
+        return el("td", { class: column.isNumber ? "num" : column.isLong ? "wrap" : null }, content);
+      }),
+    ),
+  );
+  return el(
+    "table",
+    null,
+    el("caption", { class: options?.isCaptionShown ? null : "sr-only" }, caption),
+    el("thead", null, head),
+    el("tbody", null, body),
+  );
 }
 
 /** The rows of a plot as a table. */
 export function plain(caption, heads, rows) {
-  return el("table", null,
+  return el(
+    "table",
+    null,
     el("caption", { class: "sr-only" }, caption),
-    el("thead", null, el("tr", null, heads.map((head, at) => el("th", { scope: "col", class: at ? "num" : null }, head)))),
-    el("tbody", null, rows.map((row) => el("tr", null, row.map((cell, at) => el("td", { class: at ? "num" : null }, cell))))));
+    el(
+      "thead",
+      null,
+      el(
+        "tr",
+        null,
+        heads.map((head, at) => el("th", { scope: "col", class: at ? "num" : null }, head)),
+      ),
+    ),
+    el(
+      "tbody",
+      null,
+      rows.map((row) =>
+        el(
+          "tr",
+          null,
+          row.map((cell, at) => el("td", { class: at ? "num" : null }, cell)),
+        ),
+      ),
+    ),
+  );
 }

@@ -7,10 +7,17 @@ export function tabList(label, items, choose) {
   const list = el("div", { class: "tabs", role: "tablist", "aria-label": label });
   const tabs = new Map();
   for (const item of items) {
-    const tab = el("button", {
-      type: "button", role: "tab", id: `tab-${item.key}`, "aria-controls": `panel-${item.key}`,
-      on: { click: () => choose(item.key) },
-    }, item.label);
+    const tab = el(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `tab-${item.key}`,
+        "aria-controls": `panel-${item.key}`,
+        on: { click: () => choose(item.key) },
+      },
+      item.label,
+    );
     item.panel.id = `panel-${item.key}`;
     item.panel.setAttribute("role", "tabpanel");
     item.panel.setAttribute("aria-labelledby", tab.id);

@@ -8,7 +8,12 @@ import { bytes, clock, count, isNumber, percent, perSecond, us } from "./format.
 export function tilesOf(run, figures, window, of) {
   const all = figures ?? run.summary;
   const title = figures ? `Figures of ${clock(window[0])} – ${clock(window[1])}` : "Figures of the whole run";
-  return el("section", { "aria-label": title }, el("dl", { class: "tiles", id: "tiles" }, list(all, of).map(tile)), chips(run));
+  return el(
+    "section",
+    { "aria-label": title },
+    el("dl", { class: "tiles", id: "tiles" }, list(all, of).map(tile)),
+    chips(run),
+  );
 }
 
 /** The latency of some requests among the figures of a window. */
@@ -24,12 +29,23 @@ function list(all, of) {
   const what = { failed: "Failed", all: "All" }[of] ?? "Latency";
   const tiles = [
     ["sent", "Requests", count(totals.sent), `${perSecond(rate)} done`],
-    ["failed", "Failed", count(totals.failed), failed === null ? "none sent" : `${percent(failed)} of sent`, totals.failed + totals.unfinished > 0],
+    [
+      "failed",
+      "Failed",
+      count(totals.failed),
+      failed === null ? "none sent" : `${percent(failed)} of sent`,
+      totals.failed + totals.unfinished > 0,
+    ],
     ["p50", `${what} p50`, us(latency?.p50_us), `mean ${us(latency?.mean_us)}`],
     ["p90", "p90", us(latency?.p90_us), `p95 ${us(latency?.p95_us)}`],
     ["p99", "p99", us(latency?.p99_us), `p99.9 ${us(latency?.p999_us)}`],
     ["max", "Slowest", us(latency?.max_us), `fastest ${us(latency?.min_us)}`],
-    ["users", "Users, most", count(totals.users_max), isNumber(totals.iterations?.finished) ? `${count(totals.iterations.finished)} iterations` : ""],
+    [
+      "users",
+      "Users, most",
+      count(totals.users_max),
+      isNumber(totals.iterations?.finished) ? `${count(totals.iterations.finished)} iterations` : "",
+    ],
   ];
   if (totals.planned > 0) {
     tiles.push(["planned", "Arrivals", count(totals.planned), `${count(totals.dropped)} dropped`, totals.dropped > 0]);
@@ -37,21 +53,31 @@ function list(all, of) {
   tiles.push(["bytes_in", "Received", bytes(totals.bytes_in), `${bytes(totals.bytes_out)} sent`]);
   if (totals.unfinished > 0) tiles.push(["unfinished", "Unfinished", count(totals.unfinished), "at the end", true]);
   const ofFailed = all.latency_failed;
-  if (of === "ok" && ofFailed?.count > 0) tiles.push(["failed_p50", "Failed p50", us(ofFailed.p50_us), `p99 ${us(ofFailed.p99_us)}`]);
+  if (of === "ok" && ofFailed?.count > 0)
+    tiles.push(["failed_p50", "Failed p50", us(ofFailed.p50_us), `p99 ${us(ofFailed.p99_us)}`]);
   return tiles;
 }
 
 function tile([key, label, value, sub, isBad]) {
-  return el("div", { class: isBad ? "tile bad" : "tile", data: { tile: key } },
-    el("dt", null, label), el("dd", { class: "value" }, value), el("dd", { class: "sub" }, sub));
+  return el(
+    "div",
+    { class: isBad ? "tile bad" : "tile", data: { tile: key } },
+    el("dt", null, label),
+    el("dd", { class: "value" }, value),
+    el("dd", { class: "sub" }, sub),
+  );
 }
 
 function chips(run) {
   const thresholds = run.thresholds ?? [];
   if (!thresholds.length) return null;
   const words = { true: ["met", "met"], false: ["missed", "missed"] };
-  return el("ul", { class: "row chips", "aria-label": "Thresholds" }, thresholds.map((one) => {
-    const [kind, word] = words[one.met] ?? ["", "open"];
-    return el("li", { class: `badge ${kind}` }, one.text, el("span", null, `· ${word}`));
-  }));
+  return el(
+    "ul",
+    { class: "row chips", "aria-label": "Thresholds" },
+    thresholds.map((one) => {
+      const [kind, word] = words[one.met] ?? ["", "open"];
+      return el("li", { class: `badge ${kind}` }, one.text, el("span", null, `· ${word}`));
+    }),
+  );
 }

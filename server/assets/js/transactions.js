@@ -25,10 +25,29 @@ export class Transactions {
     this.table = el("div");
     this.plotsNode = el("div", { class: "plots" });
     this.hint = el("p", { class: "muted small" });
-    this.filter = el("input", { type: "search", "aria-label": "Filter by name", placeholder: "Filter by name", on: { input: () => this.drawTable() } });
-    this.panel = el("div", { class: "stack" },
-      el("section", { class: "panel", "aria-labelledby": "names-title" }, el("div", { class: "head" }, el("h2", { id: "names-title" }, "Requests and transactions"), el("span", { class: "grow" }), this.filter),
-        el("div", { class: "body" }, this.hint, this.table)), this.plotsNode);
+    this.filter = el("input", {
+      type: "search",
+      "aria-label": "Filter by name",
+      placeholder: "Filter by name",
+      on: { input: () => this.drawTable() },
+    });
+    this.panel = el(
+      "div",
+      { class: "stack" },
+      el(
+        "section",
+        { class: "panel", "aria-labelledby": "names-title" },
+        el(
+          "div",
+          { class: "head" },
+          el("h2", { id: "names-title" }, "Requests and transactions"),
+          el("span", { class: "grow" }),
+          this.filter,
+        ),
+        el("div", { class: "body" }, this.hint, this.table),
+      ),
+      this.plotsNode,
+    );
     this.rows = [];
     this.plots = null;
   }
@@ -46,7 +65,10 @@ export class Transactions {
     const words = this.filter.value.trim().toLowerCase();
     const rows = words ? this.rows.filter((row) => row.name.toLowerCase().includes(words)) : this.rows;
     const whose = ofText(this.of);
-    this.hint.textContent = this.page.window && !isSaved ? `Percentiles of the window shown, of ${whose}.` : `Percentiles of the whole run, of ${whose}. ${isSaved ? "" : `Tick up to ${PICKED_MAX} to see them over time.`}`;
+    this.hint.textContent =
+      this.page.window && !isSaved
+        ? `Percentiles of the window shown, of ${whose}.`
+        : `Percentiles of the whole run, of ${whose}. ${isSaved ? "" : `Tick up to ${PICKED_MAX} to see them over time.`}`;
     if (!rows.length) {
       refill(this.table, el("p", { class: "empty" }, words ? "no name holds this" : "nothing was requested here"));
       return;
@@ -55,29 +77,73 @@ export class Transactions {
   }
 
   columns() {
-    const number = (key, label, value, show) => ({ key, label, isNumber: true, sort: value, text: (row) => show(value(row)) });
+    const number = (key, label, value, show) => ({
+      key,
+      label,
+      isNumber: true,
+      sort: value,
+      text: (row) => show(value(row)),
+    });
     const latency = (key, label) => number(key, label, (row) => row.latency?.[`${key}_us`] ?? null, us);
-    const ofFailed = (key, label) => number(`failed_${key}`, label, (row) => row.latency_failed?.[`${key}_us`] ?? null, us);
+    const ofFailed = (key, label) =>
+      number(`failed_${key}`, label, (row) => row.latency_failed?.[`${key}_us`] ?? null, us);
     const isAnyOf = (pick) => this.rows.some((row) => pick(row) > 0);
-    const failed = this.of === "ok" && isAnyOf((row) => row.failed) ? [ofFailed("p50", "failed p50"), ofFailed("p99", "failed p99")] : [];
-    const unfinished = isAnyOf((row) => row.unfinished) ? [{ ...number("unfinished", "unfinished", (row) => row.unfinished, count), node: (row) => el("span", { class: row.unfinished ? "worse" : "muted" }, count(row.unfinished)) }] : [];
+    const failed =
+      this.of === "ok" && isAnyOf((row) => row.failed)
+        ? [ofFailed("p50", "failed p50"), ofFailed("p99", "failed p99")]
+        : [];
+    const unfinished = isAnyOf((row) => row.unfinished)
+      ? [
+          {
+            ...number("unfinished", "unfinished", (row) => row.unfinished, count),
+            node: (row) => el("span", { class: row.unfinished ? "worse" : "muted" }, count(row.unfinished)),
+          },
+        ]
+      : [];
     const columns = [
       { key: "name", label: "name", isName: true, text: (row) => row.name },
       { key: "kind", label: "kind", text: (row) => row.kind },
-      number("sent", "sent", (row) => row.sent, count), number("rate", "done", (row) => row.requests_per_s, perSecond),
-      { ...number("failed", "failed", failureShare, percent), node: (row) => el("span", { class: failureShare(row) ? "worse" : "muted" }, failureShare(row) ? percent(failureShare(row)) : "0") },
+      number("sent", "sent", (row) => row.sent, count),
+      number("rate", "done", (row) => row.requests_per_s, perSecond),
+      {
+        ...number("failed", "failed", failureShare, percent),
+        node: (row) =>
+          el(
+            "span",
+            { class: failureShare(row) ? "worse" : "muted" },
+            failureShare(row) ? percent(failureShare(row)) : "0",
+          ),
+      },
       ...unfinished,
-      latency("p50", "p50"), latency("p90", "p90"), latency("p95", "p95"), latency("p99", "p99"), latency("p999", "p99.9"), latency("max", "max"), ...failed,
+      latency("p50", "p50"),
+      latency("p90", "p90"),
+      latency("p95", "p95"),
+      latency("p99", "p99"),
+      latency("p999", "p99.9"),
+      latency("max", "max"),
+      ...failed,
       number("bytes_in", "received", (row) => row.bytes_in, bytes),
     ];
     if (isSaved) return columns;
-    return [{ key: "pick", label: el("span", { class: "sr-only" }, "over time"), isFixed: true, node: (row) => this.tick(row) }, ...columns];
+    return [
+      {
+        key: "pick",
+        label: el("span", { class: "sr-only" }, "over time"),
+        isFixed: true,
+        node: (row) => this.tick(row),
+      },
+      ...columns,
+    ];
   }
 
   tick(row) {
     const key = nameKey(row);
     const isPicked = this.picked.includes(key);
-    const box = el("input", { type: "checkbox", "aria-label": `Show ${row.name} over time`, on: { change: () => this.pick(key, box) } });
+    const box = el("input", {
+      type: "checkbox",
+      "aria-label": `Show ${row.name} over time`,
+      on: { change: () => this.pick(key, box) },
+    });
     box.checked = isPicked;
     return box;
   }
@@ -99,7 +165,11 @@ export class Transactions {
     this.plotsNode.hidden = !picked.length;
     if (!picked.length) return;
     const { page } = this;
-    const series = await Promise.all(picked.map((row) => get(`${page.path}/series`, { ...page.query, kind: row.kind, name: row.name, points: NAME_POINTS })));
+    const series = await Promise.all(
+      picked.map((row) =>
+        get(`${page.path}/series`, { ...page.query, kind: row.kind, name: row.name, points: NAME_POINTS }),
+      ),
+    );
     this.shown = picked.map((row, at) => ({ row, series: series[at] }));
     this.plots ??= this.make();
     this.draw();
@@ -107,19 +177,59 @@ export class Transactions {
 
   make() {
     const stat = { label: "Which value of each step", options: CHOICES, value: "p99", changed: () => this.draw() };
-    const latency = new Plot({ id: "picked-latency", title: "Latency of the ticked", note: "log axis", format: us, isLog: true, isWide: true, height: 260, choice: stat }, this.page.axis);
-    const rate = new Plot({ id: "picked-rate", title: "Requests done", note: "per second", format: perSecond, tick: shortCount }, this.page.axis);
-    const failed = new Plot({ id: "picked-failed", title: "Failures", note: "per second", format: perSecond, tick: shortCount, empty: "no failures" }, this.page.axis);
+    const latency = new Plot(
+      {
+        id: "picked-latency",
+        title: "Latency of the ticked",
+        note: "log axis",
+        format: us,
+        isLog: true,
+        isWide: true,
+        height: 260,
+        choice: stat,
+      },
+      this.page.axis,
+    );
+    const rate = new Plot(
+      { id: "picked-rate", title: "Requests done", note: "per second", format: perSecond, tick: shortCount },
+      this.page.axis,
+    );
+    const failed = new Plot(
+      {
+        id: "picked-failed",
+        title: "Failures",
+        note: "per second",
+        format: perSecond,
+        tick: shortCount,
+        empty: "no failures",
+      },
+      this.page.axis,
+    );
     this.plotsNode.append(latency.node, rate.node, failed.node);
     return { latency, rate, failed, stat };
   }
 
   draw() {
     const time = this.shown[0].series.time_s;
-    const lines = (pick) => this.shown.map(({ row, series }, at) => ({ key: nameKey(row), label: row.name, colour: ring(at), values: aligned(time, series, pick(series)) }));
-    this.plots.latency.update(time, lines((series) => series.latency?.[this.plots.stat.value]));
-    this.plots.rate.update(time, lines((series) => series.done));
-    this.plots.failed.update(time, lines((series) => series.failed));
+    const lines = (pick) =>
+      this.shown.map(({ row, series }, at) => ({
+        key: nameKey(row),
+        label: row.name,
+        colour: ring(at),
+        values: aligned(time, series, pick(series)),
+      }));
+    this.plots.latency.update(
+      time,
+      lines((series) => series.latency?.[this.plots.stat.value]),
+    );
+    this.plots.rate.update(
+      time,
+      lines((series) => series.done),
+    );
+    this.plots.failed.update(
+      time,
+      lines((series) => series.failed),
+    );
   }
 }
 
