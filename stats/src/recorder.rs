@@ -3,8 +3,9 @@
 use crate::custom::{CustomCounts, CustomKind};
 use crate::kinds::{Counter, FailureKind, NameKind, Phase};
 use crate::link::{WindowRings, WindowSource};
+use crate::load_time::LoadTime;
 use crate::names::Names;
-use crate::window::{Body, CheckCounts, LoadTime, NameCounts, Window};
+use crate::window::{Body, CheckCounts, NameCounts, Window};
 use std::time::Duration;
 
 /// A last window of less than this is a sliver.

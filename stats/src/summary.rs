@@ -3,10 +3,11 @@
 use crate::custom::Custom;
 use crate::histogram::Histogram;
 use crate::kinds::{FailureKind, Model, NameKind, Phase};
+use crate::load_time::EndedInLoad;
 use crate::second::{Counts, Second};
 use crate::threshold::ThresholdResult;
 use crate::verdict::Verdict;
-use crate::window::{EndedInLoad, NameCounts};
+use crate::window::NameCounts;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
