@@ -6,9 +6,11 @@
 #![warn(unreachable_pub)]
 
 mod aggregator;
+mod core_window;
 pub mod custom;
 mod detail;
 mod encoding;
+mod figures;
 mod histogram;
 mod kinds;
 mod link;
@@ -18,6 +20,7 @@ mod pending;
 mod recorder;
 pub mod report;
 pub mod second;
+mod second_builder;
 pub mod summary;
 pub mod threshold;
 pub mod verdict;
