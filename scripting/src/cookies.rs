@@ -4,7 +4,7 @@ use mlua::{LuaString, Value};
 
 use crate::bindings::{Bindings, lend, or_message};
 use crate::location::kind;
-use crate::options::{boolean, bytes, pairs};
+use crate::option_values::{boolean, bytes, pairs};
 use crate::text;
 use crate::{CookieSpec, Cookies};
 

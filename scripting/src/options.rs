@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mlua::{Lua, LuaString, Table, Value};
+use mlua::{Lua, LuaString, Value};
 
 use crate::location::{kind, quoted};
+use crate::option_values::{NamedValue, boolean, bytes, named, pairs};
 use crate::text::{self, Encoding};
 use crate::uploads::{self, FilePart};
-use crate::{BodyPart, Cookies, RequestSpec, cookies, integer, json};
+use crate::{BodyPart, Cookies, RequestSpec, cookies, json};
 
 /// The keys of a request's options.
 const KEYS: [&str; 20] = [
@@ -296,119 +297,12 @@ fn has(spec: &RequestSpec, header: &str) -> bool {
         .any(|(name, _)| name.eq_ignore_ascii_case(header))
 }
 
-pub(crate) fn bytes(key: &str, value: &Value) -> Result<Vec<u8>> {
-    match value {
-        Value::String(s) => Ok(s.as_bytes().to_vec()),
-        other => Err(format!("{key} must be a string, not {}", kind(other))),
-    }
-}
-
-pub(crate) fn boolean(key: &str, value: &Value) -> Result<bool> {
-    match value {
-        Value::Boolean(b) => Ok(*b),
-        other => Err(format!("{key} must be true or false, not {}", kind(other))),
-    }
-}
-
 fn name_of(value: &Value) -> Result<String> {
     let name = bytes("name", value)?;
     if name.is_empty() {
         return Err("name must not be empty".to_owned());
     }
     Ok(String::from_utf8_lossy(&name).into_owned())
-}
-
-/// Converts a scalar to text: a string, a number or a boolean.
-pub(crate) fn scalar(what: &str, value: &Value) -> Result<Vec<u8>> {
-    match value {
-        Value::String(s) => Ok(s.as_bytes().to_vec()),
-        Value::Integer(i) => Ok(i.to_string().into_bytes()),
-        Value::Number(n) => Ok(n.to_string().into_bytes()),
-        Value::Boolean(b) => Ok(b.to_string().into_bytes()),
-        other => match integer::of(other) {
-            Some(integer) => Ok(integer.to_string().into_bytes()),
-            None => Err(format!(
-                "{what} must be a string, a number or a boolean, not {}",
-                kind(other)
-            )),
-        },
-    }
-}
-
-/// A value with a name.
-enum NamedValue {
-    Scalar(Vec<u8>),
-    /// The boolean, where it has a meaning of its own.
-    False,
-}
-
-impl NamedValue {
-    fn new(what: &str, value: &Value) -> Result<NamedValue> {
-        match value {
-            Value::Boolean(false) => Ok(NamedValue::False),
-            other => Ok(NamedValue::Scalar(scalar(what, other)?)),
-        }
-    }
-}
-
-/// Name-value pairs: a map, read in order of names (a list as value repeats the name), or a list of
-/// `{ name, value }` pairs, read in its order.
-pub(crate) fn pairs(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let text = |given| match given {
-        NamedValue::Scalar(text) => text,
-        NamedValue::False => b"false".to_vec(),
-    };
-    let named = named(key, value)?.into_iter();
-    Ok(named.map(|(name, given)| (name, text(given))).collect())
-}
-
-fn named(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, NamedValue)>> {
-    let Value::Table(table) = value else {
-        return Err(format!("{key} must be a table, not {}", kind(value)));
-    };
-    if table.raw_len() > 0 {
-        return list_of_pairs(key, table);
-    }
-    let mut pairs = Vec::new();
-    for pair in table.pairs::<Value, Value>() {
-        let (name, value) = pair.map_err(|error| error.to_string())?;
-        let name = scalar(&format!("a name in {key}"), &name)?;
-        let what = format!("{key}: {}", quoted(&name, 40));
-        match &value {
-            Value::Table(values) if integer::of(&value).is_none() => {
-                for value in values.sequence_values::<Value>() {
-                    let value = value.map_err(|error| error.to_string())?;
-                    pairs.push((name.clone(), NamedValue::new(&what, &value)?));
-                }
-            }
-            other => pairs.push((name, NamedValue::new(&what, other)?)),
-        }
-    }
-    pairs.sort_by(|a, b| a.0.cmp(&b.0)); // stable: the values of one name keep their order
-    Ok(pairs)
-}
-
-fn list_of_pairs(key: &str, table: &Table) -> Result<Vec<(Vec<u8>, NamedValue)>> {
-    let mut pairs = Vec::new();
-    for (index, item) in table.sequence_values::<Value>().enumerate() {
-        let what = format!("{key}[{}]", index + 1);
-        let item = item.map_err(|error| error.to_string())?;
-        let Value::Table(pair) = &item else {
-            return Err(format!(
-                "{what} must be a pair {{ name, value }}, not {}",
-                kind(&item)
-            ));
-        };
-        let part = |index: i64| {
-            pair.raw_get::<Value>(index)
-                .map_err(|error| error.to_string())
-        };
-        pairs.push((
-            scalar(&what, &part(1)?)?,
-            NamedValue::new(&what, &part(2)?)?,
-        ));
-    }
-    Ok(pairs)
 }
 
 fn encoded(key: &str, value: &Value, encoding: Encoding) -> Result<String> {

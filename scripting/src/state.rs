@@ -5,10 +5,10 @@ use std::rc::Rc;
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
-use crate::bindings::{self, Shared};
+use crate::bindings::Shared;
 use crate::loader::Loader;
 use crate::location::OWN_CHUNK;
-use crate::{integer, json};
+use crate::{host_functions, integer, json};
 
 const CORE: &str = include_str!("lua/core.lua");
 const BRANCHES: &str = include_str!("lua/branches.lua");
@@ -39,7 +39,7 @@ impl State {
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         lua.set_memory_limit(memory_bytes)?;
         integer::prepare(&lua)?;
-        let native = bindings::table(&lua, shared)?;
+        let native = host_functions::table(&lua, shared)?;
         loader.register(&lua, &native)?;
         let common = lua.create_table()?;
         let array = lua.create_table()?;

@@ -3,7 +3,7 @@
 use mlua::{Table, Value};
 
 use crate::location::{kind, quoted};
-use crate::options::{bytes, scalar};
+use crate::option_values::{bytes, scalar};
 use crate::{BodyPart, Host, text};
 
 /// The keys of a file.

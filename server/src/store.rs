@@ -14,6 +14,7 @@ mod merge;
 mod meta;
 mod migrate;
 mod names;
+mod packing;
 mod rows;
 mod run_file;
 mod run_reader;

@@ -1,11 +1,13 @@
 //! Merges the windows of all cores into a run's totals and its series of seconds.
 
+use crate::core_window::CoreWindow;
 use crate::custom::{Custom, CustomCounts, CustomKind};
 use crate::detail::Detail;
 use crate::histogram::Histogram;
 use crate::kinds::{Counter, FailureKind, Model, NameKind, Phase};
+use crate::load_time::LoadTime;
 use crate::names::Names;
-use crate::pending::{CoreWindow, Pending};
+use crate::pending::Pending;
 use crate::second::{Counts, Second, share};
 use crate::summary::{
     Check, Counted, Generator, GeneratorCore, NameSummary, Percentiles, Phases, Summary,
@@ -13,7 +15,7 @@ use crate::summary::{
 };
 use crate::threshold::{Closing, Judges, Threshold};
 use crate::verdict::{Evidence, RunFigures};
-use crate::window::{Body, CheckCounts, Gauge, LoadTime, NameCounts, Window, add_counts};
+use crate::window::{Body, CheckCounts, Gauge, NameCounts, Window, add_counts};
 
 /// Merges windows; percentiles are only ever taken from merged histograms, never averaged.
 ///

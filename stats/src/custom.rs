@@ -2,7 +2,7 @@
 
 use crate::histogram::{Histogram, Spare};
 use crate::kinds::closed_enum;
-use crate::window::LoadTime;
+use crate::load_time::LoadTime;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

@@ -2,7 +2,6 @@
 
 use crate::custom::CustomCounts;
 use crate::kinds::Counter;
-use crate::pending::CoreWindow;
 use crate::window::{CheckCounts, NameCounts, add_counts};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -54,7 +53,7 @@ impl Detail {
     }
 
     /// Takes in what a later window of the same row counted.
-    fn absorb(&mut self, later: Detail) {
+    pub(crate) fn absorb(&mut self, later: Detail) {
         for (id, counts) in later.names {
             self.add_name(id, counts);
         }
@@ -65,20 +64,5 @@ impl Detail {
             self.add_custom(id, counts);
         }
         add_counts(&mut self.counters, &later.counters);
-    }
-
-    /// Takes in one core's windows of the row, oldest first.
-    pub(crate) fn add_core(&mut self, core: u32, windows: &mut [CoreWindow]) {
-        let lag = |w: &CoreWindow| (w.lag.value_at(0.99), w.lag.max_us());
-        let lags = windows.iter().map(lag);
-        let worst = lags.fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)));
-        self.lags.push(CoreLag {
-            core,
-            p99_us: worst.0,
-            max_us: worst.1,
-        });
-        for detail in windows.iter_mut().filter_map(|w| w.detail.take()) {
-            self.absorb(*detail);
-        }
     }
 }

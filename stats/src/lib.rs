@@ -6,17 +6,21 @@
 #![warn(unreachable_pub)]
 
 mod aggregator;
+mod core_window;
 pub mod custom;
 mod detail;
 mod encoding;
+mod figures;
 mod histogram;
 mod kinds;
 mod link;
+mod load_time;
 mod names;
 mod pending;
 mod recorder;
 pub mod report;
 pub mod second;
+mod second_builder;
 pub mod summary;
 pub mod threshold;
 pub mod verdict;
@@ -27,12 +31,13 @@ pub use aggregator::Aggregator;
 pub use detail::Detail;
 pub use histogram::{Histogram, Places};
 pub use kinds::{Counter, FailureKind, Model, NameKind, Phase};
-pub use link::{WindowSource, link};
+pub use link::WindowSource;
+pub use load_time::EndedInLoad;
 pub use names::{NAMES_MAX, OTHER};
-pub use recorder::{CheckId, CustomId, NameId, Recorder, Sample};
+pub use recorder::{CheckId, CustomId, NameId, Recorder, Sample, link};
 pub use report::RunReport;
 pub use second::Second;
 pub use summary::Summary;
 pub use threshold::Of;
 pub use verdict::Verdict;
-pub use window::{EndedInLoad, Window};
+pub use window::Window;

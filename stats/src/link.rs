@@ -1,34 +1,7 @@
 //! The two rings between a core and the reporter: filled windows out, emptied windows back.
 
-use crate::recorder::Recorder;
 use crate::window::{Body, Window};
 use rtrb::{Consumer, Producer, RingBuffer};
-
-/// Makes the recorder of core `core` and the end from which its windows are taken.
-///
-/// `windows_in_flight` (at least 1) windows can be under way or unread while the core fills
-/// another; with windows of 1 s, that many seconds the reporter may sleep before windows grow.
-pub fn link(core: u32, windows_in_flight: usize) -> (Recorder, WindowSource) {
-    let windows = windows_in_flight.max(1);
-    let (filled_in, filled_out) = RingBuffer::new(windows);
-    let (mut emptied_in, emptied_out) = RingBuffer::new(windows);
-    for _ in 0..windows {
-        // the ring was made for this many
-        let _ = emptied_in.push(Window(Box::new(Body::new(core))));
-    }
-    let exchange = WindowRings {
-        filled: filled_in,
-        emptied: emptied_out,
-    };
-    let recorder = Recorder::new(Box::new(Body::new(core)), exchange);
-    (
-        recorder,
-        WindowSource {
-            filled: filled_out,
-            emptied: emptied_in,
-        },
-    )
-}
 
 /// The core's end of the rings.
 #[derive(Debug)]
@@ -38,6 +11,26 @@ pub(crate) struct WindowRings {
 }
 
 impl WindowRings {
+    /// Both ends of the rings of core `core`, with `windows` (at least 1) emptied windows in them.
+    pub(crate) fn with_source(core: u32, windows: usize) -> (WindowRings, WindowSource) {
+        let windows = windows.max(1);
+        let (filled_in, filled_out) = RingBuffer::new(windows);
+        let (mut emptied_in, emptied_out) = RingBuffer::new(windows);
+        for _ in 0..windows {
+            // the ring was made for this many
+            let _ = emptied_in.push(Window(Box::new(Body::new(core))));
+        }
+        let rings = WindowRings {
+            filled: filled_in,
+            emptied: emptied_out,
+        };
+        let source = WindowSource {
+            filled: filled_out,
+            emptied: emptied_in,
+        };
+        (rings, source)
+    }
+
     /// Puts `filled` into the ring and an emptied window, with its gauges carried on, in its
     /// place; leaves it alone when that cannot be done now.
     pub(crate) fn swap(&mut self, filled: &mut Box<Body>) -> Result<(), ()> {

@@ -2,9 +2,10 @@
 
 use crate::custom::{CustomCounts, CustomKind};
 use crate::kinds::{Counter, FailureKind, NameKind, Phase};
-use crate::link::WindowRings;
+use crate::link::{WindowRings, WindowSource};
+use crate::load_time::LoadTime;
 use crate::names::Names;
-use crate::window::{Body, CheckCounts, LoadTime, NameCounts, Window};
+use crate::window::{Body, CheckCounts, NameCounts, Window};
 use std::time::Duration;
 
 /// A last window of less than this is a sliver.
@@ -46,6 +47,15 @@ pub struct Sample {
     pub bytes_out: u64,
 }
 
+/// Makes the recorder of core `core` and the end from which its windows are taken.
+///
+/// `windows_in_flight` (at least 1) windows can be under way or unread while the core fills
+/// another; with windows of 1 s, that many seconds the reporter may sleep before windows grow.
+pub fn link(core: u32, windows_in_flight: usize) -> (Recorder, WindowSource) {
+    let (rings, source) = WindowRings::with_source(core, windows_in_flight);
+    (Recorder::new(Box::new(Body::new(core)), rings), source)
+}
+
 /// Counts everything that happens on one core. Made by [`crate::link`].
 ///
 /// Takes no locks. Allocates for a new name, for the first value of a phase of a name, and, when
@@ -63,7 +73,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(window: Box<Body>, exchange: WindowRings) -> Self {
+    fn new(window: Box<Body>, exchange: WindowRings) -> Self {
         Recorder {
             window,
             names: Names::new(),

@@ -1,12 +1,14 @@
 //! The result of a run: what reports show and what the JSON result holds.
 
 use crate::custom::Custom;
+use crate::figures::figures;
 use crate::histogram::Histogram;
 use crate::kinds::{FailureKind, Model, NameKind, Phase};
+use crate::load_time::EndedInLoad;
 use crate::second::{Counts, Second};
 use crate::threshold::ThresholdResult;
 use crate::verdict::Verdict;
-use crate::window::{EndedInLoad, NameCounts};
+use crate::window::NameCounts;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -59,7 +61,7 @@ impl Summary {
     /// The sum that does not hold, with its figures: planned = started + dropped, or
     /// sent = ok + failed + unfinished, in the totals or of a name.
     pub fn conservation(&self) -> Result<(), String> {
-        conserved(&self.totals.counts)?;
+        self.totals.counts.conserved()?;
         for name in &self.names {
             let ended = name.ok + name.failed + name.unfinished;
             if name.sent != ended {
@@ -71,25 +73,6 @@ impl Summary {
         }
         Ok(())
     }
-}
-
-/// Checks planned = started + dropped and sent = ok + failed + unfinished.
-pub(crate) fn conserved(counts: &Counts) -> Result<(), String> {
-    let decided = counts.started + counts.dropped;
-    if counts.planned != decided {
-        return Err(format!(
-            "{} arrivals planned, but {} started + {} dropped = {decided}",
-            counts.planned, counts.started, counts.dropped
-        ));
-    }
-    let ended = counts.ok + counts.failed + counts.unfinished;
-    if counts.sent != ended {
-        return Err(format!(
-            "{} requests sent, but {} ok + {} failed + {} unfinished = {ended}",
-            counts.sent, counts.ok, counts.failed, counts.unfinished
-        ));
-    }
-    Ok(())
 }
 
 /// Counters of the whole run.
@@ -220,41 +203,6 @@ impl Phases {
             Phase::Receive => &self.receive,
         }
     }
-}
-
-/// Figures of a histogram: all 0 when `count` is, and then null in JSON.
-macro_rules! figures {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
-        #[serde(default)]
-        pub struct $name {
-            /// How many values.
-            pub count: u64,
-            $($(#[$doc])* #[serde(deserialize_with = "crate::summary::or_zero")] pub $field: $type,)+
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                use serde::ser::SerializeMap as _;
-                let is_known = self.count > 0;
-                let mut map = serializer.serialize_map(None)?;
-                map.serialize_entry("count", &self.count)?;
-                $(map.serialize_entry(stringify!($field), &is_known.then_some(self.$field))?;)+
-                map.end()
-            }
-        }
-    };
-}
-pub(crate) use figures;
-
-/// A figure; 0 for null.
-pub(crate) fn or_zero<'de, T, D>(reader: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: serde::Deserializer<'de>,
-{
-    Ok(Option::deserialize(reader)?.unwrap_or_default())
 }
 
 figures! {

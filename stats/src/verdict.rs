@@ -6,11 +6,10 @@
 //! its cores busy all the time and is right. So lag is judged against the latency it is part of,
 //! and a busy core only together with lag.
 
+use crate::core_window::CoreWindow;
 use crate::histogram::Histogram;
 use crate::kinds::{FailureKind, Model, closed_enum};
-use crate::pending::CoreWindow;
 use crate::second::{Counts, share};
-use crate::summary::conserved;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -399,7 +398,7 @@ impl Evidence {
     pub(crate) fn verdict(&self, run: &RunFigures<'_>) -> Verdict {
         let mut reasons = Vec::new();
         let mut state = VerdictState::Clean;
-        if let Err(text) = conserved(run.counts) {
+        if let Err(text) = run.counts.conserved() {
             state = VerdictState::Invalid;
             reasons.push(Finding::default().reason(ReasonKind::Conservation, text));
         }

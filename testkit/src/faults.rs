@@ -11,6 +11,7 @@ mod keep_alive;
 mod row;
 mod script;
 mod server;
+mod server_state;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -22,6 +23,7 @@ pub use framing::framing;
 pub use keep_alive::keep_alive;
 pub use row::{Outcome, Row};
 pub use script::{Script, Step, ok};
-pub use server::{End, FaultOrigin, FaultReport};
+pub use server::FaultOrigin;
+pub use server_state::{End, FaultReport};
 pub use tls::{TlsRow, tls};
 pub use wire::{TlsSide, Versions};

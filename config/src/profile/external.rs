@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::FileCheck;
 use super::fields;
-use super::loads::{ModelKind, USERS_MAX};
-use super::phases::{PIECES_MAX, Piece};
+use super::model_kind::{ModelKind, USERS_MAX};
+use super::piece::{LENGTH_MAX, PIECES_MAX, Piece};
 use crate::document::{Diagnostics, Value, quoted};
 use crate::units;
 
@@ -147,7 +147,7 @@ fn seconds(text: &str) -> Option<Duration> {
         Some(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
         None => units::duration(text).ok()?,
     };
-    (time <= super::phases::LENGTH_MAX).then_some(time)
+    (time <= LENGTH_MAX).then_some(time)
 }
 
 /// A number without sign or unit.

@@ -6,7 +6,9 @@ use toml::de::DeValue;
 
 use super::external::ExternalSources;
 use super::fields::{self, Table, wrong};
+use super::model_kind::{ModelKind, USERS_MAX, refuse_misplaced};
 use super::phases;
+use super::piece::LENGTH_MAX;
 use crate::document::{Diagnostics, Value};
 use crate::plan::{Arrivals, Load, Model, Weighted};
 
@@ -24,8 +26,6 @@ const KEYS: [&str; 8] = [
 const ITERATIONS_MAX: u64 = 1_000_000;
 const LOADS_MAX: usize = 100;
 const SCENARIOS_MAX: usize = 1000;
-/// Most users of a load, at once.
-pub(super) const USERS_MAX: u64 = 10_000_000;
 const WEIGHT_MAX: f64 = 1e9;
 const PACING_MAX: Duration = Duration::from_secs(86_400);
 
@@ -77,37 +77,6 @@ pub(super) fn read(
     }
 }
 
-/// The model of a load, which also decides which keys its phases have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ModelKind {
-    Open,
-    Closed,
-}
-
-impl ModelKind {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// The key that holds the level of a phase.
-    pub(super) fn phase_key(self) -> &'static str {
-        match self {
-            Self::Open => "rate",
-            Self::Closed => "users",
-        }
-    }
-
-    pub(super) fn other(self) -> Self {
-        match self {
-            Self::Open => Self::Closed,
-            Self::Closed => Self::Open,
-        }
-    }
-}
-
 fn read_load(
     table: &Table<'_, '_>,
     sources: ExternalSources<'_>,
@@ -148,7 +117,7 @@ fn read_load(
     };
     let start = match table.get("start") {
         Some(value) => {
-            let allowed = Duration::ZERO..=phases::LENGTH_MAX;
+            let allowed = Duration::ZERO..=LENGTH_MAX;
             let limits = "a duration of at most \"30d\"";
             fields::duration(value, "load.start", allowed, limits, errors)
         }
@@ -184,26 +153,6 @@ fn read_kind(value: &Value<'_>, errors: &mut Diagnostics) -> Option<ModelKind> {
         DeValue::String(text) if text == "open" => Some(ModelKind::Open),
         DeValue::String(text) if text == "closed" => Some(ModelKind::Closed),
         _ => wrong(errors, value, "load.model", "\"open\" or \"closed\""),
-    }
-}
-
-/// Reports those of `keys` that only loads of the kind `owner` have, when the load is of the other
-/// kind.
-pub(super) fn refuse_misplaced(
-    table: &Table<'_, '_>,
-    kind: Option<ModelKind>,
-    owner: ModelKind,
-    keys: &[&str],
-    errors: &mut Diagnostics,
-) {
-    if kind != Some(owner.other()) {
-        return;
-    }
-    for key in keys {
-        if let Some(span) = table.key_span(key) {
-            let allowed = owner.label();
-            errors.found(span, format!("`{key}` is only allowed in {allowed} loads"));
-        }
     }
 }
 

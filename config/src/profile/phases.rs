@@ -6,22 +6,17 @@ use toml::de::{DeArray, DeValue};
 
 use super::external::ExternalSources;
 use super::fields::{self, Table, wrong};
-use super::loads::{ModelKind, USERS_MAX, refuse_misplaced};
+use super::model_kind::{ModelKind, USERS_MAX, refuse_misplaced};
+use super::piece::{LENGTH_MAX, PIECES_MAX, Piece};
 use super::shapes;
 use crate::curve::Curve;
 use crate::document::{Diagnostics, Value};
-
-/// A segment of a curve: its length, the value at its start, the value at its end.
-pub(super) type Piece = (Duration, f64, f64);
 
 /// All keys of phases, for messages; each shape allows some of them.
 const KEYS: [&str; 10] = [
     "rate", "users", "for", "pause", "steps", "each", "spike", "sine", "file", "lua",
 ];
-pub(super) const PIECES_MAX: usize = 100_000;
 const PHASES_MAX: usize = 1000;
-/// Longest load, all its phases together.
-pub(super) const LENGTH_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Reads the phases of a load: their curve, and when each ends; `None` when something was reported.
 pub(super) fn read(

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::FileCheck;
 use super::fields::{self, Table, wrong};
-use super::phases::LENGTH_MAX;
+use super::piece::LENGTH_MAX;
 use crate::document::{Diagnostics, Span, Value};
 use crate::origin::Origin;
 use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target};

@@ -10,8 +10,8 @@ use toml::de::{DeArray, DeValue};
 
 use super::external::{self, ExternalSources};
 use super::fields::{self, Table, wrong};
-use super::loads::{ModelKind, USERS_MAX, refuse_misplaced};
-use super::phases::{LENGTH_MAX, Piece};
+use super::model_kind::{ModelKind, USERS_MAX, refuse_misplaced};
+use super::piece::{LENGTH_MAX, Piece};
 use crate::document::{Diagnostics, Value};
 
 /// Keys that select the shape of a phase; exactly one of them is present.

@@ -4,7 +4,7 @@ use super::session::Location;
 use super::state::CoreState;
 use super::template::{Template, is_idempotent};
 use crate::http::encode::{self, Head, compose};
-use crate::http::url::{self, Scheme, Server, default_name};
+use crate::http::url::{self, Server, default_name};
 use crate::transport::OriginId;
 use std::cell::OnceCell;
 
@@ -98,10 +98,7 @@ pub(crate) fn elsewhere(
     path: String,
 ) -> Result<Destination, String> {
     let origin = config::Origin {
-        scheme: match server.scheme {
-            Scheme::Http => config::Scheme::Http,
-            Scheme::Https => config::Scheme::Https,
-        },
+        scheme: server.scheme,
         socket: None,
         host: server.host,
         port: server.port,

@@ -9,7 +9,6 @@ use super::session::Location;
 use crate::http::digest::Challenge;
 use crate::http::head_flags::{HeadFlags, values};
 use crate::http::redirect::{self, Base};
-use crate::http::url::Scheme;
 use crate::transport::{Completed, OriginId, Payload, Stream};
 use scripting::{Cookies, RequestSpec};
 use stats::{Counter, FailureKind};
@@ -153,20 +152,8 @@ impl Core {
     }
 
     fn redirected_to(&self, at: Location<'_>, location: &[u8]) -> Result<Destination, String> {
-        let scheme = match self
-            .state
-            .origins
-            .borrow()
-            .get(at.origin)
-            .origin
-            .scheme
-            .as_str()
-        {
-            "https" => Scheme::Https,
-            _ => Scheme::Http,
-        };
         let base = Base {
-            scheme,
+            scheme: self.state.origins.borrow().get(at.origin).origin.scheme,
             path: at.path,
         };
         let target = redirect::resolve(base, location).map_err(|e| e.to_string())?;

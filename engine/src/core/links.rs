@@ -3,7 +3,7 @@
 use super::destination;
 use super::state::CoreState;
 use crate::http::redirect::{self, Base};
-use crate::http::url::{Scheme, Server};
+use crate::http::url::Server;
 
 /// A server, and a path and query on it.
 struct PageUrl {
@@ -35,13 +35,9 @@ pub(crate) fn embedded(
     let at = destination::resolve(state, page).ok()?;
     let origins = state.origins.borrow();
     let known = &origins.get(at.origin).origin;
-    let scheme = match known.scheme.as_str() {
-        "https" => Scheme::Https,
-        _ => Scheme::Http,
-    };
     let here = PageUrl {
         server: Server {
-            scheme,
+            scheme: known.scheme,
             host: known.host.clone(),
             port: known.port,
         },
@@ -63,20 +59,17 @@ pub(crate) fn embedded(
 }
 
 fn absolute(to: &PageUrl) -> String {
-    let scheme = match to.server.scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    };
+    let scheme = to.server.scheme;
     let (host, port) = (&to.server.host, to.server.port);
     let host = if host.contains(':') {
         format!("[{host}]")
     } else {
         host.clone()
     };
-    let port = if port == to.server.scheme.port() {
+    let port = if port == scheme.default_port() {
         String::new()
     } else {
         format!(":{port}")
     };
-    format!("{scheme}://{host}{port}{}", to.path)
+    format!("{}://{host}{port}{}", scheme.as_str(), to.path)
 }

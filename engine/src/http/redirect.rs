@@ -1,8 +1,9 @@
 //! Where a redirect leads, and what the request becomes on the way (RFC 9110 section 15.4, the
 //! URL standard).
 
-use super::url::{self, Scheme, Server, UrlError};
+use super::url::{self, Server, UrlError};
 use ::url::{Host, ParseError, Url};
+use config::Scheme;
 
 /// Characters of a Location that a message shows.
 const SHOWN_MAX: usize = 100;
@@ -70,10 +71,7 @@ const PLACEHOLDER: &str = "answered.invalid";
 
 impl Base<'_> {
     fn url(&self) -> Result<Url, UrlError> {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
+        let scheme = self.scheme.as_str();
         let text = format!("{scheme}://{PLACEHOLDER}{}", self.path);
         Url::parse(&text).map_err(|error| refusal(error, &text))
     }
@@ -97,7 +95,7 @@ fn server(url: &Url) -> Result<Server, UrlError> {
         port => Ok(Server {
             scheme,
             host,
-            port: port.unwrap_or(scheme.port()),
+            port: port.unwrap_or(scheme.default_port()),
         }),
     }
 }

@@ -8,26 +8,8 @@
 //! browsers do (the path and query sets of the WHATWG URL standard, and `\ ^ |`); percent signs
 //! that begin no encoded byte too. Names of hosts beyond ASCII become ASCII (IDNA, UTS 46).
 
+use config::Scheme;
 use std::fmt;
-
-/// How to speak to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Scheme {
-    /// Plain TCP; port 80 unless said otherwise.
-    Http,
-    /// TLS; port 443 unless said otherwise.
-    Https,
-}
-
-impl Scheme {
-    /// The port meant when none is written.
-    pub(crate) const fn port(self) -> u16 {
-        match self {
-            Scheme::Http => 80,
-            Scheme::Https => 443,
-        }
-    }
-}
 
 /// A server as an absolute URL names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -185,7 +167,7 @@ pub(super) fn server(scheme: Scheme, authority: &str) -> Result<Server, UrlError
         }
     };
     let port = if port.is_empty() {
-        scheme.port()
+        scheme.default_port()
     } else {
         port_number(port)?
     };

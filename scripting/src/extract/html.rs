@@ -6,9 +6,9 @@ use scraper::{ElementRef, Html, Selector};
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::Found;
 use super::page::{Page, STEPS_MAX};
-use crate::bindings::Shared;
+use super::{ExtractCaches, Found};
+use crate::Host;
 
 /// Most links followed per page.
 const LINKS_MAX: usize = 500;
@@ -27,9 +27,9 @@ pub(super) struct Links {
     urls: Vec<String>,
 }
 
-fn selector(shared: &Shared, text: &LuaString) -> Result<Rc<Selector>, String> {
+fn selector(caches: &ExtractCaches, text: &LuaString) -> Result<Rc<Selector>, String> {
     let text = text.to_string_lossy();
-    shared.extracts.selectors.of(text.as_bytes(), || {
+    caches.selectors.of(text.as_bytes(), || {
         Selector::parse(&text).map_err(|error| format!("the selector {text:?}: {error}"))
     })
 }
@@ -90,13 +90,13 @@ impl Budget {
 type PreparedQuery = (Rc<Page>, Rc<Selector>, Option<String>);
 
 fn prepare(
-    shared: &Shared,
+    caches: &ExtractCaches,
     body: &[u8],
     (text, attribute): Query,
 ) -> Result<PreparedQuery, String> {
-    let selector = selector(shared, &text)?;
+    let selector = selector(caches, &text)?;
     let attribute = attribute.map(|name| name.to_string_lossy().to_ascii_lowercase());
-    let page = shared.extracts.html.of(body, Page::read)?;
+    let page = caches.html.of(body, Page::read)?;
     page.allows(&text.to_string_lossy())?;
     Ok((page, selector, attribute))
 }
@@ -104,11 +104,11 @@ fn prepare(
 /// From the first element that matches.
 pub(super) fn first(
     lua: &Lua,
-    shared: &Shared,
+    caches: &ExtractCaches,
     body: &[u8],
     question: Query,
 ) -> mlua::Result<Found> {
-    let (page, selector, attribute) = match prepare(shared, body, question) {
+    let (page, selector, attribute) = match prepare(caches, body, question) {
         Ok(query) => query,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -120,8 +120,13 @@ pub(super) fn first(
 }
 
 /// A list from all elements that match, except those without the attribute.
-pub(super) fn all(lua: &Lua, shared: &Shared, body: &[u8], question: Query) -> mlua::Result<Found> {
-    let (page, selector, attribute) = match prepare(shared, body, question) {
+pub(super) fn all(
+    lua: &Lua,
+    caches: &ExtractCaches,
+    body: &[u8],
+    question: Query,
+) -> mlua::Result<Found> {
+    let (page, selector, attribute) = match prepare(caches, body, question) {
         Ok(query) => query,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -146,16 +151,17 @@ pub(super) fn all(lua: &Lua, shared: &Shared, body: &[u8], question: Query) -> m
 ///
 /// The limit that the page exceeds.
 pub(super) fn embedded(
-    shared: &Shared,
+    host: &dyn Host,
+    caches: &ExtractCaches,
     body: &[u8],
     page: &str,
     all_origins: bool,
 ) -> Result<Vec<String>, String> {
     let find = |body: &[u8]| Page::read(body).map(|page| links(&page.html));
-    let links = shared.extracts.links.of(body, find)?;
+    let links = caches.links.of(body, find)?;
     let mut urls: Vec<String> = Vec::new();
     for link in &links.urls {
-        let resolved = shared.host.embedded(page, links.base.as_deref(), link);
+        let resolved = host.embedded(page, links.base.as_deref(), link);
         if let Some((url, same_origin)) = resolved
             && (same_origin || all_origins)
             && !urls.contains(&url)

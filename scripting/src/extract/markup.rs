@@ -4,8 +4,6 @@
 //! The text is cut where markup begins and ends. A piece that begins with `<` and yields no token
 //! is an unfinished tag or comment; its attributes are separated as the HTML standard defines.
 
-use super::page::limit;
-
 /// Most bytes read at once.
 pub(super) const PIECE_BYTES: usize = 512;
 /// Most attributes of one tag.
@@ -139,4 +137,14 @@ impl Markup {
         }
         Inside::Tag(position)
     }
+}
+
+/// # Errors
+///
+/// The limit `most`, when more than that was found.
+pub(super) fn limit(found: usize, most: usize, what: &str) -> Result<(), String> {
+    if found <= most {
+        return Ok(());
+    }
+    Err(format!("the page has more than {most} {what}"))
 }

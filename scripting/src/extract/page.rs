@@ -16,7 +16,7 @@ use html5ever::tokenizer::{
 use html5ever::tree_builder::{TreeBuilder, TreeBuilderOpts, TreeSink};
 use scraper::{Html, HtmlTreeSink};
 
-use super::markup::{Markup, PIECE_BYTES};
+use super::markup::{Markup, PIECE_BYTES, limit};
 
 /// Longer pages are only parsed up to here.
 const PAGE_BYTES_MAX: usize = 8 << 20;
@@ -142,13 +142,6 @@ impl CountingSink {
         limit(nodes.len(), NODES_MAX, "nodes")?;
         limit(depth, DEPTH_MAX, "levels of nesting")
     }
-}
-
-pub(super) fn limit(found: usize, most: usize, what: &str) -> Result<(), String> {
-    if found <= most {
-        return Ok(());
-    }
-    Err(format!("the page has more than {most} {what}"))
 }
 
 /// The sums of depths and of squared numbers of children.

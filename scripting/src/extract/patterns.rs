@@ -6,8 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::Found;
-use crate::bindings::Shared;
+use super::{ExtractCaches, Found};
 use crate::location;
 
 /// Size limit of a compiled pattern, in bytes.
@@ -22,9 +21,9 @@ const TIME_MAX: Duration = Duration::from_secs(1);
 /// A pattern, and the group to return.
 type Query = (LuaString, Value);
 
-fn pattern(shared: &Shared, text: &LuaString) -> Result<Rc<Regex>, String> {
+fn pattern(caches: &ExtractCaches, text: &LuaString) -> Result<Rc<Regex>, String> {
     let text = text.as_bytes();
-    shared.extracts.patterns.of(&text, || {
+    caches.patterns.of(&text, || {
         let text = std::str::from_utf8(&text).map_err(|_| "the pattern must be UTF-8")?;
         let mut builder = RegexBuilder::new(text);
         let compiled = builder.size_limit(COMPILED_BYTES_MAX).build();
@@ -70,8 +69,11 @@ fn text(lua: &Lua, captures: &Captures<'_>, group: usize) -> mlua::Result<Value>
     }
 }
 
-fn compiled(shared: &Shared, (text, wanted): &Query) -> Result<(Rc<Regex>, Option<usize>), String> {
-    let pattern = pattern(shared, text)?;
+fn compiled(
+    caches: &ExtractCaches,
+    (text, wanted): &Query,
+) -> Result<(Rc<Regex>, Option<usize>), String> {
+    let pattern = pattern(caches, text)?;
     let group = group(&pattern, wanted)?;
     Ok((pattern, group))
 }
@@ -79,11 +81,11 @@ fn compiled(shared: &Shared, (text, wanted): &Query) -> Result<(Rc<Regex>, Optio
 /// The first match: the requested group, or all groups, or the whole match if there are none.
 pub(super) fn first(
     lua: &Lua,
-    shared: &Shared,
+    caches: &ExtractCaches,
     body: &[u8],
     question: Query,
 ) -> mlua::Result<Found> {
-    let (pattern, group) = match compiled(shared, &question) {
+    let (pattern, group) = match compiled(caches, &question) {
         Ok(compiled) => compiled,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -101,8 +103,13 @@ pub(super) fn first(
 
 /// A list of all matches: for each the requested group, or the only group or the whole match, or a
 /// list of its groups.
-pub(super) fn all(lua: &Lua, shared: &Shared, body: &[u8], question: Query) -> mlua::Result<Found> {
-    let (pattern, group) = match compiled(shared, &question) {
+pub(super) fn all(
+    lua: &Lua,
+    caches: &ExtractCaches,
+    body: &[u8],
+    question: Query,
+) -> mlua::Result<Found> {
+    let (pattern, group) = match compiled(caches, &question) {
         Ok(compiled) => compiled,
         Err(fault) => return Ok(Err(fault)),
     };

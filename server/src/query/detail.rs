@@ -3,8 +3,8 @@
 use super::columns::Axis;
 use super::columns::checks;
 use super::figures::{percentiles, phase, totals_of};
-use super::load::throughput;
-use super::window::{measured, measured_totals, metrics, warmup_s};
+use super::load::{throughput, warmup_s};
+use super::window::{measured, measured_totals, metrics};
 use crate::Error;
 use crate::store::{Node, RunRecord, RunView, State};
 use serde_json::{Value, json};

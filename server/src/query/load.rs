@@ -2,7 +2,6 @@
 //! what the plan asks for, without the drain.
 
 use super::figures::totals;
-use super::window::warmup_s;
 use crate::Error;
 use crate::store::{COARSEST_S, Node, RunView};
 use stats::EndedInLoad;
@@ -60,6 +59,13 @@ fn load_of(view: &dyn RunView, from_s: u64, nodes: &[Node], measured: &[Throughp
         false => lasted_s,
     };
     LoadSpan { from_s, to_s }
+}
+
+/// How long the warm-up was, by what the nodes said when they began.
+pub(super) fn warmup_s(view: &dyn RunView) -> Result<u64, Error> {
+    let nodes = view.nodes()?;
+    let starts = nodes.iter().filter_map(|node| node.start.as_ref());
+    Ok(starts.map(|start| start.warmup_s).max().unwrap_or(0))
 }
 
 /// What the nodes measured of their times of load, of those that have ended and told so.

@@ -3,7 +3,7 @@
 use super::figures::{
     counted, percentiles, phases, put_counts, put_latencies, statuses, totals, totals_of,
 };
-use super::load::{load, per_s, throughput};
+use super::load::{load, per_s, throughput, warmup_s};
 use super::name_of;
 use crate::Error;
 use crate::store::{
@@ -279,13 +279,6 @@ pub(crate) fn metrics(view: &dyn RunView) -> Result<Vec<Custom>, Error> {
     }
     list.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     Ok(list)
-}
-
-/// How long the warm-up was, by what the nodes said when they began.
-pub(super) fn warmup_s(view: &dyn RunView) -> Result<u64, Error> {
-    let nodes = view.nodes()?;
-    let starts = nodes.iter().filter_map(|node| node.start.as_ref());
-    Ok(starts.map(|start| start.warmup_s).max().unwrap_or(0))
 }
 
 /// The totals of a run: without the warm-up but for the requests that it left under way.

@@ -7,15 +7,10 @@
 
 use super::Content;
 use super::delta_codec::{Buckets, DeltaDecoder, DeltaEncoder, Group, decode_buckets};
+use super::packing::{Packer, new_decompressor, put_number, put_row, take_number, unpack};
 use super::rows::{Key, is_histogram};
 use crate::Error;
-use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::CParameter;
-
-/// Maximum size of one key in one chunk, in bytes; this program writes nothing larger.
-const SECTION_MAX: usize = 64 << 20;
-/// Smaller sections are not compressed: a frame and its table would take as many bytes.
-const PACKED_MIN: usize = 48;
+use zstd::bulk::Decompressor;
 
 /// A chunk as it is stored.
 #[derive(Debug, Default, Clone)]
@@ -57,8 +52,8 @@ impl Builder {
         Ok(Builder {
             chunk: Chunk::default(),
             last: 0,
-            of_counts: Packer(Compressor::new(3).map_err(broken)?, Vec::new()),
-            of_histograms: Packer::new()?,
+            of_counts: Packer::for_counts()?,
+            of_histograms: Packer::for_histograms()?,
             splitter: DeltaEncoder::default(),
             deltas: Vec::new(),
             row: Vec::new(),
@@ -122,85 +117,6 @@ impl Builder {
     }
 }
 
-/// Compresses; reusing it reuses its memory.
-pub(crate) struct Packer(Compressor<'static>, Vec<u8>);
-
-impl Packer {
-    /// For bytes of histograms.
-    pub(crate) fn new() -> Result<Self, Error> {
-        let mut zstd = Compressor::new(1).map_err(broken)?;
-        // they have no repeated sequences; only symbol frequencies matter
-        zstd.set_parameter(CParameter::MinMatch(7))
-            .map_err(broken)?;
-        Ok(Packer(zstd, Vec::new()))
-    }
-
-    /// The compressed bytes, or the original ones when those are not longer.
-    fn pack<'a>(&'a mut self, bytes: &'a [u8]) -> Result<&'a [u8], Error> {
-        if bytes.len() < PACKED_MIN {
-            return Ok(bytes);
-        }
-        let Packer(zstd, packed) = self;
-        packed.clear();
-        packed.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
-        zstd.compress_to_buffer(bytes, packed).map_err(broken)?;
-        let is_less = packed.len() < bytes.len();
-        Ok(if is_less { packed } else { bytes })
-    }
-
-    /// Appends bytes as [`unpack_into`] reads them.
-    pub(crate) fn put(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        let stored = self.pack(bytes)?;
-        put_number(out, bytes.len() as u64);
-        put_number(out, stored.len() as u64);
-        out.extend_from_slice(stored);
-        Ok(())
-    }
-}
-
-/// Reads what [`Packer::put`] wrote into `out`, replacing its content, and advances `stored` past
-/// it.
-pub(crate) fn unpack_into(
-    stored: &mut &[u8],
-    zstd: &mut Decompressor<'static>,
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
-    let raw_len = take_number(stored)? as usize;
-    let len = take_number(stored)? as usize;
-    let (bytes, rest) = stored
-        .split_at_checked(len)
-        .ok_or_else(|| Error::Format("a chunk: a stream is cut off".to_owned()))?;
-    *stored = rest;
-    unpack(bytes, raw_len, zstd, out)
-}
-
-fn unpack(
-    stored: &[u8],
-    raw_len: usize,
-    zstd: &mut Decompressor<'static>,
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
-    out.clear();
-    if raw_len == stored.len() {
-        out.extend_from_slice(stored);
-        return Ok(());
-    }
-    if raw_len > SECTION_MAX {
-        let why = "a chunk: a key with too many bytes";
-        return Err(Error::Format(why.to_owned()));
-    }
-    out.reserve(raw_len);
-    zstd.decompress_to_buffer(stored, out).map_err(broken)?;
-    Ok(())
-}
-
-/// Appends one row: its number within the block, and its content.
-pub(crate) fn put_row(out: &mut Vec<u8>, number: u64, content: &[u8]) {
-    put_number(out, number);
-    put_number(out, content.len() as u64);
-    out.extend_from_slice(content);
-}
-
 /// The sections of a directory, up to that of the key `last`.
 pub(crate) fn sections(mut directory: &[u8], last: Key) -> Result<Vec<Section>, Error> {
     let mut found = Vec::new();
@@ -237,7 +153,7 @@ pub(crate) struct Unpacker {
 impl Unpacker {
     pub(crate) fn new() -> Result<Self, Error> {
         Ok(Unpacker {
-            zstd: Decompressor::new().map_err(broken)?,
+            zstd: new_decompressor()?,
             rows: Vec::new(),
             wholes: Vec::new(),
             next: Vec::new(),
@@ -303,33 +219,6 @@ fn each_row(
         visit(number, content)?;
     }
     Ok(())
-}
-
-fn broken(error: std::io::Error) -> Error {
-    Error::Format(format!("a chunk: {error}"))
-}
-
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-pub(super) fn take_number(bytes: &mut &[u8]) -> Result<u64, Error> {
-    let mut number = 0_u64;
-    for shift in (0..63).step_by(7) {
-        let Some((byte, rest)) = bytes.split_first() else {
-            break;
-        };
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err(Error::Format("a chunk: a number is cut off".to_owned()))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Builds chunks: from a minute in memory, and from ten blocks of a finer level.
 
 use super::Content;
-use super::chunk::{Builder, Chunk, Unpacker, put_row, sections};
+use super::chunk::{Builder, Chunk, Unpacker, sections};
 use super::delta_codec::Group;
 use super::digest::{self, PhaseRows};
 use super::levels::{LEVELS, MINUTE_S};
 use super::merge::merge;
+use super::packing::put_row;
 use super::rows::{DIGEST, Key, SLOTS, is_histogram, phase_key};
 use super::second_merge::ClosedSecond;
 use crate::Error;

@@ -12,7 +12,7 @@
 //! streams: index, unpacked and stored bytes, content.
 
 use super::Content;
-use super::chunk::{Packer, put_number, put_row, take_number, unpack_into};
+use super::packing::{Packer, put_number, put_row, take_number, unpack_into};
 use super::streams::{Streams, log8};
 use crate::Error;
 use stats::{Histogram, Places};
@@ -394,7 +394,7 @@ mod tests {
             rows: rows.iter().map(|(n, b)| (*n, b.as_slice())).collect(),
         });
         let mut out = Vec::new();
-        DeltaEncoder::default().put(&groups, &mut Packer::new()?, &mut out)?;
+        DeltaEncoder::default().put(&groups, &mut Packer::for_histograms()?, &mut out)?;
         Ok(out)
     }
 
@@ -441,7 +441,7 @@ mod tests {
                 back.push((number, figures(content)));
                 Ok(())
             }).expect("it is joined");
-            let (mut stored, mut packer) = (Vec::new(), Packer::new().expect("zstd"));
+            let (mut stored, mut packer) = (Vec::new(), Packer::for_histograms().expect("zstd"));
             let mut splitter = DeltaEncoder::default();
             splitter.put_whole(7, &whole, &mut packer, &mut stored).expect("it is put");
             DeltaDecoder::default().each(&stored, &[], &mut zstd, |number, content| {
@@ -467,7 +467,7 @@ mod tests {
             decode_buckets(&whole, &mut buckets).expect("a histogram");
             let wholes = [buckets.clone(), buckets];
             let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
-            let mut packer = Packer::new().expect("zstd");
+            let mut packer = Packer::for_histograms().expect("zstd");
             let mut alone = Vec::new();
             DeltaEncoder::default().put_whole(0, &whole, &mut packer, &mut alone).expect("it is put");
             let at = bucket % alone.len();

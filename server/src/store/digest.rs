@@ -8,9 +8,9 @@
 //! under [`LATENCY_OK`], or there is [`NONE_OK`] when there were none; earlier versions wrote
 //! neither.
 
-use super::chunk::{put_number, put_row, take_number};
 use super::levels::MINUTE_S;
 use super::merge::add_histogram;
+use super::packing::{put_number, put_row, take_number};
 use super::rows::{Key, SLOTS, phase_key};
 use crate::Error;
 use stats::{Histogram, Phase};

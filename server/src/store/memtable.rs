@@ -3,8 +3,8 @@
 use super::levels::MINUTE_S;
 use super::second_merge::{ClosedSecond, SecondMerge};
 use stats::wire::SecondRow;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 /// A second is closed without nodes that are this far behind the newest one.
@@ -15,6 +15,9 @@ const SILENT_MAX: Duration = Duration::from_secs(5);
 const GRACE_S: u64 = 5;
 /// A minute that received late rows is written as chunks when none arrived for this long.
 const LATE_REST: Duration = Duration::from_secs(2);
+
+/// The memtables of live runs.
+pub(crate) type Memory = Arc<RwLock<HashMap<String, Arc<RwLock<Memtable>>>>>;
 
 /// The rows of one run that are in memory.
 #[derive(Debug, Default)]

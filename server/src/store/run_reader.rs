@@ -3,7 +3,7 @@
 use super::chunk::{Section, Unpacker, sections};
 use super::digest::{self, Digest};
 use super::levels::{MINUTE_S, Piece, pieces};
-use super::memtable::Memtable;
+use super::memtable::{Memory, Memtable};
 use super::rows::{DIGEST, Key, SLOTS, is_histogram};
 use super::run_file::{self, Node};
 use super::second_merge::ClosedSecond;
@@ -14,7 +14,7 @@ use rusqlite::blob::Blob;
 use stats::wire::{Batch, EventRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Up to this many keys are read one by one; for more, the whole chunk is read.
 const FEW: usize = 12;
@@ -29,6 +29,24 @@ pub(crate) struct RunReader {
 }
 
 impl RunReader {
+    /// A snapshot of the run `id`; `None` when it has no file.
+    pub(crate) fn open(data_dir: &Path, memory: &Memory, id: &str) -> Result<Option<Self>, Error> {
+        if !run_file::is_id(id) {
+            return Ok(None);
+        }
+        let Some(db) = run_file::open_to_read(&run_file::path(data_dir, id))? else {
+            return Ok(None);
+        };
+        let runs = memory.read().unwrap_or_else(PoisonError::into_inner);
+        let memtable = runs.get(id).cloned();
+        drop(runs);
+        // while it is locked, no rows move from memory to the file
+        let memtable = memtable
+            .as_ref()
+            .map(|memtable| memtable.read().unwrap_or_else(PoisonError::into_inner));
+        Ok(Some(Self::new(db, memtable.as_deref())?))
+    }
+
     /// A snapshot of the file and, if the run is in this process's memory, of `memtable`. A caller
     /// that holds the file in memory must hold its lock meanwhile; `db` sees the current file.
     pub(crate) fn new(db: Connection, memtable: Option<&Memtable>) -> Result<Self, Error> {

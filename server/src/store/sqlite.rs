@@ -1,22 +1,18 @@
 //! The store in SQLite: opening it, reading it, and the queue to the writer thread.
 
-use super::memtable::Memtable;
+use super::memtable::Memory;
 use super::meta::Meta;
 use super::run_reader::RunReader;
 use super::writer::{Writer, WriterJob};
 use super::{Delivery, Edit, Filter, Project, RunObserver, RunRecord, RunView, Store, run_file};
 use crate::Error;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Maximum number of pending deliveries; further ones are refused.
 const QUEUE: usize = 512;
-
-/// The memtables of live runs.
-pub(crate) type Memory = Arc<RwLock<HashMap<String, Arc<RwLock<Memtable>>>>>;
 
 /// The store in files of SQLite.
 pub struct Sqlite {
@@ -117,7 +113,8 @@ impl Store for Sqlite {
     }
 
     fn view(&self, id: &str) -> Result<Option<Box<dyn RunView>>, Error> {
-        Ok(view(&self.data_dir, &self.memory, id)?.map(|view| Box::new(view) as Box<dyn RunView>))
+        let view = RunReader::open(&self.data_dir, &self.memory, id)?;
+        Ok(view.map(|view| Box::new(view) as Box<dyn RunView>))
     }
 
     fn edit(&self, id: &str, edit: &Edit) -> Result<bool, Error> {
@@ -152,22 +149,4 @@ impl Store for Sqlite {
     ) -> Result<bool, Error> {
         self.meta.set_retention(project, days, runs)
     }
-}
-
-/// A snapshot of a run; `None` when it has no file.
-pub(crate) fn view(data_dir: &Path, memory: &Memory, id: &str) -> Result<Option<RunReader>, Error> {
-    if !run_file::is_id(id) {
-        return Ok(None);
-    }
-    let Some(db) = run_file::open_to_read(&run_file::path(data_dir, id))? else {
-        return Ok(None);
-    };
-    let runs = memory.read().unwrap_or_else(PoisonError::into_inner);
-    let memtable = runs.get(id).cloned();
-    drop(runs);
-    // while it is locked, no rows move from memory to the file
-    let memtable = memtable
-        .as_ref()
-        .map(|memtable| memtable.read().unwrap_or_else(PoisonError::into_inner));
-    Ok(Some(RunReader::new(db, memtable.as_deref())?))
 }

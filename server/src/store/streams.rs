@@ -1,6 +1,6 @@
 //! Small numbers, grouped by their expected distribution; each group is compressed separately.
 
-use super::chunk::{Packer, put_number, take_number, unpack_into};
+use super::packing::{Packer, put_number, take_number, unpack_into};
 use crate::Error;
 use zstd::bulk::Decompressor;
 

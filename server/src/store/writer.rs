@@ -5,8 +5,9 @@ mod worker;
 
 use self::run::Run;
 use self::worker::{BuiltChunks, Worker, guarded};
+use super::memtable::Memory;
 use super::meta::Meta;
-use super::sqlite::{Memory, view};
+use super::run_reader::RunReader;
 use super::{Delivery, Filter, RunObserver, State, run_file};
 use crate::Error;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -307,7 +308,7 @@ impl Writer {
     fn refresh_figures(&self) -> Result<bool, Error> {
         let mut is_any = false;
         for id in self.meta.outdated(REFRESHED_MAX)? {
-            let Ok(Some(view)) = view(&self.data_dir, &self.memory, &id) else {
+            let Ok(Some(view)) = RunReader::open(&self.data_dir, &self.memory, &id) else {
                 continue;
             };
             if let Ok(figures) = crate::query::figures(&view) {

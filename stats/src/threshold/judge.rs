@@ -4,7 +4,8 @@ use super::{Comparison, Metric, Of, Statistic, Threshold, ThresholdResult};
 use crate::custom::{Added, CustomFigures, CustomKind};
 use crate::histogram::Histogram;
 use crate::kinds::{NameKind, Phase};
-use crate::window::{Body, LoadTime, NameCounts};
+use crate::load_time::LoadTime;
+use crate::window::{Body, NameCounts};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::script::Step;
-use super::server::{End, Shared};
+use super::server_state::{End, Shared};
 use super::wire::Wire;
 
 /// Heads kept for the report.

@@ -1,8 +1,7 @@
 //! The misbehaving server: blocking, a thread for each connection, ended by shutting them down.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,51 +10,13 @@ use rustix::fd::OwnedFd;
 
 use super::connection::FaultConnection;
 use super::script::Script;
+use super::server_state::{End, FaultReport, Shared};
 use super::wire::{TlsSide, Wire};
 
 /// Connections one server takes, each with a thread; a test that makes more is itself at fault.
 const CONNECTIONS_MAX: usize = 2000;
 /// How long [`FaultOrigin::wait_for`] waits.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It has not.
-    Open,
-    /// The server followed its list to the end, or to a close or reset.
-    Server,
-    /// The peer closed.
-    PeerClosed,
-    /// The peer reset, or was gone when something was written.
-    PeerReset,
-    /// The server was stopped.
-    Stopped,
-}
-
-/// What a misbehaving server has seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FaultReport {
-    /// How each connection ended, in order of accepting; their number is that of connections.
-    pub ends: Vec<End>,
-    /// Complete request heads.
-    pub requests: u64,
-    /// Of each connection.
-    pub requests_by_connection: Vec<u32>,
-    /// The first thousand heads, as received, in order of being complete.
-    pub heads: Vec<String>,
-    /// Bytes read.
-    pub bytes_in: u64,
-    /// Bytes written.
-    pub bytes_out: u64,
-}
-
-impl FaultReport {
-    /// Connections accepted.
-    pub fn connections(&self) -> u64 {
-        self.ends.len() as u64
-    }
-}
 
 /// A running server; it stops, and all its threads are joined, when it is dropped.
 pub struct FaultOrigin {
@@ -64,24 +25,6 @@ pub struct FaultOrigin {
     /// Written to once, to wake the accepting thread.
     wake: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the threads share.
-pub(super) struct Shared {
-    pub(super) script: Script,
-    /// `Some`: the server speaks TLS.
-    tls: Option<TlsSide>,
-    state: Mutex<ServerState>,
-    /// Told of each change that somebody may wait for.
-    changed: Condvar,
-}
-
-#[derive(Default)]
-pub(super) struct ServerState {
-    pub(super) stopping: bool,
-    pub(super) report: FaultReport,
-    /// Those open, to be shut down at the end.
-    pub(super) open: HashMap<usize, Arc<TcpStream>>,
 }
 
 impl FaultOrigin {
@@ -122,13 +65,7 @@ impl FaultOrigin {
         let wake = Arc::new(
             eventfd(0, EventfdFlags::CLOEXEC).unwrap_or_else(|e| panic!("no eventfd: {e}")),
         );
-        let state = Mutex::new(ServerState::default());
-        let shared = Arc::new(Shared {
-            script,
-            tls,
-            state,
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared::new(script, tls));
         let (to_accept, woken) = (Arc::clone(&shared), Arc::clone(&wake));
         let thread = std::thread::Builder::new()
             .name("fault-origin".into())
@@ -192,29 +129,6 @@ impl Drop for FaultOrigin {
         if matches!(ended, Some(Err(_))) && !std::thread::panicking() {
             panic!("a thread of the server panicked; its message is above");
         }
-    }
-}
-
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, ServerState> {
-        self.state
-            .lock()
-            .expect("no thread panics while it holds the lock")
-    }
-
-    pub(super) fn wait<'a>(
-        &self,
-        guard: MutexGuard<'a, ServerState>,
-        at_most: Duration,
-    ) -> MutexGuard<'a, ServerState> {
-        let waited = self.changed.wait_timeout(guard, at_most);
-        waited.expect("no thread panics while it holds the lock").0
-    }
-
-    /// Changes the report and tells those who wait.
-    pub(super) fn update(&self, change: impl FnOnce(&mut FaultReport)) {
-        change(&mut self.lock().report);
-        self.changed.notify_all();
     }
 }
 

@@ -10,17 +10,13 @@ type Module = Vec<String>;
 /// Which modules each module imports from.
 type Imports = BTreeMap<Module, BTreeSet<Module>>;
 
-/// Crates in which it holds, by the folder that their `src` is in; the root's is the empty one.
-const FREE: [&str; 4] = ["", "benches/", "engine/", "xtask/"];
-
 fn no_files_import_each_other_in_a_circle(tree: &Tree) -> Vec<String> {
     let mut crates: BTreeMap<&str, BTreeMap<Module, &str>> = BTreeMap::new();
     for (path, text) in tree.with_ending("rs") {
         let Some((folder, file)) = path.split_once("src/") else {
             continue;
         };
-        let module = module_of(file).filter(|_| FREE.contains(&folder));
-        if let Some(module) = module {
+        if let Some(module) = module_of(file) {
             crates.entry(folder).or_default().insert(module, text);
         }
     }

@@ -294,7 +294,7 @@ fn challenges_and_locations() {
             answer.len().ilog2_or_zero()
         });
         let base = redirect::Base {
-            scheme: url::Scheme::Http,
+            scheme: config::Scheme::Http,
             path: "/a/b?c",
         };
         let target = redirect::resolve(base, input);

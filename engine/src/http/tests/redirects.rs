@@ -1,7 +1,8 @@
 //! Redirects: where they lead and what becomes of the request.
 
 use super::super::redirect::{Base, is_redirect, method_change, resolve};
-use super::super::url::{Scheme, UrlError};
+use super::super::url::UrlError;
+use config::Scheme;
 
 const BASE: Base<'_> = Base {
     scheme: Scheme::Http,

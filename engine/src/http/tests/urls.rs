@@ -1,6 +1,7 @@
 //! URLs and references as scripts write them.
 
-use super::super::url::{Scheme, Server, UrlError, default_name, resolve};
+use super::super::url::{Server, UrlError, default_name, resolve};
+use config::Scheme;
 
 #[track_caller]
 fn check_path(url: &str, base_path: &str, path: &str) {
@@ -154,7 +155,7 @@ fn authority_of(server: &Server) -> String {
     } else {
         server.host.clone()
     };
-    if server.port == server.scheme.port() {
+    if server.port == server.scheme.default_port() {
         host
     } else {
         format!("{host}:{}", server.port)

@@ -1,12 +1,11 @@
 //! One live run in the writer thread: its file, its names, its memory.
 
 use super::super::levels::{MINUTE_S, ROLLED};
-use super::super::memtable::{Due, Memtable};
+use super::super::memtable::{Due, Memory, Memtable};
 use super::super::meta::Meta;
 use super::super::names::Names;
 use super::super::run_file::Node;
-use super::super::run_reader::{of_minute, recover};
-use super::super::sqlite::{Memory, view};
+use super::super::run_reader::{RunReader, of_minute, recover};
 use super::super::{Delivery, RunObserver, RunRecord, RunView, State, run_file};
 use super::worker::{BuiltChunks, Task, Work, make};
 use crate::Error;
@@ -386,7 +385,7 @@ impl Run {
         memory: &Memory,
         meta: &Meta,
     ) -> Result<(), Error> {
-        let Some(view) = view(data_dir, memory, &self.id)? else {
+        let Some(view) = RunReader::open(data_dir, memory, &self.id)? else {
             return Err(Error::Format("the file of a run is gone".to_owned()));
         };
         let (verdict, longest) = outcome(&view.nodes()?);
