@@ -1,7 +1,7 @@
 // A plot whose horizontal axis is not time: spectra, histograms, one figure against another.
 
 import { el, refill } from "./dom.js";
-import { plain } from "./table.js";
+import { foldedTable, plain, tableHolder } from "./table.js";
 import { FONT, colour, faded, onTheme } from "./theme.js";
 
 /**
@@ -20,18 +20,8 @@ export class FreePlot {
     });
     this.nothing = el("div", { class: "nothing" }, "nothing measured here");
     this.canvas.append(this.nothing);
-    this.tableHolder = el("div", {
-      class: "scroll",
-      tabindex: "0",
-      role: "region",
-      "aria-label": `${spec.title} as a table`,
-    });
-    this.details = el(
-      "details",
-      { on: { toggle: () => this.fillTable() } },
-      el("summary", null, "Show as a table", el("span", { class: "sr-only" }, `: ${spec.title}`)),
-      this.tableHolder,
-    );
+    this.tableHolder = tableHolder(spec.title);
+    this.details = foldedTable(spec.title, this.tableHolder, () => this.fillTable());
     this.node = el(
       "section",
       { class: `panel plot${spec.isWide ? " wide" : ""}`, "aria-labelledby": titleId, data: { plot: spec.id } },

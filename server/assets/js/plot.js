@@ -3,7 +3,7 @@
 
 import { el, refill } from "./dom.js";
 import { clock } from "./format.js";
-import { plain } from "./table.js";
+import { foldedTable, plain, tableHolder } from "./table.js";
 import { FONT, colour, faded, onTheme } from "./theme.js";
 
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
@@ -95,18 +95,8 @@ export class Plot {
     });
     this.nothing = el("div", { class: "nothing", hidden: true }, spec.empty ?? "nothing measured here");
     this.canvas.append(this.nothing);
-    this.tableHolder = el("div", {
-      class: "scroll",
-      tabindex: "0",
-      role: "region",
-      "aria-label": `${spec.title} as a table`,
-    });
-    this.details = el(
-      "details",
-      { on: { toggle: () => this.fillTable() } },
-      el("summary", null, "Show as a table", el("span", { class: "sr-only" }, `: ${spec.title}`)),
-      this.tableHolder,
-    );
+    this.tableHolder = tableHolder(spec.title);
+    this.details = foldedTable(spec.title, this.tableHolder, () => this.fillTable());
     this.note = el("span", { class: "note grow" }, spec.note ?? "");
     const heading = el("h3", { id: titleId }, spec.title);
     this.head = el("div", { class: "head" }, heading, this.note, this.chooser());

@@ -2,6 +2,17 @@
 
 import { el, refill } from "./dom.js";
 
+/** What holds the table that says the same as a plot. */
+export function tableHolder(title) {
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title} as a table` });
+}
+
+/** The holder folded below its plot; `toggled` hears when it is opened or closed. */
+export function foldedTable(title, holder, toggled) {
+  const summary = el("summary", null, "Show as a table", el("span", { class: "sr-only" }, `: ${title}`));
+  return el("details", { on: { toggle: toggled } }, summary, holder);
+}
+
 /**
  * A table. Columns: { key, label, text(row), sort(row), isNumber, isName, node(row) }.
  * `order` is { key, isDown }; clicking a head changes it.
