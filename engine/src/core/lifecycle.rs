@@ -1,4 +1,4 @@
-//! The life of a core: set up, wait for the start, carry the load, drain, tear down.
+//! The life of a core: set up, wait for the start, generate the load, drain, tear down.
 
 use super::Core;
 use crate::clock::Moment;
@@ -45,9 +45,9 @@ impl Core {
                     let stored = self.script().set_data(&data);
                     stored.map_err(crate::Error::Script)?;
                     self.begin(at);
-                    let carried = self.carry().map_err(|e| core_error(link.core, &e));
+                    let generated = self.generate_load().map_err(|e| core_error(link.core, &e));
                     self.report_load(&link);
-                    carried?;
+                    generated?;
                 }
                 Command::Teardown => {
                     self.hook(Entry::Teardown)?;
@@ -125,7 +125,7 @@ impl Core {
     }
 
     /// Carries the load from start to the end of the drain.
-    fn carry(&mut self) -> io::Result<()> {
+    fn generate_load(&mut self) -> io::Result<()> {
         let start = self.state.start.get();
         while self.now < start && self.stop_level() == StopLevel::Run {
             self.turn(WAIT_MAX)?;

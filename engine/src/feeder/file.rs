@@ -121,7 +121,7 @@ fn index_csv(file: File, data: &Data, dialect: &mut Dialect) -> Result<(Store, u
                 Some(_) => "in `columns`",
                 None => "in the first line",
             };
-            format!(":{line}: found {found} values, allowed are {allowed} as {what}")
+            format!(":{line}: found {found} values, expected {allowed} as {what}")
         });
         found.add(begin, is_blank, wrong)?;
     }

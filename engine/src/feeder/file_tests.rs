@@ -218,22 +218,22 @@ const WRONG: &[(&[u8], Format, &str)] = &[
     (
         b"a,b\n1,2\n3\n",
         Format::Csv,
-        ":3: found 1 values, allowed are 2 as in the first line",
+        ":3: found 1 values, expected 2 as in the first line",
     ),
     (
         b"a;b\n1;2\n3;4;5\n",
         Format::Csv,
-        ":3: found 3 values, allowed are 2",
+        ":3: found 3 values, expected 2",
     ),
     (
         b"sep=;\na;b\n1;2\n3;4;5\n",
         Format::Csv,
-        ":4: found 3 values, allowed are 2",
+        ":4: found 3 values, expected 2",
     ),
     (
         b"a,b\n1,2\n \n3,4\n",
         Format::Csv,
-        ":3: found 1 values, allowed are 2",
+        ":3: found 1 values, expected 2",
     ),
     (
         b"a\n\xff\n",
