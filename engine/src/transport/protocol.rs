@@ -26,7 +26,7 @@
 //! 5. Frames that answer the peer (settings, pings, window updates) go out as the answers of TLS
 //!    do, by `Transport::write`.
 //! 6. Deadlines of requests are their streams'. A machine with one of its own (a ping that must be
-//!    answered) says when, and `Deadline` in `mod.rs` gets an entry for connections.
+//!    answered) says when, and `Deadline` in `transport.rs` gets an entry for connections.
 //! 7. Uploads are cut into plain pieces (`Upload` without chunks) and framed by the machine.
 
 use super::h1::{self, H1};

@@ -162,6 +162,22 @@ fn is_silent(path: &str) -> bool {
         && !path.contains("/tests/")
 }
 
+fn modules_are_files_beside_their_folders(tree: &Tree) -> Vec<String> {
+    let paths = tree.with_ending("rs").map(|(path, _)| path);
+    paths
+        .filter(|path| path.ends_with("/mod.rs"))
+        .map(|path| format!("{path}: a module is `x.rs` beside the folder `x`"))
+        .collect()
+}
+
+#[test]
+fn there_is_one_style_of_modules() {
+    let rule = modules_are_files_beside_their_folders;
+    let files = [("a/b/mod.rs", ""), ("a/b.rs", ""), ("a/b/amod.rs", "")];
+    finds(rule, &files, &["a/b/mod.rs"]);
+    obeys(rule);
+}
+
 #[test]
 fn every_file_is_short_and_says_its_purpose() {
     let rule = files_are_short_and_say_their_purpose;
