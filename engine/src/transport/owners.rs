@@ -34,7 +34,11 @@ struct OwnerState {
     connection: Slot,
     /// Its requests that wait, the first to come first; only owners that make several requests at
     /// once have any.
-    queue: VecDeque<Queued>,
+    #[expect(
+        clippy::box_collection,
+        reason = "there is one for each user, and few have any"
+    )]
+    queue: Option<Box<VecDeque<Queued>>>,
     /// Origins that it has begun TLS with, by their number; those beyond 64 share bits.
     handshakes: u64,
 }
@@ -42,7 +46,7 @@ struct OwnerState {
 impl OwnerState {
     const NEW: OwnerState = OwnerState {
         connection: NONE,
-        queue: VecDeque::new(),
+        queue: None,
         handshakes: 0,
     };
 }
@@ -103,7 +107,7 @@ impl Owners {
     /// A connection of an owner has become free or is gone: what waits for one is looked at soon.
     #[inline]
     pub(super) fn mark_available(&mut self, owner: Owner) {
-        if !self.get_mut(owner).queue.is_empty() {
+        if self.get_mut(owner).queue.is_some() {
             self.available.push(owner);
         }
     }
@@ -119,24 +123,29 @@ impl Owners {
 
     /// Whether requests for an origin came before, and wait.
     fn others_wait(&self, owner: Owner, origin: OriginId) -> bool {
-        let queue = &self.table[owner as usize].queue;
-        queue.iter().any(|queued| queued.origin == origin)
+        let mut waiting = self.table[owner as usize]
+            .queue
+            .iter()
+            .flat_map(|queue| queue.iter());
+        waiting.any(|queued| queued.origin == origin)
     }
 
     fn enqueue(&mut self, owner: Owner, queued: Queued) {
-        self.get_mut(owner).queue.push_back(queued);
+        let queue = self.get_mut(owner).queue.get_or_insert_default();
+        queue.push_back(queued);
     }
 
     /// Takes a waiting request out of its queue.
     pub(super) fn dequeue(&mut self, owner: Owner, stream: StreamId) {
-        let queue = &mut self.get_mut(owner).queue;
-        queue.retain(|queued| queued.stream != stream);
+        if let Some(queue) = &mut self.get_mut(owner).queue {
+            queue.retain(|queued| queued.stream != stream);
+        }
     }
 
     /// Forgets what waits, everywhere.
     pub(super) fn clear_queues(&mut self) {
         for state in &mut self.table {
-            state.queue = VecDeque::new();
+            state.queue = None;
         }
         self.available.clear();
     }
@@ -213,10 +222,12 @@ impl<R: RingIo> Transport<R> {
     pub(super) fn serve_queues(&mut self) {
         self.serve_pool();
         while let Some(owner) = self.owners.available.pop() {
-            let waiting = std::mem::take(&mut self.owners.get_mut(owner).queue);
+            let Some(waiting) = self.owners.get_mut(owner).queue.take() else {
+                continue;
+            };
             let mut left = VecDeque::new();
             let mut full = Vec::new();
-            for queued in waiting {
+            for queued in *waiting {
                 if !full.contains(&queued.origin) {
                     if self.try_queued(owner, queued) {
                         continue;
@@ -225,7 +236,9 @@ impl<R: RingIo> Transport<R> {
                 }
                 left.push_back(queued);
             }
-            self.owners.get_mut(owner).queue = left;
+            if !left.is_empty() {
+                self.owners.get_mut(owner).queue = Some(Box::new(left));
+            }
         }
     }
 

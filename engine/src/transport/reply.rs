@@ -146,8 +146,7 @@ impl Sink for Reply {
 
 impl Reply {
     /// A reply of which nothing has come. `watch` says what is looked for in its head.
-    #[inline]
-    pub(crate) fn new(keep: Keep, watch: HeadFlags) -> Reply {
+    pub(super) fn new(keep: Keep, watch: HeadFlags) -> Reply {
         Reply {
             keep,
             watch,
@@ -157,6 +156,14 @@ impl Reply {
             kept: None,
             wire: None,
         }
+    }
+
+    /// The reply to another request, where nothing is kept of the one before.
+    #[inline]
+    pub(super) fn begin(&mut self, keep: Keep, watch: HeadFlags) {
+        (self.keep, self.watch) = (keep, watch);
+        self.seen = HeadFlags::NONE;
+        (self.status, self.bytes_in) = (0, 0);
     }
 
     /// Forgets what has come, before the request is sent again.

@@ -125,6 +125,59 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// A place that was never used; `name` is of no account.
+    fn vacant(name: NameId) -> Stream {
+        Stream {
+            ticket: 0,
+            owner: NONE,
+            name,
+            origin: 0,
+            stage: Stage::Vacant,
+            connection: NONE,
+            payload: Payload::Gone,
+            ready: Moment::NEVER,
+            sent: Moment::NEVER,
+            first_byte: Moment::NEVER,
+            lag_ns: 0,
+            timeout_ns: 0,
+            bytes_out: 0,
+            limit: Moment::NEVER,
+            deadline: Moment::NEVER,
+            armed: Moment::NEVER,
+            head_only: false,
+            idempotent: false,
+            last: false,
+            retried: false,
+            reply: Reply::new(Keep::Nothing, HeadFlags::NONE),
+        }
+    }
+
+    /// A free place takes a request in. Field by field, since this is on the way of every request;
+    /// `armed` goes on.
+    #[inline]
+    fn begin(&mut self, owner: Owner, request: Request, now: Moment) {
+        self.ticket = request.ticket;
+        self.owner = owner;
+        self.name = request.name;
+        self.origin = request.origin;
+        self.stage = Stage::Carried;
+        self.connection = NONE;
+        self.payload = request.payload;
+        self.ready = request.ready;
+        self.sent = Moment::NEVER;
+        self.first_byte = Moment::NEVER;
+        self.lag_ns = 0;
+        self.timeout_ns = request.timeout_ns;
+        self.bytes_out = 0;
+        self.limit = Moment(now.0.saturating_add(request.timeout_ns));
+        self.deadline = self.limit;
+        self.head_only = request.head_only;
+        self.idempotent = request.idempotent;
+        self.last = request.last;
+        self.retried = false;
+        self.reply.begin(request.keep, request.watch);
+    }
+
     /// The generator acts at `now`: what passed since it could have is its own lateness.
     #[inline]
     pub(super) fn act(&mut self, now: Moment) {
@@ -170,42 +223,12 @@ impl Streams {
     /// Takes a request in at `now`.
     #[inline]
     pub(super) fn take(&mut self, owner: Owner, request: Request, now: Moment) -> StreamId {
-        let limit = Moment(now.0.saturating_add(request.timeout_ns));
-        let stream = Stream {
-            ticket: request.ticket,
-            owner,
-            name: request.name,
-            origin: request.origin,
-            stage: Stage::Carried,
-            connection: NONE,
-            payload: request.payload,
-            ready: request.ready,
-            sent: Moment::NEVER,
-            first_byte: Moment::NEVER,
-            lag_ns: 0,
-            timeout_ns: request.timeout_ns,
-            bytes_out: 0,
-            limit,
-            deadline: limit,
-            armed: Moment::NEVER,
-            head_only: request.head_only,
-            idempotent: request.idempotent,
-            last: request.last,
-            retried: false,
-            reply: Reply::new(request.keep, request.watch),
-        };
-        match self.free.pop() {
-            Some(id) => {
-                let old = &mut self.table[id as usize];
-                let armed = old.armed;
-                *old = Stream { armed, ..stream };
-                id
-            }
-            None => {
-                self.table.push(stream);
-                self.table.len() as StreamId - 1
-            }
-        }
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.table.push(Stream::vacant(request.name));
+            self.table.len() as StreamId - 1
+        });
+        self.table[id as usize].begin(owner, request, now);
+        id
     }
 
     /// Frees a place. What the request and its reply held in memory is freed with it.
