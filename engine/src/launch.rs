@@ -7,7 +7,7 @@ use crate::addresses::resolve;
 use crate::clock::Clock;
 use crate::control::{Control, Heartbeat};
 use crate::core::{Budget, Core, CoreParts, SingleUser, arrivals_due};
-use crate::event::Event;
+use crate::event::{Event, Traced};
 use crate::feeder::Sources;
 use crate::local_ports::LocalPorts;
 use crate::messages::{Command, LauncherLink, Report};
@@ -52,8 +52,8 @@ pub struct RunSpec {
     pub recorders: Vec<Recorder>,
     /// Where logs, script errors and traces go.
     pub events: SyncSender<Event>,
-    /// Tell every request and reply as an event.
-    pub traced: bool,
+    /// Which requests are told as events, with their replies.
+    pub traced: Traced,
     /// Run only this user; for one processor and the whole run as segment.
     pub only: Option<SingleUser>,
     /// The run's switch.

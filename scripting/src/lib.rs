@@ -23,6 +23,7 @@ mod rates;
 mod script;
 mod state;
 mod step;
+mod summary;
 mod text;
 mod uploads;
 
@@ -31,3 +32,4 @@ pub use host::{Host, MetricKind, Row};
 pub use rates::rates;
 pub use script::Script;
 pub use step::{BodyPart, CookieSpec, Cookies, Entry, Hooks, Reply, RequestSpec, Step};
+pub use summary::summary;

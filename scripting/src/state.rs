@@ -18,6 +18,7 @@ const CHECKS: &str = include_str!("lua/checks.lua");
 const COOKIES: &str = include_str!("lua/cookies.lua");
 const METRICS: &str = include_str!("lua/metrics.lua");
 const THINK: &str = include_str!("lua/think.lua");
+const REFRESH: &str = include_str!("lua/refresh.lua");
 const SANDBOX: &str = include_str!("lua/sandbox.lua");
 
 /// A state that can load a script.
@@ -57,6 +58,7 @@ impl State {
         load(COOKIES)?.call::<()>((&native, &common))?;
         load(METRICS)?.call::<()>((&native, &common))?;
         load(THINK)?.call::<()>((&native, &common))?;
+        load(REFRESH)?.call::<()>((&native, &common))?;
         let env: Table = load(SANDBOX)?.call((&native, &common))?;
         loader.set_environment(env);
         Ok(State { lua, entry })

@@ -22,6 +22,7 @@ mod pool;
 mod profiles;
 mod replies;
 mod reporting;
+mod request_log;
 mod schema;
 mod scripts_faults;
 mod servers;

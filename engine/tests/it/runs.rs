@@ -85,7 +85,7 @@ pub(crate) fn prepare_at(
         cpus: vec![mistress_engine::allowed_cpus()[0]],
         recorders: vec![recorder],
         events: sender,
-        traced: false,
+        traced: mistress_engine::Traced::Nothing,
         only: None,
         control: Control::new(),
     });

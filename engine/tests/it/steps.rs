@@ -46,7 +46,7 @@ fn part(target: &Target, segment: Segment) -> Part {
         cpus: vec![mistress_engine::allowed_cpus()[0]],
         recorders: vec![stats::link(0, 4).0],
         events: events_out,
-        traced: false,
+        traced: mistress_engine::Traced::Nothing,
         only: None,
         control: Control::new(),
     });

@@ -7,7 +7,7 @@ use crate::command::load;
 use crate::render::flow::Style;
 use anyhow::anyhow;
 use config::{Origin, Plan};
-use engine::{Control, Event, Outcome, RunSpec, SingleUser};
+use engine::{Control, Event, Outcome, RunSpec, SingleUser, Traced};
 use signal_hook::iterator::Signals;
 use stats::{Aggregator, Model, Summary};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ pub fn run_pass(
         cpus: vec![cpu],
         recorders: vec![recorder],
         events,
-        traced: true,
+        traced: Traced::All,
         only,
         control: control.clone(),
     };

@@ -73,7 +73,7 @@ pub fn execute(
         cpus: cpus.load.clone(),
         recorders,
         events,
-        traced: false,
+        traced: inputs.traced(),
         only: None,
         control: control.clone(),
     };

@@ -5,7 +5,7 @@ use crate::clock::Moment;
 use crate::core::Core;
 use crate::core::follow_up::FollowUp;
 use crate::core::request::{Pending, Prepared};
-use crate::event::{self, Event};
+use crate::event::{self, Event, Traced};
 use crate::http::head_flags::HeadFlags;
 use crate::transport::{Completed, Keep, KeptReply, Request, Stream};
 use scripting::{Reply, Step};
@@ -73,7 +73,7 @@ impl Core {
         // What was kept for the sake of the head alone is of no use any more.
         let is_kept = reply.kept.is_some() && reply.keep != Keep::Nothing;
         self.record(stream, pending.intended, done.done, failure);
-        if failure.is_some() || self.is_traced {
+        if failure.is_some() || self.traced == Traced::All {
             self.note_end(&done, failure);
         }
         if is_kept {
@@ -135,7 +135,7 @@ impl Core {
         if failure.is_some() {
             self.state.fail_transactions(done.ticket);
         }
-        if self.is_traced {
+        if self.traced != Traced::Nothing {
             self.trace(done, failure);
         }
     }
@@ -144,20 +144,32 @@ impl Core {
     fn trace(&mut self, done: &Completed, failure: Option<FailureKind>) {
         let wire = self.transport.take_unreadable(done.stream, failure);
         let intended = self.users.get(done.ticket).pending().intended;
+        let user = self.state.script_users.borrow()[done.ticket as usize].number;
         let stream = self.transport.stream(done.stream);
+        let sample = sample(stream, intended, done.done, failure);
+        let server = {
+            let origins = self.state.origins.borrow();
+            let origin = &origins.get(stream.origin).origin;
+            format!("{}://{}", origin.scheme.as_str(), origin.authority())
+        };
         let kept = stream.reply.kept.as_ref();
         let telemetry = &self.state.telemetry;
         let name = telemetry.recorder.borrow().text(stream.name).to_owned();
         let body = kept.and_then(|kept| kept.plain());
         telemetry.send(Event::Exchange(Box::new(event::Exchange {
             name,
+            user,
+            server,
+            at: Duration::from_nanos(intended.since(self.state.start.get())),
             request: self.transport.request_bytes(done.stream),
             head: kept.map_or_else(Vec::new, |kept| kept.head.clone()),
             body: body.map_or_else(Vec::new, <[u8]>::to_vec),
             wire,
             status: stream.reply.status,
             failure: failure.map(FailureKind::as_str),
-            latency: Duration::from_nanos(done.done.since(intended)),
+            latency: Duration::from_nanos(sample.latency_ns),
+            service: Duration::from_nanos(sample.service_ns),
+            first_byte: Duration::from_nanos(sample.first_byte_ns),
         })));
     }
 
