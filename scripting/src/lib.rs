@@ -5,6 +5,7 @@
 //! the result. What it needs immediately (randomness, counters, bodies) it gets from the [`Host`].
 
 mod bindings;
+mod cache;
 mod cookies;
 mod error;
 mod extract;
@@ -24,7 +25,9 @@ mod script;
 mod state;
 mod step;
 mod text;
+mod toolbox;
 mod uploads;
+mod xml;
 
 pub use error::{Error, ScriptError};
 pub use host::{Host, MetricKind, Row};

@@ -23,6 +23,7 @@ mod profiles;
 mod replies;
 mod reporting;
 mod schema;
+mod scripts_control;
 mod scripts_faults;
 mod servers;
 mod shapes;

@@ -5,6 +5,7 @@ use crate::clock::Moment;
 use crate::core::Core;
 use crate::core::follow_up::FollowUp;
 use crate::core::request::Prepared;
+use crate::core::state::HeldSample;
 use crate::event::{self, Event};
 use crate::http::head_flags::HeadFlags;
 use crate::transport::{Completed, Keep, KeptReply, Stream};
@@ -74,7 +75,8 @@ impl Core {
         };
         // What was kept for the sake of the head alone is of no use any more.
         let is_kept = reply.kept.is_some() && reply.keep != Keep::Nothing;
-        self.record(&done, failure);
+        let is_last = !matches!(follow_up, FollowUp::Request(_));
+        self.record(&done, failure, is_last);
         if is_kept {
             answer.kept = self.transport.take_kept(done.stream);
         }
@@ -93,15 +95,16 @@ impl Core {
     fn on_refused(&mut self, done: Completed) {
         let Some(kind) = done.failure else { return };
         self.state.telemetry.count(Counter::NotWritten, 1);
-        self.record(&done, Some(kind));
+        self.record(&done, Some(kind), false);
         self.transport.give_back(done.stream);
         let latency_ns = done.done.since(self.users.get(done.ticket).pending().begun);
         self.postpone_refusal(done.ticket, kind, latency_ns);
     }
 
-    /// Records the end of a request.
+    /// Records the end of a request; the last one before its script hears of it may be held until
+    /// the script has seen the reply.
     #[inline]
-    fn record(&mut self, done: &Completed, failure: Option<FailureKind>) {
+    fn record(&mut self, done: &Completed, failure: Option<FailureKind>, is_last: bool) {
         let stream = self.transport.stream(done.stream);
         let reply = &stream.reply;
         let telemetry = &self.state.telemetry;
@@ -114,7 +117,15 @@ impl Core {
             telemetry.count(Counter::EncodedBytes, encoded);
             telemetry.count(Counter::DecodedBytes, plain);
         }
-        telemetry.record(|recorder| recorder.request(stream.name, &sample));
+        if self.script.judges_replies() && is_last {
+            let name = stream.name;
+            self.state.held.replace(Some(HeldSample { name, sample }));
+        } else {
+            telemetry.record(|recorder| recorder.request(stream.name, &sample));
+        }
+        if is_last && self.script.reads_timings() {
+            self.state.timings.set(Some(stream.timings(done.done)));
+        }
         if failure.is_some() {
             self.state.fail_transactions(done.ticket);
         }
@@ -177,6 +188,7 @@ impl Core {
         };
         if answer.kept.is_none() {
             let step = self.script.reply(slot, &reply);
+            self.release_held();
             return self.follow(slot, step);
         }
         self.state.latest.replace(answer.kept);
@@ -189,7 +201,23 @@ impl Core {
             self.script.reply(slot, &reply)
         };
         self.state.latest.replace(None);
+        self.release_held();
         self.follow(slot, step);
+    }
+
+    /// The script has seen the reply: what it did not reject is recorded as it was.
+    #[inline]
+    fn release_held(&mut self) {
+        if self.script.reads_timings() {
+            self.state.timings.set(None);
+        }
+        if !self.script.judges_replies() {
+            return;
+        }
+        if let Some(HeldSample { name, sample }) = self.state.held.take() {
+            let telemetry = &self.state.telemetry;
+            telemetry.record(|recorder| recorder.request(name, &sample));
+        }
     }
 
     /// Tells a script that its request was refused.
