@@ -29,6 +29,10 @@ mod toolbox;
 mod uploads;
 mod xml;
 
+/// Definitions of everything that scripts can use, for editors with the Lua language server: a file
+/// to be put beside scripts, under any name that ends in `.lua`.
+pub const EDITOR_DEFINITIONS: &str = include_str!("editor/mistress.lua");
+
 pub use error::{Error, ScriptError};
 pub use host::{Host, MetricKind, Row};
 pub use rates::rates;

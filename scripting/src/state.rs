@@ -26,6 +26,11 @@ pub(crate) struct State {
     pub lua: Lua,
     /// The functions that core.lua exports to Rust.
     pub entry: Table,
+    /// The globals of scripts, and what the Lua files share.
+    #[cfg(test)]
+    env: Table,
+    #[cfg(test)]
+    common: Table,
 }
 
 impl State {
@@ -61,8 +66,17 @@ impl State {
         load(THINK)?.call::<()>((&native, &common))?;
         load(TOOLBOX)?.call::<()>((&native, &common))?;
         let env: Table = load(SANDBOX)?.call((&native, &common))?;
+        #[cfg(test)]
+        let kept = env.clone();
         loader.set_environment(env);
-        Ok(State { lua, entry })
+        Ok(State {
+            lua,
+            entry,
+            #[cfg(test)]
+            env: kept,
+            #[cfg(test)]
+            common,
+        })
     }
 }
 
@@ -72,3 +86,6 @@ fn own_chunk(lua: &Lua, source: &str) -> mlua::Result<Function> {
         .set_mode(ChunkMode::Text)
         .into_function()
 }
+
+#[cfg(test)]
+mod tests;
