@@ -44,7 +44,7 @@ use request_defaults::RequestDefaults;
 use run_queue::RunQueue;
 use schedule::Schedule;
 use scripting::{Script, ScriptError};
-use state::CoreState;
+use state::{CoreState, RunIdentity};
 use stats::Recorder;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -66,6 +66,7 @@ const SPIN: Duration = Duration::from_micros(80);
 const IDLE_WAIT: Duration = Duration::from_millis(2);
 /// What a core is made from.
 pub(crate) struct CoreParts {
+    pub(crate) run_id: String,
     pub(crate) plan: Arc<Plan>,
     pub(crate) origin: config::Origin,
     pub(crate) addresses: Vec<SocketAddr>,
@@ -147,6 +148,8 @@ impl Core {
         let telemetry = Rc::new(Telemetry::new(parts.recorder, parts.events));
         let feeder = Feeder::new(Arc::clone(&parts.sources), parts.plan.seed);
         let state = CoreState::new(
+            RunIdentity::of(&parts.plan, parts.run_id),
+            parts.control.clone(),
             &parts.plan,
             parts.clock,
             feeder,

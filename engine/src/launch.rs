@@ -40,6 +40,8 @@ const GLOMMIO_RING_DEPTH: usize = 32;
 
 /// What to run and where.
 pub struct RunSpec {
+    /// The run's id, which scripts can read.
+    pub id: String,
     /// The plan; its target is replaced by `origin`.
     pub plan: Arc<Plan>,
     /// The part of the run's work that is this process's.
@@ -160,6 +162,7 @@ pub fn prepare(job: RunSpec) -> Result<Ready, Error> {
     };
     for (core, (cpu, recorder)) in (0..).zip(job.cpus.iter().zip(job.recorders)) {
         let parts = CoreParts {
+            run_id: job.id.clone(),
             plan: Arc::clone(&job.plan),
             origin: job.origin.clone(),
             addresses: addresses.clone(),
@@ -291,6 +294,10 @@ impl Running {
                 outcome.end = Instant::now();
                 break;
             }
+        }
+        if let Some(reason) = cores.control.abort_reason() {
+            let reason = reason.to_owned();
+            outcome.error.get_or_insert(Error::Aborted { reason });
         }
         outcome.lost = cores.lost(&outcome, load_end, self.start);
         outcome

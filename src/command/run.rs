@@ -78,13 +78,14 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let shown = observer(arguments, stream, &outline, inputs.keys.is_some());
     let upload = session.as_ref().map(StatsSession::observer);
     let observers = [shown].into_iter().chain(upload).collect();
-    let finished = match execute::execute(&plan, &cpus, &loaded.origin, part, observers, inputs) {
-        Ok(finished) => finished,
-        Err(failure) => {
-            session.map(|session| session.end(None));
-            return Err(failure);
-        }
-    };
+    let finished =
+        match execute::execute(&id, &plan, &cpus, &loaded.origin, part, observers, inputs) {
+            Ok(finished) => finished,
+            Err(failure) => {
+                session.map(|session| session.end(None));
+                return Err(failure);
+            }
+        };
     let mut run = facts(&plan, &cpus, &loaded, &finished, id);
     run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());

@@ -24,6 +24,7 @@ mod replies;
 mod reporting;
 mod request_log;
 mod schema;
+mod scripts_control;
 mod scripts_faults;
 mod servers;
 mod shapes;

@@ -40,6 +40,7 @@ fn part(target: &Target, segment: Segment) -> Part {
     };
     let (events_out, events) = sync_channel(1_000);
     let ready = prepare(RunSpec {
+        id: "a-run".to_owned(),
         plan: Arc::new(plan),
         segment,
         origin,

@@ -7,6 +7,8 @@
 
 mod branches;
 mod checks;
+mod control;
+mod costs;
 mod data;
 mod documents;
 mod errors;
@@ -22,6 +24,9 @@ mod replies;
 mod requests;
 mod sandbox;
 mod scale;
+mod signatures;
 mod summary;
+mod toolbox;
 mod users;
 mod world;
+mod xml;

@@ -209,6 +209,7 @@ impl<'a> Supervisor<'a> {
             }
             self.follow_schedule();
             self.handle_inputs();
+            self.follow_script();
             for threshold in self.reporter.take_aborts() {
                 self.abort(&threshold);
             }
@@ -259,6 +260,19 @@ impl<'a> Supervisor<'a> {
                 let exit = self.notices.interrupted().unwrap_or(Exit::Interrupted);
                 std::process::exit(exit as i32);
             }
+        }
+    }
+
+    /// The script has ended the run.
+    fn follow_script(&mut self) {
+        let Some(reason) = self.control.abort_reason() else {
+            return;
+        };
+        if !self.notices.stopped {
+            let reason = format::escape(reason);
+            self.notices.stopped = true;
+            self.enter(Stage::Stopping);
+            self.show(format!("the script aborted the run: {reason}"));
         }
     }
 
