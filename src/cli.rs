@@ -50,7 +50,7 @@ pub enum Command {
     Target(TargetArguments),
     /// Check whether this machine is fit to generate load, and what to change
     #[command(after_long_help = DOCTOR_HELP)]
-    Doctor,
+    Doctor(DoctorArguments),
     /// Print the completion script of a shell
     #[command(after_long_help = COMPLETIONS_HELP)]
     Completions(CompletionsArguments),
@@ -204,6 +204,12 @@ const DOCTOR_HELP: &str = "\
 Checks the kernel, io_uring, limits, ports, and the current load of the cores, and says what to
 change. Changes nothing itself. Takes half a second.
 
+Containers often forbid io_uring; --seccomp prints a profile that allows it (docs/containers.md).
+
+Examples:
+  mistress doctor
+  mistress doctor --seccomp >seccomp.json
+
 Exit codes:
   0    ready (there may be warnings)
   3    a run would fail on this machine";
@@ -221,6 +227,14 @@ pub struct ManArguments {
     /// Write mistress.1 and a page for each subcommand here; the folder is made.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArguments {
+    /// Print a seccomp profile for containers instead: like Docker's default, but with io_uring
+    #[arg(long)]
+    pub seccomp: bool,
 }
 
 /// Arguments of `run`.

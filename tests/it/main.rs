@@ -12,6 +12,7 @@ mod conservation;
 mod cores;
 mod data;
 mod determinism;
+mod environments;
 mod faults;
 mod harness;
 mod lists;
