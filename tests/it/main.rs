@@ -19,6 +19,7 @@ mod lists;
 mod meaning;
 mod network;
 mod nginx;
+mod packages;
 mod pool;
 mod profiles;
 mod replies;
