@@ -195,6 +195,19 @@ Endpoints (any method):
   /headers     the head of the request as text
   /close       a small text, then closes the connection
 
+A small shop, for examples; it keeps nothing between requests:
+  /news, /news/N       pages with a style sheet and a picture, N from 1 to 5
+  /login               GET: a form with a csrf token; POST: a session cookie, then /account; the
+                       password \"wrong\" gets 403
+  /account, /logout    a page for those with a session, others go to /login; the session's end
+  /items?page=N&size=M JSON: 100 items, with the number of the next page; POST makes one
+  /items/N             JSON: an item, or 404; PUT, PATCH, DELETE
+  /search?q=TEXT       JSON: items whose name has the text
+  /cart, /pay          JSON with the id of a basket; a redirect to /news
+  /token, /private     JSON with an access_token; 401 unless it is sent as a bearer token
+  /jobs, /jobs/ID      202 with the id of a job; its state: running for 300 ms, then done
+  /graphql             JSON with items, as many as the variable `first` says
+
 Examples:
   mistress target
   mistress target --listen 0.0.0.0:8080 --threads 2

@@ -6,6 +6,7 @@ mod connection;
 mod date_cache;
 mod pages;
 mod server;
+mod shop;
 #[cfg(test)]
 mod tests;
 

@@ -7,11 +7,13 @@
 mod binary;
 mod branches;
 mod browser;
+mod coming_from;
 mod command_line;
 mod conservation;
 mod cores;
 mod data;
 mod determinism;
+mod documents;
 mod environments;
 mod faults;
 mod harness;
