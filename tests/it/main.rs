@@ -23,6 +23,7 @@ mod network;
 mod nginx;
 mod packages;
 mod pool;
+mod profile_schema;
 mod profiles;
 mod replies;
 mod reporting;
