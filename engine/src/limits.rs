@@ -31,9 +31,9 @@ impl Limits {
     pub const OPEN_FILES_FIX: &str = "raise the limit: ulimit -Hn, nofile in \
         /etc/security/limits.conf, LimitNOFILE of the service, docker run --ulimit nofile=65536";
     /// How to raise the limit of locked memory.
-    pub const LOCKED_FIX: &str = "raise the limit: ulimit -Hl 8192, memlock in \
-        /etc/security/limits.conf, LimitMEMLOCK of the service, docker run --ulimit \
-        memlock=8388608 (bytes)";
+    pub const LOCKED_FIX: &str = "raise the limit: ulimit -Hl, memlock in \
+        /etc/security/limits.conf, LimitMEMLOCK of the service, docker run --ulimit memlock=BYTES; or \
+        use fewer cores (--cores)";
 
     /// Raises the soft limits to the hard ones, and tells what they are then. A process that may
     /// set hard limits (CAP_SYS_RESOURCE) also raises the one of locked memory, if it is too low.
