@@ -173,8 +173,14 @@ impl Core {
             origins,
             is_traced: parts.traced,
         };
+        let mut transport = Transport::new(ring, spec);
+        let mut users = Users::default();
+        let expected = schedule.closed_users();
+        transport.reserve(expected);
+        users.reserve(expected);
+        state.script_users.borrow_mut().reserve_exact(expected);
         Ok(Core {
-            transport: Transport::new(ring, spec),
+            transport,
             timers: Timers::default(),
             clock: parts.clock,
             now: parts.clock.now(),
@@ -185,7 +191,7 @@ impl Core {
             load_end: Duration::MAX,
             queue: RunQueue::of_this_thread(),
             spun_ns: 0,
-            users: Users::default(),
+            users,
             ready: VecDeque::new(),
             schedule,
             script,

@@ -4,10 +4,10 @@ use super::table::Doing;
 use crate::clock::Moment;
 use crate::core::Core;
 use crate::core::follow_up::FollowUp;
-use crate::core::request::Prepared;
+use crate::core::request::{Pending, Prepared};
 use crate::event::{self, Event};
 use crate::http::head_flags::HeadFlags;
-use crate::transport::{Completed, Keep, KeptReply, Stream};
+use crate::transport::{Completed, Keep, KeptReply, Request, Stream};
 use scripting::{Reply, Step};
 use stats::{Counter, FailureKind, Sample};
 use std::time::Duration;
@@ -28,12 +28,11 @@ struct Answer {
 impl Core {
     /// Submits a request of a user or branch, which waits for its end.
     #[inline]
-    pub(super) fn issue(&mut self, slot: u32, prepared: Prepared) {
+    pub(super) fn issue(&mut self, slot: u32, request: Request, pending: Pending) {
         let telemetry = &self.state.telemetry;
         if telemetry.recording.get() && !self.budget.take_request() {
             return self.hold(slot);
         }
-        let Prepared { request, pending } = prepared;
         telemetry.record(|recorder| recorder.sent(request.name));
         let user = self.users.get_mut(slot);
         user.doing = Doing::Request;
@@ -56,25 +55,27 @@ impl Core {
             FollowUp::Answer
         };
         let reply = &stream.reply;
+        let pending = self.users.get(slot).pending();
         let failure = match &follow_up {
             _ if !is_whole => done.failure,
             FollowUp::Request(_) => None,
             FollowUp::Failure(kind) => Some(*kind),
-            FollowUp::Answer if !self.users.get(slot).pending().expects(reply.status) => {
-                Some(FailureKind::Status)
-            }
+            FollowUp::Answer if !pending.expects(reply.status) => Some(FailureKind::Status),
             FollowUp::Answer => reply.whole_body_failure(),
         };
         let mut answer = Answer {
             status: reply.status,
             failure,
-            latency_ns: done.done.since(self.users.get(slot).pending().begun),
+            latency_ns: done.done.since(pending.begun),
             asked: reply.keep == Keep::Asked,
             kept: None,
         };
         // What was kept for the sake of the head alone is of no use any more.
         let is_kept = reply.kept.is_some() && reply.keep != Keep::Nothing;
-        self.record(&done, failure);
+        self.record(stream, pending.intended, done.done, failure);
+        if failure.is_some() || self.is_traced {
+            self.note_end(&done, failure);
+        }
         if is_kept {
             answer.kept = self.transport.take_kept(done.stream);
         }
@@ -82,7 +83,10 @@ impl Core {
         let root = self.users.get(slot).root;
         self.users.get_mut(root).refusals = 0;
         match follow_up {
-            FollowUp::Request(next) => self.issue(slot, *next),
+            FollowUp::Request(next) => {
+                let Prepared { request, pending } = *next;
+                self.issue(slot, request, pending);
+            }
             FollowUp::Answer | FollowUp::Failure(_) => self.hand_over(slot, answer),
         }
     }
@@ -93,40 +97,53 @@ impl Core {
     fn on_refused(&mut self, done: Completed) {
         let Some(kind) = done.failure else { return };
         self.state.telemetry.count(Counter::NotWritten, 1);
-        self.record(&done, Some(kind));
+        let stream = self.transport.stream(done.stream);
+        let pending = self.users.get(done.ticket).pending();
+        let latency_ns = done.done.since(pending.begun);
+        self.record(stream, pending.intended, done.done, Some(kind));
+        self.note_end(&done, Some(kind));
         self.transport.give_back(done.stream);
-        let latency_ns = done.done.since(self.users.get(done.ticket).pending().begun);
         self.postpone_refusal(done.ticket, kind, latency_ns);
     }
 
-    /// Records the end of a request.
+    /// Records the end of a request that was due at `intended`.
     #[inline]
-    fn record(&mut self, done: &Completed, failure: Option<FailureKind>) {
-        let stream = self.transport.stream(done.stream);
+    fn record(
+        &self,
+        stream: &Stream,
+        intended: Moment,
+        done: Moment,
+        failure: Option<FailureKind>,
+    ) {
         let reply = &stream.reply;
-        let telemetry = &self.state.telemetry;
-        let intended = self.users.get(done.ticket).pending().intended;
-        let sample = sample(stream, intended, done.done, failure);
-        if reply.seen.has(HeadFlags::ODD) {
-            telemetry.count(Counter::OddHead, 1);
-        }
-        if let Some((encoded, plain)) = reply.decoded_bytes() {
-            telemetry.count(Counter::EncodedBytes, encoded);
-            telemetry.count(Counter::DecodedBytes, plain);
-        }
-        telemetry.record(|recorder| recorder.request(stream.name, &sample));
+        let sample = sample(stream, intended, done, failure);
+        self.state.telemetry.record(|recorder| {
+            if reply.seen.has(HeadFlags::ODD) {
+                recorder.count(Counter::OddHead, 1);
+            }
+            if let Some((encoded, plain)) = reply.decoded_bytes() {
+                recorder.count(Counter::EncodedBytes, encoded);
+                recorder.count(Counter::DecodedBytes, plain);
+            }
+            recorder.request(stream.name, &sample);
+        });
+    }
+
+    /// What follows from the end of a request that failed, or in a run that is traced.
+    #[cold]
+    fn note_end(&mut self, done: &Completed, failure: Option<FailureKind>) {
         if failure.is_some() {
             self.state.fail_transactions(done.ticket);
         }
         if self.is_traced {
-            self.trace(done, &sample);
+            self.trace(done, failure);
         }
     }
 
     /// Tells a request and its reply as an event.
-    #[cold]
-    fn trace(&mut self, done: &Completed, sample: &Sample) {
-        let wire = self.transport.take_unreadable(done.stream, sample.failure);
+    fn trace(&mut self, done: &Completed, failure: Option<FailureKind>) {
+        let wire = self.transport.take_unreadable(done.stream, failure);
+        let intended = self.users.get(done.ticket).pending().intended;
         let stream = self.transport.stream(done.stream);
         let kept = stream.reply.kept.as_ref();
         let telemetry = &self.state.telemetry;
@@ -139,8 +156,8 @@ impl Core {
             body: body.map_or_else(Vec::new, <[u8]>::to_vec),
             wire,
             status: stream.reply.status,
-            failure: sample.failure.map(FailureKind::as_str),
-            latency: Duration::from_nanos(sample.latency_ns),
+            failure: failure.map(FailureKind::as_str),
+            latency: Duration::from_nanos(done.done.since(intended)),
         })));
     }
 
