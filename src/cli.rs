@@ -50,7 +50,7 @@ pub enum Command {
     Target(TargetArguments),
     /// Check whether this machine is fit to generate load, and what to change
     #[command(after_long_help = DOCTOR_HELP)]
-    Doctor,
+    Doctor(DoctorArguments),
     /// Print the completion script of a shell
     #[command(after_long_help = COMPLETIONS_HELP)]
     Completions(CompletionsArguments),
@@ -195,6 +195,19 @@ Endpoints (any method):
   /headers     the head of the request as text
   /close       a small text, then closes the connection
 
+A small shop, for examples; it keeps nothing between requests:
+  /news, /news/N       pages with a style sheet and a picture, N from 1 to 5
+  /login               GET: a form with a csrf token; POST: a session cookie, then /account; the
+                       password \"wrong\" gets 403
+  /account, /logout    a page for those with a session, others go to /login; the session's end
+  /items?page=N&size=M JSON: 100 items, with the number of the next page; POST makes one
+  /items/N             JSON: an item, or 404; PUT, PATCH, DELETE
+  /search?q=TEXT       JSON: items whose name has the text
+  /cart, /pay          JSON with the id of a basket; a redirect to /news
+  /token, /private     JSON with an access_token; 401 unless it is sent as a bearer token
+  /jobs, /jobs/ID      202 with the id of a job; its state: running for 300 ms, then done
+  /graphql             JSON with items, as many as the variable `first` says
+
 Examples:
   mistress target
   mistress target --listen 0.0.0.0:8080 --threads 2
@@ -203,6 +216,12 @@ Examples:
 const DOCTOR_HELP: &str = "\
 Checks the kernel, io_uring, limits, ports, and the current load of the cores, and says what to
 change. Changes nothing itself. Takes half a second.
+
+Containers often forbid io_uring; --seccomp prints a profile that allows it (docs/containers.md).
+
+Examples:
+  mistress doctor
+  mistress doctor --seccomp >seccomp.json
 
 Exit codes:
   0    ready (there may be warnings)
@@ -221,6 +240,14 @@ pub struct ManArguments {
     /// Write mistress.1 and a page for each subcommand here; the folder is made.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArguments {
+    /// Print a seccomp profile for containers instead: like Docker's default, but with io_uring
+    #[arg(long)]
+    pub seccomp: bool,
 }
 
 /// Arguments of `run`.

@@ -6,6 +6,7 @@ mod control;
 mod doctor;
 mod exit;
 mod load;
+mod memory;
 mod password;
 mod prepare;
 mod push;
@@ -31,7 +32,7 @@ pub fn execute(arguments: Arguments) -> Exit {
         Command::Compare(arguments) => report::compare(&arguments),
         Command::Push(arguments) => push::execute(&arguments),
         Command::Target(arguments) => target::execute(&arguments),
-        Command::Doctor => doctor::execute(),
+        Command::Doctor(arguments) => doctor::execute(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments),
         Command::Man(arguments) => shell::man(&arguments),
     };

@@ -142,7 +142,7 @@ impl Core {
     pub(crate) fn new(parts: CoreParts) -> Result<Core, crate::Error> {
         be_punctual();
         let mut ring =
-            KernelRing::new(parts.sizes, parts.clock).map_err(crate::probe::ring_error)?;
+            KernelRing::new(parts.sizes, parts.clock).map_err(crate::ring_refusal::ring_error)?;
         let origins = Origins::with_target(&parts.origin, &parts.addresses, &mut ring)?;
         let origins = Rc::new(RefCell::new(origins));
         let telemetry = Rc::new(Telemetry::new(parts.recorder, parts.events));

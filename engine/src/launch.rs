@@ -13,6 +13,7 @@ use crate::local_ports::LocalPorts;
 use crate::messages::{Command, LauncherLink, Report};
 use crate::pacing::{Segment, Share};
 use crate::probe;
+use crate::ring_refusal;
 use crate::tls::Setup;
 use crate::watchdog;
 use config::{Origin, Plan};
@@ -441,7 +442,7 @@ fn spawn(cpu: usize, parts: CoreParts, link: LauncherLink) -> Result<JoinHandle<
                 .ring_depth(GLOMMIO_RING_DEPTH)
                 .preempt_timer(PREEMPT_TIMER)
                 .make()
-                .map_err(|e| probe::executor_error(&e))
+                .map_err(|e| ring_refusal::executor_error(&e))
                 .and_then(|executor| {
                     // One poll from start to end: the loop of the executor loses a wake-up when
                     // its thread loses the processor there, so nothing goes back to it.

@@ -15,6 +15,7 @@ mod supervisor;
 
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
+use super::memory;
 use super::prepare::{self, Cpus, Loaded};
 use crate::cgroup::Groups;
 use crate::cli::RunArguments;
@@ -47,13 +48,15 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     if let Some(cores) = &arguments.cores {
         plan.cores = cores.clone();
     }
+    let groups = Groups::of_this_process();
+    let quota = groups.quota();
+    let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
+    engine::preflight(cpus.rings(&plan.target))?;
     let outputs = Outputs::open(arguments)?;
     let mut inputs = control_inputs(arguments)?;
     let sink = stats_session::sink(arguments, &plan)?;
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
-    let quota = Groups::of_this_process().quota();
-    let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
-    let mut notices: Vec<String> = prepare_open_files(&plan, &cpus).into_iter().collect();
+    let mut notices = warn_of_limits(&plan, &cpus, &groups);
     cpus.pin_away_from_load();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);
@@ -104,12 +107,16 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     Ok(verdict(error, &events, &report, arguments.strict))
 }
 
-/// Raises the limit of open files, and warns if the plan may need more.
-fn prepare_open_files(plan: &Plan, cpus: &Cpus) -> Option<String> {
-    engine::raise_open_files();
-    let notice = engine::open_files_notice(plan, cpus.load.len())?;
-    Stream::Err.print(&format!("notice: {notice}\n"));
-    Some(notice)
+/// Warns if the plan may need more open files or memory than this process may have.
+fn warn_of_limits(plan: &Plan, cpus: &Cpus, groups: &Groups) -> Vec<String> {
+    let cores = cpus.load.len();
+    let files = engine::open_files_notice(plan, cores);
+    let memory = memory::notice(plan, cores, groups.memory());
+    let notices: Vec<String> = files.into_iter().chain(memory).collect();
+    for notice in &notices {
+        Stream::Err.print(&format!("notice: {notice}\n"));
+    }
+    notices
 }
 
 /// Warns if the plan needs more ports than there are. A name that does not resolve is reported at

@@ -1,6 +1,7 @@
 //! The long forms of what the tests show in seconds: each area a table of expected and measured.
 
 mod network;
+mod packages;
 mod parsers;
 mod pool;
 mod quota;
@@ -18,6 +19,8 @@ cargo xtask acceptance AREA [ROW ...]
 
   network   new connections between two hosts and on loopback: ports, closing, a shared pool,
             the known answers about latency, latency beside oha's; about 30 minutes, as root
+  packages  the .deb and the archive on clean Debian systems that debootstrap makes: installed,
+            run, removed; about 5 minutes, as root
   parsers   what a byte of a hostile reply of 8 MB costs its reader, against one of 100 KB;
             some minutes
   quota     200 runs of 2 s under CPU quotas of 3, 4 and 10 of 20 ms and beside four programs that
@@ -33,6 +36,7 @@ type Area = (&'static str, fn(&mut Table) -> Result<(), Failure>);
 
 const AREAS: [Area; 4] = [
     ("network", network::measure),
+    ("packages", packages::measure),
     ("parsers", parsers::measure),
     ("quota", quota::measure),
     ("toolbox", toolbox::measure),
