@@ -34,7 +34,7 @@ a row does not hold.";
 /// An area: its name, and what measures its rows.
 type Area = (&'static str, fn(&mut Table) -> Result<(), Failure>);
 
-const AREAS: [Area; 4] = [
+const AREAS: [Area; 5] = [
     ("network", network::measure),
     ("packages", packages::measure),
     ("parsers", parsers::measure),

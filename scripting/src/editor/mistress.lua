@@ -112,6 +112,14 @@ function User:sleep(seconds, max) end
 ---@param time ThinkTime
 function User:think(time) end
 
+---A value that one user of the core gets for all, and gets again when it is older than `seconds`.
+---@generic T
+---@param name string
+---@param seconds number
+---@param fn fun(user: User): T
+---@return T
+function User:refresh(name, seconds, fn) end
+
 ---Calls a function and reports its time under a name; returns its results.
 ---@param name string
 ---@param fn fun(...): ...
