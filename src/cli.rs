@@ -1,7 +1,7 @@
 //! Command-line arguments and their help.
 
 use clap::{Args, Parser, Subcommand};
-use config::{Cores, Origin, StatsSink};
+use config::{Cores, FailOnRules, Origin, StatsSink};
 use engine::Segment;
 use server::export::Format;
 use std::net::SocketAddr;
@@ -84,7 +84,7 @@ limit; the second stops at once. Both end with the full report. A third exits wi
 
 Exit codes:
   0    success
-  1    a threshold of the profile was missed
+  1    a threshold was missed, or what fail_on lists happened (docs/profile.md)
   2    invalid usage, profile or script, found before any traffic
   3    the run failed, or its result could not be written
   4    with --strict: the verdict is not clean, the generator was the bottleneck
@@ -256,6 +256,10 @@ pub struct RunArguments {
     /// The id of the run, a UUID; processes that run segments of one test share it
     #[arg(long, value_name = "UUID", value_parser = parse_run_id)]
     pub run_id: Option<String>,
+    /// What fails the run besides thresholds, instead of the profile's `fail_on`: words separated by
+    /// commas (script_errors, no_success, failed_requests, failed_checks, dropped_arrivals) or none
+    #[arg(long, value_name = "LIST")]
+    pub fail_on: Option<FailOnRules>,
     /// Exit with code 4 when the verdict on the generator is not clean
     #[arg(long)]
     pub strict: bool,

@@ -4,6 +4,7 @@
 mod connections;
 mod data;
 mod external;
+mod fail_on;
 mod fields;
 mod loads;
 mod model_kind;
@@ -24,6 +25,7 @@ use crate::error::Errors;
 use crate::plan::Plan;
 use external::ExternalSources;
 pub use external::RateFunctions;
+pub use fail_on::FailOnRules;
 use fields::Table;
 
 /// Largest profile read.

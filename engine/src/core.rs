@@ -45,7 +45,7 @@ use run_queue::RunQueue;
 use schedule::Schedule;
 use scripting::{Script, ScriptError};
 use state::CoreState;
-use stats::Recorder;
+use stats::{Counter, Recorder};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
@@ -285,8 +285,9 @@ impl Core {
         &self.script
     }
 
-    /// Tells each distinct error text once.
+    /// Counts the error, and tells each distinct text once.
     fn tell_error(&self, slot: u32, scenario: String, error: &ScriptError) {
+        self.state.telemetry.count(Counter::ScriptError, 1);
         let text = error.to_string();
         let matter = format!("{scenario}\n{}", error_key(&text));
         let user = self.state.script_users.borrow()[slot as usize].number;

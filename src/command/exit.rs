@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Success.
     Done = 0,
-    /// A threshold was missed; the report was written.
+    /// A threshold was missed, or a rule of `fail_on`; the report was written.
     ThresholdMissed = 1,
     /// Invalid usage, profile or script, found before any traffic.
     Usage = 2,

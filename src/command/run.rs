@@ -45,6 +45,9 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     if let Some(cores) = &arguments.cores {
         plan.cores = cores.clone();
     }
+    if let Some(rules) = &arguments.fail_on {
+        plan.fail_on.clone_from(&rules.0);
+    }
     let outputs = Outputs::open(arguments)?;
     let socket = arguments
         .control
@@ -103,8 +106,9 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     notices.extend_from_slice(events.noticed());
     let report = RunReport::new(run, notices, summary);
     let style = stream.style(arguments.no_color);
-    outputs.deliver(&report, &events, session, style)?;
-    Ok(verdict(error, &events, &report, arguments.strict))
+    let delivered = outputs.deliver(&report, &events, session, style);
+    let exit = verdict(error, &events, &report, arguments.strict);
+    delivered.map(|()| exit)
 }
 
 /// Raises the limit of open files, and warns if the plan may need more.

@@ -326,12 +326,11 @@ impl Text<'_> {
     }
 
     fn thresholds(&mut self) {
-        let outcomes = &self.summary.thresholds;
-        if outcomes.is_empty() {
-            return;
-        }
-        self.gap();
-        for (index, outcome) in outcomes.iter().enumerate() {
+        let outcomes = self.summary.thresholds.iter();
+        for (index, outcome) in outcomes.filter(|one| one.is_shown()).enumerate() {
+            if index == 0 {
+                self.gap();
+            }
             let label = if index == 0 { "thresholds" } else { "" };
             let (word, paint) = match outcome.met {
                 true => ("met   ", Paint::Good),
