@@ -27,6 +27,7 @@ use external::ExternalSources;
 pub use external::RateFunctions;
 pub use fail_on::FailOnRules;
 use fields::Table;
+pub use fields::nearest;
 
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;

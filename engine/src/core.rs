@@ -159,7 +159,11 @@ impl Core {
         let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
         if let Some(only) = parts.only {
             schedule.keep_single_user(only);
-            state.feeder.borrow_mut().skip_to(only.load, only.number);
+            let mut feeder = state.feeder.borrow_mut();
+            match only.is_apart {
+                true => feeder.keep_apart(only.load),
+                false => feeder.skip_to(only.load, only.number),
+            }
         }
         let retains = parts.traced || script.reads_bodies() || script.reads_heads();
         let spec = TransportSpec {

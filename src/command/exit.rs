@@ -16,6 +16,8 @@ pub enum Exit {
     Failed = 3,
     /// The generator was the bottleneck, and `--strict` was given.
     GeneratorLimited = 4,
+    /// A figure is worse than a limit of `compare` allows, beyond noise.
+    Regressed = 5,
     /// Ended early by SIGINT; the report was written.
     Interrupted = 130,
     /// Ended early by SIGTERM; the report was written.

@@ -98,7 +98,7 @@ fn a_silent_second_has_no_latency() {
         .find(|line| line.trim_start().starts_with("2s "));
     let line = line.expect("a line for the second second");
     assert!(
-        line.contains("p50       -") && line.contains("lag p99 -"),
+        line.contains("p50      -") && line.contains("p99      -"),
         "{line}"
     );
 }
