@@ -1,11 +1,18 @@
 //! Command-line arguments and their help.
 
+mod compare;
+mod runs;
+
+use crate::render::columns::Columns;
 use clap::{Args, Parser, Subcommand};
-use config::{Cores, Origin, StatsSink};
+use config::{Cores, FailOnRules, Origin, StatsSink};
 use engine::{Segment, Traced};
 use server::export::Format;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+pub use compare::CompareArguments;
+pub use runs::{DeleteArguments, RunsAction, RunsArguments};
 
 /// Load-test server-side applications with latency figures you can trust
 #[derive(Parser, Debug)]
@@ -40,8 +47,11 @@ pub enum Command {
     #[command(after_long_help = REPORT_HELP)]
     Report(ReportArguments),
     /// Compare runs from the local store, and tell differences from noise
-    #[command(after_long_help = COMPARE_HELP)]
+    #[command(after_long_help = compare::HELP)]
     Compare(CompareArguments),
+    /// List the runs of the local store, or delete some
+    #[command(after_long_help = runs::HELP)]
+    Runs(RunsArguments),
     /// Upload results that could not be delivered during the run
     #[command(after_long_help = PUSH_HELP)]
     Push(PushArguments),
@@ -76,6 +86,9 @@ Examples:
   mistress run shop.toml --target http://10.0.0.5:8080 --json shop.json
   mistress run shop.toml --cores 2,3 --strict --csv - >seconds.csv
 
+Without a terminal, or with CI set, there is a line per second; in runs of more than a minute there
+is one every ten seconds.
+
 On a terminal, keys control the run: p pauses and resumes, + and - scale the load by a tenth of
 the planned load, n ends the current phase, q drains.
 
@@ -84,7 +97,7 @@ limit; the second stops at once. Both end with the full report. A third exits wi
 
 Exit codes:
   0    success
-  1    a threshold of the profile was missed
+  1    a threshold was missed, or what fail_on lists happened (docs/profile.md)
   2    invalid usage, profile or script, found before any traffic
   3    the run failed, or its result could not be written
   4    with --strict: the verdict is not clean, the generator was the bottleneck
@@ -94,6 +107,9 @@ const CHECK_HELP: &str = "\
 Runs each scenario of the profile once with one user, including setup and teardown, without
 shortening any sleeps. Shows everything: names, request and status lines, headers, the first KiB of
 each body, latency, checks, logs, and script errors with their traceback.
+
+The user is none of the run's: its number is 1000000 or more, and from data that is handed out once
+it gets the last rows. So what must be unique, such as accounts to sign up, is left to the run.
 
 With --user, repeats one user of a run: its number in the run's logs and errors is its number here.
 It gets the data rows it would get if every iteration before it had taken one row of each source.
@@ -153,19 +169,6 @@ RUN is the id of a run, a prefix of it, a run name (the newest run of that name)
 Examples:
   mistress report latest
   mistress report shop --format hlog >shop.hlog
-
-Exit codes:
-  0    success
-  2    no such run
-  3    the store cannot be read";
-
-const COMPARE_HELP: &str = "\
-Compares two to six runs, named as for `mistress report`, with the first one. The confidence
-intervals come from resampling blocks of seconds within each run, so they do not cover differences
-between one start of the target and the next.
-
-Example:
-  mistress compare shop latest
 
 Exit codes:
   0    success
@@ -298,10 +301,18 @@ pub struct RunArguments {
     /// Log this many bytes of each body at most
     #[arg(long, value_name = "BYTES", default_value_t = 4096, requires = "log")]
     pub log_bodies: usize,
+    /// What fails the run besides thresholds, instead of the profile's `fail_on`: words separated by
+    /// commas (script_errors, no_success, failed_requests, failed_checks, dropped_arrivals) or none
+    #[arg(long, value_name = "LIST")]
+    pub fail_on: Option<FailOnRules>,
     /// Exit with code 4 when the verdict on the generator is not clean
     #[arg(long)]
     pub strict: bool,
-    /// Show only messages and the summary: no live view, no line per second
+    /// Columns of the summary's tables of names: some of ok, failed, unfinished, failures, rate,
+    /// mean, min, p50, p75, p90, p95, p99, p99.9, max, sent
+    #[arg(long, value_name = "LIST")]
+    pub columns: Option<Columns>,
+    /// Show only messages and the summary: no live view, no lines while it runs
     #[arg(short, long)]
     pub quiet: bool,
     /// Disable colours (like the variable NO_COLOR)
@@ -378,17 +389,9 @@ pub struct ReportArguments {
     /// Write the run in this format instead: json, csv, hlog, junit or html
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     pub format: Option<Format>,
-    /// Folder of the store, instead of MISTRESS_DATA or ~/.local/share/mistress
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-}
-
-/// Arguments of `compare`.
-#[derive(Args, Debug)]
-pub struct CompareArguments {
-    /// Runs to compare; the first is the baseline
-    #[arg(required = true, num_args = 2..=6, value_name = "RUN")]
-    pub runs: Vec<String>,
+    /// Columns of the tables of names, as for `mistress run`
+    #[arg(long, value_name = "LIST", conflicts_with = "format")]
+    pub columns: Option<Columns>,
     /// Folder of the store, instead of MISTRESS_DATA or ~/.local/share/mistress
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

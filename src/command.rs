@@ -1,6 +1,7 @@
 //! The subcommands, one file each, and what they share: exit codes and preparation.
 
 mod check;
+mod compare;
 mod console;
 mod control;
 mod doctor;
@@ -12,10 +13,14 @@ mod prepare;
 mod push;
 mod report;
 mod run;
+mod runs;
+mod script_files;
 mod serve;
 mod shell;
 mod store;
+mod stored;
 mod target;
+mod threshold_names;
 
 pub use exit::Exit;
 
@@ -29,7 +34,8 @@ pub fn execute(arguments: Arguments) -> Exit {
         Command::Control(arguments) => control::execute(&arguments),
         Command::Serve(arguments) => serve::execute(&arguments),
         Command::Report(arguments) => report::execute(&arguments),
-        Command::Compare(arguments) => report::compare(&arguments),
+        Command::Compare(arguments) => compare::execute(&arguments),
+        Command::Runs(arguments) => runs::execute(&arguments),
         Command::Push(arguments) => push::execute(&arguments),
         Command::Target(arguments) => target::execute(&arguments),
         Command::Doctor(arguments) => doctor::execute(&arguments),

@@ -18,7 +18,6 @@ use steal::StealMeter;
 pub use terminal::{LinePrinter, LiveView, Terminal};
 
 use crate::render::live::Stage;
-use stats::second::Counts;
 use stats::{Aggregator, Detail, Second, Summary, Window, WindowSource};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +59,7 @@ pub trait Observer: Send {
     ///
     /// # Errors
     /// Those of the output.
-    fn second(&mut self, second: &Second, so_far: &Counts) -> std::io::Result<()>;
+    fn second(&mut self, second: &Second, so_far: &Aggregator) -> std::io::Result<()>;
 
     /// Called whenever windows are collected, `elapsed` after the start of the load.
     ///
@@ -307,7 +306,7 @@ impl ReporterThread {
 
     fn show(&mut self, second: &Second) {
         let detail = self.aggregator.take_detail().map(Arc::new);
-        let so_far = self.aggregator.counts();
+        let so_far = &self.aggregator;
         self.observers.retain_mut(|observer| {
             let shown = observer.second(second, so_far);
             let detailed = detail

@@ -25,7 +25,7 @@ pub use load_control::{Change, ControlledLoad, FACTOR_MAX};
 pub use origin::{Origin, Scheme, ascii_host};
 pub use plan::{Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Model, Order, Plan};
 pub use plan::{StatsSink, Target, Weighted};
-pub use profile::{RateFunctions, load, load_with, parse};
+pub use profile::{FailOnRules, RateFunctions, load, load_with, nearest, parse};
 pub use transport::{
     AddressPolicy, Close, Connections, PhaseTimeouts, Pool, Ports, ReconnectPolicy, Resume, Tls,
     TlsIdentity, TlsVersions,

@@ -1,6 +1,6 @@
 //! The plan: a validated profile, without illegal states.
 
-use stats::threshold::Threshold;
+use stats::threshold::{FailOn, Threshold};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub struct Plan {
     pub loads: Vec<Load>,
     /// The pass criteria of the run, in the order of the file.
     pub thresholds: Vec<Threshold>,
+    /// What fails the run besides, each rule once.
+    pub fail_on: Vec<FailOn>,
     /// The data sources, in the order of the file; names are unique.
     pub data: Vec<Data>,
 }
@@ -73,6 +75,13 @@ impl Plan {
             (true, false) => "open",
             (false, _) => "closed",
         }
+    }
+
+    /// The thresholds of the file, then the rules of `fail_on`: all that must hold for the run to
+    /// pass.
+    pub fn criteria(&self) -> Vec<Threshold> {
+        let rules = self.fail_on.iter().map(|rule| rule.threshold());
+        self.thresholds.iter().cloned().chain(rules).collect()
     }
 
     /// Replaces the target, for `--target`.

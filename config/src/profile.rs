@@ -4,6 +4,7 @@
 mod connections;
 mod data;
 mod external;
+mod fail_on;
 mod fields;
 mod loads;
 mod model_kind;
@@ -24,7 +25,9 @@ use crate::error::Errors;
 use crate::plan::Plan;
 use external::ExternalSources;
 pub use external::RateFunctions;
+pub use fail_on::FailOnRules;
 use fields::Table;
+pub use fields::nearest;
 
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use config::{Origin, Plan};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 
 /// The addresses of the target, in the order of the system's resolver; none where it is a socket in
 /// the file system.
@@ -34,6 +34,14 @@ pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
         return Err(failed(std::io::Error::other("the answer is empty")));
     }
     Ok(addresses)
+}
+
+/// Whether one of the target's `addresses` is of this machine, or it is a socket in the file
+/// system.
+pub fn is_on_this_machine(origin: &Origin, addresses: &[SocketAddr]) -> bool {
+    // only a machine's own addresses can be bound
+    let is_own = |address: &SocketAddr| UdpSocket::bind((address.ip(), 0)).is_ok();
+    origin.socket.is_some() || addresses.iter().any(is_own)
 }
 
 /// The addresses that the profile has for a name.

@@ -45,7 +45,7 @@ use run_queue::RunQueue;
 use schedule::Schedule;
 use scripting::{Script, ScriptError};
 use state::{CoreState, RunIdentity};
-use stats::Recorder;
+use stats::{Counter, Recorder};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
@@ -162,7 +162,11 @@ impl Core {
         let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
         if let Some(only) = parts.only {
             schedule.keep_single_user(only);
-            state.feeder.borrow_mut().skip_to(only.load, only.number);
+            let mut feeder = state.feeder.borrow_mut();
+            match only.is_apart {
+                true => feeder.keep_apart(only.load),
+                false => feeder.skip_to(only.load, only.number),
+            }
         }
         let is_traced = parts.traced != Traced::Nothing;
         let retains = is_traced || script.reads_bodies() || script.reads_heads();
@@ -299,8 +303,9 @@ impl Core {
         &self.script
     }
 
-    /// Tells each distinct error text once.
+    /// Counts the error, and tells each distinct text once.
     fn tell_error(&self, slot: u32, scenario: String, error: &ScriptError) {
+        self.state.telemetry.count(Counter::ScriptError, 1);
         let text = error.to_string();
         let matter = format!("{scenario}\n{}", error_key(&text));
         let user = self.state.script_users.borrow()[slot as usize].number;

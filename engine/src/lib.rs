@@ -29,7 +29,7 @@ mod tls;
 mod transport;
 mod watchdog;
 
-pub use addresses::resolve;
+pub use addresses::{is_on_this_machine, resolve};
 pub use control::Control;
 pub use core::SingleUser;
 pub use error::Error;

@@ -9,8 +9,10 @@
 //! the next is not in it.
 
 mod blocks;
+mod regression;
 
 pub use blocks::of as blocks;
+pub use regression::{Regression, RegressionLimit, regressions};
 
 use serde::Serialize;
 use stats::Histogram;
@@ -28,12 +30,13 @@ const TAIL: f64 = 0.025;
 const SEED: u64 = 0x6d69_7374_7265_7373;
 
 /// The quantiles compared, with their names.
-const QUANTILES: [(f64, &str, &str); 5] = [
+const QUANTILES: [(f64, &str, &str); 6] = [
     (0.5, "latency_p50", "latency p50"),
     (0.9, "latency_p90", "latency p90"),
     (0.95, "latency_p95", "latency p95"),
     (0.99, "latency_p99", "latency p99"),
     (0.999, "latency_p999", "latency p99.9"),
+    (1.0, "latency_max", "latency max"),
 ];
 
 /// Some seconds of a run.
@@ -73,6 +76,10 @@ pub struct Metric {
 pub struct Difference {
     /// In the unit of the figure.
     pub difference: f64,
+    /// The lower end of its 95 % interval; absent when the runs are too short.
+    pub difference_low: Option<f64>,
+    /// The upper end.
+    pub difference_high: Option<f64>,
     /// As a share of the first run's; absent when that is 0.
     pub relative: Option<f64>,
     /// The lower end of the 95 % interval, as a share; absent when the runs are too short.
@@ -140,6 +147,8 @@ fn difference(place: usize, first: &Drawn, other: &Drawn) -> Option<Difference> 
     };
     Some(Difference {
         difference: b - a,
+        difference_low: bounds.map(|(low, _)| low),
+        difference_high: bounds.map(|(_, high)| high),
         relative: (a != 0.0).then(|| (b - a) / a),
         low: shares.map(|(low, _)| low),
         high: shares.map(|(_, high)| high),

@@ -249,7 +249,7 @@ impl RunRecord {
     }
 
     /// Whether its figures are as this version writes them.
-    pub(crate) fn is_current(&self) -> bool {
+    pub fn is_current(&self) -> bool {
         self.is_settled() && self.figures.contains(FIGURES_MARK)
     }
 }

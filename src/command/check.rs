@@ -6,6 +6,7 @@ mod trace;
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
 use super::prepare::{self, Cpus, Loaded};
+use super::threshold_names;
 use crate::cli::CheckArguments;
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 /// Time limit of the user: long enough for scripts that wait for minutes.
 const TIME_MAX: Duration = Duration::from_secs(3_600);
+/// Users that are checked have at least this number.
+const NUMBER_MIN: u64 = 1_000_000;
 /// One arrival, at the start: 1000/s for 1 ms.
 const ONE_ARRIVAL: (Duration, f64, f64) = (Duration::from_millis(1), 1_000.0, 1_000.0);
 
@@ -41,6 +44,10 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let style = Stream::Out.style(arguments.no_color);
     let file = format::escape(&arguments.profile.display().to_string());
     Stream::Out.print(&format!("{file} → {}\n", format::escape(&loaded.label)));
+    for line in threshold_names::unmentioned(&plan) {
+        let line = format!("notice: {}\n", format::escape(&line));
+        Stream::Out.print(&style.apply(Paint::Warn, &line));
+    }
     let mut well = true;
     for Pass { head, plan, only } in passes {
         Stream::Out.print(&format!("\n{}\n", style.apply(Paint::Strong, &head)));
@@ -80,11 +87,19 @@ fn each_scenario(plan: &Plan, named: Option<&str>) -> Result<Vec<Pass>, Failure>
         Some(name) => vec![name.to_owned()],
         None => scenario_names(plan),
     };
+    // none of the run's, so that what is unique to a user of the run is left to it
+    let users = plan.loads.iter().map(users_max).max().unwrap_or(0);
+    let first = 10_u64.pow(users.max(NUMBER_MIN).ilog10() + u32::from(users >= NUMBER_MIN));
     let pass = |index: usize| {
         Ok(Pass {
             head: format!("scenario {}", format::escape(&names[index])),
             plan: one_arrival(plan, &names, index)?,
-            only: None,
+            only: Some(SingleUser {
+                load: 0,
+                number: first + index as u64,
+                passes: 1,
+                is_apart: true,
+            }),
         })
     };
     (0..names.len()).map(pass).collect()
@@ -101,20 +116,11 @@ fn one_user(plan: &Plan, number: u64, arguments: &CheckArguments) -> Result<Pass
             "--load: found {load_number}, expected 1 to {loads}"
         ));
     };
-    let (kind, users, passes) = match &load.model {
-        // The number of arrivals is random; this only rejects numbers far beyond it.
-        Model::Open {
-            arrivals: Arrivals::Poisson,
-            rate,
-            iterations,
-            ..
-        } => ("arrival", 2.0 * rate.total() + 10_000.0, *iterations),
-        Model::Open {
-            rate, iterations, ..
-        } => ("arrival", rate.total(), *iterations),
-        Model::Closed { users, .. } => ("user", users.max(), 1),
+    let (kind, passes) = match &load.model {
+        Model::Open { iterations, .. } => ("arrival", *iterations),
+        Model::Closed { .. } => ("user", 1),
     };
-    let users = users.ceil() as u64;
+    let users = users_max(load);
     if number >= users {
         return refused(format!(
             "--user: found {number}, but load {load_number} has at most {users}, counted from 0"
@@ -130,8 +136,24 @@ fn one_user(plan: &Plan, number: u64, arguments: &CheckArguments) -> Result<Pass
             load: load_number - 1,
             number,
             passes,
+            is_apart: false,
         }),
     })
+}
+
+/// No user of the load has this number or a higher one. The number of Poisson arrivals is random;
+/// of them it is far beyond what comes.
+fn users_max(load: &Load) -> u64 {
+    let users = match &load.model {
+        Model::Open {
+            arrivals: Arrivals::Poisson,
+            rate,
+            ..
+        } => 2.0 * rate.total() + 10_000.0,
+        Model::Open { rate, .. } => rate.total(),
+        Model::Closed { users, .. } => users.max(),
+    };
+    users.ceil() as u64
 }
 
 /// The scenarios of a plan, without duplicates.

@@ -4,6 +4,7 @@ use super::exit::Failure;
 use crate::render::flow::Style;
 use crate::render::format;
 use crate::render::live::Size;
+use anyhow::anyhow;
 use std::io::{self, IsTerminal, Write};
 
 /// Width of a report that does not go to a terminal, in columns.
@@ -41,10 +42,30 @@ impl Stream {
             .and_then(|()| writer.flush());
     }
 
+    /// Writes a result. A closed pipe is not an error.
+    ///
+    /// # Errors
+    /// It cannot be written, as on a full disk.
+    pub fn deliver(self, text: &str) -> Result<(), Failure> {
+        let mut writer = self.writer();
+        let written = writer
+            .write_all(text.as_bytes())
+            .and_then(|()| writer.flush());
+        match written {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(
+                anyhow!("standard output: not written: {error}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a live view can be drawn here.
     pub fn is_live(self) -> bool {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        self.is_terminal() && !dumb
+        let variable = |name| std::env::var_os(name).unwrap_or_default();
+        let is_dumb = variable("TERM") == "dumb";
+        // set by CI systems, some of which have terminals that nobody looks at
+        let is_ci = !["", "0", "false"].iter().any(|no| variable("CI") == *no);
+        self.is_terminal() && !is_dumb && !is_ci
     }
 
     /// Whether to use colours here.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Success.
     Done = 0,
-    /// A threshold was missed; the report was written.
+    /// A threshold was missed, or a rule of `fail_on`; the report was written.
     ThresholdMissed = 1,
     /// Invalid usage, profile or script, found before any traffic.
     Usage = 2,
@@ -16,6 +16,8 @@ pub enum Exit {
     Failed = 3,
     /// The generator was the bottleneck, and `--strict` was given.
     GeneratorLimited = 4,
+    /// A figure is worse than a limit of `compare` allows, beyond noise.
+    Regressed = 5,
     /// Ended early by SIGINT; the report was written.
     Interrupted = 130,
     /// Ended early by SIGTERM; the report was written.

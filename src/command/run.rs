@@ -17,9 +17,12 @@ use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
 use super::memory;
 use super::prepare::{self, Cpus, Loaded};
+use super::threshold_names;
 use crate::cgroup::Groups;
 use crate::cli::RunArguments;
+use crate::render::columns::Columns;
 use crate::render::flow::Style;
+use crate::render::format;
 use crate::render::outline::{LoadOutline, Outline};
 use crate::render::text;
 use crate::reporter::{LinePrinter, LiveView, Observer, Terminal};
@@ -33,6 +36,7 @@ use stats::RunReport;
 use stats::report::{Ending, RunFacts};
 use stats::verdict::VerdictState;
 use stats_session::{RunContext, StatsSession};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -44,10 +48,7 @@ use supervisor::Notices;
 /// # Errors
 /// Anything that keeps the run from starting, or its result from being written.
 pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
-    let mut plan = prepare::plan(&arguments.profile, &arguments.changes)?;
-    if let Some(cores) = &arguments.cores {
-        plan.cores = cores.clone();
-    }
+    let plan = plan_of(arguments)?;
     let groups = Groups::of_this_process();
     let quota = groups.quota();
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
@@ -57,6 +58,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let sink = stats_session::sink(arguments, &plan)?;
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
     let mut notices = warn_of_limits(&plan, &cpus, &groups);
+    notices.extend(warn_of_threshold_names(&plan));
     cpus.pin_away_from_load();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);
@@ -65,11 +67,11 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     inputs.keys = live_keys(arguments, stream);
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
-    notices.extend(warn_of_port_shortage(&plan, &loaded.origin, part));
-    let id = match &arguments.run_id {
-        Some(id) => id.clone(),
-        None => identity::run_id(SystemTime::now())?,
-    };
+    // a name that does not resolve is reported at the start
+    let servers = engine::resolve(&loaded.origin, &plan).unwrap_or_default();
+    let is_shared = engine::is_on_this_machine(&loaded.origin, &servers);
+    notices.extend(warn_of_port_shortage(&plan, &servers, part));
+    let id = run_id(arguments)?;
     let context = RunContext {
         plan: &plan,
         cpus: &cpus,
@@ -94,17 +96,41 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     run.segment = segment.map(|segment| segment.text.clone());
     run.loads = outline.loads.iter().map(LoadOutline::facts).collect();
     let FinishedRun {
-        summary,
+        mut summary,
         notices: mut events,
         error,
         ..
     } = finished;
     notices.extend_from_slice(events.noticed());
+    if is_shared {
+        summary.verdict = summary.verdict.with_shared_target();
+    }
     let report = RunReport::new(run, notices, summary);
     let style = stream.style(arguments.no_color);
-    outputs.deliver(&report, &mut events, session, style)?;
-    custom_summary(&plan, &report)?;
-    Ok(verdict(error, &events, &report, arguments.strict))
+    let delivered = outputs.deliver(&report, &mut events, session, style);
+    let delivered = delivered.and_then(|()| custom_summary(&plan, &report));
+    let exit = verdict(error, &events, &report, arguments.strict);
+    delivered.map(|()| exit)
+}
+
+/// The plan with what the arguments override.
+fn plan_of(arguments: &RunArguments) -> Result<Plan, Failure> {
+    let mut plan = prepare::plan(&arguments.profile, &arguments.changes)?;
+    if let Some(cores) = &arguments.cores {
+        plan.cores = cores.clone();
+    }
+    if let Some(rules) = &arguments.fail_on {
+        plan.fail_on.clone_from(&rules.0);
+    }
+    Ok(plan)
+}
+
+/// The id of the arguments, or a new one.
+fn run_id(arguments: &RunArguments) -> Result<String, Failure> {
+    match &arguments.run_id {
+        Some(id) => Ok(id.clone()),
+        None => identity::run_id(SystemTime::now()),
+    }
 }
 
 /// Warns if the plan may need more open files or memory than this process may have.
@@ -119,16 +145,23 @@ fn warn_of_limits(plan: &Plan, cpus: &Cpus, groups: &Groups) -> Vec<String> {
     notices
 }
 
-/// Warns if the plan needs more ports than there are. A name that does not resolve is reported at
-/// the start.
+/// Warns of thresholds on names that the script does not seem to have.
+fn warn_of_threshold_names(plan: &Plan) -> Vec<String> {
+    let lines = threshold_names::unmentioned(plan);
+    for line in &lines {
+        Stream::Err.print(&format!("notice: {}\n", format::escape(line)));
+    }
+    lines
+}
+
+/// Warns if the plan needs more ports than there are toward these addresses.
 fn warn_of_port_shortage(
     plan: &Plan,
-    target: &config::Origin,
+    servers: &[SocketAddr],
     part: engine::Segment,
 ) -> Option<String> {
     let system = engine::LocalPorts::of_system(plan.connections.ports);
-    let servers = engine::resolve(target, plan).unwrap_or_default();
-    let text = port_forecast::shortage(plan, part.part(), &system, &servers)?;
+    let text = port_forecast::shortage(plan, part.part(), &system, servers)?;
     Stream::Err.print(&format!("{text}\n"));
     Some(text)
 }
@@ -170,10 +203,10 @@ fn observer(
 ) -> Box<dyn Observer> {
     let output = stream.writer();
     if arguments.quiet {
-        return Box::new(quiet::Quiet(LinePrinter::new(output)));
+        return Box::new(quiet::Quiet(LinePrinter::new(output, outline.duration)));
     }
     if !stream.is_live() {
-        return Box::new(LinePrinter::new(output));
+        return Box::new(LinePrinter::new(output, outline.duration));
     }
     let style = stream.style(arguments.no_color);
     let terminal = Terminal {
@@ -192,6 +225,8 @@ struct Outputs {
     junit: Option<OutputFile>,
     /// View and summary: stdout, unless a result is written there.
     report: Stream,
+    /// The columns of the tables of names.
+    columns: Columns,
 }
 
 impl Outputs {
@@ -224,6 +259,7 @@ impl Outputs {
             csv,
             junit,
             report,
+            columns: arguments.columns.clone().unwrap_or_default(),
         })
     }
 
@@ -236,7 +272,8 @@ impl Outputs {
         style: Style,
     ) -> Result<(), Failure> {
         let stream = self.report;
-        stream.print(&text::render(report, stream.width(), style));
+        let width = stream.width();
+        stream.print(&text::render(report, width, style, &self.columns));
         stream.print(&notices.closing(style, stream.width()));
         let written = self.write(report);
         if let Some(session) = session {
@@ -252,16 +289,23 @@ impl Outputs {
     }
 
     fn write(&self, report: &RunReport) -> Result<(), Failure> {
-        if let Some(file) = &self.json {
-            file.write(&report.to_json())?;
+        type Rendering = fn(&RunReport) -> String;
+        let texts: [(&Option<OutputFile>, Rendering); 3] = [
+            (&self.json, RunReport::to_json),
+            (&self.csv, RunReport::to_csv),
+            (&self.junit, RunReport::to_junit),
+        ];
+        let files = texts
+            .iter()
+            .filter_map(|(file, text)| Some((file.as_ref()?, text)));
+        let written = files.map(|(file, text)| file.write(&text(report)));
+        // one that fails leaves the others their chance
+        let failures = written.filter_map(Result::err).map(|one| one.to_string());
+        let failures: Vec<String> = failures.collect();
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::failed(anyhow::anyhow!(failures.join("\n")))),
         }
-        if let Some(file) = &self.csv {
-            file.write(&report.to_csv())?;
-        }
-        if let Some(file) = &self.junit {
-            file.write(&report.to_junit())?;
-        }
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use serde_json::Value;
-use server::compare::{Difference, Metric};
+use server::compare::{Difference, Metric, Regression};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -54,6 +54,34 @@ pub fn render(cards: &[Value], metrics: &[Metric], style: Style) -> String {
     text + "\nintervals: 95 %, by drawing blocks of seconds within each run anew\n"
 }
 
+/// How runs stand to limits; empty without limits.
+pub fn limits(judged: &[Regression], style: Style) -> String {
+    let mut text = String::new();
+    for one in judged {
+        let letter = ('A'..).nth(one.run).unwrap_or('?');
+        let (word, paint) = match one.regressed {
+            true => ("REGRESSED", Paint::Bad),
+            false => ("ok       ", Paint::Good),
+        };
+        let unit = if one.metric == "failed" {
+            "points"
+        } else {
+            "%"
+        };
+        let found = one.worse.map_or(String::new(), |worse| {
+            let way = if worse > 0.0 { "worse" } else { "better" };
+            format!("{:.1} {unit} {way}, ", worse.abs() * 100.0)
+        });
+        let line = format!("{word}  {letter}  {}: {found}{}", one.limit, one.statement);
+        let _ = writeln!(text, "{}", style.apply(paint, &line));
+    }
+    if text.is_empty() {
+        text
+    } else {
+        format!("\n{text}")
+    }
+}
+
 fn figure(unit: &str, value: f64) -> String {
     match unit {
         "us" => format::time_us(value.round() as u64),
@@ -100,6 +128,8 @@ mod tests {
                 None,
                 Some(Difference {
                     difference: 200.0,
+                    difference_low: Some(100.0),
+                    difference_high: Some(300.0),
                     relative: Some(0.2),
                     low: Some(0.1),
                     high: Some(0.3),
@@ -107,6 +137,17 @@ mod tests {
                 }),
             ],
         };
+        let regression = Regression {
+            limit: "p99 10%".to_owned(),
+            metric: "latency_p99",
+            run: 1,
+            worse: Some(0.2),
+            regressed: true,
+            statement: "beyond the limit, beyond noise",
+        };
+        let told = "\nREGRESSED  B  p99 10%: 20.0 % worse, beyond the limit, beyond noise\n";
+        assert_eq!(limits(&[regression], Style::Plain), told);
+        assert_eq!(limits(&[], Style::Plain), "");
         let cards = [json!({"name": "a"}), json!({"name": "b"})];
         let text = render(&cards, &[metric], Style::Plain);
         let line = "  B      1.20ms    +20.0 %  (+10.0 % to +30.0 %)  beyond noise";

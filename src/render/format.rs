@@ -107,6 +107,21 @@ pub fn width(text: &str) -> usize {
     text.chars().count()
 }
 
+/// How many columns a line takes that may have colours, which take none.
+pub fn columns(line: &str) -> usize {
+    let mut columns = 0;
+    let mut is_code = false;
+    for c in line.chars() {
+        match c {
+            '\x1b' => is_code = true,
+            'm' if is_code => is_code = false,
+            _ if is_code => {}
+            _ => columns += 1,
+        }
+    }
+    columns
+}
+
 /// The text, cut with an ellipsis when it is longer than `columns`.
 pub fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {

@@ -1,8 +1,11 @@
-//! The live view: a few lines that are painted again in place on a terminal.
+//! The live view: lines that are painted again in place on a terminal, as many as it has room for.
+
+pub mod by_name;
 
 use crate::render::flow::{LABEL, Paint, Piece, Style};
 use crate::render::format::{self, clock, count, per_second, percent, time_known};
 use crate::render::outline::{Outline, model_label};
+use by_name::ByName;
 use stats::second::{CoreSecond, Counts};
 use stats::{FailureKind, Second};
 use std::time::Duration;
@@ -11,9 +14,13 @@ use std::time::Duration;
 const WIDTH_MIN: usize = 30;
 /// Wider lines are harder to read, not easier.
 const WIDTH_MAX: usize = 120;
+/// The same of tables.
+const TABLE_WIDTH_MAX: usize = 160;
 /// Cores shown with a bar each; more of them get one character each.
 const BARS_MAX: usize = 8;
 const BAR: usize = 8;
+/// Rows of a terminal below which the view leaves out what the plan says anyway.
+const TALL: usize = 16;
 /// The last row of a terminal is left free, or it would scroll.
 const ROWS_SPARE: usize = 1;
 
@@ -55,6 +62,8 @@ pub struct View<'a> {
     pub second: Option<&'a Second>,
     /// What was counted so far.
     pub so_far: &'a Counts,
+    /// The same by name.
+    pub by_name: &'a ByName,
     /// Keys that steer the run; empty when there are none.
     pub keys: &'a str,
 }
@@ -71,7 +80,7 @@ pub struct Size {
 /// The lines of the view, none wider and not more than the terminal has.
 pub fn frame(view: &View<'_>, size: Size, style: Style) -> Vec<String> {
     let width = size.width.clamp(WIDTH_MIN, WIDTH_MAX);
-    let mut lines = head(view, width, style);
+    let mut lines = head(view, width, size.height, style);
     match view.second {
         Some(second) => figures(view, second, width, style, &mut lines),
         None => {
@@ -82,12 +91,24 @@ pub fn frame(view: &View<'_>, size: Size, style: Style) -> Vec<String> {
             lines.push(style.apply(Paint::Faint, text));
         }
     }
-    if view.stage == Stage::Running && !view.keys.is_empty() {
+    let rows = size.height.saturating_sub(ROWS_SPARE).max(1);
+    let has_keys = view.stage == Stage::Running && !view.keys.is_empty();
+    let room = rows.saturating_sub(lines.len() + usize::from(has_keys));
+    let table_width = size.width.clamp(WIDTH_MIN, TABLE_WIDTH_MAX);
+    lines.extend(by_name::lines(view.by_name, table_width, room, style));
+    if has_keys {
         let keys = format::cut(view.keys, width);
         lines.push(style.apply(Paint::Faint, &keys));
     }
-    lines.truncate(size.height.saturating_sub(ROWS_SPARE).max(1));
+    lines.truncate(rows);
     lines
+}
+
+/// How many rows of a terminal of this width the lines take, which were made for another width:
+/// terminals break lines that became too long.
+pub fn rows_of(lines: &[String], width: usize) -> usize {
+    let rows = |line: &String| format::columns(line).div_ceil(width.max(1)).max(1);
+    lines.iter().map(rows).sum()
 }
 
 /// What to write so that `lines` take the place of the `painted` lines above the cursor: one
@@ -98,15 +119,17 @@ pub fn repaint(painted: usize, lines: &[String]) -> String {
         text.push_str(&format!("\x1b[{painted}A\r"));
     }
     for line in lines {
+        // cleared first: at the end of a full line, its last character would be
+        text.push_str("\x1b[K");
         text.push_str(line);
-        text.push_str("\x1b[K\n");
+        text.push('\n');
     }
     // what is left of a longer view before
     text.push_str("\x1b[J");
     text
 }
 
-fn head(view: &View<'_>, width: usize, style: Style) -> Vec<String> {
+fn head(view: &View<'_>, width: usize, height: usize, style: Style) -> Vec<String> {
     let outline = view.outline;
     let title = Piece::new(format!("{} → {}", outline.name, outline.target)).paint(Paint::Strong);
     let label = Piece::new(model_label(outline.model)).paint(Paint::Strong);
@@ -126,10 +149,9 @@ fn head(view: &View<'_>, width: usize, style: Style) -> Vec<String> {
             let phase = load
                 .phase_at(view.elapsed)
                 .unwrap_or_else(|| "over".to_string());
-            let pieces = [
-                Piece::new(phase),
-                Piece::new(load.kind.as_str()).paint(Paint::Faint),
-            ];
+            let kind = Piece::new(load.kind.as_str()).paint(Paint::Faint);
+            let mut pieces = vec![Piece::new(phase)];
+            pieces.extend((height >= TALL).then_some(kind));
             lines.extend(style.flow("phase", &pieces, width));
         }
     }
@@ -176,8 +198,11 @@ fn figures(view: &View<'_>, second: &Second, width: usize, style: Style, lines: 
                 .paint_if(so_far.failed > 0, Paint::Bad),
         ],
     );
-    if so_far.planned > 0 {
-        row("arrivals", &arrivals(so_far));
+    let errors = view.by_name.script_errors;
+    if errors > 0 {
+        let word = if errors == 1 { "error" } else { "errors" };
+        let text = format!("{} {word}", count(errors));
+        row("script", &[Piece::new(text).paint(Paint::Bad)]);
     }
     let latency = &second.latency;
     let times = [
@@ -199,6 +224,9 @@ fn figures(view: &View<'_>, second: &Second, width: usize, style: Style, lines: 
         lag.push(Piece::new("the generator was the limit").paint(Paint::Warn));
     }
     row("lag", &lag);
+    if so_far.planned > 0 {
+        row("arrivals", &arrivals(so_far));
+    }
     if so_far.failed > 0 {
         row("failures", &failures(so_far));
     }

@@ -4,6 +4,8 @@ use crate::render::format;
 
 /// Columns between two columns.
 const GAP: usize = 2;
+/// The least columns of a cut name.
+const NAME_MIN: usize = 8;
 /// The longest name shown in full.
 const NAME_MAX: usize = 200;
 
@@ -37,6 +39,21 @@ impl Table {
         let all = std::iter::once(&self.head).chain(&self.rows);
         all.flat_map(|row| row_lines(row, names, &figures))
             .collect()
+    }
+
+    /// As [`Table::lines`], but each row is one line: a name that has no room beside its figures is
+    /// cut, and so is a line that is too long all the same.
+    pub fn flat_lines(&self, width: usize) -> Vec<String> {
+        let taken: usize = (1..self.head.len())
+            .map(|column| self.widest(column) + GAP)
+            .sum();
+        let room = width.saturating_sub(taken).max(NAME_MIN);
+        let mut flat = self.clone();
+        for name in flat.rows.iter_mut().filter_map(|row| row.first_mut()) {
+            *name = format::cut(name, room);
+        }
+        let lines = flat.lines(width.max(taken + NAME_MIN)).into_iter();
+        lines.map(|line| format::cut(&line, width)).collect()
     }
 
     fn widest(&self, column: usize) -> usize {

@@ -2,6 +2,7 @@
 
 mod verdict;
 
+use crate::render::columns::Columns;
 use crate::render::custom;
 use crate::render::flow::{Paint, Piece, Style};
 use crate::render::format::{
@@ -21,14 +22,16 @@ const CORES_LISTED: usize = 8;
 /// Changes of the load that are listed.
 const CHANGES_TOLD: usize = 20;
 
-/// The report of a run, `width` columns wide where its figures allow, ending in a line feed.
-pub fn render(report: &RunReport, width: usize, style: Style) -> String {
+/// The report of a run, `width` columns wide where its figures allow, ending in a line feed;
+/// `columns` are those of its tables of names.
+pub fn render(report: &RunReport, width: usize, style: Style, columns: &Columns) -> String {
     let mut text = Text {
         lines: Vec::new(),
         width: width.clamp(WIDTH_MIN, WIDTH_MAX),
         style,
         run: &report.run,
         summary: &report.summary,
+        columns,
     };
     text.head();
     text.totals();
@@ -52,6 +55,7 @@ struct Text<'a> {
     style: Style,
     run: &'a RunFacts,
     summary: &'a Summary,
+    columns: &'a Columns,
 }
 
 impl Text<'_> {
@@ -238,23 +242,13 @@ impl Text<'_> {
         if names.is_empty() {
             return;
         }
-        let some_unfinished = names.iter().any(|name| name.unfinished > 0);
-        let mut head = vec![label, "ok", "failed"];
-        head.extend(some_unfinished.then_some("unfinished"));
-        head.extend(["p50", "p90", "p99", "p99.9", "max"]);
+        let columns = self.columns.of(&names);
+        let mut head = vec![label];
+        head.extend(columns.iter().map(|column| column.word));
         let mut table = Table::new(&head);
         for name in names {
-            let times = &name.phases.latency;
-            let mut row = vec![escape(&name.name), count(name.ok), count(name.failed)];
-            row.extend(some_unfinished.then(|| count(name.unfinished)));
-            let shown = [
-                times.p50_us,
-                times.p90_us,
-                times.p99_us,
-                times.p999_us,
-                times.max_us,
-            ];
-            row.extend(shown.map(|us| shown_time(times, us)));
+            let mut row = vec![escape(&name.name)];
+            row.extend(columns.iter().map(|column| column.figure(name)));
             table.rows.push(row);
         }
         self.gap();
@@ -326,12 +320,11 @@ impl Text<'_> {
     }
 
     fn thresholds(&mut self) {
-        let outcomes = &self.summary.thresholds;
-        if outcomes.is_empty() {
-            return;
-        }
-        self.gap();
-        for (index, outcome) in outcomes.iter().enumerate() {
+        let outcomes = self.summary.thresholds.iter();
+        for (index, outcome) in outcomes.filter(|one| one.is_shown()).enumerate() {
+            if index == 0 {
+                self.gap();
+            }
             let label = if index == 0 { "thresholds" } else { "" };
             let (word, paint) = match outcome.met {
                 true => ("met   ", Paint::Good),

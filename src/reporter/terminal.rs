@@ -1,14 +1,23 @@
-//! The two terminal observers: a live view drawn in place, and one line per second.
+//! The two terminal observers: a live view drawn in place, and plain lines.
 
 use crate::render::flow::Style;
+use crate::render::line::Interval;
+use crate::render::live::by_name::{ByName, NameRow};
 use crate::render::live::{self, Size, Stage, View};
 use crate::render::outline::Outline;
 use crate::render::{format, line};
 use crate::reporter::Observer;
-use stats::Second;
 use stats::second::Counts;
+use stats::{Aggregator, Counter, Histogram, NameKind, Second};
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
+
+/// Names of a kind that are shown at most: more than fit on a tall terminal.
+const NAMES_SHOWN: usize = 60;
+/// A run that is planned to be longer has a line every [`LONG_EVERY_S`] seconds, not every second.
+const SHORT_MAX: Duration = Duration::from_secs(60);
+const LONG_EVERY_S: u64 = 10;
 
 /// A terminal: where to write, and its current size.
 pub struct Terminal {
@@ -28,8 +37,13 @@ pub struct LiveView {
     outline: Outline,
     /// Lines of the view that are above the cursor.
     painted: Vec<String>,
+    /// The size of the terminal when they were painted.
+    painted_for: Size,
     second: Option<Second>,
     so_far: Counts,
+    by_name: ByName,
+    /// How many had ended of each name in the second before.
+    ended: HashMap<(NameKind, String), u64>,
     stage: Stage,
     elapsed: Duration,
 }
@@ -41,8 +55,14 @@ impl LiveView {
             terminal,
             outline,
             painted: Vec::new(),
+            painted_for: Size {
+                width: 0,
+                height: 0,
+            },
             second: None,
             so_far: Counts::default(),
+            by_name: ByName::default(),
+            ended: HashMap::new(),
             stage: Stage::Starting,
             elapsed: Duration::ZERO,
         }
@@ -55,14 +75,46 @@ impl LiveView {
             elapsed: self.elapsed,
             second: self.second.as_ref(),
             so_far: &self.so_far,
+            by_name: &self.by_name,
             keys: self.terminal.keys,
         };
-        let frame = live::frame(&view, (self.terminal.size)(), self.terminal.style);
-        if frame != self.painted {
-            self.write(&live::repaint(self.painted.len(), &frame))?;
+        let size = (self.terminal.size)();
+        let frame = live::frame(&view, size, self.terminal.style);
+        if frame != self.painted || size != self.painted_for {
+            self.write(&live::repaint(self.rows_above(size), &frame))?;
             self.painted = frame;
+            self.painted_for = size;
         }
         Ok(())
+    }
+
+    /// How many rows the painted lines take on a terminal of this size.
+    fn rows_above(&self, size: Size) -> usize {
+        match size.width < self.painted_for.width {
+            true => live::rows_of(&self.painted, size.width),
+            false => self.painted.len(),
+        }
+    }
+
+    /// The rows of a kind, with what ended in the last `seconds`.
+    fn rows(&self, so_far: &Aggregator, kind: NameKind, seconds: u64) -> Vec<NameRow> {
+        let known = self.ended.keys().filter(|(one, _)| *one == kind);
+        // if all names were shown, one that was not is new
+        let has_all = known.count() < NAMES_SHOWN;
+        let names = so_far.names_so_far(kind, NAMES_SHOWN).into_iter();
+        let row = names.map(|name| {
+            let before = self.ended.get(&(kind, name.name.clone())).copied();
+            let before = before.or(has_all.then_some(0));
+            let ended = name.ok + name.failed;
+            NameRow {
+                name: name.name,
+                rate: before.map(|before| ended.saturating_sub(before) as f64 / seconds as f64),
+                ok: name.ok,
+                failed: name.failed,
+                latency: name.latency,
+            }
+        });
+        row.collect()
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
@@ -72,9 +124,27 @@ impl LiveView {
 }
 
 impl Observer for LiveView {
-    fn second(&mut self, second: &Second, so_far: &Counts) -> io::Result<()> {
+    fn second(&mut self, second: &Second, so_far: &Aggregator) -> io::Result<()> {
         self.second = Some(second.clone());
-        self.so_far = so_far.clone();
+        self.so_far = so_far.counts().clone();
+        let rows = |kind| self.rows(so_far, kind, second.seconds.max(1));
+        let (requests, transactions) = (rows(NameKind::Request), rows(NameKind::Transaction));
+        let kinds = [
+            (NameKind::Request, &requests),
+            (NameKind::Transaction, &transactions),
+        ];
+        let ended = kinds.into_iter().flat_map(|(kind, rows)| {
+            let rows = rows.iter();
+            rows.map(move |row| ((kind, row.name.clone()), row.ok + row.failed))
+        });
+        self.ended = ended.collect();
+        self.by_name = ByName {
+            requests,
+            transactions,
+            checks: so_far.checks_so_far(),
+            thresholds: so_far.thresholds_so_far(),
+            script_errors: so_far.counted_so_far(Counter::ScriptError),
+        };
         Ok(())
     }
 
@@ -87,7 +157,7 @@ impl Observer for LiveView {
     fn message(&mut self, text: &str) -> io::Result<()> {
         // the message replaces the view, which is drawn again below it
         let lines = format::escape_lines(text);
-        let above = live::repaint(self.painted.len(), &lines);
+        let above = live::repaint(self.rows_above((self.terminal.size)()), &lines);
         let view = std::mem::take(&mut self.painted);
         self.write(&(above + &live::repaint(0, &view)))?;
         self.painted = view;
@@ -97,7 +167,7 @@ impl Observer for LiveView {
     fn end(&mut self) -> io::Result<()> {
         // the summary follows in place of the view
         if !self.painted.is_empty() {
-            let wipe = live::repaint(self.painted.len(), &[]);
+            let wipe = live::repaint(self.rows_above((self.terminal.size)()), &[]);
             self.painted.clear();
             self.write(&wipe)?;
         }
@@ -105,19 +175,59 @@ impl Observer for LiveView {
     }
 }
 
-/// Prints one line per second.
+/// Prints one line per second, or every ten seconds of a long run.
 pub struct LinePrinter {
     output: Box<dyn Write + Send>,
     stage: Stage,
+    /// How long the plan asks for load.
+    planned: Duration,
+    /// What the next line is about, in a long run.
+    interval: Interval,
+    /// Latencies up to the last line, in a long run.
+    latency: Histogram,
 }
 
 impl LinePrinter {
-    /// Writes one line at a time.
-    pub fn new(output: Box<dyn Write + Send>) -> Self {
+    /// Writes one line at a time, of a run that is `planned` to take so long.
+    pub fn new(output: Box<dyn Write + Send>, planned: Duration) -> Self {
         LinePrinter {
             output,
             stage: Stage::Starting,
+            planned,
+            interval: Interval::default(),
+            latency: Histogram::new(),
         }
+    }
+
+    /// The line that is due at the end of a second of a long run, if one is.
+    fn long(&mut self, second: &Second, so_far: &Aggregator) -> Option<Interval> {
+        let due =
+            self.interval.end_s / LONG_EVERY_S < (second.time_s + second.seconds) / LONG_EVERY_S;
+        self.interval.add(second);
+        if !due {
+            return None;
+        }
+        let end_s = self.interval.end_s;
+        let next = Interval {
+            end_s,
+            ..Interval::default()
+        };
+        let mut interval = std::mem::replace(&mut self.interval, next);
+        let latency = so_far.latency_so_far();
+        let mut new = latency.clone();
+        new.subtract(&self.latency);
+        self.latency = latency;
+        let figure = |share| (new.count() > 0).then(|| new.value_at(share));
+        interval.wanted_s = LONG_EVERY_S;
+        interval.p50_us = figure(0.5);
+        interval.p99_us = figure(0.99);
+        let left = self
+            .planned
+            .as_secs()
+            .checked_sub(end_s)
+            .filter(|left| *left > 0);
+        interval.left = left.map(Duration::from_secs);
+        Some(interval)
     }
 
     fn print(&mut self, line: &str) -> io::Result<()> {
@@ -127,8 +237,15 @@ impl LinePrinter {
 }
 
 impl Observer for LinePrinter {
-    fn second(&mut self, second: &Second, _so_far: &Counts) -> io::Result<()> {
-        self.print(&line::render(second))
+    fn second(&mut self, second: &Second, so_far: &Aggregator) -> io::Result<()> {
+        let interval = match self.planned > SHORT_MAX {
+            true => self.long(second, so_far),
+            false => Some(Interval::of(second)),
+        };
+        match interval {
+            Some(interval) => self.print(&line::render(&interval)),
+            None => Ok(()),
+        }
     }
 
     fn tick(&mut self, stage: Stage, _elapsed: Duration) -> io::Result<()> {

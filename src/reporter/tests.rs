@@ -25,10 +25,12 @@ impl RecordingObserver {
 }
 
 impl Observer for RecordingObserver {
-    fn second(&mut self, second: &Second, so_far: &Counts) -> io::Result<()> {
+    fn second(&mut self, second: &Second, so_far: &Aggregator) -> io::Result<()> {
         self.push(format!(
             "{} {} of {}",
-            second.time_s, second.counts.ok, so_far.ok
+            second.time_s,
+            second.counts.ok,
+            so_far.counts().ok
         ))
     }
 
@@ -120,7 +122,7 @@ impl Write for Closed {
 #[test]
 fn an_output_that_is_gone_does_not_end_the_run() {
     let observers: [Box<dyn Observer>; 2] = [
-        Box::new(LinePrinter::new(Box::new(Closed))),
+        Box::new(LinePrinter::new(Box::new(Closed), Duration::ZERO)),
         Box::new(LiveView::new(terminal(Box::new(Closed)), outline())),
     ];
     for observer in observers {
@@ -262,7 +264,7 @@ fn nothing_is_written_while_nothing_changes() {
 #[test]
 fn lines_say_when_the_run_drains() {
     let screen = Screen::default();
-    let mut lines = LinePrinter::new(Box::new(screen.clone()));
+    let mut lines = LinePrinter::new(Box::new(screen.clone()), Duration::ZERO);
     for stage in [
         Stage::Running,
         Stage::Draining,

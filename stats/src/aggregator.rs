@@ -1,5 +1,7 @@
 //! Merges the windows of all cores into a run's totals and its series of seconds.
 
+mod so_far;
+
 use crate::core_window::CoreWindow;
 use crate::custom::{Custom, CustomCounts, CustomKind};
 use crate::detail::Detail;
@@ -16,6 +18,7 @@ use crate::summary::{
 use crate::threshold::{Closing, Judges, Threshold};
 use crate::verdict::{Evidence, RunFigures};
 use crate::window::{Body, CheckCounts, Gauge, NameCounts, Window, add_counts};
+pub use so_far::NameSoFar;
 
 /// Merges windows; percentiles are only ever taken from merged histograms, never averaged.
 ///
@@ -446,7 +449,7 @@ impl Aggregator {
 
     fn name_summaries(&self) -> Vec<NameSummary> {
         let used = self.by_name.iter().filter(|n| !n.is_empty());
-        let mut names: Vec<NameSummary> = used.map(NameSummary::of).collect();
+        let mut names: Vec<NameSummary> = used.map(|n| NameSummary::of(n, self.load_s())).collect();
         names.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         names
     }

@@ -180,6 +180,8 @@ closed_enum! {
         DecodeErrorLate => "decode_error_late",
         /// Heads of replies that break the standard but were read as browsers read them.
         OddHead => "odd_head",
+        /// Errors of the script: in an iteration, a branch of one, on_start or on_stop.
+        ScriptError => "script_error",
     }
 }
 

@@ -27,7 +27,7 @@ pub mod verdict;
 mod window;
 pub mod wire;
 
-pub use aggregator::Aggregator;
+pub use aggregator::{Aggregator, NameSoFar};
 pub use detail::Detail;
 pub use histogram::{Histogram, Places};
 pub use kinds::{Counter, FailureKind, Model, NameKind, Phase};

@@ -197,10 +197,12 @@ impl Recorder {
         let Body {
             names,
             customs,
+            counts,
             load,
             ..
         } = &mut *self.window;
         *load = LoadTime::Until(at_ns);
+        counts.iterations_in_load = counts.iterations();
         names
             .iter_mut()
             .for_each(|name| name.in_load = name.ended());

@@ -101,6 +101,7 @@ impl RunReport {
             reasons: verdict.reasons.iter().map(ReasonRow::of).collect(),
             notes: verdict.notes.iter().map(ReasonRow::of).collect(),
             thresholds: (self.summary.thresholds.iter())
+                .filter(|result| result.is_shown())
                 .map(|result| ThresholdRow {
                     text: result.text.clone(),
                     met: result.met,

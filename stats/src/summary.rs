@@ -329,6 +329,9 @@ pub struct NameSummary {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
+    /// Ended in the time of load, ok and failed, per second; none in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_s: Option<f64>,
     /// Its times; a transaction has latency only.
     #[serde(flatten)]
     pub phases: Phases,
@@ -343,7 +346,7 @@ pub struct NameSummary {
 }
 
 impl NameSummary {
-    pub(crate) fn of(name: &NameCounts) -> Self {
+    pub(crate) fn of(name: &NameCounts, load_s: f64) -> Self {
         NameSummary {
             name: name.name.to_string(),
             kind: name.kind,
@@ -353,6 +356,7 @@ impl NameSummary {
             unfinished: name.unfinished,
             bytes_in: name.bytes_in,
             bytes_out: name.bytes_out,
+            per_s: Some(Throughput::of(name.in_load, load_s).requests_per_s),
             phases: Phases::of(|phase| name.phase(phase)),
             status: name.statuses.0.iter().copied().collect(),
             failures: Counted::of(FailureKind::ALL, FailureKind::as_str, &name.failures),

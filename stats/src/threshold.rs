@@ -1,11 +1,13 @@
 //! Thresholds: what must hold for a run to pass.
 
+mod fail_on;
 mod judge;
 
 use crate::kinds::{Phase, closed_enum};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
 
+pub use fail_on::FailOn;
 pub(crate) use judge::{Closing, Judges};
 
 closed_enum! {
@@ -27,8 +29,14 @@ closed_enum! {
         Checks => "checks",
         /// Requests per second that ended in the time of load, of those that `of` says.
         Rate => "rate",
-        /// Arrivals started, of those planned.
+        /// Requests that ended, of those that `of` says.
+        Requests => "requests",
+        /// Arrivals started, of those planned, or dropped.
         Arrivals => "arrivals",
+        /// Iterations that ended, of those that `of` says.
+        Iterations => "iterations",
+        /// Errors of the script.
+        ScriptErrors => "script_errors",
         /// A metric of the scripts' own; `name` is required.
         Custom => "custom",
     }
@@ -42,26 +50,40 @@ impl Metric {
             Metric::Lag => Some(Phase::Lag),
             Metric::FirstByte => Some(Phase::FirstByte),
             Metric::Connect => Some(Phase::Connect),
-            Metric::Failures | Metric::Checks | Metric::Rate => None,
-            Metric::Arrivals | Metric::Custom => None,
+            Metric::Failures | Metric::Checks | Metric::Rate | Metric::Requests => None,
+            Metric::Arrivals | Metric::Iterations | Metric::ScriptErrors => None,
+            Metric::Custom => None,
         }
     }
 
-    /// Whether requests that ended ok and those that failed can be told apart in it.
+    /// Whether what ended ok and what failed can be told apart in it.
     pub fn has_of(self) -> bool {
-        matches!(self, Metric::Latency | Metric::Rate)
+        matches!(
+            self,
+            Metric::Latency | Metric::Rate | Metric::Requests | Metric::Iterations
+        )
     }
 }
 
 closed_enum! {
-    /// Which requests a latency or a rate is of.
+    /// Which requests or iterations a figure is of.
     Of {
-        /// Requests that ended ok.
+        /// Those that ended ok.
         Ok => "ok",
-        /// Requests that failed.
+        /// Those that failed.
         Failed => "failed",
-        /// All requests that ended.
+        /// All that ended.
         All => "all",
+    }
+}
+
+impl Of {
+    fn count(self, ok: u64, failed: u64) -> u64 {
+        match self {
+            Of::Ok => ok,
+            Of::Failed => failed,
+            Of::All => ok + failed,
+        }
     }
 }
 
@@ -76,12 +98,14 @@ pub enum Statistic {
     Min,
     /// The largest.
     Max,
-    /// How many failed: requests (unfinished ones among them) or checks. Of custom metrics what
-    /// counters add up to, and of others the number of values. 0 when nothing was counted.
+    /// How many: requests or iterations that `of` says, failed requests (unfinished ones among
+    /// them), failed checks, dropped arrivals, script errors. Of custom metrics what counters add
+    /// up to, and of others the number of values. 0 when nothing was counted.
     Count,
     /// How many per second of the time of load.
     Rate,
-    /// A share from 0 to 1: of failures the failed, of checks the passed, of arrivals the started.
+    /// A share from 0 to 1: of failures the failed, of checks the passed, of arrivals the started,
+    /// of iterations those that `of` says.
     Share,
 }
 
@@ -182,6 +206,8 @@ pub struct Threshold {
     pub abort: bool,
     /// It is not judged before this time has passed, in whole seconds.
     pub delay: Duration,
+    /// The rule of `fail_on` that it is; none: a threshold of the profile.
+    pub fail_on: Option<FailOn>,
     /// The threshold in words, for reports.
     pub text: String,
 }
@@ -191,7 +217,7 @@ impl Threshold {
     fn is_of_load(&self) -> bool {
         match self.metric {
             Metric::Rate | Metric::Arrivals => true,
-            Metric::Custom => self.statistic == Statistic::Rate,
+            Metric::Custom | Metric::Iterations => self.statistic == Statistic::Rate,
             _ => false,
         }
     }
@@ -226,4 +252,14 @@ pub struct ThresholdResult {
     pub first_missed_s: Option<u64>,
     /// Whether it ended the run.
     pub aborted: bool,
+    /// The rule of `fail_on` that it is; absent for thresholds of the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_on: Option<FailOn>,
+}
+
+impl ThresholdResult {
+    /// Whether people are told: rules of `fail_on` only where they are missed.
+    pub fn is_shown(&self) -> bool {
+        self.fail_on.is_none() || !self.met
+    }
 }

@@ -116,6 +116,15 @@ impl Verdict {
         self.reasons.insert(0, reason);
         self
     }
+
+    /// The same with the note that the target runs on the generator's machine.
+    pub fn with_shared_target(mut self) -> Self {
+        let text = "the target shares this machine: both take processor time from each other, and \
+                    loopback is faster than any network";
+        let note = Finding::default().reason(ReasonKind::TargetShared, text.to_owned());
+        self.notes.push(note);
+        self
+    }
 }
 
 closed_enum! {
@@ -153,6 +162,8 @@ closed_enum! {
         PortsExhausted => "ports_exhausted",
         /// A note: closed users kept the cores full.
         CoresFull => "cores_full",
+        /// A note: the target runs on the generator's machine.
+        TargetShared => "target_shared",
         /// An error ended the run, and part of its figures are missing.
         RunFailed => "run_failed",
     }

@@ -78,6 +78,15 @@ impl Body {
         }
     }
 
+    /// Iterations that finished and that failed within the time of load.
+    pub(crate) fn iterations_in_load(&self) -> (u64, u64) {
+        match self.load {
+            LoadTime::All => self.counts.iterations(),
+            LoadTime::Until(_) => self.counts.iterations_in_load,
+            LoadTime::Over => (0, 0),
+        }
+    }
+
     /// Forgets all counts, keeps names and memory; on the reporter's side of the ring.
     pub(crate) fn clear(&mut self) {
         for name in &mut self.names {
@@ -107,6 +116,8 @@ pub(crate) struct CoreCounts {
     pub(crate) iterations_finished: u64,
     pub(crate) iterations_failed: u64,
     pub(crate) iterations_unfinished: u64,
+    /// Finished and failed when the load ended, set only in the window in which it did.
+    pub(crate) iterations_in_load: (u64, u64),
     pub(crate) users: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) counters: [u64; Counter::COUNT],
@@ -117,6 +128,13 @@ pub(crate) struct CoreCounts {
     pub(crate) turn_max_ns: u64,
     /// How often this window could not be handed over when its time had come.
     pub(crate) overflows: u64,
+}
+
+impl CoreCounts {
+    /// Iterations that finished and that failed.
+    pub(crate) fn iterations(&self) -> (u64, u64) {
+        (self.iterations_finished, self.iterations_failed)
+    }
 }
 
 /// A number that goes up and down, with its range within the window.

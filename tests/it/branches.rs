@@ -104,7 +104,7 @@ fn failures_in_branches_count_where_they_belong() {
            function() user:get('/goes') user:get('/on') end,
          }
          user:get('/never')");
-    let done = done.expect(0);
+    let done = done.expect(1);
     assert_eq!(transaction(&result, "around").1, 1, "{}", done.out);
     assert_eq!(transaction(&result, "beside").1, 0, "{}", done.out);
     assert_eq!(count(&result, "/totals/iterations/failed"), 1);
@@ -126,7 +126,8 @@ fn a_user_that_is_stopped_ends_its_branches() {
     let load = one_arrival("main");
     let run = run_table(&origin.url()) + "drain = \"200ms\"\n" + &load;
     let scratch = Scratch::of(&run, script);
-    let done = scratch.run(&["--quiet", "--cores", "1"]).expect(0);
+    // nothing was ever answered
+    let done = scratch.run(&["--quiet", "--cores", "1"]).expect(1);
     let result = scratch.result();
     conserved(&result);
     assert_eq!(count(&result, "/totals/unfinished"), 9, "{}", done.out);
@@ -146,7 +147,7 @@ fn branches_to_a_dead_server_make_no_busy_loop() {
     let load = "[[load]]\nmodel = \"closed\"\nscenarios = \"main\"\n\
                 phases = [{ users = 1, for = \"1s\" }]\n";
     let scratch = Scratch::of(&(run_table(&target) + load), script);
-    let done = scratch.run(&["--quiet", "--cores", "1"]).expect(0);
+    let done = scratch.run(&["--quiet", "--cores", "1"]).expect(1);
     let result = scratch.result();
     conserved(&result);
     // two for each 100 ms after the first, and those of the last pass

@@ -253,7 +253,7 @@ fn a_script_error_is_told_once() {
     let script = "local s = {}\nfunction s.main(user)\n  user:get('/')\n  local x = nil\n  \
         return x.y\nend\nreturn s\n";
     let scratch = Scratch::new("", HUNDRED, script);
-    let done = scratch.run(&[]).expect(0).says(&["100 failed", "p.lua:5:"]);
+    let done = scratch.run(&[]).expect(1).says(&["100 failed", "p.lua:5:"]);
     let told = done.out.matches("script error (main, user").count();
     assert_eq!(told, 1, "{}", done.out);
     let result = scratch.result();
@@ -272,7 +272,7 @@ fn what_fails_is_counted_and_no_error_of_the_run() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     scratch
-        .run(&["--target", &url])
+        .run(&["--target", &url, "--fail-on", "none"])
         .expect(0)
         .says(&["refused: 200"]);
     let result = scratch.result();

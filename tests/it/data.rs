@@ -147,7 +147,12 @@ fn at_the_end_users_leave_or_fail_as_the_profile_says() {
     // Each core may have had a user that found no row before the load ended.
     let finished = count(&result, "/totals/iterations/finished");
     assert!((41..=44).contains(&finished), "{finished}");
-    let error = run_with_rows(HUNDRED, file, "order = \"unique\"\nat_end = \"error\"", &[]);
+    let error = run_with_rows(
+        HUNDRED,
+        file,
+        "order = \"unique\"\nat_end = \"error\"",
+        &["--fail-on", "none"],
+    );
     assert_eq!(error.ids, (0..40).collect::<Vec<_>>());
     let result = error.scratch.result();
     assert_eq!(count(&result, "/totals/iterations/failed"), 60);

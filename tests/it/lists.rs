@@ -5,7 +5,7 @@ use crate::schema::schema;
 use serde_json::Value;
 use stats::custom::CustomKind;
 use stats::report::Ending;
-use stats::threshold::{Metric, Of};
+use stats::threshold::{FailOn, Metric, Of};
 use stats::verdict::ReasonKind;
 use stats::{Counter, FailureKind, Model, Phase};
 use std::collections::BTreeSet;
@@ -55,6 +55,8 @@ fn documents_name_every_phase_failure_counter_and_metric() {
     );
     let metrics = Metric::ALL.iter().map(|one| one.as_str());
     assert_eq!(words(&table("profile.md", "delay = \"30s\"")), set(metrics));
+    let rules = FailOn::ALL.iter().map(|one| one.as_str());
+    assert_eq!(words(&table("profile.md", "### `fail_on`")), set(rules));
     for (row, counter) in table("result.md", "### Events").iter().zip(Counter::ALL) {
         let expected = [
             format!("`{counter}`"),
@@ -89,6 +91,7 @@ fn the_schema_has_the_words_of_the_lists() {
     let threshold = "/properties/thresholds/items/properties";
     check(&format!("{threshold}/metric/enum"), names!(Metric));
     check(&format!("{threshold}/of/enum"), names!(Of));
+    check(&format!("{threshold}/fail_on/enum"), names!(FailOn));
     check(
         "/properties/metrics/items/properties/kind/enum",
         names!(CustomKind),

@@ -122,7 +122,7 @@ fn an_iteration_fails_with_its_place_and_the_others_go_on() {
         &with_good_users(&loads),
         &(script + "return s\n"),
     );
-    let done = scratch.run(&["--quiet", "--cores", "1"]).expect(0);
+    let done = scratch.run(&["--quiet", "--cores", "1"]).expect(1);
     let result = scratch.result();
     conserved(&result);
     let bad = 3 * WRONG.len() as u64;

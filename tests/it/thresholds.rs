@@ -103,6 +103,7 @@ fn checks_rates_and_arrivals_are_judged() {
         .as_array()
         .expect("a list")
         .iter()
+        .filter(|outcome| outcome["fail_on"].is_null())
         .map(|outcome| outcome["met"].as_bool().expect("a truth"))
         .collect();
     let expected = [true, false, true, false, true, true, false];
@@ -198,4 +199,51 @@ fn metrics_of_a_script_are_reported_and_judged() {
     // Three digits of a histogram in thousandths.
     let median = size["p50"].as_f64().expect("a median");
     assert!((49.0..=49.1).contains(&median), "{median}");
+}
+
+const BROKEN: &str = "return { main = function(user) local none; none.x = 1 end }";
+const REFUSED: &str = "return { main = function(user) user:get('/status/503') end }";
+
+/// A run that proves nothing does not pass, unless the profile or the command says that it may.
+#[test]
+fn script_errors_and_a_target_without_success_fail_a_run() {
+    let Some(_alone) = measuring() else { return };
+    let load = "{ rate = \"50/s\", for = \"200ms\" }";
+    let rows = [
+        (BROKEN, "fail_on script_errors", "10 script errors"),
+        (REFUSED, "fail_on no_success", "no request ended ok"),
+    ];
+    for (script, rule, finding) in rows {
+        let run = scratch(load, &[], script);
+        let xml = run.argument("r.xml");
+        let line = format!("MISSED  {rule}: {finding}");
+        run.run(&["--quiet", "--junit", &xml])
+            .expect(1)
+            .says(&[&line]);
+        let result = run.result();
+        crate::schema::check(&result);
+        let rules = result["thresholds"].as_array().expect("a list");
+        let missed: Vec<&str> = rules
+            .iter()
+            .filter(|rule| rule["met"] == false)
+            .filter_map(|rule| rule["text"].as_str())
+            .collect();
+        assert_eq!((missed, rules.len()), (vec![rule], 2));
+        let junit = std::fs::read_to_string(run.path("r.xml")).expect("JUnit is written");
+        assert!(junit.contains("tests=\"2\" failures=\"1\""), "{junit}");
+        assert!(junit.contains(&format!("message=\"{finding}\"")), "{junit}");
+        let done = run.run(&["--quiet", "--fail-on", "none"]).expect(0);
+        assert!(!done.out.contains("MISSED"), "{}", done.out);
+        run.run(&["--quiet", "--fail-on", "failed_checks"])
+            .expect(0);
+        run.run(&["--fail-on", "scripterrors"])
+            .expect(2)
+            .complains(&["--fail-on", "did you mean \"script_errors\"?"]);
+    }
+    let load = format!("{OPEN}phases = [{load}]\n");
+    let off = Scratch::new("stats = false\nfail_on = []", &load, BROKEN);
+    off.run(&["--quiet"]).expect(0);
+    assert_eq!(off.result()["thresholds"], serde_json::json!([]));
+    off.run(&["--quiet", "--fail-on", "script_errors"])
+        .expect(1);
 }

@@ -24,6 +24,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("node", "nodejs"),
     ("npm", "npm"),
     ("ip", "iproute2"),
+    ("tmux", "tmux"),
 ];
 
 /// True when the environment says that this is a continuous integration run.

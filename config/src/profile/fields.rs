@@ -137,7 +137,7 @@ fn heading(name: &str) -> String {
 
 /// The key of `allowed` that `key` most likely stands for: the one with the smallest edit distance,
 /// at most a third of its length.
-pub(super) fn nearest<'k>(key: &str, allowed: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(key: &str, allowed: &[&'k str]) -> Option<&'k str> {
     let key = key.to_lowercase();
     allowed
         .iter()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::FileCheck;
+use super::fail_on;
 use super::fields::{self, Table, wrong};
 use super::piece::LENGTH_MAX;
 use crate::document::{Diagnostics, Span, Value};
@@ -13,9 +14,9 @@ use crate::origin::Origin;
 use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target};
 use crate::transport::{Connections, Tls};
 use crate::web::Web;
-use stats::threshold::Threshold;
+use stats::threshold::{FailOn, Threshold};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "name",
     "script",
     "target",
@@ -27,6 +28,7 @@ const KEYS: [&str; 12] = [
     "time_max",
     "iterations_max",
     "requests_max",
+    "fail_on",
     "stats",
 ];
 /// More than any run can reach, and far below the range of the counters.
@@ -54,6 +56,7 @@ pub(super) struct Run {
     /// The position of the key, if present.
     warmup_span: Option<Span>,
     limits: Limits,
+    fail_on: Vec<FailOn>,
     stats: StatsSink,
 }
 
@@ -102,6 +105,7 @@ impl Run {
             connections: Connections::default(),
             loads,
             thresholds,
+            fail_on: self.fail_on,
             data,
         }
     }
@@ -154,6 +158,9 @@ pub(super) fn read(
     });
     let warmup_span = table.get("warmup").map(|value| value.span());
     let limits = read_limits(table, errors);
+    let fail_on = or(table.get("fail_on"), FailOn::DEFAULT.to_vec(), |v| {
+        fail_on::read(v, errors)
+    });
     let stats = or(table.get("stats"), StatsSink::Auto, |v| {
         read_stats(v, errors)
     });
@@ -168,6 +175,7 @@ pub(super) fn read(
         warmup: warmup?,
         warmup_span,
         limits: limits?,
+        fail_on: fail_on?,
         stats: stats?,
     })
 }

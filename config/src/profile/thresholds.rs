@@ -137,6 +137,7 @@ fn read_one(table: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Threshold
         over,
         abort: abort?,
         delay: delay?,
+        fail_on: None,
         text,
     })
 }
@@ -158,10 +159,12 @@ impl ThresholdText<'_> {
         if let Some(word) = &self.word {
             text += &format!(" {word}");
         }
-        match self.of {
-            Of::Ok => {}
-            Of::Failed => text += " of failed requests",
-            Of::All => text += " of all requests",
+        let what = match self.metric {
+            Metric::Iterations => "iterations",
+            _ => "requests",
+        };
+        if self.of != Of::Ok {
+            text += &format!(" of {} {what}", self.of);
         }
         if let Some(name) = self.name {
             text += &format!(" of {name:?}");
@@ -174,7 +177,7 @@ impl ThresholdText<'_> {
     }
 }
 
-/// The requests it applies to; successful ones unless the profile says otherwise.
+/// The requests or iterations it applies to; successful ones unless the profile says otherwise.
 fn read_of(table: &Table<'_, '_>, metric: Metric, errors: &mut Diagnostics) -> Option<Of> {
     const PATH: &str = "threshold.of";
     const ALLOWED: &str = "\"ok\", \"failed\" or \"all\"";
@@ -183,7 +186,8 @@ fn read_of(table: &Table<'_, '_>, metric: Metric, errors: &mut Diagnostics) -> O
     };
     if !metric.has_of() {
         let text = format!(
-            "`of` is only allowed with the metrics latency and rate, found {metric} (`{PATH}`)"
+            "`of` is only allowed with the metrics latency, rate, requests and iterations, found \
+             {metric} (`{PATH}`)"
         );
         errors.found(value.span(), text);
         return None;
@@ -197,10 +201,14 @@ fn read_of(table: &Table<'_, '_>, metric: Metric, errors: &mut Diagnostics) -> O
 
 /// Whether a name is present where the metric needs one, and absent where it has none.
 fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, errors: &mut Diagnostics) -> bool {
-    if let (Some(Metric::Arrivals), Some(span)) = (metric, table.key_span("name")) {
+    if let (
+        Some(metric @ (Metric::Arrivals | Metric::Iterations | Metric::ScriptErrors)),
+        Some(span),
+    ) = (metric, table.key_span("name"))
+    {
         errors.found(
             span,
-            "`name` is not allowed with the metric arrivals (`threshold.name`)".to_owned(),
+            format!("`name` is not allowed with the metric {metric} (`threshold.name`)"),
         );
         return false;
     }
@@ -244,9 +252,14 @@ fn read_stat(
     const PATH: &str = "threshold.stat";
     let times = "a percentile such as \"p99\" or \"p99.9\", \"mean\", \"min\" or \"max\"";
     let (default, allowed) = match metric {
-        Metric::Failures | Metric::Checks => (Some(Statistic::Share), "\"share\" or \"count\""),
+        Metric::Failures | Metric::Checks | Metric::Arrivals => {
+            (Some(Statistic::Share), "\"share\" or \"count\"")
+        }
         Metric::Rate => (Some(Statistic::Rate), "no `stat`"),
-        Metric::Arrivals => (Some(Statistic::Share), "no `stat`"),
+        Metric::Requests | Metric::ScriptErrors => {
+            (Some(Statistic::Count), "\"count\", or no `stat`")
+        }
+        Metric::Iterations => (None, "\"count\", \"rate\" or \"share\""),
         Metric::Custom => (
             None,
             "\"count\" or \"rate\" of counters, \"share\" of rates, \"mean\", \"min\" or \"max\" of \
@@ -261,10 +274,14 @@ fn read_stat(
     };
     let text = fields::text(value, PATH, allowed, errors)?;
     let stat = Statistic::named(text).filter(|stat| match (metric, stat) {
-        (Metric::Failures | Metric::Checks, stat) => {
+        (Metric::Failures | Metric::Checks | Metric::Arrivals, stat) => {
             matches!(stat, Statistic::Share | Statistic::Count)
         }
-        (Metric::Rate | Metric::Arrivals, _) => false,
+        (Metric::Requests | Metric::ScriptErrors, stat) => *stat == Statistic::Count,
+        (Metric::Iterations, stat) => {
+            matches!(stat, Statistic::Count | Statistic::Rate | Statistic::Share)
+        }
+        (Metric::Rate, _) => false,
         (Metric::Custom, _) => true,
         (_, stat) => !matches!(stat, Statistic::Count | Statistic::Rate | Statistic::Share),
     });
@@ -281,10 +298,9 @@ fn hundredth(digits: &str) -> Option<f64> {
 
 fn unit(metric: Metric, stat: Statistic) -> Unit {
     match (metric, stat) {
-        (Metric::Rate, _) => Unit::PerSecond,
+        (_, Statistic::Rate) => Unit::PerSecond,
         (_, Statistic::Share) => Unit::Share,
         (_, Statistic::Count) => Unit::Plain,
-        (Metric::Custom, Statistic::Rate) => Unit::PerSecond,
         (Metric::Custom, _) => Unit::Plain,
         _ => Unit::Time,
     }

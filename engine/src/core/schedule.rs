@@ -19,6 +19,9 @@ pub struct SingleUser {
     pub number: u64,
     /// How many passes it makes, at least 1.
     pub passes: u32,
+    /// It is none of the run's users: from sources that end, it gets the rows that a run hands out
+    /// last, and from others the first ones.
+    pub is_apart: bool,
 }
 
 /// A user to start.

@@ -52,6 +52,14 @@ impl Feeder {
         }
     }
 
+    /// Goes on from the last rows of sources that end, backward, and from the first ones of others,
+    /// for one user of `load`, who is alone.
+    pub(crate) fn keep_apart(&mut self, load: usize) {
+        for source in &self.sources.list {
+            source.walk(load).keep_apart();
+        }
+    }
+
     /// The next row of `data` for a user; `chance` are random bits of its own. `Ok(None)`: there
     /// are no more, and the profile says stop.
     pub(crate) fn row(

@@ -31,6 +31,8 @@ pub(super) struct Walk {
     taken: OnceLock<Box<[AtomicU64]>>,
     /// One user takes ordinals from the cursor, and nobody else is there.
     is_alone: AtomicBool,
+    /// That user takes them backward.
+    is_backward: AtomicBool,
 }
 
 /// On a cache line of its own: every core writes to it.
@@ -118,6 +120,7 @@ impl Walk {
             cursor: Cursor(AtomicU64::new(0)),
             taken: OnceLock::new(),
             is_alone: AtomicBool::new(false),
+            is_backward: AtomicBool::new(false),
         }
     }
 
@@ -125,6 +128,13 @@ impl Walk {
     pub(super) fn continue_alone(&self, ordinal: u64) {
         self.is_alone.store(true, Ordering::Relaxed);
         self.cursor.0.store(ordinal, Ordering::Relaxed);
+    }
+
+    /// As [`Walk::continue_alone`], from the last row backward if the walk ends, and otherwise from
+    /// the first one.
+    pub(super) fn keep_apart(&self) {
+        self.continue_alone(if self.is_finite { self.rows - 1 } else { 0 });
+        self.is_backward.store(self.is_finite, Ordering::Relaxed);
     }
 
     /// The rows that are this process's in one pass.
@@ -136,7 +146,11 @@ impl Walk {
     /// the end.
     pub(super) fn next(&self, wanted: Option<u64>) -> Option<u64> {
         if self.is_alone.load(Ordering::Relaxed) {
-            let ordinal = self.cursor.0.fetch_add(1, Ordering::Relaxed);
+            // before the first row it wraps around, beyond the end
+            let ordinal = match self.is_backward.load(Ordering::Relaxed) {
+                true => self.cursor.0.fetch_sub(1, Ordering::Relaxed),
+                false => self.cursor.0.fetch_add(1, Ordering::Relaxed),
+            };
             return (!self.is_past_end(ordinal)).then_some(ordinal);
         }
         if let Some(wanted) = wanted.filter(|wanted| self.take_wanted(*wanted)) {

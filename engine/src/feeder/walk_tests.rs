@@ -211,3 +211,16 @@ fn threads_take_each_ordinal_once() {
     all.sort_unstable();
     assert_eq!(all, (0..40_000).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_user_apart_gets_the_last_rows_where_rows_end() {
+    let part = || Part::of(&[&closed(3)], Segment::WHOLE);
+    let taken = |walk: &Walk| -> Vec<Option<u64>> {
+        walk.keep_apart();
+        (0..4).map(|_| walk.next(Some(7))).collect()
+    };
+    let finite = Walk::new(3, true, part());
+    assert_eq!(taken(&finite), [Some(2), Some(1), Some(0), None]);
+    let endless = Walk::new(3, false, part());
+    assert_eq!(taken(&endless), [Some(0), Some(1), Some(2), Some(3)]);
+}

@@ -6,15 +6,15 @@
 
 use super::series;
 use crate::Error;
-use crate::query::{self, counted, kind_of, statuses};
+use crate::query::{self, LoadSpan, counted, kind_of, statuses};
 use crate::store::{
     COARSEST_S, NameCounts, Node, RunRecord, RunView, SLOTS, Wanted, add_histogram, phase_key, read,
 };
 use serde::Deserialize;
 use stats::report::{RunFacts, format};
-use stats::summary::{Generator, GeneratorCore, NameSummary, Phases, Summary};
+use stats::summary::{Generator, GeneratorCore, NameSummary, Phases, Summary, Throughput};
 use stats::threshold::ThresholdResult;
-use stats::{Histogram, Model, OTHER, Phase, RunReport};
+use stats::{EndedInLoad, Histogram, Model, OTHER, Phase, RunReport};
 use std::collections::BTreeMap;
 
 /// The report of a run.
@@ -70,9 +70,10 @@ fn composed(run: &RunRecord, view: &dyn RunView, nodes: &[Node]) -> Result<RunRe
         thresholds.extend(part.thresholds);
         cores.extend(part.generator.cores);
     }
-    let from = query::load(view)?.from_s;
+    let load = query::load(view)?;
+    let from = load.from_s;
     let measured = query::measured(view)?;
-    let names = names(view, from)?;
+    let names = names(view, load)?;
     let all = histograms(view, from)?;
     let summary = Summary {
         model: Model::named(&run.model).unwrap_or(Model::Mixed),
@@ -131,7 +132,10 @@ fn facts(run: &RunRecord, nodes: &[Node], parts: &[NodeReport]) -> RunFacts {
 type ByPhase = BTreeMap<u32, Histogram>;
 
 /// Requests and transactions from the end of the warm-up on, with all their times.
-fn names(view: &dyn RunView, from: u64) -> Result<Vec<NameSummary>, Error> {
+fn names(view: &dyn RunView, load: LoadSpan) -> Result<Vec<NameSummary>, Error> {
+    let from = load.from_s;
+    let in_load = ended_in_load(view, load)?;
+    let load_s = load.within(from, u64::MAX);
     let mut sums: BTreeMap<u32, (NameCounts, ByPhase)> = BTreeMap::new();
     let phases = Phase::ALL.iter().map(|phase| phase_key(0, *phase));
     let wanted = Wanted::Slots(std::iter::once(0).chain(phases).collect());
@@ -154,6 +158,9 @@ fn names(view: &dyn RunView, from: u64) -> Result<Vec<NameSummary>, Error> {
             unfinished: counts.unfinished,
             bytes_in: counts.bytes_in,
             bytes_out: counts.bytes_out,
+            per_s: Some(
+                Throughput::of(in_load.get(id).copied().unwrap_or_default(), load_s).requests_per_s,
+            ),
             phases: Phases::of(|phase| phases.get(&phase_key(0, phase))),
             status: statuses(counts),
             failures: counted(&counts.failures),
@@ -164,6 +171,21 @@ fn names(view: &dyn RunView, from: u64) -> Result<Vec<NameSummary>, Error> {
     let mut names: Vec<NameSummary> = named.collect();
     names.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     Ok(names)
+}
+
+/// What ended of each name within the time of load, by id.
+fn ended_in_load(view: &dyn RunView, load: LoadSpan) -> Result<BTreeMap<u32, EndedInLoad>, Error> {
+    let mut sums: BTreeMap<u32, EndedInLoad> = BTreeMap::new();
+    let wanted = Wanted::Slots(vec![0]);
+    let to = load.end().max(load.from_s);
+    view.read(load.from_s, to, COARSEST_S, &wanted, &mut |row| {
+        let counts: NameCounts = read(row.content)?;
+        let sum = sums.entry(row.key / SLOTS).or_default();
+        sum.ok += counts.ok;
+        sum.failed += counts.failed;
+        Ok(())
+    })?;
+    Ok(sums)
 }
 
 /// The latencies of all requests from the end of the warm-up on.

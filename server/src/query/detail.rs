@@ -92,7 +92,7 @@ pub fn detail(record: &RunRecord, view: &dyn RunView, of: Of) -> Result<Value, E
         "seed": start.map(|start| start.seed),
         "program": start.map(|start| &start.program),
         "markers": markers.collect::<Vec<Value>>(),
-        "thresholds": thresholds(&nodes),
+        "thresholds": thresholds_of(&nodes),
         "verdict": verdict(record, &nodes),
         "nodes": nodes.iter().map(node).collect::<Vec<Value>>(),
         "files": files.collect::<Vec<Value>>(),
@@ -110,7 +110,15 @@ fn phase_row(phase: &Phase) -> Value {
     json!({ "name": phase.as_str(), "is_part": phase.is_part(), "meaning": phase.meaning() })
 }
 
-fn thresholds(nodes: &[Node]) -> Vec<Value> {
+/// The thresholds of a run as its nodes told them; while it goes on, without what they came to.
+///
+/// # Errors
+/// When the store fails.
+pub fn thresholds(view: &dyn RunView) -> Result<Vec<Value>, Error> {
+    Ok(thresholds_of(&view.nodes()?))
+}
+
+fn thresholds_of(nodes: &[Node]) -> Vec<Value> {
     let mut rows = Vec::new();
     let texts = nodes.iter().filter_map(|node| node.start.as_ref());
     let ends = || nodes.iter().filter_map(|node| node.end.as_ref());

@@ -94,6 +94,18 @@ pub fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(allowed) && !id.starts_with('-')
 }
 
+/// Deletes the file of a run, if there is one.
+pub(crate) fn remove(data_dir: &Path, id: &str) {
+    if !is_id(id) {
+        return;
+    }
+    let path = path(data_dir, id);
+    for ending in ["", "-wal", "-shm"] {
+        // a missing file needs no deletion
+        let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+    }
+}
+
 /// Opens the file for writing, creating it if absent.
 pub(crate) fn open(path: &Path) -> Result<Connection, Error> {
     let mut db = Connection::open(path)?;

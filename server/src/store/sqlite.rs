@@ -123,12 +123,16 @@ impl Store for Sqlite {
 
     fn remove(&self, id: &str) -> Result<bool, Error> {
         let known = self.meta.remove(id)?;
-        if let (true, Some(jobs)) = (known, &self.jobs) {
-            let (done, removed) = sync_channel(1);
-            let job = WriterJob::Remove(id.to_owned(), done);
-            if jobs.send(job).is_ok() {
-                let _ = removed.recv();
+        match &self.jobs {
+            Some(jobs) if known => {
+                let (done, removed) = sync_channel(1);
+                let job = WriterJob::Remove(id.to_owned(), done);
+                if jobs.send(job).is_ok() {
+                    let _ = removed.recv();
+                }
             }
+            None if known => run_file::remove(&self.data_dir, id),
+            _ => {}
         }
         Ok(known)
     }

@@ -357,13 +357,7 @@ impl Writer {
         if self.runs.remove(id).is_some() {
             self.watch.end(id, State::Lost);
         }
-        if run_file::is_id(id) {
-            let path = run_file::path(&self.data_dir, id);
-            for ending in ["", "-wal", "-shm"] {
-                // a missing file needs no deletion
-                let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
-            }
-        }
+        run_file::remove(&self.data_dir, id);
     }
 }
 

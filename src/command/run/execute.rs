@@ -60,7 +60,7 @@ pub fn execute(
         .unzip();
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let aggregator = Aggregator::new(sources.len(), outline::model(plan))
-        .with_thresholds(plan.thresholds.clone(), plan.duration().as_secs())
+        .with_thresholds(plan.criteria(), plan.duration().as_secs())
         .with_warmup(plan.warmup.as_secs());
     let reporter = Reporter::start(sources, aggregator, cpus.load.clone(), observers)
         .map_err(Failure::failed)?;

@@ -55,10 +55,7 @@ impl OutputFile {
     /// The file could not be written; the old content is unchanged.
     pub fn write(&self, text: &str) -> Result<(), Failure> {
         match self {
-            OutputFile::Stdout => {
-                Stream::Out.print(text);
-                Ok(())
-            }
+            OutputFile::Stdout => Stream::Out.deliver(text),
             OutputFile::Special(path) => fs::write(path, text).map_err(|e| unwritten(path, &e)),
             OutputFile::Regular(path) => replace(path, text).map_err(|e| unwritten(path, &e)),
         }

@@ -2,8 +2,7 @@
 
 use crate::render::live::Stage;
 use crate::reporter::{LinePrinter, Observer};
-use stats::Second;
-use stats::second::Counts;
+use stats::{Aggregator, Second};
 use std::io;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use std::time::Duration;
 pub struct Quiet(pub LinePrinter);
 
 impl Observer for Quiet {
-    fn second(&mut self, _second: &Second, _so_far: &Counts) -> io::Result<()> {
+    fn second(&mut self, _second: &Second, _so_far: &Aggregator) -> io::Result<()> {
         Ok(())
     }
 

@@ -1,16 +1,10 @@
 //! The description of a run that is sent to a stats server at its start.
 
+use crate::command::script_files;
 use config::{Load, Model, Plan};
-use stats::wire::{FileText, Marker, RunStart};
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use stats::wire::{Marker, RunStart};
 use std::time::Duration;
 
-/// Maximum number of files sent besides the script.
-const FILES_MAX: usize = 64;
-/// Maximum size of a file that is sent, in bytes.
-const FILE_LEN_MAX: u64 = 1 << 20;
 /// Maximum number of phase boundaries sent; shapes have thousands.
 const MARKERS_MAX: usize = 200;
 
@@ -28,52 +22,11 @@ pub fn build(plan: &Plan, target: &str, cpus: &[usize], segment: &str) -> RunSta
         planned_s: plan.duration().as_secs_f64(),
         warmup_s: plan.warmup.as_secs(),
         profile: plan.profile_text.clone(),
-        files: files(&plan.script),
+        files: script_files::read(&plan.script),
         markers: markers(plan),
         thresholds: plan.thresholds.iter().map(|t| t.text.clone()).collect(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
     }
-}
-
-/// The script and the modules in its folder that it names in a `require`.
-fn files(script: &Path) -> Vec<FileText> {
-    let folder = script.parent().unwrap_or(Path::new("."));
-    let name = script.file_name().unwrap_or_default().to_string_lossy();
-    let mut wanted = vec![name.into_owned()];
-    let mut known = BTreeSet::new();
-    let mut files = Vec::new();
-    while let Some(name) = wanted.pop() {
-        if files.len() == FILES_MAX || !known.insert(name.clone()) {
-            continue;
-        }
-        let Some(text) = read(&folder.join(&name)) else {
-            continue;
-        };
-        wanted.extend(required(&text));
-        files.push(FileText { name, text });
-    }
-    files
-}
-
-fn read(path: &Path) -> Option<String> {
-    let small = fs::metadata(path).ok()?.len() <= FILE_LEN_MAX;
-    let bytes = small.then(|| fs::read(path).ok()).flatten()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The files of `require "a.b"` and `require('a.b')`, found by a text search.
-fn required(text: &str) -> Vec<String> {
-    let after = text.split("require").skip(1);
-    let name = |rest: &str| {
-        let rest = rest.trim_start().trim_start_matches('(').trim_start();
-        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-        let name = rest[1..].split(quote).next()?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let is_module = !name.is_empty() && name.len() <= 200 && name.chars().all(plain);
-        let up = name.split('.').any(str::is_empty);
-        (is_module && !up).then(|| name.replace('.', "/") + ".lua")
-    };
-    after.filter_map(name).collect()
 }
 
 /// The starts of the loads' phases, in order of time.
@@ -127,32 +80,4 @@ fn boundaries(load: &Load) -> Vec<(f64, String)> {
             (time_s, format!("{phase}: {wanted}"))
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modules_are_found_where_they_are_named() {
-        let text = "local a = require \"lib.carts\"\nlocal b = require('users')\n\
-                    require(name) require \"../secret\" require \"a..b\" -- require";
-        assert_eq!(required(text), ["lib/carts.lua", "users.lua"]);
-    }
-
-    #[test]
-    fn a_script_comes_with_its_modules_once() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let write = |name: &str, text: &str| {
-            fs::write(folder.path().join(name), text).expect("a file in it");
-        };
-        write("main.lua", "local a = require 'a'");
-        write(
-            "a.lua",
-            "local main = require 'main'\nlocal none = require 'none'",
-        );
-        let files = files(&folder.path().join("main.lua"));
-        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-        assert_eq!(names, ["main.lua", "a.lua"]);
-    }
 }

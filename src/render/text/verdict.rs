@@ -165,6 +165,7 @@ fn advice(kind: ReasonKind) -> &'static str {
              ports ([connections]), or sysctl -w net.ipv4.tcp_tw_reuse=1"
         }
         ReasonKind::CoresFull => "use more cores",
+        ReasonKind::TargetShared => "run the target on another machine",
         ReasonKind::RunFailed => {
             "what happened after the error, and what was lost by it, is not here"
         }

@@ -3,9 +3,8 @@
 use super::UploadItem;
 use crate::render::live::Stage;
 use crate::reporter::Observer;
-use stats::second::Counts;
 use stats::wire::SecondRow;
-use stats::{Detail, Second};
+use stats::{Aggregator, Detail, Second};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -61,7 +60,7 @@ impl Observer for UploadObserver {
         self.offer(UploadItem::Begin(t0)).map(drop)
     }
 
-    fn second(&mut self, _second: &Second, _so_far: &Counts) -> io::Result<()> {
+    fn second(&mut self, _second: &Second, _so_far: &Aggregator) -> io::Result<()> {
         Ok(())
     }
 

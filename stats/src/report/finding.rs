@@ -9,6 +9,9 @@ impl ThresholdResult {
         let Some(value) = self.value else {
             return "nothing was measured".to_owned();
         };
+        if let Some(rule) = self.fail_on {
+            return rule.finding(value as u64);
+        }
         let mut text = self.figure(value);
         // what requests that were never answered would make of it, where that is worse
         if let Some(with) = self.with_unfinished.filter(|with| *with > value) {
@@ -27,9 +30,8 @@ impl ThresholdResult {
     fn figure(&self, value: f64) -> String {
         let rounded = |value: f64| number((value * 1_000.0).round() / 1_000.0);
         match (self.metric, self.statistic) {
-            (Metric::Rate, _) => format!("{}/s", rounded(value)),
+            (_, Statistic::Rate) => format!("{}/s", rounded(value)),
             (_, Statistic::Share) => format!("{} %", rounded(value * 100.0)),
-            (Metric::Custom, Statistic::Rate) => format!("{}/s", rounded(value)),
             (Metric::Custom, _) => rounded(value),
             (_, Statistic::Count) => rounded(value),
             _ => time_us(value.round() as u64),
@@ -54,6 +56,7 @@ mod tests {
             met: false,
             first_missed_s: None,
             aborted: false,
+            fail_on: None,
             statistic,
         };
         let rows = [
@@ -62,6 +65,8 @@ mod tests {
             (Metric::Failures, Statistic::Count, 1_234.0, "1,234"),
             (Metric::Rate, Statistic::Rate, 99.5, "99.5/s"),
             (Metric::Arrivals, Statistic::Share, 1.0, "100 %"),
+            (Metric::Iterations, Statistic::Rate, 2.5, "2.5/s"),
+            (Metric::ScriptErrors, Statistic::Count, 3.0, "3"),
             (Metric::Custom, Statistic::Share, 0.25, "25 %"),
             (Metric::Custom, Statistic::Rate, 12.5, "12.5/s"),
             (Metric::Custom, Statistic::Percentile(0.5), 17.0, "17"),

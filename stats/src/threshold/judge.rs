@@ -3,7 +3,7 @@
 use super::{Comparison, Metric, Of, Statistic, Threshold, ThresholdResult};
 use crate::custom::{Added, CustomFigures, CustomKind};
 use crate::histogram::Histogram;
-use crate::kinds::{NameKind, Phase};
+use crate::kinds::{Counter, NameKind, Phase};
 use crate::load_time::LoadTime;
 use crate::window::{Body, NameCounts};
 use std::collections::BTreeMap;
@@ -85,6 +85,17 @@ impl Measured {
                 part.counted = body.counts.started;
                 part.of = body.counts.planned;
             }
+            Metric::Iterations => {
+                let (finished, failed) = match threshold.statistic {
+                    Statistic::Rate => body.iterations_in_load(),
+                    _ => body.counts.iterations(),
+                };
+                part.counted = threshold.of.count(finished, failed);
+                part.of = finished + failed;
+            }
+            Metric::ScriptErrors => {
+                part.counted = body.counts.counters[Counter::ScriptError.index()];
+            }
             Metric::Custom => {
                 let wanted = |name: &str| threshold.name.as_deref() == Some(name);
                 for custom in body.customs.iter().filter(|one| wanted(&one.name)) {
@@ -110,11 +121,11 @@ impl Measured {
             }
             Metric::Rate => {
                 let ended = name.ended_in(load);
-                self.counted += match threshold.of {
-                    Of::Ok => ended.ok,
-                    Of::Failed => ended.failed,
-                    Of::All => ended.ok + ended.failed,
-                };
+                self.counted += threshold.of.count(ended.ok, ended.failed);
+            }
+            Metric::Requests => {
+                self.counted += threshold.of.count(name.ok, name.failed);
+                self.of += name.ok + name.failed + name.unfinished;
             }
             Metric::Latency => {
                 if let Some(failed) = name.phase(Phase::LatencyFailed) {
@@ -163,8 +174,12 @@ impl Measured {
     fn number(&self, threshold: &Threshold, seconds: f64) -> Option<f64> {
         match (threshold.metric, threshold.statistic) {
             (Metric::Custom, statistic) => self.custom_value(statistic, seconds),
-            (Metric::Rate, _) => (seconds > 0.0).then(|| self.counted as f64 / seconds),
-            (Metric::Checks, Statistic::Count) => Some((self.of - self.counted) as f64),
+            (_, Statistic::Rate) => (seconds > 0.0).then(|| self.counted as f64 / seconds),
+            (Metric::Checks | Metric::Arrivals, Statistic::Count) => {
+                Some(self.of.saturating_sub(self.counted) as f64)
+            }
+            // where nothing was sent, nothing is said of the target
+            (Metric::Requests, _) if threshold.fail_on.is_some() && self.of == 0 => None,
             (_, Statistic::Count) => Some(self.counted as f64),
             _ if self.of == 0 => None,
             _ => Some(self.counted as f64 / self.of as f64),
@@ -287,6 +302,7 @@ impl Judge {
             Some(_) if self.worst.value.is_some() => self.worst,
             _ => whole(),
         };
+        let is_measured = found.value.is_some() || threshold.fail_on.is_some();
         ThresholdResult {
             text: threshold.text.clone(),
             metric: threshold.metric,
@@ -296,9 +312,10 @@ impl Judge {
             limit: threshold.limit,
             value: found.value,
             with_unfinished: found.with_unfinished,
-            met: found.value.is_some() && !found.misses(threshold) && !self.aborted,
+            met: is_measured && !found.misses(threshold) && !self.aborted,
             first_missed_s: self.first_missed_s,
             aborted: self.aborted,
+            fail_on: threshold.fail_on,
         }
     }
 }

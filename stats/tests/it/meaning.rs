@@ -67,6 +67,7 @@ fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64
         over: None,
         abort: false,
         delay: Duration::ZERO,
+        fail_on: None,
         text: "a rule".to_owned(),
     }
 }

@@ -1,8 +1,10 @@
 //! Thresholds: what they look at, spans that slide, the end they ask for.
 
 use crate::{Core, MS};
-use mistress_stats::threshold::{Comparison, Metric, Of, Statistic, Threshold, ThresholdResult};
-use mistress_stats::{Aggregator, FailureKind, Model, Sample};
+use mistress_stats::threshold::{
+    Comparison, FailOn, Metric, Of, Statistic, Threshold, ThresholdResult,
+};
+use mistress_stats::{Aggregator, Counter, FailureKind, Model, Sample};
 use std::time::Duration;
 
 fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Threshold {
@@ -16,6 +18,7 @@ fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64
         over: None,
         abort: false,
         delay: Duration::ZERO,
+        fail_on: None,
         text: "a rule".to_owned(),
     }
 }
@@ -158,4 +161,83 @@ fn an_end_is_asked_for_once_and_not_before_the_delay() {
     let (outcomes, asked) = judged(vec![share], &seconds);
     assert_eq!(asked, [false; 4]);
     assert_eq!((outcomes[0].met, outcomes[0].aborted), (false, false));
+}
+
+/// Six iterations of the load, two of them failed, and one that finishes in the drain.
+fn iterations(rules: Vec<Threshold>) -> Vec<ThresholdResult> {
+    let mut aggregator = Aggregator::new(1, Model::Open).with_thresholds(rules, 2);
+    let mut core = Core::new(0);
+    for second in 1..3 {
+        (0..2).for_each(|_| core.recorder.iteration_finished());
+        core.recorder.iteration_failed();
+        core.recorder.count(Counter::ScriptError, 1);
+        if second == 2 {
+            core.recorder.load_ended(2_000 * MS);
+            core.recorder.iteration_finished();
+        }
+        core.recorder.roll(second);
+        core.deliver(&mut aggregator);
+    }
+    aggregator.set_length(2.5);
+    aggregator.add(&core.recorder.finish());
+    while aggregator.take_rest().is_some() {}
+    aggregator.summary().thresholds
+}
+
+#[test]
+fn iterations_and_script_errors_are_counted() {
+    use Comparison::{AtLeast, Below};
+    use Metric::{Iterations, ScriptErrors};
+    let rows = [
+        (Iterations, Statistic::Count, Of::Ok, 5.0),
+        (Iterations, Statistic::Count, Of::Failed, 2.0),
+        (Iterations, Statistic::Count, Of::All, 7.0),
+        (Iterations, Statistic::Rate, Of::Ok, 2.0),
+        (Iterations, Statistic::Rate, Of::All, 3.0),
+        (Iterations, Statistic::Share, Of::Failed, 2.0 / 7.0),
+        (ScriptErrors, Statistic::Count, Of::Ok, 2.0),
+    ];
+    let rules = rows.map(|(metric, statistic, of, value)| Threshold {
+        of,
+        ..rule(metric, statistic, AtLeast, value)
+    });
+    let outcomes = iterations(rules.to_vec());
+    for (row, outcome) in rows.iter().zip(outcomes) {
+        assert_eq!((outcome.value, outcome.met), (Some(row.3), true), "{row:?}");
+    }
+    // what is asked of the load is not asked of the drain after it
+    let spans = |statistic, limit, comparison| Threshold {
+        over: Some(Duration::from_secs(1)),
+        ..rule(Iterations, statistic, comparison, limit)
+    };
+    let rules = vec![
+        spans(Statistic::Rate, 3.0, AtLeast),
+        spans(Statistic::Count, 4.0, Below),
+    ];
+    let met: Vec<bool> = iterations(rules).iter().map(|one| one.met).collect();
+    assert_eq!(met, [true, false]);
+}
+
+#[test]
+fn rules_fail_a_run_by_what_happened_and_never_by_what_did_not() {
+    let rules = || FailOn::ALL.iter().map(|rule| rule.threshold()).collect();
+    let (quiet, _) = judged(rules(), &[(0, 0, 1)]);
+    assert!(quiet.iter().all(|one| one.met), "{quiet:?}");
+    let (good, _) = judged(rules(), &[(3, 0, 1)]);
+    assert!(good.iter().all(|one| one.met), "{good:?}");
+    let (bad, _) = judged(rules(), &[(0, 3, 1)]);
+    let missed = bad.iter().filter(|one| !one.met);
+    let told: Vec<String> = missed
+        .map(|one| format!("{}: {}", one.text, one.finding()))
+        .collect();
+    let expected = [
+        "fail_on no_success: no request ended ok",
+        "fail_on failed_requests: 3 failed requests",
+        "fail_on failed_checks: 3 failed checks",
+        "fail_on dropped_arrivals: 3 dropped arrivals",
+    ];
+    assert_eq!(told, expected);
+    let errors = iterations(vec![FailOn::ScriptErrors.threshold()]).remove(0);
+    assert_eq!(errors.finding(), "2 script errors");
+    assert!(!errors.met && errors.is_shown() && !good[0].is_shown());
 }

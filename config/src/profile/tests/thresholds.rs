@@ -26,6 +26,12 @@ fn each_metric_has_its_figures_and_its_unit() {
         ("checks", "", ">= 0.99", Share, AtLeast, 0.99),
         ("rate", "", "> 1.5k/s", Rate, Above, 1500.0),
         ("arrivals", "", ">= 95%", Share, AtLeast, 0.95),
+        ("arrivals", "count", "< 5", Count, Below, 5.0),
+        ("requests", "", ">= 1000", Count, AtLeast, 1000.0),
+        ("iterations", "count", "> 10", Count, Above, 10.0),
+        ("iterations", "rate", "> 5/s", Rate, Above, 5.0),
+        ("iterations", "share", "> 99%", Share, Above, 0.99),
+        ("script_errors", "", "< 1", Count, Below, 1.0),
     ];
     for (metric, stat, is, figure, op, limit) in rows {
         let stat = match stat {
@@ -56,6 +62,7 @@ fn a_threshold_has_a_text() {
         over: Some(Duration::from_secs(60)),
         abort: true,
         delay: Duration::from_secs(30),
+        fail_on: None,
         text: "latency p99 of \"log in\" < 250ms over any 60s".to_owned(),
     };
     assert_eq!(thresholds(table), [expected]);
@@ -93,6 +100,13 @@ fn latency_and_rate_may_be_of_failed_or_all_requests() {
             Of::All,
             "rate of all requests of \"a\" > 5/s",
         ),
+        (
+            "iterations\"\nstat = \"share",
+            "< 1%",
+            "failed",
+            Of::Failed,
+            "iterations share of failed iterations < 1%",
+        ),
     ];
     for (metric, is, of, expected, text) in rows {
         let of = match of {
@@ -113,7 +127,8 @@ fn latency_and_rate_may_be_of_failed_or_all_requests() {
     with(
         "metric = \"lag\"\nof = \"ok\"\nstat = \"p99\"\nis = \"< 1s\"",
         &[
-            "10:6: `of` is only allowed with the metrics latency and rate, found lag (`threshold.of`)",
+            "10:6: `of` is only allowed with the metrics latency, rate, requests and iterations, found \
+             lag (`threshold.of`)",
         ],
     );
     with(
@@ -190,4 +205,35 @@ fn wrong_thresholds_are_reported_with_what_is_allowed() {
         &format!("threshold = 1\n{RUN}{LOAD}"),
         &["1:13: found the number 1, expected an array of tables: [[threshold]]"],
     );
+}
+
+#[test]
+fn rules_that_fail_a_run_are_words() {
+    use stats::threshold::FailOn::{FailedChecks, NoSuccess, ScriptErrors};
+    let with = |line: &str| plan(&format!("{RUN}{line}\n{LOAD}")).fail_on;
+    assert_eq!(with(""), [ScriptErrors, NoSuccess]);
+    assert_eq!(with("fail_on = []"), []);
+    let twice = "fail_on = [\"failed_checks\", \"script_errors\", \"failed_checks\"]";
+    assert_eq!(with(twice), [FailedChecks, ScriptErrors]);
+    check(
+        &format!("{RUN}fail_on = [\"scripterrors\", 1, \"x\"]\n{LOAD}"),
+        &[
+            "4:12: found \"scripterrors\"; did you mean \"script_errors\"? (`run.fail_on`)",
+            "4:28: found the number 1, expected one of script_errors, no_success",
+            "4:31: found \"x\", expected one of script_errors",
+        ],
+    );
+    check(
+        &format!("{RUN}fail_on = false\n{LOAD}"),
+        &["4:11: found false, expected a list of words (script_errors, "],
+    );
+    let words = |text: &str| text.parse::<FailOnRules>().map(|rules| rules.0);
+    assert_eq!(words("none"), Ok(Vec::new()));
+    assert_eq!(
+        words("no_success, failed_checks"),
+        Ok(vec![NoSuccess, FailedChecks])
+    );
+    let nearest = "found \"no_sucess\"; did you mean \"no_success\"?";
+    assert_eq!(words("no_sucess"), Err(nearest.to_owned()));
+    assert!(words("").is_err() && words("none,no_success").is_err());
 }
