@@ -34,6 +34,7 @@ use crate::feeder::{Feeder, Sources};
 use crate::local_ports::LocalPorts;
 use crate::pacing::Share;
 use crate::ring::{KernelRing, Sizes, WAIT_MAX};
+use crate::ring_refusal::ring_error;
 use crate::telemetry::Telemetry;
 use crate::timers::Timers;
 use crate::tls;
@@ -141,8 +142,7 @@ impl Core {
     /// A script that cannot be used, or a ring that cannot be made.
     pub(crate) fn new(parts: CoreParts) -> Result<Core, crate::Error> {
         be_punctual();
-        let mut ring =
-            KernelRing::new(parts.sizes, parts.clock).map_err(crate::ring_refusal::ring_error)?;
+        let mut ring = KernelRing::new(parts.sizes, parts.clock).map_err(ring_error)?;
         let origins = Origins::with_target(&parts.origin, &parts.addresses, &mut ring)?;
         let origins = Rc::new(RefCell::new(origins));
         let telemetry = Rc::new(Telemetry::new(parts.recorder, parts.events));
