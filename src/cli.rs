@@ -33,7 +33,7 @@ const SEGMENTS_READ_MAX: usize = 10_000;
 pub enum Command {
     /// Run a load test, with a live view and a final report
     #[command(after_long_help = RUN_HELP)]
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Check a profile and its script: run one user once and show every request and reply
     #[command(after_long_help = CHECK_HELP)]
     Check(CheckArguments),
