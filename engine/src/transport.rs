@@ -135,6 +135,14 @@ impl<R: RingIo> Transport<R> {
         }
     }
 
+    /// Makes room for so many owners with a connection and a request each, so that tables do not
+    /// grow to twice what is needed.
+    pub(crate) fn reserve(&mut self, owners: usize) {
+        self.streams.reserve(owners);
+        self.connections.reserve(owners);
+        self.owners.reserve(owners);
+    }
+
     /// Sends a request on one of its owner's idle connections, or on a new one. Its end comes from
     /// [`Transport::poll`], also when it fails at once.
     #[inline]

@@ -60,7 +60,12 @@ pub(super) struct Owners {
 }
 
 impl Owners {
-    /// Makes room for an owner that is new, or comes again after it was released.
+    /// Makes room for so many, and no more.
+    pub(super) fn reserve(&mut self, owners: usize) {
+        self.table.reserve_exact(owners);
+    }
+
+    /// Admits an owner that is new, or comes again after it was released.
     #[inline]
     pub(super) fn admit(&mut self, owner: Owner) {
         if owner as usize >= self.table.len() {

@@ -290,6 +290,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// Makes room for so many, and no more.
+    pub(super) fn reserve(&mut self, streams: usize) {
+        self.table.reserve_exact(streams);
+    }
+
     /// Takes a request in at `now`.
     #[inline]
     pub(super) fn take(&mut self, owner: Owner, request: Request, now: Moment) -> StreamId {

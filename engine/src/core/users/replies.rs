@@ -4,13 +4,13 @@ use super::table::Doing;
 use crate::clock::Moment;
 use crate::core::Core;
 use crate::core::follow_up::FollowUp;
-use crate::core::request::Prepared;
+use crate::core::request::{Pending, Prepared};
 use crate::core::state::HeldSample;
 use crate::event::{self, Event};
 use crate::http::head_flags::HeadFlags;
-use crate::transport::{Completed, Keep, KeptReply, Stream};
+use crate::transport::{Completed, Keep, KeptReply, Request, Stream};
 use scripting::{Reply, Step};
-use stats::{Counter, FailureKind, Sample};
+use stats::{Counter, FailureKind, Recorder, Sample};
 use std::time::Duration;
 
 /// How soon a refused request is told to its script, when the one before was refused as well.
@@ -29,12 +29,11 @@ struct Answer {
 impl Core {
     /// Submits a request of a user or branch, which waits for its end.
     #[inline]
-    pub(super) fn issue(&mut self, slot: u32, prepared: Prepared) {
+    pub(super) fn issue(&mut self, slot: u32, request: Request, pending: Pending) {
         let telemetry = &self.state.telemetry;
         if telemetry.recording.get() && !self.budget.take_request() {
             return self.hold(slot);
         }
-        let Prepared { request, pending } = prepared;
         telemetry.record(|recorder| recorder.sent(request.name));
         let user = self.users.get_mut(slot);
         user.doing = Doing::Request;
@@ -57,26 +56,32 @@ impl Core {
             FollowUp::Answer
         };
         let reply = &stream.reply;
+        let pending = self.users.get(slot).pending();
         let failure = match &follow_up {
             _ if !is_whole => done.failure,
             FollowUp::Request(_) => None,
             FollowUp::Failure(kind) => Some(*kind),
-            FollowUp::Answer if !self.users.get(slot).pending().expects(reply.status) => {
-                Some(FailureKind::Status)
-            }
+            FollowUp::Answer if !pending.expects(reply.status) => Some(FailureKind::Status),
             FollowUp::Answer => reply.whole_body_failure(),
         };
         let mut answer = Answer {
             status: reply.status,
             failure,
-            latency_ns: done.done.since(self.users.get(slot).pending().begun),
+            latency_ns: done.done.since(pending.begun),
             asked: reply.keep == Keep::Asked,
             kept: None,
         };
         // What was kept for the sake of the head alone is of no use any more.
         let is_kept = reply.kept.is_some() && reply.keep != Keep::Nothing;
         let is_last = !matches!(follow_up, FollowUp::Request(_));
-        self.record(&done, failure, is_last);
+        if is_last && self.is_watched() {
+            self.record_watched(stream, pending.intended, done.done, failure);
+        } else {
+            self.record(stream, pending.intended, done.done, failure);
+        }
+        if failure.is_some() || self.is_traced {
+            self.note_end(&done, failure);
+        }
         if is_kept {
             answer.kept = self.transport.take_kept(done.stream);
         }
@@ -84,7 +89,10 @@ impl Core {
         let root = self.users.get(slot).root;
         self.users.get_mut(root).refusals = 0;
         match follow_up {
-            FollowUp::Request(next) => self.issue(slot, *next),
+            FollowUp::Request(next) => {
+                let Prepared { request, pending } = *next;
+                self.issue(slot, request, pending);
+            }
             FollowUp::Answer | FollowUp::Failure(_) => self.hand_over(slot, answer),
         }
     }
@@ -95,49 +103,72 @@ impl Core {
     fn on_refused(&mut self, done: Completed) {
         let Some(kind) = done.failure else { return };
         self.state.telemetry.count(Counter::NotWritten, 1);
-        self.record(&done, Some(kind), false);
+        let stream = self.transport.stream(done.stream);
+        let pending = self.users.get(done.ticket).pending();
+        let latency_ns = done.done.since(pending.begun);
+        self.record(stream, pending.intended, done.done, Some(kind));
+        self.note_end(&done, Some(kind));
         self.transport.give_back(done.stream);
-        let latency_ns = done.done.since(self.users.get(done.ticket).pending().begun);
         self.postpone_refusal(done.ticket, kind, latency_ns);
     }
 
-    /// Records the end of a request; the last one before its script hears of it may be held until
-    /// the script has seen the reply.
+    /// Records the end of a request that was due at `intended`.
     #[inline]
-    fn record(&mut self, done: &Completed, failure: Option<FailureKind>, is_last: bool) {
-        let stream = self.transport.stream(done.stream);
-        let reply = &stream.reply;
+    fn record(
+        &self,
+        stream: &Stream,
+        intended: Moment,
+        done: Moment,
+        failure: Option<FailureKind>,
+    ) {
+        let sample = sample(stream, intended, done, failure);
+        self.state.telemetry.record(|recorder| {
+            count_reply(recorder, stream);
+            recorder.request(stream.name, &sample);
+        });
+    }
+
+    /// The script looks at how requests end.
+    #[inline]
+    fn is_watched(&self) -> bool {
+        self.script.judges_replies() || self.script.reads_timings()
+    }
+
+    /// Records the end of a request, unless the script may still reject the reply: then the sample
+    /// is held until the script has seen it.
+    #[cold]
+    fn record_watched(
+        &self,
+        stream: &Stream,
+        intended: Moment,
+        done: Moment,
+        failure: Option<FailureKind>,
+    ) {
+        self.state.timings.set(Some(stream.timings(done)));
+        if !self.script.judges_replies() {
+            return self.record(stream, intended, done, failure);
+        }
+        let (name, sample) = (stream.name, sample(stream, intended, done, failure));
         let telemetry = &self.state.telemetry;
-        let intended = self.users.get(done.ticket).pending().intended;
-        let sample = sample(stream, intended, done.done, failure);
-        if reply.seen.has(HeadFlags::ODD) {
-            telemetry.count(Counter::OddHead, 1);
-        }
-        if let Some((encoded, plain)) = reply.decoded_bytes() {
-            telemetry.count(Counter::EncodedBytes, encoded);
-            telemetry.count(Counter::DecodedBytes, plain);
-        }
-        if self.script.judges_replies() && is_last {
-            let name = stream.name;
-            self.state.held.replace(Some(HeldSample { name, sample }));
-        } else {
-            telemetry.record(|recorder| recorder.request(stream.name, &sample));
-        }
-        if is_last && self.script.reads_timings() {
-            self.state.timings.set(Some(stream.timings(done.done)));
-        }
+        telemetry.record(|recorder| count_reply(recorder, stream));
+        self.state.held.replace(Some(HeldSample { name, sample }));
+    }
+
+    /// What follows from the end of a request that failed, or in a run that is traced.
+    #[cold]
+    fn note_end(&mut self, done: &Completed, failure: Option<FailureKind>) {
         if failure.is_some() {
             self.state.fail_transactions(done.ticket);
         }
         if self.is_traced {
-            self.trace(done, &sample);
+            self.trace(done, failure);
         }
     }
 
     /// Tells a request and its reply as an event.
-    #[cold]
-    fn trace(&mut self, done: &Completed, sample: &Sample) {
-        let wire = self.transport.take_unreadable(done.stream, sample.failure);
+    fn trace(&mut self, done: &Completed, failure: Option<FailureKind>) {
+        let wire = self.transport.take_unreadable(done.stream, failure);
+        let intended = self.users.get(done.ticket).pending().intended;
         let stream = self.transport.stream(done.stream);
         let kept = stream.reply.kept.as_ref();
         let telemetry = &self.state.telemetry;
@@ -150,8 +181,8 @@ impl Core {
             body: body.map_or_else(Vec::new, <[u8]>::to_vec),
             wire,
             status: stream.reply.status,
-            failure: sample.failure.map(FailureKind::as_str),
-            latency: Duration::from_nanos(sample.latency_ns),
+            failure: failure.map(FailureKind::as_str),
+            latency: Duration::from_nanos(done.done.since(intended)),
         })));
     }
 
@@ -208,12 +239,10 @@ impl Core {
     /// The script has seen the reply: what it did not reject is recorded as it was.
     #[inline]
     fn release_held(&mut self) {
-        if self.script.reads_timings() {
-            self.state.timings.set(None);
-        }
-        if !self.script.judges_replies() {
+        if !self.is_watched() {
             return;
         }
+        self.state.timings.set(None);
         if let Some(HeldSample { name, sample }) = self.state.held.take() {
             let telemetry = &self.state.telemetry;
             telemetry.record(|recorder| recorder.request(name, &sample));
@@ -233,6 +262,19 @@ impl Core {
             body: None,
         };
         self.script.reply(slot, &reply)
+    }
+}
+
+/// Counts what a reply was besides its request.
+#[inline]
+fn count_reply(recorder: &mut Recorder, stream: &Stream) {
+    let reply = &stream.reply;
+    if reply.seen.has(HeadFlags::ODD) {
+        recorder.count(Counter::OddHead, 1);
+    }
+    if let Some((encoded, plain)) = reply.decoded_bytes() {
+        recorder.count(Counter::EncodedBytes, encoded);
+        recorder.count(Counter::DecodedBytes, plain);
     }
 }
 
