@@ -147,18 +147,16 @@ impl Core {
         let origins = Rc::new(RefCell::new(origins));
         let telemetry = Rc::new(Telemetry::new(parts.recorder, parts.events));
         let feeder = Feeder::new(Arc::clone(&parts.sources), parts.plan.seed);
-        let state = CoreState::new(
-            RunIdentity::of(&parts.plan, parts.run_id),
-            parts.control.clone(),
+        let state = Rc::new(CoreState::new(
+            RunIdentity::of(&parts.plan, parts.run_id, parts.control.clone()),
             &parts.plan,
             parts.clock,
             feeder,
             Rc::clone(&telemetry),
             Rc::clone(&origins),
-        );
-        let state = Rc::new(state);
-        let host = Rc::clone(&state) as Rc<dyn scripting::Host>;
-        let script = Script::load(&parts.plan.script, host).map_err(crate::Error::Script)?;
+        ));
+        let script = Script::load(&parts.plan.script, state.clone());
+        let script = script.map_err(crate::Error::Script)?;
         let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
         if let Some(only) = parts.only {
             schedule.keep_single_user(only);

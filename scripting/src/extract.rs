@@ -32,7 +32,7 @@ struct ExtractCaches {
     expressions: Cache<xml::Expression>,
     json: LastParsed<Json>,
     html: LastParsed<Page>,
-    xml: LastParsed<xml::Document>,
+    xml: xml::LastDocument,
     links: LastParsed<html::Links>,
 }
 

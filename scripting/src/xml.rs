@@ -14,7 +14,7 @@ mod functions;
 mod parser;
 mod table;
 
-pub(crate) use document::Document;
+pub(crate) use document::{Document, LastDocument};
 pub(crate) use evaluate::{Found, evaluate};
 pub(crate) use expression::Expression;
 pub(crate) use table::table;

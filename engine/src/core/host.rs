@@ -86,7 +86,7 @@ impl Host for CoreState {
         let load = u64::from(self.script_users.borrow()[slot as usize].load);
         let is_in_load = load < self.run.loads;
         if is_in_load {
-            self.control.abort(reason);
+            self.run.control.abort(reason);
         }
         is_in_load
     }

@@ -20,7 +20,6 @@ use std::rc::Rc;
 /// borrow is held while a script runs.
 pub(crate) struct CoreState {
     pub(crate) run: RunIdentity,
-    pub(crate) control: Control,
     pub(crate) clock: Clock,
     /// When the present turn began.
     pub(crate) now: Cell<Moment>,
@@ -61,14 +60,17 @@ pub(crate) struct RunIdentity {
     pub(crate) name: String,
     /// How many loads there are.
     pub(crate) loads: u64,
+    /// Its switch.
+    pub(crate) control: Control,
 }
 
 impl RunIdentity {
-    pub(super) fn of(plan: &Plan, id: String) -> RunIdentity {
+    pub(super) fn of(plan: &Plan, id: String, control: Control) -> RunIdentity {
         RunIdentity {
             id,
             name: plan.name.clone(),
             loads: plan.loads.len() as u64,
+            control,
         }
     }
 }
@@ -131,7 +133,6 @@ pub(crate) struct Transaction {
 impl CoreState {
     pub(super) fn new(
         run: RunIdentity,
-        control: Control,
         plan: &Plan,
         clock: Clock,
         feeder: Feeder,
@@ -140,7 +141,6 @@ impl CoreState {
     ) -> CoreState {
         CoreState {
             run,
-            control,
             clock,
             now: Cell::new(Moment(0)),
             start: Cell::new(Moment::NEVER),

@@ -4,7 +4,7 @@ use mlua::{IntoLua, Lua, LuaString, MultiValue, Value};
 
 use super::{ExtractCaches, Found as Answer};
 use crate::option_values::pairs;
-use crate::xml::{Document, Expression, Found, evaluate};
+use crate::xml::{Expression, Found, evaluate};
 
 /// An expression, and namespaces by prefix.
 type Query = (LuaString, Value);
@@ -33,7 +33,7 @@ fn found(
     let expression = caches
         .expressions
         .of(&key, || Expression::read(&text, &spaces))?;
-    let document = match caches.xml.of(body, Document::read) {
+    let document = match caches.xml.of(body) {
         Ok(document) => document,
         Err(why) => return Ok(Err(why)),
     };

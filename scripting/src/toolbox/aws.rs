@@ -8,7 +8,7 @@ use ring::{digest, hmac};
 use time::OffsetDateTime;
 
 use super::encodings::hex;
-use super::{Tools, options, text, times, utf8};
+use super::{Tools, text, times, utf8};
 use crate::cache::Cache;
 use crate::location::{kind, quoted};
 use crate::option_values::pairs;
@@ -63,62 +63,88 @@ fn sha256(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
-/// The string under a key of the table; none for nil.
-fn optional(table: &Table, name: &str) -> Result<Option<String>, String> {
-    match table.raw_get(name).unwrap_or(Value::Nil) {
-        Value::Nil => Ok(None),
-        found => utf8(name, &found).map(Some),
-    }
+/// The options as a script gives them.
+#[derive(Default)]
+struct Given {
+    /// By their place in [`KEYS`].
+    texts: [Option<String>; KEYS.len()],
+    body: Vec<u8>,
+    headers: Vec<(String, String)>,
+    time: Option<Value>,
 }
 
-/// The string under a key that the table must have.
-fn required(table: &Table, name: &str) -> Result<String, String> {
-    let found = optional(table, name)?.filter(|found| !found.is_empty());
-    found.ok_or_else(|| {
-        let found = table.raw_get(name).unwrap_or(Value::Nil);
-        format!("{name} must be a string, not {}", kind(&found))
-    })
+impl Given {
+    /// Reads the table in one pass: each look for a key would cost as much as a digest.
+    fn read(given: &Value) -> Result<Given, String> {
+        let table = match given {
+            Value::Table(table) => table,
+            Value::Nil => return Err(format!("needs a table of {}, not nil", KEYS.join(", "))),
+            other => return Err(format!("the options must be a table, not {}", kind(other))),
+        };
+        let mut read = Given::default();
+        for pair in table.pairs::<Value, Value>() {
+            let (key, value) = pair.map_err(|error| error.to_string())?;
+            let key = text("the key of an option", &key)?.as_bytes();
+            let Some(index) = KEYS.iter().position(|known| *known.as_bytes() == *key) else {
+                let name = String::from_utf8_lossy(&key);
+                return Err(request_text::unknown("option", &name, &KEYS));
+            };
+            match KEYS[index] {
+                "body" => read.body = text("body", &value)?.as_bytes().to_vec(),
+                "headers" => read.headers = headers(&value)?,
+                "time" => read.time = Some(value),
+                name => read.texts[index] = Some(utf8(name, &value)?),
+            }
+        }
+        Ok(read)
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let index = KEYS.iter().position(|known| *known == name)?;
+        self.texts[index].take()
+    }
+
+    /// # Errors
+    ///
+    /// The script did not give it.
+    fn required(&mut self, name: &str) -> Result<String, String> {
+        match self.take(name) {
+            None => Err(format!("{name} must be a string, not nil")),
+            Some(text) if text.is_empty() => Err(format!("{name} must not be empty")),
+            Some(text) => Ok(text),
+        }
+    }
 }
 
 impl Signed {
     fn read(given: &Value, now_ms: u64) -> Result<Signed, String> {
-        let Some(table) = options(given, &KEYS)? else {
-            return Err(format!("needs a table of {}, not nil", KEYS.join(", ")));
-        };
-        let find = |name: &str| table.raw_get(name).unwrap_or(Value::Nil);
-        let method = optional(table, "method")?;
-        let at = match find("time") {
-            Value::Nil => Value::Number(now_ms as f64),
-            given => given,
-        };
-        let body = match find("body") {
-            Value::Nil => Vec::new(),
-            given => text("body", &given)?.as_bytes().to_vec(),
-        };
-        let mut headers = headers(&find("headers"))?;
-        let gave_host = has(&headers, "host");
-        let url = request_text::url(required(table, "url")?.as_bytes())?;
+        let mut given = Given::read(given)?;
+        let url = request_text::url(given.required("url")?.as_bytes())?;
         if url.starts_with('/') {
             let shown = quoted(url.as_bytes(), 40);
             return Err(format!(
                 "url must be absolute, because the host is signed, not {shown}"
             ));
         }
+        let mut headers = std::mem::take(&mut given.headers);
+        let gave_host = has(&headers, "host");
         if !gave_host {
             headers.push(("host".to_owned(), parts(&url).0));
         }
+        let method = given.take("method");
+        let at = given.time.take();
         Ok(Signed {
             method: request_text::method(method.as_deref().unwrap_or("GET").as_bytes())?,
             url,
             headers,
-            body,
-            service: required(table, "service")?,
-            region: required(table, "region")?,
-            access_key: required(table, "access_key")?,
-            secret_key: required(table, "secret_key")?,
-            session_token: optional(table, "session_token")?,
+            service: given.required("service")?,
+            region: given.required("region")?,
+            access_key: given.required("access_key")?,
+            secret_key: given.required("secret_key")?,
+            session_token: given.take("session_token"),
+            body: given.body,
             gave_host,
-            at: times::moment("time", &at)?,
+            at: times::moment("time", &at.unwrap_or(Value::Number(now_ms as f64)))?,
         })
     }
 
@@ -199,9 +225,6 @@ fn has(headers: &[(String, String)], name: &str) -> bool {
 /// Names in lower case, values without surplus blanks; several of one name become one.
 fn headers(given: &Value) -> Result<Vec<(String, String)>, String> {
     let mut headers: Vec<(String, String)> = Vec::new();
-    if given.is_nil() {
-        return Ok(headers);
-    }
     for (name, value) in pairs("headers", given)? {
         let name = request_text::token("the header name", &name)?.to_ascii_lowercase();
         if COMPUTED.contains(&name.as_str()) {

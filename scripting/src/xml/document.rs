@@ -5,14 +5,18 @@
 //! through first and refused when that could take long. Both see the same tags up to the first
 //! error, where roxmltree ends.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::str::from_utf8;
 
 use memchr::memmem;
-use roxmltree::ParsingOptions;
+use roxmltree::{Node, ParsingOptions};
 use self_cell::self_cell;
 
 /// Longest document, in bytes.
 const BYTES_MAX: usize = 8 << 20;
+/// Longer documents are read each time.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Most elements, texts and comments of a document.
 const NODES_MAX: u32 = 200_000;
 /// Maximum nesting depth.
@@ -39,10 +43,14 @@ impl Document {
         if body.len() > BYTES_MAX {
             return Err(format!("the document is longer than {BYTES_MAX} bytes"));
         }
-        let text = from_utf8(body).map_err(|_| "not XML in UTF-8".to_owned())?;
-        let text = text.trim_start_matches('\u{feff}').trim_start();
-        let has_doctype = Scan::default().look_through(text.as_bytes())?;
-        Document::try_new(text.to_owned(), |text| {
+        let whole = from_utf8(body).map_err(|_| "not XML in UTF-8".to_owned())?;
+        let text = whole.trim_start_matches('\u{feff}').trim_start();
+        let has_doctype =
+            !is_harmless(text.as_bytes()) && Scan::default().look_through(text.as_bytes())?;
+        // The whole text is kept, to be recognised when it comes again.
+        let start = whole.len() - text.len();
+        let document = Document::try_new(whole.to_owned(), |whole| {
+            let text = &whole[start..];
             let options = ParsingOptions {
                 allow_dtd: has_doctype,
                 nodes_limit: NODES_MAX,
@@ -54,11 +62,65 @@ impl Document {
                 }
                 other => format!("not XML: {other}"),
             })
-        })
+        })?;
+        if document.depth() > DEPTH_MAX {
+            return Err(format!(
+                "the document has more than {DEPTH_MAX} levels of nesting"
+            ));
+        }
+        Ok(document)
+    }
+
+    /// How deep its elements nest.
+    fn depth(&self) -> usize {
+        let tree = self.tree();
+        let mut depths = vec![0; tree.descendants().len()];
+        let mut deepest = 0;
+        for node in tree.descendants().filter(Node::is_element) {
+            let parent = node
+                .parent()
+                .map_or(0, |parent| depths[parent.id().get_usize()]);
+            depths[node.id().get_usize()] = parent + 1;
+            deepest = deepest.max(parent + 1);
+        }
+        deepest
     }
 
     pub(super) fn tree(&self) -> &Tree<'_> {
         self.borrow_dependent()
+    }
+}
+
+/// Whether a text is too small for any limit, and has no document type: then there is no need to
+/// look at each tag. Upper bounds: each attribute has a `=`, each element a `<`.
+fn is_harmless(text: &[u8]) -> bool {
+    let attributes = memchr::memchr_iter(b'=', text).count();
+    let tags = memchr::memchr_iter(b'<', text).count();
+    let declared = memmem::find_iter(text, b"xmlns").count();
+    let scope = declared + 1;
+    let comparisons =
+        attributes * attributes + (attributes + tags) * scope + declared * scope * scope;
+    comparisons <= COMPARISONS_MAX && memmem::find(text, b"<!DOCTYPE").is_none()
+}
+
+/// The last document, kept while the next text is the same.
+#[derive(Default)]
+pub(crate) struct LastDocument(RefCell<Option<Rc<Document>>>);
+
+impl LastDocument {
+    /// # Errors
+    ///
+    /// As for [`Document::read`].
+    pub(crate) fn of(&self, body: &[u8]) -> Result<Rc<Document>, String> {
+        if let Some(last) = &*self.0.borrow()
+            && last.borrow_owner().as_bytes() == body
+        {
+            return Ok(Rc::clone(last));
+        }
+        let read = Rc::new(Document::read(body)?);
+        let is_kept = body.len() <= KEPT_BYTES_MAX;
+        self.0.replace(is_kept.then(|| Rc::clone(&read)));
+        Ok(read)
     }
 }
 
@@ -173,7 +235,14 @@ mod tests {
         let spaces: String = (0..500).map(|n| format!("<a xmlns:n{n}='u{n}'>")).collect();
         let children = "<a xmlns:x='y'/>".repeat(90_000);
         let rows = [
-            ("<a>".repeat(60_000), "512 levels of nesting"),
+            (
+                "<a>".repeat(600) + &"</a>".repeat(600),
+                "512 levels of nesting",
+            ),
+            (
+                format!("<!DOCTYPE a>{}", "<a>".repeat(600)),
+                "512 levels of nesting",
+            ),
             (format!("<a>{}</a>", "<b/>".repeat(250_000)), "200000 nodes"),
             (format!("<a{attributes}/>"), "too many attributes"),
             (

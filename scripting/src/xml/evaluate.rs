@@ -114,16 +114,30 @@ impl<'d> Search<'d> {
         Err(format!("the expression needs nodes where it has {kind}"))
     }
 
+    /// Whether a step leads to a node with this text: most predicates are of this kind.
+    fn has(&self, step: &Step, from: Place, text: &str) -> Result<bool, String> {
+        let mut found = Vec::new();
+        self.walk(step, from, &mut found)?;
+        for at in found {
+            let other = self.text(at)?;
+            self.budget.spend(other.weight())?;
+            if other == text {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn steps(&self, steps: &[Step], mut nodes: Vec<Place>) -> Result<Vec<Place>, String> {
+        let mut found: Vec<Place> = Vec::new();
         for step in steps {
             let mut all: Vec<Place> = Vec::new();
             for from in nodes {
-                let start = all.len();
-                self.walk(step, from, &mut all)?;
                 if step.predicates.is_empty() {
+                    self.walk(step, from, &mut all)?;
                     continue;
                 }
-                let mut found = all.split_off(start);
+                self.walk(step, from, &mut found)?;
                 for predicate in &step.predicates {
                     found = self.filter(found, predicate)?;
                 }
@@ -172,6 +186,19 @@ impl<'d> Search<'d> {
         right: &Expr,
         context: Context,
     ) -> Result<Value<'d>, String> {
+        if let (
+            Operator::Equal,
+            Expr::Path {
+                is_absolute: false,
+                steps,
+            },
+            Expr::Text(text),
+        ) = (operator, left, right)
+            && let [step] = &steps[..]
+            && step.predicates.is_empty()
+        {
+            return self.has(step, context.at, text).map(Value::Truth);
+        }
         let left = self.value(left, context)?;
         if let Operator::Or | Operator::And = operator {
             let decided = truth(&left) == (operator == Operator::Or);

@@ -24,6 +24,45 @@ pub(super) enum Expr {
     },
 }
 
+impl Expr {
+    /// Whether the expression as a predicate depends on where a node stands among the others.
+    pub(super) fn counts_positions(&self) -> bool {
+        let is_number = match self {
+            Expr::Number(_) | Expr::Negate(_) => true,
+            Expr::Binary(operator, ..) => matches!(
+                operator,
+                Operator::Plus
+                    | Operator::Minus
+                    | Operator::Times
+                    | Operator::Divide
+                    | Operator::Modulo
+            ),
+            Expr::Call(function, _) => !matches!(
+                function,
+                Function::Boolean
+                    | Function::Contains
+                    | Function::False
+                    | Function::Not
+                    | Function::StartsWith
+                    | Function::True
+            ),
+            Expr::Text(_) | Expr::Path { .. } | Expr::Filter { .. } => false,
+        };
+        is_number || self.asks_for_position()
+    }
+
+    /// Whether `position()` or `last()` is called in it for the same nodes.
+    fn asks_for_position(&self) -> bool {
+        match self {
+            Expr::Call(Function::Position | Function::Last, _) => true,
+            Expr::Call(_, arguments) => arguments.iter().any(Expr::asks_for_position),
+            Expr::Binary(_, left, right) => left.asks_for_position() || right.asks_for_position(),
+            Expr::Negate(inner) | Expr::Filter { of: inner, .. } => inner.asks_for_position(),
+            Expr::Text(_) | Expr::Number(_) | Expr::Path { .. } => false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Operator {
     Or,

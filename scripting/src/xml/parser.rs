@@ -303,7 +303,8 @@ impl<'t> Parser<'t> {
             if self.eat("//") {
                 let step = self.step()?;
                 // `//a` is `descendant::a`, unless a position counts.
-                if step.axis == Axis::Child && step.predicates.is_empty() {
+                let has_position = step.predicates.iter().any(Expr::counts_positions);
+                if step.axis == Axis::Child && !has_position {
                     let axis = Axis::Descendant;
                     steps.push(Step { axis, ..step });
                     continue;

@@ -11,7 +11,7 @@ pub(crate) fn table(lua: &Lua, document: &Document) -> mlua::Result<Table> {
     element(lua, document.tree(), document.tree().root_element())
 }
 
-/// Recursion is as deep as the document, whose depth is limited.
+/// Recurs as deep as the document is nested, which has a limit.
 fn element(lua: &Lua, tree: &roxmltree::Document<'_>, node: Node<'_, '_>) -> mlua::Result<Table> {
     let made = lua.create_table()?;
     made.raw_set("name", node.tag_name().name())?;

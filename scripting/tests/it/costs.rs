@@ -5,6 +5,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use ring::{digest, hmac};
@@ -82,13 +84,26 @@ fn toolbox_costs() {
     }
     let rows: [(&str, f64, f64); 4] = [rs256(&form), es256(&form), sigv4(&form), xpath(&form)];
     for (name, us, alone) in rows {
-        println!("cost {name} | {:.3} times", us / alone);
+        println!(
+            "cost {name} | {:.3} times ({us:.1} us, alone {alone:.1} us)",
+            us / alone
+        );
     }
 }
 
 /// Keys of the tests, quoted for Lua, and what is signed.
 fn with_key(key: &str) -> String {
     format!("local key = [[{key}]] local claims = {{ sub = 'ann', n = 5 }}")
+}
+
+/// A token as a program without scripts makes it.
+fn plain_token(alg: &str, mut sign: impl FnMut(&[u8]) -> String) -> String {
+    let header = serde_json::json!({ "alg": alg, "typ": "JWT" });
+    let claims = black_box(serde_json::json!({ "n": 5, "sub": "ann" }));
+    let parts = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    let signed = parts.join(".");
+    let signature = sign(signed.as_bytes());
+    format!("{signed}.{signature}")
 }
 
 fn rs256(form: &Form) -> (&'static str, f64, f64) {
@@ -103,13 +118,11 @@ fn rs256(form: &Form) -> (&'static str, f64, f64) {
     let (random, mut signature) = (SystemRandom::new(), vec![0; pair.public().modulus_len()]);
     let alone = form.us(calls, |calls| {
         for _ in 0..calls {
-            let signed = pair.sign(
-                &RSA_PKCS1_SHA256,
-                &random,
-                black_box(b"header.claims"),
-                &mut signature,
-            );
-            signed.unwrap();
+            black_box(plain_token("RS256", |input| {
+                let signed = pair.sign(&RSA_PKCS1_SHA256, &random, input, &mut signature);
+                signed.unwrap();
+                URL_SAFE_NO_PAD.encode(&signature)
+            }));
         }
     });
     ("jwt.sign with RS256", us, alone)
@@ -126,7 +139,9 @@ fn es256(form: &Form) -> (&'static str, f64, f64) {
     let (pair, random) = (ec_pair(), SystemRandom::new());
     let alone = form.us(calls, |calls| {
         for _ in 0..calls {
-            black_box(pair.sign(&random, black_box(b"header.claims")).unwrap());
+            black_box(plain_token("ES256", |input| {
+                URL_SAFE_NO_PAD.encode(pair.sign(&random, input).unwrap())
+            }));
         }
     });
     ("jwt.sign with ES256", us, alone)

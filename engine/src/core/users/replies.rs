@@ -10,7 +10,7 @@ use crate::event::{self, Event, Traced};
 use crate::http::head_flags::HeadFlags;
 use crate::transport::{Completed, Keep, KeptReply, Request, Stream};
 use scripting::{Reply, Step};
-use stats::{Counter, FailureKind, Sample};
+use stats::{Counter, FailureKind, Recorder, Sample};
 use std::time::Duration;
 
 /// How soon a refused request is told to its script, when the one before was refused as well.
@@ -74,7 +74,11 @@ impl Core {
         // What was kept for the sake of the head alone is of no use any more.
         let is_kept = reply.kept.is_some() && reply.keep != Keep::Nothing;
         let is_last = !matches!(follow_up, FollowUp::Request(_));
-        self.record(stream, pending.intended, done.done, failure, is_last);
+        if is_last && self.is_watched() {
+            self.record_watched(stream, pending.intended, done.done, failure);
+        } else {
+            self.record(stream, pending.intended, done.done, failure);
+        }
         if failure.is_some() || self.traced != Traced::Nothing {
             self.note_end(&done, failure);
         }
@@ -102,14 +106,13 @@ impl Core {
         let stream = self.transport.stream(done.stream);
         let pending = self.users.get(done.ticket).pending();
         let latency_ns = done.done.since(pending.begun);
-        self.record(stream, pending.intended, done.done, Some(kind), false);
+        self.record(stream, pending.intended, done.done, Some(kind));
         self.note_end(&done, Some(kind));
         self.transport.give_back(done.stream);
         self.postpone_refusal(done.ticket, kind, latency_ns);
     }
 
-    /// Records the end of a request that was due at `intended`; the last one before its script
-    /// hears of it may be held until the script has seen the reply.
+    /// Records the end of a request that was due at `intended`.
     #[inline]
     fn record(
         &self,
@@ -117,31 +120,42 @@ impl Core {
         intended: Moment,
         done: Moment,
         failure: Option<FailureKind>,
-        is_last: bool,
     ) {
-        let reply = &stream.reply;
         let sample = sample(stream, intended, done, failure);
         self.state.telemetry.record(|recorder| {
-            if reply.seen.has(HeadFlags::ODD) {
-                recorder.count(Counter::OddHead, 1);
-            }
-            if let Some((encoded, plain)) = reply.decoded_bytes() {
-                recorder.count(Counter::EncodedBytes, encoded);
-                recorder.count(Counter::DecodedBytes, plain);
-            }
-            if is_last && self.script.judges_replies() {
-                self.state.held.replace(Some(HeldSample {
-                    name: stream.name,
-                    sample,
-                    exchange: None,
-                }));
-            } else {
-                recorder.request(stream.name, &sample);
-            }
+            count_reply(recorder, stream);
+            recorder.request(stream.name, &sample);
         });
-        if is_last && self.script.reads_timings() {
-            self.state.timings.set(Some(stream.timings(done)));
+    }
+
+    /// The script looks at how requests end.
+    #[inline]
+    fn is_watched(&self) -> bool {
+        self.script.judges_replies() || self.script.reads_timings()
+    }
+
+    /// Records the end of a request, unless the script may still reject the reply: then the sample
+    /// is held until the script has seen it.
+    #[cold]
+    fn record_watched(
+        &self,
+        stream: &Stream,
+        intended: Moment,
+        done: Moment,
+        failure: Option<FailureKind>,
+    ) {
+        self.state.timings.set(Some(stream.timings(done)));
+        if !self.script.judges_replies() {
+            return self.record(stream, intended, done, failure);
         }
+        let (name, sample) = (stream.name, sample(stream, intended, done, failure));
+        let telemetry = &self.state.telemetry;
+        telemetry.record(|recorder| count_reply(recorder, stream));
+        self.state.held.replace(Some(HeldSample {
+            name,
+            sample,
+            exchange: None,
+        }));
     }
 
     /// What follows from the end of a request that failed, or in a run that is traced.
@@ -252,12 +266,10 @@ impl Core {
     /// The script has seen the reply: what it did not reject is recorded as it was.
     #[inline]
     fn release_held(&mut self) {
-        if self.script.reads_timings() {
-            self.state.timings.set(None);
-        }
-        if !self.script.judges_replies() {
+        if !self.is_watched() {
             return;
         }
+        self.state.timings.set(None);
         if let Some(held) = self.state.held.take() {
             let telemetry = &self.state.telemetry;
             telemetry.record(|recorder| recorder.request(held.name, &held.sample));
@@ -281,6 +293,19 @@ impl Core {
             body: None,
         };
         self.script.reply(slot, &reply)
+    }
+}
+
+/// Counts what a reply was besides its request.
+#[inline]
+fn count_reply(recorder: &mut Recorder, stream: &Stream) {
+    let reply = &stream.reply;
+    if reply.seen.has(HeadFlags::ODD) {
+        recorder.count(Counter::OddHead, 1);
+    }
+    if let Some((encoded, plain)) = reply.decoded_bytes() {
+        recorder.count(Counter::EncodedBytes, encoded);
+        recorder.count(Counter::DecodedBytes, plain);
     }
 }
 
