@@ -93,7 +93,7 @@ pub(crate) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
         let given = text("the text", &given)?;
         let read = xml::Document::read(&given.as_bytes());
         Ok(or_message(match read {
-            Ok(document) => Ok(xml::table(lua, &document)?),
+            Ok(document) => xml::table(lua, &document)?,
             Err(reason) => Err(reason),
         }))
     })?;

@@ -109,7 +109,10 @@ function methods.xpath_all(reply, expression, namespaces)
   text("reply:xpath_all", "expression", expression)
   namespaces_of("reply:xpath_all", namespaces)
   local found, why = ask(reply, "reply:xpath_all", native.xpath_all, expression, namespaces)
-  return found or {}, why
+  if why then
+    return {}, why
+  end
+  return found or {}
 end
 
 -- The same queries on any text.
@@ -121,8 +124,10 @@ local function query(what, find)
     local _, fault, value, why = find(given, expression, namespaces)
     if fault then
       return fail(what .. ": " .. fault)
+    elseif why then
+      return value, why
     end
-    return value, why
+    return value
   end
 end
 

@@ -6,9 +6,12 @@ use roxmltree::Node;
 use super::Document;
 
 /// The root element: `name`, `namespace`, `attributes` by their names as written, `text` (its own,
-/// without surrounding white space), and its elements 1..n.
-pub(crate) fn table(lua: &Lua, document: &Document) -> mlua::Result<Table> {
-    element(lua, document.tree(), document.tree().root_element())
+/// without surrounding white space), and its elements 1..n; or the limit that the document exceeds.
+pub(crate) fn table(lua: &Lua, document: &Document) -> mlua::Result<Result<Table, String>> {
+    match document.check_depth() {
+        Ok(()) => element(lua, document.tree(), document.tree().root_element()).map(Ok),
+        Err(limit) => Ok(Err(limit)),
+    }
 }
 
 /// Recurs as deep as the document is nested, which has a limit.

@@ -167,16 +167,31 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The steps of the standard in their order, as a program has them that keeps no key.
+/// All but letters, digits and `-._~`.
+const RESERVED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The steps of the standard in their order, as a program has them that keeps no key: the URL is
+/// read, its path and its parameters are encoded and sorted.
 fn plain_sigv4(body: &str) -> String {
     let sha256 = |text: &str| hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-    let mut params = ["Param2=value2".to_owned(), "Param1=value1".to_owned()];
+    let encoded = |text: &str| percent_encoding::utf8_percent_encode(text, RESERVED).to_string();
+    let url = "https://example.amazonaws.com/a/b?Param2=value2&Param1=value1";
+    let url = url::Url::parse(black_box(url)).unwrap();
+    let path: Vec<String> = url.path_segments().unwrap().map(encoded).collect();
+    let path = format!("/{}", path.join("/"));
+    let params = url.query_pairs();
+    let params = params.map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value)));
+    let mut params: Vec<String> = params.collect();
     params.sort();
     let names = "content-type;host;x-amz-date";
     let fields =
         "content-type:text/plain\nhost:example.amazonaws.com\nx-amz-date:20150830T123600Z\n";
     let request = format!(
-        "POST\n/a/b\n{}\n{fields}\n{names}\n{}",
+        "POST\n{path}\n{}\n{fields}\n{names}\n{}",
         params.join("&"),
         sha256(body)
     );

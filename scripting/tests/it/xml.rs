@@ -135,6 +135,11 @@ fn texts_are_searched_and_parsed() {
             &["a\tu\t1\t2\tt\t2\tb\tc"],
         ),
         ("log((xml.parse('<a>')))", &["nil"]),
+        (
+            "log(xml.parse(('<a>'):rep(600) .. ('</a>'):rep(600)))
+             log(xml.xpath(('<a>'):rep(600) .. ('</a>'):rep(600), 'count(//a)'))",
+            &["nil\tthe document has more than 512 levels of nesting", "600"],
+        ),
     ]);
 }
 
