@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use config::{Cores, Origin, StatsSink};
-use engine::Segment;
+use engine::{Segment, Traced};
 use server::export::Format;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -283,6 +283,21 @@ pub struct RunArguments {
     /// The id of the run, a UUID; processes that run segments of one test share it
     #[arg(long, value_name = "UUID", value_parser = parse_run_id)]
     pub run_id: Option<String>,
+    /// Log requests with their replies: requests=failed or requests=all (docs/result.md)
+    #[arg(long, value_name = "WHAT", value_parser = parse_log)]
+    pub log: Option<Traced>,
+    /// Log to this file, which is replaced: as HAR if its name ends in .har, as one JSON object per
+    /// line otherwise
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "requests.jsonl",
+        requires = "log"
+    )]
+    pub log_file: PathBuf,
+    /// Log this many bytes of each body at most
+    #[arg(long, value_name = "BYTES", default_value_t = 4096, requires = "log")]
+    pub log_bodies: usize,
     /// Exit with code 4 when the verdict on the generator is not clean
     #[arg(long)]
     pub strict: bool,
@@ -420,6 +435,15 @@ pub fn parse_stats(text: &str) -> Result<StatsSink, String> {
             Ok(_) => Ok(StatsSink::Url(url.to_owned())),
             Err(error) => Err(format!("{error}, or \"auto\", or \"off\"")),
         },
+    }
+}
+
+/// Parses what `--log` asks for.
+fn parse_log(text: &str) -> Result<Traced, String> {
+    match text {
+        "requests=failed" => Ok(Traced::Failed),
+        "requests=all" => Ok(Traced::All),
+        _ => Err("allowed are requests=failed and requests=all".to_owned()),
     }
 }
 

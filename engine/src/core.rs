@@ -29,7 +29,7 @@ pub(crate) use schedule::arrivals_due;
 use crate::clock::{Clock, Moment};
 use crate::control::{Control, Heartbeat, StopLevel};
 use crate::error_key::error_key;
-use crate::event::Event;
+use crate::event::{Event, Traced};
 use crate::feeder::{Feeder, Sources};
 use crate::local_ports::LocalPorts;
 use crate::pacing::Share;
@@ -45,7 +45,7 @@ use request_defaults::RequestDefaults;
 use run_queue::RunQueue;
 use schedule::Schedule;
 use scripting::{Script, ScriptError};
-use state::CoreState;
+use state::{CoreState, RunIdentity};
 use stats::Recorder;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -67,6 +67,7 @@ const SPIN: Duration = Duration::from_micros(80);
 const IDLE_WAIT: Duration = Duration::from_millis(2);
 /// What a core is made from.
 pub(crate) struct CoreParts {
+    pub(crate) run_id: String,
     pub(crate) plan: Arc<Plan>,
     pub(crate) origin: config::Origin,
     pub(crate) addresses: Vec<SocketAddr>,
@@ -83,7 +84,7 @@ pub(crate) struct CoreParts {
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) events: SyncSender<Event>,
-    pub(crate) traced: bool,
+    pub(crate) traced: Traced,
     pub(crate) only: Option<SingleUser>,
     pub(crate) control: Control,
     pub(crate) heartbeat: Arc<Heartbeat>,
@@ -129,8 +130,8 @@ pub(crate) struct Core {
     changes_made: usize,
     /// Only one user of the plan runs.
     is_single: bool,
-    /// Every request and its reply is told as an event.
-    is_traced: bool,
+    /// Which requests are told as events, with their replies.
+    traced: Traced,
 }
 
 impl Core {
@@ -147,6 +148,8 @@ impl Core {
         let telemetry = Rc::new(Telemetry::new(parts.recorder, parts.events));
         let feeder = Feeder::new(Arc::clone(&parts.sources), parts.plan.seed);
         let state = CoreState::new(
+            RunIdentity::of(&parts.plan, parts.run_id),
+            parts.control.clone(),
             &parts.plan,
             parts.clock,
             feeder,
@@ -161,7 +164,8 @@ impl Core {
             schedule.keep_single_user(only);
             state.feeder.borrow_mut().skip_to(only.load, only.number);
         }
-        let retains = parts.traced || script.reads_bodies() || script.reads_heads();
+        let is_traced = parts.traced != Traced::Nothing;
+        let retains = is_traced || script.reads_bodies() || script.reads_heads();
         let spec = TransportSpec {
             plan: Arc::clone(&parts.plan),
             ports: parts.ports,
@@ -171,16 +175,10 @@ impl Core {
             tls: &parts.tls,
             telemetry,
             origins,
-            is_traced: parts.traced,
+            is_traced,
         };
-        let mut transport = Transport::new(ring, spec);
-        let mut users = Users::default();
-        let expected = schedule.closed_users();
-        transport.reserve(expected);
-        users.reserve(expected);
-        state.script_users.borrow_mut().reserve_exact(expected);
-        Ok(Core {
-            transport,
+        let mut core = Core {
+            transport: Transport::new(ring, spec),
             timers: Timers::default(),
             clock: parts.clock,
             now: parts.clock.now(),
@@ -191,7 +189,7 @@ impl Core {
             load_end: Duration::MAX,
             queue: RunQueue::of_this_thread(),
             spun_ns: 0,
-            users,
+            users: Users::default(),
             ready: VecDeque::new(),
             schedule,
             script,
@@ -206,8 +204,18 @@ impl Core {
             gc_pacer: GcPacer::default(),
             changes_made: 0,
             is_single: parts.only.is_some(),
-            is_traced: parts.traced,
-        })
+            traced: parts.traced,
+        };
+        core.reserve();
+        Ok(core)
+    }
+
+    /// Makes room for the users of closed loads, so that no table grows to twice what is needed.
+    fn reserve(&mut self) {
+        let expected = self.schedule.closed_users();
+        self.transport.reserve(expected);
+        self.users.reserve(expected);
+        self.state.script_users.borrow_mut().reserve_exact(expected);
     }
 
     /// One turn: submit, wait for `limit` at most, and serve what came and what is due.

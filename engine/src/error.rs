@@ -66,6 +66,11 @@ pub enum Error {
     },
     /// The run was stopped before its load began.
     Stopped,
+    /// The script ended the run.
+    Aborted {
+        /// What it gave as the reason.
+        reason: String,
+    },
     /// A core ended in a panic; the run is over.
     Panicked {
         /// The core's place in the run, from 0.
@@ -107,6 +112,7 @@ impl fmt::Display for Error {
             Error::Listen { address, source } => write!(f, "listen: {address}: {source}"),
             Error::Ring { cause, fix, source } => write!(f, "io_uring: {source}: {cause}; {fix}"),
             Error::Stopped => f.write_str("stopped before the load began"),
+            Error::Aborted { reason } => write!(f, "the script aborted the run: {reason}"),
             Error::Panicked { core } => write!(f, "core {core} panicked; the run is incomplete"),
             Error::Stalled { core, stall } => {
                 write!(f, "core {core} is stuck {stall}")?;

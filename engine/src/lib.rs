@@ -33,7 +33,7 @@ pub use addresses::resolve;
 pub use control::Control;
 pub use core::SingleUser;
 pub use error::Error;
-pub use event::{Event, Exchange, Stall};
+pub use event::{Event, Exchange, Stall, Traced};
 pub use launch::{LostCore, Outcome, Ready, RunSpec, Running, prepare};
 pub use limits::Limits;
 pub use local_ports::{LocalPorts, TIME_WAIT};

@@ -25,7 +25,7 @@ mod wire;
 
 pub(crate) use origins::{OriginId, Origins};
 pub(crate) use reply::{Keep, KeptReply};
-pub(crate) use stream::{Completed, NONE, Owner, Payload, Request, Stream, StreamId};
+pub(crate) use stream::{Completed, NONE, Owner, Payload, Request, Stream, StreamId, Timings};
 
 use crate::clock::Moment;
 use crate::http::response::ResponseHeadCache;

@@ -8,6 +8,7 @@ mod keys;
 mod load_controller;
 mod port_forecast;
 mod quiet;
+mod request_log;
 mod run_start;
 mod stats_session;
 mod supervisor;
@@ -27,6 +28,7 @@ use control_socket::ControlSocket;
 use execute::FinishedRun;
 use files::OutputFile;
 use keys::Keys;
+use request_log::RequestLog;
 use stats::RunReport;
 use stats::report::{Ending, RunFacts};
 use stats::verdict::VerdictState;
@@ -51,11 +53,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
     engine::preflight(cpus.rings(&plan.target))?;
     let outputs = Outputs::open(arguments)?;
-    let socket = arguments
-        .control
-        .as_deref()
-        .map(ControlSocket::listen)
-        .transpose()?;
+    let mut inputs = control_inputs(arguments)?;
     let sink = stats_session::sink(arguments, &plan)?;
     let script_sha256 = identity::sha256_of_file(&plan.script)?;
     let mut notices = warn_of_limits(&plan, &cpus, &groups);
@@ -64,10 +62,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let plan = Arc::new(plan);
     let outline = Outline::of(&plan, &loaded.label);
     let stream = outputs.report;
-    let inputs = ControlInputs {
-        keys: live_keys(arguments, stream),
-        socket,
-    };
+    inputs.keys = live_keys(arguments, stream);
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
     notices.extend(warn_of_port_shortage(&plan, &loaded.origin, part));
@@ -86,27 +81,29 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let shown = observer(arguments, stream, &outline, inputs.keys.is_some());
     let upload = session.as_ref().map(StatsSession::observer);
     let observers = [shown].into_iter().chain(upload).collect();
-    let finished = match execute::execute(&plan, &cpus, &loaded.origin, part, observers, inputs) {
-        Ok(finished) => finished,
-        Err(failure) => {
-            session.map(|session| session.end(None));
-            return Err(failure);
-        }
-    };
+    let finished =
+        match execute::execute(&id, &plan, &cpus, &loaded.origin, part, observers, inputs) {
+            Ok(finished) => finished,
+            Err(failure) => {
+                session.map(|session| session.end(None));
+                return Err(failure);
+            }
+        };
     let mut run = facts(&plan, &cpus, &loaded, &finished, id);
     run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());
     run.loads = outline.loads.iter().map(LoadOutline::facts).collect();
     let FinishedRun {
         summary,
-        notices: events,
+        notices: mut events,
         error,
         ..
     } = finished;
     notices.extend_from_slice(events.noticed());
     let report = RunReport::new(run, notices, summary);
     let style = stream.style(arguments.no_color);
-    outputs.deliver(&report, &events, session, style)?;
+    outputs.deliver(&report, &mut events, session, style)?;
+    custom_summary(&plan, &report)?;
     Ok(verdict(error, &events, &report, arguments.strict))
 }
 
@@ -146,6 +143,16 @@ fn publish(sink: &StatsSink, context: &RunContext<'_>, stream: Stream) -> Option
         stream.print(&format!("live: {}\n", session.page()));
     }
     session
+}
+
+/// What controls the run, and where it logs requests; the keys come when there is a view.
+fn control_inputs(arguments: &RunArguments) -> Result<ControlInputs, Failure> {
+    let socket = arguments.control.as_deref();
+    Ok(ControlInputs {
+        keys: None,
+        socket: socket.map(ControlSocket::listen).transpose()?,
+        request_log: RequestLog::open(arguments)?,
+    })
 }
 
 /// The terminal's keys, if there is a view to show what they do.
@@ -224,7 +231,7 @@ impl Outputs {
     fn deliver(
         &self,
         report: &RunReport,
-        notices: &Notices,
+        notices: &mut Notices,
         session: Option<StatsSession>,
         style: Style,
     ) -> Result<(), Failure> {
@@ -237,7 +244,11 @@ impl Outputs {
             let left = session.end(Some(report.to_run_end()));
             Stream::Err.print(&left.unwrap_or_default());
         }
-        written
+        written?;
+        if let Some(log) = notices.take_request_log() {
+            stream.print(&log.finish()?);
+        }
+        Ok(())
     }
 
     fn write(&self, report: &RunReport) -> Result<(), Failure> {
@@ -252,6 +263,23 @@ impl Outputs {
         }
         Ok(())
     }
+}
+
+/// Writes what the script's `summary` makes of the result, if it has one.
+fn custom_summary(plan: &Plan, report: &RunReport) -> Result<(), Failure> {
+    let failed = |text: String| Failure::failed(anyhow::anyhow!("the script's summary: {text}"));
+    let result = serde_json::from_str(&report.to_json()).map_err(Failure::failed)?;
+    let made = scripting::summary(&plan.script, &result).map_err(failed)?;
+    for (name, text) in made.unwrap_or_default() {
+        match &*name {
+            "stdout" => Stream::Out.print(&text),
+            "stderr" => Stream::Err.print(&text),
+            path => OutputFile::open(Path::new(path))
+                .map_err(|failure| failed(failure.to_string()))?
+                .write(&text)?,
+        }
+    }
+    Ok(())
 }
 
 fn facts(

@@ -7,6 +7,7 @@ mod pool;
 mod quota;
 mod runs;
 mod table;
+mod toolbox;
 mod truths;
 
 use crate::Failure;
@@ -24,6 +25,8 @@ cargo xtask acceptance AREA [ROW ...]
             some minutes
   quota     200 runs of 2 s under CPU quotas of 3, 4 and 10 of 20 ms and beside four programs that
             compute; about 15 minutes, as root
+  toolbox   what the functions of the toolbox cost a script, beside the crates that do the work;
+            a minute
 
 Each row is expected beside measured. ROW: only rows whose name begins so. Ends with an error when
 a row does not hold.";
@@ -31,11 +34,12 @@ a row does not hold.";
 /// An area: its name, and what measures its rows.
 type Area = (&'static str, fn(&mut Table) -> Result<(), Failure>);
 
-const AREAS: [Area; 4] = [
+const AREAS: [Area; 5] = [
     ("network", network::measure),
     ("packages", packages::measure),
     ("parsers", parsers::measure),
     ("quota", quota::measure),
+    ("toolbox", toolbox::measure),
 ];
 
 /// Carries an area out; false when a row does not hold.

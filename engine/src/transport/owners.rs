@@ -262,6 +262,7 @@ impl<R: RingIo> Transport<R> {
         let stream = self.streams.get_mut(queued.stream);
         stream.ready = self.now;
         let (name, waited_ns) = (stream.name, self.now.since(queued.since));
+        stream.waits().queue_ns += waited_ns;
         self.telemetry
             .record(|recorder| recorder.part(name, Phase::Queue, waited_ns));
         match acquired {

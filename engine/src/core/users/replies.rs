@@ -5,7 +5,8 @@ use crate::clock::Moment;
 use crate::core::Core;
 use crate::core::follow_up::FollowUp;
 use crate::core::request::{Pending, Prepared};
-use crate::event::{self, Event};
+use crate::core::state::HeldSample;
+use crate::event::{self, Event, Traced};
 use crate::http::head_flags::HeadFlags;
 use crate::transport::{Completed, Keep, KeptReply, Request, Stream};
 use scripting::{Reply, Step};
@@ -72,8 +73,9 @@ impl Core {
         };
         // What was kept for the sake of the head alone is of no use any more.
         let is_kept = reply.kept.is_some() && reply.keep != Keep::Nothing;
-        self.record(stream, pending.intended, done.done, failure);
-        if failure.is_some() || self.is_traced {
+        let is_last = !matches!(follow_up, FollowUp::Request(_));
+        self.record(stream, pending.intended, done.done, failure, is_last);
+        if failure.is_some() || self.traced != Traced::Nothing {
             self.note_end(&done, failure);
         }
         if is_kept {
@@ -100,13 +102,14 @@ impl Core {
         let stream = self.transport.stream(done.stream);
         let pending = self.users.get(done.ticket).pending();
         let latency_ns = done.done.since(pending.begun);
-        self.record(stream, pending.intended, done.done, Some(kind));
+        self.record(stream, pending.intended, done.done, Some(kind), false);
         self.note_end(&done, Some(kind));
         self.transport.give_back(done.stream);
         self.postpone_refusal(done.ticket, kind, latency_ns);
     }
 
-    /// Records the end of a request that was due at `intended`.
+    /// Records the end of a request that was due at `intended`; the last one before its script
+    /// hears of it may be held until the script has seen the reply.
     #[inline]
     fn record(
         &self,
@@ -114,6 +117,7 @@ impl Core {
         intended: Moment,
         done: Moment,
         failure: Option<FailureKind>,
+        is_last: bool,
     ) {
         let reply = &stream.reply;
         let sample = sample(stream, intended, done, failure);
@@ -125,8 +129,19 @@ impl Core {
                 recorder.count(Counter::EncodedBytes, encoded);
                 recorder.count(Counter::DecodedBytes, plain);
             }
-            recorder.request(stream.name, &sample);
+            if is_last && self.script.judges_replies() {
+                self.state.held.replace(Some(HeldSample {
+                    name: stream.name,
+                    sample,
+                    exchange: None,
+                }));
+            } else {
+                recorder.request(stream.name, &sample);
+            }
         });
+        if is_last && self.script.reads_timings() {
+            self.state.timings.set(Some(stream.timings(done)));
+        }
     }
 
     /// What follows from the end of a request that failed, or in a run that is traced.
@@ -135,30 +150,53 @@ impl Core {
         if failure.is_some() {
             self.state.fail_transactions(done.ticket);
         }
-        if self.is_traced {
-            self.trace(done, failure);
+        let is_told = match self.traced {
+            Traced::Nothing => false,
+            Traced::Failed => failure.is_some(),
+            Traced::All => true,
+        };
+        if is_told {
+            let exchange = self.exchange(done, failure);
+            self.state.telemetry.send(Event::Exchange(exchange));
+        } else if self.traced == Traced::Failed && self.state.held.borrow().is_some() {
+            let exchange = self.exchange(done, failure);
+            if let Some(held) = &mut *self.state.held.borrow_mut() {
+                held.exchange = Some(exchange);
+            }
         }
     }
 
-    /// Tells a request and its reply as an event.
-    fn trace(&mut self, done: &Completed, failure: Option<FailureKind>) {
+    /// A request and its reply, for an event.
+    fn exchange(&mut self, done: &Completed, failure: Option<FailureKind>) -> Box<event::Exchange> {
         let wire = self.transport.take_unreadable(done.stream, failure);
         let intended = self.users.get(done.ticket).pending().intended;
+        let user = self.state.script_users.borrow()[done.ticket as usize].number;
         let stream = self.transport.stream(done.stream);
+        let sample = sample(stream, intended, done.done, failure);
+        let server = {
+            let origins = self.state.origins.borrow();
+            let origin = &origins.get(stream.origin).origin;
+            format!("{}://{}", origin.scheme.as_str(), origin.authority())
+        };
         let kept = stream.reply.kept.as_ref();
         let telemetry = &self.state.telemetry;
         let name = telemetry.recorder.borrow().text(stream.name).to_owned();
         let body = kept.and_then(|kept| kept.plain());
-        telemetry.send(Event::Exchange(Box::new(event::Exchange {
+        Box::new(event::Exchange {
             name,
+            user,
+            server,
+            at: Duration::from_nanos(intended.since(self.state.start.get())),
             request: self.transport.request_bytes(done.stream),
             head: kept.map_or_else(Vec::new, |kept| kept.head.clone()),
             body: body.map_or_else(Vec::new, <[u8]>::to_vec),
             wire,
             status: stream.reply.status,
             failure: failure.map(FailureKind::as_str),
-            latency: Duration::from_nanos(done.done.since(intended)),
-        })));
+            latency: Duration::from_nanos(sample.latency_ns),
+            service: Duration::from_nanos(sample.service_ns),
+            first_byte: Duration::from_nanos(sample.first_byte_ns),
+        })
     }
 
     /// A request failed before it was written.
@@ -194,6 +232,7 @@ impl Core {
         };
         if answer.kept.is_none() {
             let step = self.script.reply(slot, &reply);
+            self.release_held();
             return self.follow(slot, step);
         }
         self.state.latest.replace(answer.kept);
@@ -206,7 +245,27 @@ impl Core {
             self.script.reply(slot, &reply)
         };
         self.state.latest.replace(None);
+        self.release_held();
         self.follow(slot, step);
+    }
+
+    /// The script has seen the reply: what it did not reject is recorded as it was.
+    #[inline]
+    fn release_held(&mut self) {
+        if self.script.reads_timings() {
+            self.state.timings.set(None);
+        }
+        if !self.script.judges_replies() {
+            return;
+        }
+        if let Some(held) = self.state.held.take() {
+            let telemetry = &self.state.telemetry;
+            telemetry.record(|recorder| recorder.request(held.name, &held.sample));
+            if let (Some(mut exchange), Some(failure)) = (held.exchange, held.sample.failure) {
+                exchange.failure = Some(failure.as_str());
+                telemetry.send(Event::Exchange(exchange));
+            }
+        }
     }
 
     /// Tells a script that its request was refused.
