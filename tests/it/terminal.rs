@@ -139,9 +139,8 @@ fn the_live_view_fits_every_size_of_a_terminal() {
     });
     tmux.resize(80, 24);
     let over = |screen: &str| screen.contains("script errors (1 distinct text");
-    tmux.screen("summary.txt", over);
-    let all = tmux.call(&["capture-pane", "-p", "-S", "-200"]);
-    assert!(!all.contains("p pause"), "the view is left behind:\n{all}");
+    let screen = tmux.screen("summary.txt", over);
+    assert!(!screen.contains("p pause"), "the view is left:\n{screen}");
 }
 
 #[test]
@@ -155,6 +154,8 @@ fn terminals_without_colours_or_cursor_get_plain_text() {
     let tmux = Tmux::start(100, 60, &command(&scratch, "NO_COLOR=1"));
     let screen = tmux.screen("no_color.txt", over);
     assert!(!screen.contains('\x1b'), "{screen:?}");
+    let all = tmux.call(&["capture-pane", "-p", "-S", "-200"]);
+    assert!(!all.contains("p pause"), "the view is left:\n{all}");
     drop(tmux);
     for variables in ["TERM=dumb", "CI=true"] {
         let tmux = Tmux::start(100, 60, &command(&scratch, variables));
