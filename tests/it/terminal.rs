@@ -5,6 +5,7 @@ use crate::binary::{Scratch, mistress};
 use crate::harness::measuring;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use testkit::need::need;
 
@@ -13,7 +14,10 @@ struct Tmux(String);
 
 impl Tmux {
     fn start(width: u16, height: u16, command: &str) -> Tmux {
-        let tmux = Tmux(format!("mistress-{}", std::process::id()));
+        // a name of its own: the server of an ended test may still be there
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let tmux = Tmux(format!("mistress-{}-{number}", std::process::id()));
         let (width, height) = (width.to_string(), height.to_string());
         let size = ["-x", width.as_str(), "-y", height.as_str()];
         tmux.call(
