@@ -115,6 +115,14 @@ pub fn rows_of(lines: &[String], width: usize) -> usize {
 /// string, without clearing the screen first, so that nothing flickers.
 pub fn repaint(painted: usize, lines: &[String]) -> String {
     let mut text = String::new();
+    if lines.is_empty() {
+        // line by line: what is cleared from the first row on, some terminals keep in their history
+        let up = format!("\x1b[{painted}A\r");
+        return match painted {
+            0 => text,
+            _ => format!("{up}{}{up}", "\x1b[K\n".repeat(painted)),
+        };
+    }
     if painted > 0 {
         text.push_str(&format!("\x1b[{painted}A\r"));
     }

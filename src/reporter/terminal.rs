@@ -175,7 +175,7 @@ impl Observer for LiveView {
     }
 }
 
-/// Prints one line per second, or every ten seconds of a long run.
+/// Prints one line per second; in a long run after the first second and every ten seconds.
 pub struct LinePrinter {
     output: Box<dyn Write + Send>,
     stage: Stage,
@@ -201,8 +201,9 @@ impl LinePrinter {
 
     /// The line that is due at the end of a second of a long run, if one is.
     fn long(&mut self, second: &Second, so_far: &Aggregator) -> Option<Interval> {
-        let due =
-            self.interval.end_s / LONG_EVERY_S < (second.time_s + second.seconds) / LONG_EVERY_S;
+        let (from, end) = (self.interval.end_s, second.time_s + second.seconds);
+        let is_first = from == 0;
+        let due = is_first || from / LONG_EVERY_S < end / LONG_EVERY_S;
         self.interval.add(second);
         if !due {
             return None;
@@ -218,7 +219,7 @@ impl LinePrinter {
         new.subtract(&self.latency);
         self.latency = latency;
         let figure = |share| (new.count() > 0).then(|| new.value_at(share));
-        interval.wanted_s = LONG_EVERY_S;
+        interval.wanted_s = if is_first { 1 } else { LONG_EVERY_S };
         interval.p50_us = figure(0.5);
         interval.p99_us = figure(0.99);
         let left = self

@@ -56,7 +56,7 @@ fn what_the_end_of_a_run_cuts_off_is_unfinished() {
     let table = run_table(&origin.url()) + "drain = \"0s\"\n";
     let profile = format!("{table}{SHARED}per_origin = 5\n{}", arrivals(100, 500));
     let scratch = Scratch::of(&profile, ONE_REQUEST);
-    scratch.run(&["--quiet", "--cores", "1"]).expect(0);
+    scratch.run(&["--quiet", "--cores", "1"]).expect(1);
     let result = scratch.result();
     conserved(&result);
     assert_eq!(count(&result, "/totals/sent"), 50);

@@ -174,7 +174,7 @@ fn a_page_ends_one_iteration_and_not_the_run() {
     }
     let profile = profile(address, "cores = 1\ndrain = \"30s\"", &loads);
     let scratch = Scratch::of(&profile, &(script + "return s\n"));
-    let done = scratch.run(&["--quiet"]).expect(0);
+    let done = scratch.run(&["--quiet"]).expect(1);
     let result = scratch.result();
     conserved(&result);
     let refused = HOSTILE.iter().filter(|(.., limit)| limit.is_some()).count() as u64;

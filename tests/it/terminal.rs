@@ -5,6 +5,7 @@ use crate::binary::{Scratch, mistress};
 use crate::harness::measuring;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use testkit::need::need;
 
@@ -13,7 +14,10 @@ struct Tmux(String);
 
 impl Tmux {
     fn start(width: u16, height: u16, command: &str) -> Tmux {
-        let tmux = Tmux(format!("mistress-{}", std::process::id()));
+        // a name of its own: the server of an ended test may still be there
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let tmux = Tmux(format!("mistress-{}-{number}", std::process::id()));
         let (width, height) = (width.to_string(), height.to_string());
         let size = ["-x", width.as_str(), "-y", height.as_str()];
         tmux.call(
@@ -139,9 +143,8 @@ fn the_live_view_fits_every_size_of_a_terminal() {
     });
     tmux.resize(80, 24);
     let over = |screen: &str| screen.contains("script errors (1 distinct text");
-    tmux.screen("summary.txt", over);
-    let all = tmux.call(&["capture-pane", "-p", "-S", "-200"]);
-    assert!(!all.contains("p pause"), "the view is left behind:\n{all}");
+    let screen = tmux.screen("summary.txt", over);
+    assert!(!screen.contains("p pause"), "the view is left:\n{screen}");
 }
 
 #[test]
@@ -155,6 +158,8 @@ fn terminals_without_colours_or_cursor_get_plain_text() {
     let tmux = Tmux::start(100, 60, &command(&scratch, "NO_COLOR=1"));
     let screen = tmux.screen("no_color.txt", over);
     assert!(!screen.contains('\x1b'), "{screen:?}");
+    let all = tmux.call(&["capture-pane", "-p", "-S", "-200"]);
+    assert!(!all.contains("p pause"), "the view is left:\n{all}");
     drop(tmux);
     for variables in ["TERM=dumb", "CI=true"] {
         let tmux = Tmux::start(100, 60, &command(&scratch, variables));

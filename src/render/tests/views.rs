@@ -415,6 +415,8 @@ fn names_have_the_columns_that_were_chosen() {
 #[test]
 fn painting_again_goes_up_and_clears_what_is_left() {
     let lines = ["a".to_string(), "b".to_string()];
+    assert_eq!(repaint(0, &[]), "");
+    assert_eq!(repaint(2, &[]), "\x1b[2A\r\x1b[K\n\x1b[K\n\x1b[2A\r");
     assert_eq!(repaint(0, &lines), "\x1b[Ka\n\x1b[Kb\n\x1b[J");
     assert_eq!(repaint(3, &lines[..1]), "\x1b[3A\r\x1b[Ka\n\x1b[J");
 }
