@@ -1,5 +1,11 @@
 //! Command-line arguments and their help.
 
+mod init;
+mod input;
+
+pub use init::{Example, InitArguments};
+pub use input::{InputArguments, RequestArguments, Seed};
+
 use clap::{Args, Parser, Subcommand};
 use config::{Cores, Origin, StatsSink};
 use engine::Segment;
@@ -10,8 +16,8 @@ use std::path::PathBuf;
 /// Load-test server-side applications with latency figures you can trust
 #[derive(Parser, Debug)]
 #[command(name = "mistress", version, about, max_term_width = 100)]
-#[command(arg_required_else_help = true, disable_help_subcommand = true)]
-#[command(after_help = "Start here:  mistress run scenarios/quickstart.toml")]
+#[command(arg_required_else_help = true)]
+#[command(after_help = "Start here:  mistress init && mistress run shop.toml")]
 pub struct Arguments {
     /// The subcommand.
     #[command(subcommand)]
@@ -30,6 +36,9 @@ pub enum Command {
     /// Check a profile and its script: run one user once and show every request and reply
     #[command(after_long_help = CHECK_HELP)]
     Check(CheckArguments),
+    /// Write an example to start from: a profile and its script
+    #[command(after_long_help = init::HELP)]
+    Init(InitArguments),
     /// Control a running test: pause, resume, scale 1.5, next, drain, stop, status
     #[command(after_long_help = CONTROL_HELP)]
     Control(ControlArguments),
@@ -72,9 +81,15 @@ Examples:
 
 const RUN_HELP: &str = "\
 Examples:
-  mistress run scenarios/quickstart.toml
+  mistress run http://127.0.0.1:8080/ -u 64 -d 30s
+  mistress run http://127.0.0.1:8080/cart -r 500/s --json-body '{\"item\": 17}'
+  mistress run http://127.0.0.1:8080/ -n 10000 --print-profile >first.toml
   mistress run shop.toml --target http://10.0.0.5:8080 --json shop.json
+  mistress run shop.toml --rate 2k/s --duration 5m --set run.timeout=5s -e TENANT=blue
   mistress run shop.toml --cores 2,3 --strict --csv - >seconds.csv
+
+With a URL, the load is closed (-u, 10 users by default) or open (-r), lasts 10 s, and connections
+are shared between users. With a profile, these options scale its loads.
 
 On a terminal, keys control the run: p pauses and resumes, + and - scale the load by a tenth of
 the planned load, n ends the current phase, q drains.
@@ -226,10 +241,11 @@ pub struct ManArguments {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct RunArguments {
-    /// The profile, a TOML file (docs/profile.md)
-    pub profile: PathBuf,
     #[command(flatten)]
-    pub changes: Changes,
+    pub input: InputArguments,
+    /// Print the profile that a URL and its options stand for, and exit
+    #[arg(long)]
+    pub print_profile: bool,
     /// Cores that generate load: "auto", a number, or a list of cpu ids (2,3; or 2, for one)
     #[arg(long, value_name = "SPEC", value_parser = parse_cores)]
     pub cores: Option<Cores>,
@@ -267,24 +283,11 @@ pub struct RunArguments {
     pub no_color: bool,
 }
 
-/// Options that override the profile.
-#[derive(Args, Debug)]
-pub struct Changes {
-    /// Target to load instead of the profile's: http://host[:port][/base] or "builtin"
-    #[arg(long, value_name = "URL")]
-    pub target: Option<String>,
-    /// Seed of all random choices, instead of the profile's
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-}
-
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArguments {
-    /// The profile, a TOML file (docs/profile.md)
-    pub profile: PathBuf,
     #[command(flatten)]
-    pub changes: Changes,
+    pub input: InputArguments,
     /// Run only this scenario, which the profile need not use
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,

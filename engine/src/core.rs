@@ -155,7 +155,12 @@ impl Core {
         );
         let state = Rc::new(state);
         let host = Rc::clone(&state) as Rc<dyn scripting::Host>;
-        let script = Script::load(&parts.plan.script, host).map_err(crate::Error::Script)?;
+        let source = scripting::Source {
+            path: &parts.plan.script,
+            text: parts.plan.script_text.as_deref(),
+            variables: parts.plan.variables.iter().collect(),
+        };
+        let script = Script::load(source, host).map_err(crate::Error::Script)?;
         let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
         if let Some(only) = parts.only {
             schedule.keep_single_user(only);

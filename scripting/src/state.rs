@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub lua: Lua,
     /// The functions that core.lua exports to Rust.
     pub entry: Table,
+    /// What scripts read as `env`.
+    pub variables: Table,
 }
 
 impl State {
@@ -48,6 +50,8 @@ impl State {
         common.raw_set("array", array)?;
         common.raw_set("null", Value::NULL)?;
         common.raw_set("HEAD", lua.create_table()?)?;
+        let variables = lua.create_table()?;
+        common.raw_set("variables", &variables)?;
         let load = |source: &str| own_chunk(&lua, source);
         let entry: Table = load(CORE)?.call((&native, &common))?;
         load(BRANCHES)?.call::<()>((&native, &common, &entry))?;
@@ -59,7 +63,11 @@ impl State {
         load(THINK)?.call::<()>((&native, &common))?;
         let env: Table = load(SANDBOX)?.call((&native, &common))?;
         loader.set_environment(env);
-        Ok(State { lua, entry })
+        Ok(State {
+            lua,
+            entry,
+            variables,
+        })
     }
 }
 

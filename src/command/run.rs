@@ -14,7 +14,9 @@ mod supervisor;
 
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
-use super::prepare::{self, Cpus, Loaded};
+use super::input;
+use super::prepare::{Cpus, Loaded};
+use super::redact;
 use crate::cgroup::Groups;
 use crate::cli::RunArguments;
 use crate::render::flow::Style;
@@ -41,7 +43,7 @@ use supervisor::Notices;
 /// # Errors
 /// Anything that keeps the run from starting, or its result from being written.
 pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
-    let mut plan = prepare::plan(&arguments.profile, &arguments.changes)?;
+    let mut plan = input::plan(&arguments.input)?;
     if let Some(cores) = &arguments.cores {
         plan.cores = cores.clone();
     }
@@ -52,7 +54,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         .map(ControlSocket::listen)
         .transpose()?;
     let sink = stats_session::sink(arguments, &plan)?;
-    let script_sha256 = identity::sha256_of_file(&plan.script)?;
+    let script_sha256 = identity::sha256_of_script(plan.script())?;
     let quota = Groups::of_this_process().quota();
     let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
     let mut notices: Vec<String> = prepare_open_files(&plan, &cpus).into_iter().collect();
@@ -94,6 +96,8 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());
     run.loads = outline.loads.iter().map(LoadOutline::facts).collect();
+    let redactor = plan.variables.redactor();
+    redact::facts(&redactor, &mut run);
     let FinishedRun {
         summary,
         notices: events,
@@ -101,6 +105,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         ..
     } = finished;
     notices.extend_from_slice(events.noticed());
+    notices.iter_mut().for_each(|text| redactor.hide(text));
     let report = RunReport::new(run, notices, summary);
     let style = stream.style(arguments.no_color);
     outputs.deliver(&report, &events, session, style)?;
@@ -265,13 +270,17 @@ fn facts(
         seed: plan.seed,
         target: loaded.origin.to_string(),
         insecure: plan.tls.insecure,
-        script: plan.script.display().to_string(),
+        script: match plan.script_text {
+            Some(_) => String::new(),
+            None => plan.script.display().to_string(),
+        },
         script_sha256: String::new(),
         profile: plan.profile_path.display().to_string(),
         profile_sha256: identity::sha256(plan.profile_text.as_bytes()),
         cores: cpus.load.clone(),
         segment: None,
         loads: Vec::new(),
+        overrides: plan.overrides.clone(),
         changes: finished.notices.changes().to_vec(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }

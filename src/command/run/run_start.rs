@@ -1,6 +1,7 @@
 //! The description of a run that is sent to a stats server at its start.
 
-use config::{Load, Model, Plan};
+use crate::command::redact;
+use config::{Load, Model, Plan, ScriptText};
 use stats::wire::{FileText, Marker, RunStart};
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +17,7 @@ const MARKERS_MAX: usize = 200;
 
 /// The start of a run of `plan` against `target`.
 pub fn build(plan: &Plan, target: &str, cpus: &[usize], segment: &str) -> RunStart {
-    RunStart {
+    let mut start = RunStart {
         project: plan.name.clone(),
         name: plan.name.clone(),
         started_us: 0,
@@ -27,19 +28,37 @@ pub fn build(plan: &Plan, target: &str, cpus: &[usize], segment: &str) -> RunSta
         segment: segment.to_owned(),
         planned_s: plan.duration().as_secs_f64(),
         warmup_s: plan.warmup.as_secs(),
-        profile: plan.profile_text.clone(),
-        files: files(&plan.script),
+        profile: profile(plan),
+        files: files(plan.script()),
         markers: markers(plan),
         thresholds: plan.thresholds.iter().map(|t| t.text.clone()).collect(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-    }
+    };
+    redact::run_start(&plan.variables.redactor(), &mut start);
+    start
 }
 
-/// The script and the modules in its folder that it names in a `require`.
-fn files(script: &Path) -> Vec<FileText> {
-    let folder = script.parent().unwrap_or(Path::new("."));
-    let name = script.file_name().unwrap_or_default().to_string_lossy();
-    let mut wanted = vec![name.into_owned()];
+/// The profile's text, followed by what arguments changed.
+fn profile(plan: &Plan) -> String {
+    let mut text = plan.profile_text.clone();
+    if !plan.overrides.is_empty() {
+        let line_end = if text.ends_with('\n') { "" } else { "\n" };
+        text += &format!("{line_end}\n# run with: {}\n", plan.overrides.join(" "));
+    }
+    text
+}
+
+/// The script and the modules in its folder that it names in a `require`. One in the profile is
+/// left out, as that is told anyway.
+fn files(script: ScriptText<'_>) -> Vec<FileText> {
+    let folder = script.path.parent().unwrap_or(Path::new("."));
+    let mut wanted = match script.text {
+        Some(text) => required(text),
+        None => {
+            let name = script.path.file_name().unwrap_or_default();
+            vec![name.to_string_lossy().into_owned()]
+        }
+    };
     let mut known = BTreeSet::new();
     let mut files = Vec::new();
     while let Some(name) = wanted.pop() {
@@ -151,7 +170,11 @@ mod tests {
             "a.lua",
             "local main = require 'main'\nlocal none = require 'none'",
         );
-        let files = files(&folder.path().join("main.lua"));
+        let path = folder.path().join("main.lua");
+        let files = files(ScriptText {
+            path: &path,
+            text: None,
+        });
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["main.lua", "a.lua"]);
     }

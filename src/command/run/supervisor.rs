@@ -5,11 +5,12 @@ use super::control_socket::{ControlSocket, SocketRequest};
 use super::keys::Keys;
 use super::load_controller::{ControlCommand, LoadController};
 use crate::command::exit::Exit;
+use crate::command::redact;
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use crate::render::live::Stage;
 use crate::reporter::Reporter;
-use config::Plan;
+use config::{Plan, Redactor};
 use engine::{Control, Event};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
@@ -153,6 +154,7 @@ pub struct Supervisor<'a> {
     controller: LoadController,
     inputs: ControlInputs,
     drain: Duration,
+    redactor: Redactor,
     stage: Option<Stage>,
     /// The start of the load was noticed.
     begun: bool,
@@ -175,6 +177,7 @@ impl<'a> Supervisor<'a> {
             inputs,
             control,
             drain: plan.drain,
+            redactor: plan.variables.redactor(),
             stage: None,
             begun: false,
             notices: Notices::default(),
@@ -349,7 +352,8 @@ impl<'a> Supervisor<'a> {
         self.reporter.stage(stage);
     }
 
-    fn report_event(&mut self, event: Event) {
+    fn report_event(&mut self, mut event: Event) {
+        redact::event(&self.redactor, &mut event);
         match event {
             Event::Log { user, text } => self.show(match user {
                 Some(user) => format!("log (user {user}): {text}"),
