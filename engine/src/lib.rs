@@ -31,7 +31,7 @@ pub use addresses::resolve;
 pub use control::Control;
 pub use core::SingleUser;
 pub use error::Error;
-pub use event::{Event, Exchange, Stall};
+pub use event::{Event, Exchange, FirstFigures, Stall};
 pub use launch::{LostCore, Outcome, Ready, RunSpec, Running, prepare};
 pub use local_ports::{LocalPorts, TIME_WAIT};
 pub use pacing::Segment;

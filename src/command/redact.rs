@@ -26,7 +26,7 @@ pub fn event(redactor: &Redactor, event: &mut Event) {
             ];
             parts.into_iter().for_each(|part| redactor.hide_bytes(part));
         }
-        Event::Stalled { .. } => {}
+        Event::Stalled { .. } | Event::First(_) => {}
     }
 }
 

@@ -1,7 +1,18 @@
 //! One plain line per second, for logs and pipes.
 
 use crate::render::format::{count, per_second, percent, time_known};
+use engine::FirstFigures;
 use stats::Second;
+
+/// The first figures on one line, before those of the first second.
+pub fn first(figures: FirstFigures) -> String {
+    let seconds = figures.elapsed.as_secs_f64();
+    format!(
+        "started: {} req/s and {} users in the first {seconds:.1} s",
+        per_second(figures.ended, seconds),
+        count(figures.users),
+    )
+}
 
 /// A second on one line, without the line feed. Words are always the same, so that it can be cut
 /// apart; what is not zero only rarely comes last, when it is not.

@@ -5,6 +5,7 @@ use crate::render::live::{self, Size, Stage, View};
 use crate::render::outline::Outline;
 use crate::render::{format, line};
 use crate::reporter::Observer;
+use engine::FirstFigures;
 use stats::Second;
 use stats::second::Counts;
 use std::io::{self, Write};
@@ -28,6 +29,7 @@ pub struct LiveView {
     outline: Outline,
     /// Lines of the view that are above the cursor.
     painted: Vec<String>,
+    first: Option<FirstFigures>,
     second: Option<Second>,
     so_far: Counts,
     stage: Stage,
@@ -41,6 +43,7 @@ impl LiveView {
             terminal,
             outline,
             painted: Vec::new(),
+            first: None,
             second: None,
             so_far: Counts::default(),
             stage: Stage::Starting,
@@ -53,6 +56,7 @@ impl LiveView {
             outline: &self.outline,
             stage: self.stage,
             elapsed: self.elapsed,
+            first: self.first,
             second: self.second.as_ref(),
             so_far: &self.so_far,
             keys: self.terminal.keys,
@@ -72,6 +76,11 @@ impl LiveView {
 }
 
 impl Observer for LiveView {
+    fn first(&mut self, figures: FirstFigures) -> io::Result<()> {
+        self.first = Some(figures);
+        Ok(())
+    }
+
     fn second(&mut self, second: &Second, so_far: &Counts) -> io::Result<()> {
         self.second = Some(second.clone());
         self.so_far = so_far.clone();
@@ -127,6 +136,10 @@ impl LinePrinter {
 }
 
 impl Observer for LinePrinter {
+    fn first(&mut self, figures: FirstFigures) -> io::Result<()> {
+        self.print(&line::first(figures))
+    }
+
     fn second(&mut self, second: &Second, _so_far: &Counts) -> io::Result<()> {
         self.print(&line::render(second))
     }

@@ -345,6 +345,13 @@ impl Recorder {
         counts.waited_ns = (counts.waited_ns + waited_ns).min(counts.idle_ns);
     }
 
+    /// How many requests of the current window have ended.
+    pub fn requests_ended(&self) -> u64 {
+        let names = self.window.names.iter();
+        let requests = names.filter(|name| name.kind == NameKind::Request);
+        requests.map(|name| name.ok + name.failed).sum()
+    }
+
     /// The text behind an id.
     pub fn text(&self, id: NameId) -> &str {
         &self.names.list()[id.0 as usize].1

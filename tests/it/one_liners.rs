@@ -2,11 +2,12 @@
 //! profiles that arguments change.
 
 use crate::binary::{Done, Program, Scratch, can_run, conserved, count, mistress};
-use crate::harness::{ONE_REQUEST, one_arrival, run_table};
+use crate::harness::{ONE_REQUEST, measuring, one_arrival, run_table};
 use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 use testkit::faults::{FaultOrigin, Script, Step};
 
 /// `mistress` in a folder of its own, as an ordinary user starts it.
@@ -75,6 +76,32 @@ fn a_url_is_all_that_a_run_needs() {
     assert!(count(&result, "/totals/connections") < 100, "{result}");
     let files = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(files, 0, "nothing is left behind");
+}
+
+#[test]
+fn the_first_number_is_there_within_a_second() {
+    let Some(_alone) = measuring() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (_target, url) = target();
+    let mut command = in_folder(folder.path(), &["run", &url, "-u", "64", "-d", "3s"]);
+    let home = folder.path();
+    command
+        .env_remove("MISTRESS_STATS")
+        .env("MISTRESS_PORT", "0");
+    command
+        .env("HOME", home)
+        .env("MISTRESS_DATA", home.join("data"));
+    let start = Instant::now();
+    let mut run = Program::start(command);
+    let line = run.until("req/s");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}: {line}");
+    assert!(!line.contains(" 0 req/s"), "{line}");
+    run.finish()
+        .expect(0)
+        .says(&["verdict", "64 users at most"]);
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl EventCounts {
             Event::Exchange(exchange) => {
                 self.failed_requests += u64::from(exchange.failure.is_some());
             }
-            Event::Log { .. } | Event::Stalled { .. } | Event::Notice { .. } => {}
+            Event::Log { .. } | Event::Stalled { .. } | Event::First(_) | Event::Notice { .. } => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::render::format;
 use crate::render::live::Stage;
 use crate::reporter::Reporter;
 use config::{Plan, Redactor};
-use engine::{Control, Event};
+use engine::{Control, Event, FirstFigures};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
 use stats::report::LoadChange;
@@ -155,6 +155,9 @@ pub struct Supervisor<'a> {
     inputs: ControlInputs,
     drain: Duration,
     redactor: Redactor,
+    /// Cores whose first figures are still to come, and the sum of the others.
+    cores: usize,
+    first: FirstFigures,
     stage: Option<Stage>,
     /// The start of the load was noticed.
     begun: bool,
@@ -162,12 +165,12 @@ pub struct Supervisor<'a> {
 }
 
 impl<'a> Supervisor<'a> {
-    /// Supervises a run of `plan` with this `control`.
+    /// Supervises a run of a plan on so many cores with this `control`.
     pub fn new(
         reporter: &'a Reporter,
         progress: &'a Progress,
         control: Control,
-        plan: &Plan,
+        (plan, cores): (&Plan, usize),
         inputs: ControlInputs,
     ) -> Supervisor<'a> {
         Supervisor {
@@ -178,6 +181,8 @@ impl<'a> Supervisor<'a> {
             control,
             drain: plan.drain,
             redactor: plan.variables.redactor(),
+            cores,
+            first: FirstFigures::default(),
             stage: None,
             begun: false,
             notices: Notices::default(),
@@ -371,8 +376,18 @@ impl<'a> Supervisor<'a> {
                 format::length(Duration::from_millis(since.as_millis() as u64)),
             )),
             Event::Notice { text } => self.report_notice(text),
+            Event::First(figures) => self.report_first(figures),
             // only sent when tracing, which a run does not
             Event::Exchange(_) => {}
+        }
+    }
+
+    /// Shows the first figures once those of all cores are there.
+    fn report_first(&mut self, figures: FirstFigures) {
+        self.first.add(figures);
+        self.cores = self.cores.saturating_sub(1);
+        if self.cores == 0 {
+            self.reporter.first(self.first);
         }
     }
 

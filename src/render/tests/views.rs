@@ -203,6 +203,7 @@ fn live(summary: &Summary, size: Size, style: Style, stage: Stage, cores: usize)
         generator_limited: false,
     }));
     let view = View {
+        first: None,
         outline: &outline(&format!("{OPEN}{CLOSED}")),
         stage,
         elapsed: Duration::from_millis(14_200),
@@ -238,6 +239,7 @@ fn live_views() {
     );
     let outline = outline(CLOSED);
     let start = View {
+        first: None,
         outline: &outline,
         stage: Stage::Starting,
         elapsed: Duration::ZERO,
