@@ -1,5 +1,5 @@
-//! CPU quotas of control groups, versions 1 and 2: the limit of this process, and how often it was
-//! throttled. Both versions can be mounted at once; every ancestor group counts.
+//! CPU quotas and memory limits of control groups, versions 1 and 2: those of this process, and how
+//! often it was throttled. Both versions can be mounted at once; every ancestor group counts.
 
 #[cfg(test)]
 mod tests;
@@ -7,9 +7,17 @@ mod tests;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The groups whose quotas apply to this process: its own and all visible ancestors.
+/// Version 1 says so much when memory is not limited: the largest number of whole pages.
+const NO_LIMIT: u64 = 1 << 62;
+
+/// The groups whose limits apply to this process: its own and all visible ancestors.
 #[derive(Clone, Debug, Default)]
-pub struct Groups(Vec<Group>);
+pub struct Groups {
+    /// Those that can have a CPU quota.
+    cpu: Vec<Group>,
+    /// Those that can limit memory.
+    memory: Vec<Group>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Group {
@@ -48,11 +56,20 @@ impl Groups {
     fn under(root: &Path) -> Groups {
         let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
         let (own, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
+        let of = |controller| Groups::of(controller, root, &own, &mounts);
+        Groups {
+            cpu: of("cpu"),
+            memory: of("memory"),
+        }
+    }
+
+    /// The groups that rule what `controller` controls.
+    fn of(controller: &str, root: &Path, own: &str, mounts: &str) -> Vec<Group> {
         let mut groups = Vec::new();
-        for (version, path) in own.lines().filter_map(own_group) {
+        for (version, path) in own.lines().filter_map(|line| own_group(line, controller)) {
             let mount = mounts
                 .lines()
-                .filter_map(mount)
+                .filter_map(|line| mount(line, controller))
                 .find(|m| m.version == version);
             let Some(mount) = mount else { continue };
             // In a container the path can be outside the mount: then only the mount is known.
@@ -68,13 +85,18 @@ impl Groups {
                 version,
             }));
         }
-        Groups(groups)
+        groups
     }
 
     /// The tightest quota, in cores; `None` when there is none.
     pub fn quota(&self) -> Option<f64> {
-        let quotas = self.0.iter().filter_map(Group::quota);
+        let quotas = self.cpu.iter().filter_map(Group::quota);
         quotas.min_by(f64::total_cmp)
+    }
+
+    /// The tightest limit of memory, in bytes; `None` when there is none.
+    pub fn memory(&self) -> Option<u64> {
+        self.memory.iter().filter_map(Group::memory).min()
     }
 }
 
@@ -99,6 +121,16 @@ impl Group {
         (quota > 0.0 && period > 0.0).then(|| quota / period)
     }
 
+    fn memory(&self) -> Option<u64> {
+        let file = match self.version {
+            Version::V1 => "memory.limit_in_bytes",
+            Version::V2 => "memory.max",
+        };
+        // no limit is a word in version 2, and more than any machine has in version 1
+        let limit: u64 = self.read(file)?.trim().parse().ok()?;
+        (limit < NO_LIMIT).then_some(limit)
+    }
+
     fn periods(&self) -> Periods {
         let stat = self.read("cpu.stat").unwrap_or_default();
         let field = |name: &str| {
@@ -116,14 +148,14 @@ impl Group {
 impl ThrottleMeter {
     /// Starts measuring now.
     pub fn new(groups: Groups) -> ThrottleMeter {
-        let before = groups.0.iter().map(Group::periods).collect();
+        let before = groups.cpu.iter().map(Group::periods).collect();
         ThrottleMeter { groups, before }
     }
 
     /// The periods since the last call, of the group that was throttled most; `None` when no period
     /// ended.
     pub fn sample(&mut self) -> Option<Periods> {
-        let now: Vec<Periods> = self.groups.0.iter().map(Group::periods).collect();
+        let now: Vec<Periods> = self.groups.cpu.iter().map(Group::periods).collect();
         let since = |(now, before): (&Periods, &Periods)| Periods {
             all: now.all.saturating_sub(before.all),
             throttled: now.throttled.saturating_sub(before.throttled),
@@ -139,13 +171,13 @@ impl ThrottleMeter {
     }
 }
 
-/// Parses a line of `/proc/self/cgroup`, if the group can have a CPU quota.
-fn own_group(line: &str) -> Option<(Version, &str)> {
+/// Parses a line of `/proc/self/cgroup`, if the group rules what `controller` controls.
+fn own_group<'a>(line: &'a str, controller: &str) -> Option<(Version, &'a str)> {
     let mut parts = line.splitn(3, ':');
     let (number, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
     match (number, controllers) {
         ("0", "") => Some((Version::V2, path)),
-        _ if controllers.split(',').any(|one| one == "cpu") => Some((Version::V1, path)),
+        _ if controllers.split(',').any(|one| one == controller) => Some((Version::V1, path)),
         _ => None,
     }
 }
@@ -158,15 +190,15 @@ struct Mount {
     point: String,
 }
 
-/// Parses a line of `/proc/self/mountinfo`, see proc(5), if it mounts a hierarchy with quotas.
-fn mount(line: &str) -> Option<Mount> {
+/// Parses a line of `/proc/self/mountinfo`, see proc(5), if it mounts a hierarchy with `controller`.
+fn mount(line: &str, controller: &str) -> Option<Mount> {
     let (fields, kind) = line.split_once(" - ")?;
     let mut fields = fields.split(' ').skip(3);
     let (root, point) = (unescaped(fields.next()?), unescaped(fields.next()?));
     let mut kind = kind.split(' ');
     let version = match kind.next()? {
         "cgroup2" => Version::V2,
-        "cgroup" if kind.nth(1)?.split(',').any(|option| option == "cpu") => Version::V1,
+        "cgroup" if kind.nth(1)?.split(',').any(|option| option == controller) => Version::V1,
         _ => return None,
     };
     Some(Mount {

@@ -8,7 +8,7 @@ pub use input::{InputArguments, RequestArguments, Seed};
 
 use clap::{Args, Parser, Subcommand};
 use config::{Cores, Origin, StatsSink};
-use engine::Segment;
+use engine::{Segment, Traced};
 use server::export::Format;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ pub enum Command {
     Target(TargetArguments),
     /// Check whether this machine is fit to generate load, and what to change
     #[command(after_long_help = DOCTOR_HELP)]
-    Doctor,
+    Doctor(DoctorArguments),
     /// Print the completion script of a shell
     #[command(after_long_help = COMPLETIONS_HELP)]
     Completions(CompletionsArguments),
@@ -210,6 +210,19 @@ Endpoints (any method):
   /headers     the head of the request as text
   /close       a small text, then closes the connection
 
+A small shop, for examples; it keeps nothing between requests:
+  /news, /news/N       pages with a style sheet and a picture, N from 1 to 5
+  /login               GET: a form with a csrf token; POST: a session cookie, then /account; the
+                       password \"wrong\" gets 403
+  /account, /logout    a page for those with a session, others go to /login; the session's end
+  /items?page=N&size=M JSON: 100 items, with the number of the next page; POST makes one
+  /items/N             JSON: an item, or 404; PUT, PATCH, DELETE
+  /search?q=TEXT       JSON: items whose name has the text
+  /cart, /pay          JSON with the id of a basket; a redirect to /news
+  /token, /private     JSON with an access_token; 401 unless it is sent as a bearer token
+  /jobs, /jobs/ID      202 with the id of a job; its state: running for 300 ms, then done
+  /graphql             JSON with items, as many as the variable `first` says
+
 Examples:
   mistress target
   mistress target --listen 0.0.0.0:8080 --threads 2
@@ -218,6 +231,12 @@ Examples:
 const DOCTOR_HELP: &str = "\
 Checks the kernel, io_uring, limits, ports, and the current load of the cores, and says what to
 change. Changes nothing itself. Takes half a second.
+
+Containers often forbid io_uring; --seccomp prints a profile that allows it (docs/containers.md).
+
+Examples:
+  mistress doctor
+  mistress doctor --seccomp >seccomp.json
 
 Exit codes:
   0    ready (there may be warnings)
@@ -236,6 +255,14 @@ pub struct ManArguments {
     /// Write mistress.1 and a page for each subcommand here; the folder is made.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArguments {
+    /// Print a seccomp profile for containers instead: like Docker's default, but with io_uring
+    #[arg(long)]
+    pub seccomp: bool,
 }
 
 /// Arguments of `run`.
@@ -272,6 +299,21 @@ pub struct RunArguments {
     /// The id of the run, a UUID; processes that run segments of one test share it
     #[arg(long, value_name = "UUID", value_parser = parse_run_id)]
     pub run_id: Option<String>,
+    /// Log requests with their replies: requests=failed or requests=all (docs/result.md)
+    #[arg(long, value_name = "WHAT", value_parser = parse_log)]
+    pub log: Option<Traced>,
+    /// Log to this file, which is replaced: as HAR if its name ends in .har, as one JSON object per
+    /// line otherwise
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "requests.jsonl",
+        requires = "log"
+    )]
+    pub log_file: PathBuf,
+    /// Log this many bytes of each body at most
+    #[arg(long, value_name = "BYTES", default_value_t = 4096, requires = "log")]
+    pub log_bodies: usize,
     /// Exit with code 4 when the verdict on the generator is not clean
     #[arg(long)]
     pub strict: bool,
@@ -396,6 +438,15 @@ pub fn parse_stats(text: &str) -> Result<StatsSink, String> {
             Ok(_) => Ok(StatsSink::Url(url.to_owned())),
             Err(error) => Err(format!("{error}, or \"auto\", or \"off\"")),
         },
+    }
+}
+
+/// Parses what `--log` asks for.
+fn parse_log(text: &str) -> Result<Traced, String> {
+    match text {
+        "requests=failed" => Ok(Traced::Failed),
+        "requests=all" => Ok(Traced::All),
+        _ => Err("allowed are requests=failed and requests=all".to_owned()),
     }
 }
 

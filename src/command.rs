@@ -8,6 +8,7 @@ mod exit;
 mod init;
 mod input;
 mod load;
+mod memory;
 mod one_liner;
 mod password;
 mod prepare;
@@ -39,7 +40,7 @@ pub fn execute(arguments: Arguments) -> Exit {
         Command::Compare(arguments) => report::compare(&arguments),
         Command::Push(arguments) => push::execute(&arguments),
         Command::Target(arguments) => target::execute(&arguments),
-        Command::Doctor => doctor::execute(),
+        Command::Doctor(arguments) => doctor::execute(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments),
         Command::Man(arguments) => shell::man(&arguments),
     };

@@ -4,6 +4,8 @@
 mod cgroup;
 mod cli;
 mod command;
+#[cfg(test)]
+mod documents;
 mod render;
 mod reporter;
 

@@ -4,7 +4,7 @@ use config::Change;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The scenario number of `setup`, `teardown`, `on_start` and `on_stop` in a [`Heartbeat`].
@@ -27,6 +27,8 @@ pub(crate) enum StopLevel {
 pub struct Control {
     stop_level: Arc<AtomicU8>,
     steering: Arc<Steering>,
+    /// Why the script ended the run.
+    abort: Arc<OnceLock<String>>,
 }
 
 /// Changes of the load that were asked for, in the order of time.
@@ -52,6 +54,17 @@ impl Control {
     /// Ends the load at once: what is under way is reported as unfinished.
     pub fn stop(&self) {
         self.stop_level.fetch_max(2, Ordering::Relaxed);
+    }
+
+    /// The script ends the load at once; of several reasons the first counts.
+    pub(crate) fn abort(&self, reason: &str) {
+        let _ = self.abort.set(reason.to_owned());
+        self.stop();
+    }
+
+    /// Why the script ended the run, if it did.
+    pub fn abort_reason(&self) -> Option<&str> {
+        self.abort.get().map(String::as_str)
     }
 
     /// Changes the load from `at` on, counted from its start. Cores hear of it within some

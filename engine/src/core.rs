@@ -29,7 +29,7 @@ pub(crate) use schedule::arrivals_due;
 use crate::clock::{Clock, Moment};
 use crate::control::{Control, Heartbeat, StopLevel};
 use crate::error_key::error_key;
-use crate::event::Event;
+use crate::event::{Event, Traced};
 use crate::feeder::{Feeder, Sources};
 use crate::local_ports::LocalPorts;
 use crate::pacing::Share;
@@ -44,7 +44,7 @@ use request_defaults::RequestDefaults;
 use run_queue::RunQueue;
 use schedule::Schedule;
 use scripting::{Script, ScriptError};
-use state::CoreState;
+use state::{CoreState, RunIdentity};
 use stats::Recorder;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -66,6 +66,7 @@ const SPIN: Duration = Duration::from_micros(80);
 const IDLE_WAIT: Duration = Duration::from_millis(2);
 /// What a core is made from.
 pub(crate) struct CoreParts {
+    pub(crate) run_id: String,
     pub(crate) plan: Arc<Plan>,
     pub(crate) origin: config::Origin,
     pub(crate) addresses: Vec<SocketAddr>,
@@ -82,7 +83,7 @@ pub(crate) struct CoreParts {
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) events: SyncSender<Event>,
-    pub(crate) traced: bool,
+    pub(crate) traced: Traced,
     pub(crate) only: Option<SingleUser>,
     pub(crate) control: Control,
     pub(crate) heartbeat: Arc<Heartbeat>,
@@ -128,8 +129,8 @@ pub(crate) struct Core {
     changes_made: usize,
     /// Only one user of the plan runs.
     is_single: bool,
-    /// Every request and its reply is told as an event.
-    is_traced: bool,
+    /// Which requests are told as events, with their replies.
+    traced: Traced,
 }
 
 impl Core {
@@ -141,12 +142,14 @@ impl Core {
     pub(crate) fn new(parts: CoreParts) -> Result<Core, crate::Error> {
         be_punctual();
         let mut ring =
-            KernelRing::new(parts.sizes, parts.clock).map_err(crate::probe::ring_error)?;
+            KernelRing::new(parts.sizes, parts.clock).map_err(crate::ring_refusal::ring_error)?;
         let origins = Origins::with_target(&parts.origin, &parts.addresses, &mut ring)?;
         let origins = Rc::new(RefCell::new(origins));
         let telemetry = Rc::new(Telemetry::new(parts.recorder, parts.events));
         let feeder = Feeder::new(Arc::clone(&parts.sources), parts.plan.seed);
         let state = CoreState::new(
+            RunIdentity::of(&parts.plan, parts.run_id),
+            parts.control.clone(),
             &parts.plan,
             parts.clock,
             feeder,
@@ -155,18 +158,14 @@ impl Core {
         );
         let state = Rc::new(state);
         let host = Rc::clone(&state) as Rc<dyn scripting::Host>;
-        let source = scripting::Source {
-            path: &parts.plan.script,
-            text: parts.plan.script_text.as_deref(),
-            variables: parts.plan.variables.iter().collect(),
-        };
-        let script = Script::load(source, host).map_err(crate::Error::Script)?;
+        let script = load_script(&parts.plan, host)?;
         let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
         if let Some(only) = parts.only {
             schedule.keep_single_user(only);
             state.feeder.borrow_mut().skip_to(only.load, only.number);
         }
-        let retains = parts.traced || script.reads_bodies() || script.reads_heads();
+        let is_traced = parts.traced != Traced::Nothing;
+        let retains = is_traced || script.reads_bodies() || script.reads_heads();
         let spec = TransportSpec {
             plan: Arc::clone(&parts.plan),
             ports: parts.ports,
@@ -176,9 +175,9 @@ impl Core {
             tls: &parts.tls,
             telemetry,
             origins,
-            is_traced: parts.traced,
+            is_traced,
         };
-        Ok(Core {
+        let mut core = Core {
             transport: Transport::new(ring, spec),
             timers: Timers::default(),
             clock: parts.clock,
@@ -205,8 +204,18 @@ impl Core {
             gc_pacer: GcPacer::default(),
             changes_made: 0,
             is_single: parts.only.is_some(),
-            is_traced: parts.traced,
-        })
+            traced: parts.traced,
+        };
+        core.reserve();
+        Ok(core)
+    }
+
+    /// Makes room for the users of closed loads, so that no table grows to twice what is needed.
+    fn reserve(&mut self) {
+        let expected = self.schedule.closed_users();
+        self.transport.reserve(expected);
+        self.users.reserve(expected);
+        self.state.script_users.borrow_mut().reserve_exact(expected);
     }
 
     /// One turn: submit, wait for `limit` at most, and serve what came and what is due.
@@ -307,6 +316,16 @@ impl Core {
     fn stop_level(&self) -> StopLevel {
         self.control.stop_level()
     }
+}
+
+/// Loads the script of a plan, with its variables.
+fn load_script(plan: &Plan, host: Rc<dyn scripting::Host>) -> Result<Script, crate::Error> {
+    let source = scripting::Source {
+        path: &plan.script,
+        text: plan.script_text.as_deref(),
+        variables: plan.variables.iter().collect(),
+    };
+    Script::load(source, host).map_err(crate::Error::Script)
 }
 
 /// The default of 50 us would be a lateness of that size for everything that is due at a moment.

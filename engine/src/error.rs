@@ -50,15 +50,27 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The ring could not be made; the text says what to change.
+    /// The ring could not be made.
     Ring {
-        /// What was attempted and what helps.
-        hint: String,
+        /// Why the kernel said so.
+        cause: String,
+        /// What to change.
+        fix: String,
         /// What the kernel said.
         source: io::Error,
     },
+    /// Limits of this process are too low for any run; found before anything starts.
+    Limits {
+        /// One message per limit, with what to change.
+        problems: Vec<String>,
+    },
     /// The run was stopped before its load began.
     Stopped,
+    /// The script ended the run.
+    Aborted {
+        /// What it gave as the reason.
+        reason: String,
+    },
     /// A core ended in a panic; the run is over.
     Panicked {
         /// The core's place in the run, from 0.
@@ -84,9 +96,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Script(error) => error.fmt(f),
-            Error::Scenarios { problems } | Error::Data { problems } => {
-                f.write_str(&problems.join("\n"))
-            }
+            Error::Scenarios { problems }
+            | Error::Data { problems }
+            | Error::Limits { problems } => f.write_str(&problems.join("\n")),
             Error::Tls(message) => f.write_str(message),
             Error::Hook { name, error } => write!(f, "{name} failed: {error}"),
             Error::Resolve { host, source } => {
@@ -98,8 +110,9 @@ impl fmt::Display for Error {
                  used (`ip address` lists them)"
             ),
             Error::Listen { address, source } => write!(f, "listen: {address}: {source}"),
-            Error::Ring { hint, source } => write!(f, "io_uring: {source}; {hint}"),
+            Error::Ring { cause, fix, source } => write!(f, "io_uring: {source}: {cause}; {fix}"),
             Error::Stopped => f.write_str("stopped before the load began"),
+            Error::Aborted { reason } => write!(f, "the script aborted the run: {reason}"),
             Error::Panicked { core } => write!(f, "core {core} panicked; the run is incomplete"),
             Error::Stalled { core, stall } => {
                 write!(f, "core {core} is stuck {stall}")?;

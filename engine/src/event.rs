@@ -42,9 +42,9 @@ pub enum Event {
         text: String,
     },
     /// What a core has counted shortly after the start of the load, once per core; not told when
-    /// the run is traced.
+    /// all requests are traced.
     First(FirstFigures),
-    /// A request and its reply, when the run is traced.
+    /// A request and its reply, where the run traces it.
     Exchange(Box<Exchange>),
 }
 
@@ -103,11 +103,29 @@ impl fmt::Display for Stall {
     }
 }
 
+/// Which requests are told as events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Traced {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those that fail.
+    Failed,
+    /// All.
+    All,
+}
+
 /// A request and its reply as they were on the wire.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
     /// The name it is reported under.
     pub name: String,
+    /// The user, by its number in its load.
+    pub user: u64,
+    /// Scheme, host and port of the server: `http://host:port`.
+    pub server: String,
+    /// When it was due, from the start of the load.
+    pub at: Duration,
     /// The bytes sent.
     pub request: Vec<u8>,
     /// The raw head of the reply, empty when none came.
@@ -122,4 +140,8 @@ pub struct Exchange {
     pub failure: Option<&'static str>,
     /// From due to done.
     pub latency: Duration,
+    /// From the first byte written to done; 0 when none was.
+    pub service: Duration,
+    /// From the first byte written to the first byte of the reply.
+    pub first_byte: Duration,
 }

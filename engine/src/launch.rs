@@ -7,12 +7,13 @@ use crate::addresses::resolve;
 use crate::clock::Clock;
 use crate::control::{Control, Heartbeat};
 use crate::core::{Budget, Core, CoreParts, SingleUser, arrivals_due};
-use crate::event::Event;
+use crate::event::{Event, Traced};
 use crate::feeder::Sources;
 use crate::local_ports::LocalPorts;
 use crate::messages::{Command, LauncherLink, Report};
 use crate::pacing::{Segment, Share};
 use crate::probe;
+use crate::ring_refusal;
 use crate::tls::Setup;
 use crate::watchdog;
 use config::{Origin, Plan};
@@ -40,6 +41,8 @@ const GLOMMIO_RING_DEPTH: usize = 32;
 
 /// What to run and where.
 pub struct RunSpec {
+    /// The run's id, which scripts can read.
+    pub id: String,
     /// The plan; its target is replaced by `origin`.
     pub plan: Arc<Plan>,
     /// The part of the run's work that is this process's.
@@ -52,8 +55,8 @@ pub struct RunSpec {
     pub recorders: Vec<Recorder>,
     /// Where logs, script errors and traces go.
     pub events: SyncSender<Event>,
-    /// Tell every request and reply as an event.
-    pub traced: bool,
+    /// Which requests are told as events, with their replies.
+    pub traced: Traced,
     /// Run only this user; for one processor and the whole run as segment.
     pub only: Option<SingleUser>,
     /// The run's switch.
@@ -160,6 +163,7 @@ pub fn prepare(job: RunSpec) -> Result<Ready, Error> {
     };
     for (core, (cpu, recorder)) in (0..).zip(job.cpus.iter().zip(job.recorders)) {
         let parts = CoreParts {
+            run_id: job.id.clone(),
             plan: Arc::clone(&job.plan),
             origin: job.origin.clone(),
             addresses: addresses.clone(),
@@ -291,6 +295,10 @@ impl Running {
                 outcome.end = Instant::now();
                 break;
             }
+        }
+        if let Some(reason) = cores.control.abort_reason() {
+            let reason = reason.to_owned();
+            outcome.error.get_or_insert(Error::Aborted { reason });
         }
         outcome.lost = cores.lost(&outcome, load_end, self.start);
         outcome
@@ -434,7 +442,7 @@ fn spawn(cpu: usize, parts: CoreParts, link: LauncherLink) -> Result<JoinHandle<
                 .ring_depth(GLOMMIO_RING_DEPTH)
                 .preempt_timer(PREEMPT_TIMER)
                 .make()
-                .map_err(|e| probe::executor_error(&e))
+                .map_err(|e| ring_refusal::executor_error(&e))
                 .and_then(|executor| {
                     // One poll from start to end: the loop of the executor loses a wake-up when
                     // its thread loses the processor there, so nothing goes back to it.

@@ -1,17 +1,14 @@
-//! What this machine offers: kernel, io_uring, limits; and errors that say what to change.
+//! What this machine offers a plan: processors, rings and their sizes, connections.
 
-use crate::Error;
 use crate::ring::{Ring, Sizes, WAIT_MAX};
+use crate::ring_refusal::ring_error;
+use crate::{Error, Limits, limits};
 use config::{Model, Plan, Pool};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::io;
 
 /// Sockets per core when the plan does not bound its users.
 const SOCKETS_DEFAULT: u64 = 65_536;
 /// Sockets of a plan's users count this many times: a connection that closes and its successor.
 const SOCKETS_PER_USER: u64 = 2;
-/// Descriptors for everything that is no socket of the load.
-const OTHER_DESCRIPTORS: u64 = 64;
 const SOCKETS_MIN: u64 = 256;
 /// The kernel's own bound on registered descriptors of a ring.
 const SOCKETS_MAX: u64 = 1 << 20;
@@ -20,20 +17,6 @@ const BUFFERS: u16 = 1024;
 /// One cache line above a page: at a stride of whole pages all beginnings would share a few lines
 /// of the processor's cache.
 const BUFFER_BYTES: u32 = 4096 + 64;
-
-/// Raises the soft limit of open files to the hard one and tells it.
-pub fn raise_open_files() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let hard = limit.maximum.unwrap_or(u64::MAX);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => hard,
-        Err(_) => limit.current.unwrap_or(hard),
-    }
-}
 
 /// The processors that this process may use, in ascending order; at least one.
 pub fn allowed_cpus() -> Vec<usize> {
@@ -53,7 +36,7 @@ pub(crate) fn sizes(plan: &Plan, cores: usize) -> Sizes {
     let wanted =
         users_per_core(plan, cores).map_or(SOCKETS_DEFAULT, |users| users * SOCKETS_PER_USER);
     let sockets = (wanted + SOCKETS_MIN)
-        .min(sockets_max(raise_open_files()))
+        .min(Limits::raise().connections_max())
         .min(SOCKETS_MAX) as u32;
     Sizes {
         entries: ENTRIES,
@@ -67,13 +50,12 @@ pub(crate) fn sizes(plan: &Plan, cores: usize) -> Sizes {
 /// What to tell before a run whose users may want more connections at once than the limit of open
 /// files lets a core have. It is no error: users that sleep, or share connections, need fewer.
 pub fn open_files_notice(plan: &Plan, cores: usize) -> Option<String> {
-    let limit = raise_open_files();
-    notice(users_per_core(plan, cores)?, plan.connections.pool, limit)
+    let users = users_per_core(plan, cores)?;
+    notice(users, plan.connections.pool, &Limits::raise())
 }
 
-fn notice(users: u64, pool: Pool, limit: u64) -> Option<String> {
-    let most = sockets_max(limit).max(1);
-    if users <= most {
+fn notice(users: u64, pool: Pool, limits: &Limits) -> Option<String> {
+    if users <= limits.connections_max().max(1) {
         return None;
     }
     let advice = match pool {
@@ -81,16 +63,11 @@ fn notice(users: u64, pool: Pool, limit: u64) -> Option<String> {
         Pool::Shared => ", or let requests wait (`per_origin` in [connections])",
     };
     Some(format!(
-        "open files: a core may have {users} users, but the limit of {limit} lets it have {most} \
-         connections at once; requests beyond them fail as `descriptors`; raise the limit \
-         (ulimit -Hn, or LimitNOFILE of the service){advice}"
+        "open files: a core may have {users} users, but {}; requests beyond them fail as \
+         `descriptors`; {}{advice}",
+        limits.open_files_text(),
+        Limits::OPEN_FILES_FIX
     ))
-}
-
-/// The sockets of one core. The kernel holds each core's table against the limit by itself, since
-/// a socket in it has no descriptor of the process.
-fn sockets_max(limit: u64) -> u64 {
-    limit.saturating_sub(OTHER_DESCRIPTORS)
 }
 
 /// The users that a core may have at once, if that is bounded, without users of the other cores.
@@ -99,7 +76,7 @@ fn users_per_core(plan: &Plan, cores: usize) -> Option<u64> {
 }
 
 /// The users that the plan may have at once, if that is bounded.
-fn users_max(plan: &Plan) -> Option<u64> {
+pub fn users_max(plan: &Plan) -> Option<u64> {
     plan.loads
         .iter()
         .try_fold(0, |sum, load| match &load.model {
@@ -108,34 +85,35 @@ fn users_max(plan: &Plan) -> Option<u64> {
         })
 }
 
-/// Says what helps when a ring cannot be made.
-pub(crate) fn ring_error(source: io::Error) -> Error {
-    let hint = match source.raw_os_error() {
-        Some(libc::ENOSYS | libc::EPERM | libc::EACCES) => {
-            "io_uring is switched off here; set kernel.io_uring_disabled=0 (sysctl), or allow the \
-             io_uring system calls in the container's seccomp profile"
-        }
-        Some(libc::EINVAL) => "this needs Linux 6.1 or later; `uname -r` tells which runs",
-        Some(libc::ENOMEM) => "raise the limit of locked memory to at least 8 MiB (ulimit -l)",
-        Some(libc::EMFILE) => "raise the limit of open files (ulimit -n)",
-        _ => "`mistress doctor` looks for the cause",
-    };
-    Error::Ring {
-        hint: hint.to_owned(),
-        source,
+/// Makes sure that a run can begin here, before anything starts: rings can be made, and the limits
+/// of this process, raised as far as they go, let it have what it needs. `rings` is the number of
+/// cores and of threads of the built-in target.
+///
+/// # Errors
+///
+/// What is missing, why, and what to change.
+pub fn preflight(rings: usize) -> Result<(), Error> {
+    let limits = Limits::raise();
+    let made = try_ring();
+    let is_limit = matches!(&made, Err(Error::Ring { source, .. })
+        if matches!(source.raw_os_error(), Some(libc::ENOMEM | libc::EMFILE)));
+    let counted = if rings_are_locked() { rings } else { 0 };
+    let problems = limits.problems(counted);
+    if problems.is_empty() || (made.is_err() && !is_limit) {
+        return made;
     }
+    Err(Error::Limits { problems })
 }
 
-/// Says what helps when Glommio's executor cannot be made.
-pub(crate) fn executor_error<T>(error: &glommio::GlommioError<T>) -> Error {
-    let text = error.to_string();
-    let source = io::Error::other(text);
-    let hint = "the executor needs at least 512 KiB of locked memory (ulimit -l) and io_uring; \
-                `mistress doctor` looks for the cause";
-    Error::Ring {
-        hint: hint.to_owned(),
-        source,
-    }
+/// Whether the kernel counts rings as locked memory of this user: versions from 5.12 on did not,
+/// later ones do again, and those with CAP_IPC_LOCK are exempt. Makes a ring with a limit of 0, so it
+/// is to be asked while no other thread makes one.
+pub fn rings_are_locked() -> bool {
+    let is_refused = |made: Result<(), Error>| {
+        matches!(made, Err(Error::Ring { source, .. })
+            if source.raw_os_error() == Some(libc::ENOMEM))
+    };
+    limits::without_locked_memory(try_ring).is_some_and(is_refused)
 }
 
 /// Tries to make a ring as a run would.
@@ -160,21 +138,22 @@ mod tests {
 
     #[test]
     fn more_users_than_open_files_are_told_with_the_numbers() {
+        let reserve = "the limit of 1000 lets a core have 936 connections at once (64 are reserved";
+        let thousand = Some(1_000);
         let rows = [
-            (936, Pool::User, 1_000, None),
-            (937, Pool::User, 1_000, Some("may have 937 users")),
-            (
-                937,
-                Pool::User,
-                1_000,
-                Some("limit of 1000 lets it have 936"),
-            ),
-            (937, Pool::User, 1_000, Some("pool = \"shared\"")),
-            (5_000, Pool::Shared, 1_000, Some("per_origin")),
-            (5_000, Pool::Shared, u64::MAX, None),
+            (936, Pool::User, thousand, None),
+            (937, Pool::User, thousand, Some("may have 937 users")),
+            (937, Pool::User, thousand, Some(reserve)),
+            (937, Pool::User, thousand, Some("pool = \"shared\"")),
+            (5_000, Pool::Shared, thousand, Some("per_origin")),
+            (5_000, Pool::Shared, None, None),
         ];
-        for (users, pool, limit, expected) in rows {
-            let told = notice(users, pool, limit);
+        for (users, pool, open_files, expected) in rows {
+            let limits = Limits {
+                open_files,
+                locked_bytes: None,
+            };
+            let told = notice(users, pool, &limits);
             match expected {
                 None => assert_eq!(told, None, "{users}"),
                 Some(part) => {

@@ -6,6 +6,7 @@ mod connection;
 mod date_cache;
 mod pages;
 mod server;
+mod shop;
 #[cfg(test)]
 mod tests;
 
@@ -75,8 +76,12 @@ impl Target {
         for _ in 0..target.threads.len() {
             match started.recv() {
                 Ok(Ok(())) => {}
-                Ok(Err(source)) => return Err(crate::probe::ring_error(source)),
-                Err(_) => return Err(crate::probe::ring_error(io::Error::other("it ended"))),
+                Ok(Err(source)) => return Err(crate::ring_refusal::ring_error(source)),
+                Err(_) => {
+                    return Err(crate::ring_refusal::ring_error(io::Error::other(
+                        "it ended",
+                    )));
+                }
             }
         }
         Ok(target)

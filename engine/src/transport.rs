@@ -25,7 +25,7 @@ mod wire;
 
 pub(crate) use origins::{OriginId, Origins};
 pub(crate) use reply::{Keep, KeptReply};
-pub(crate) use stream::{Completed, NONE, Owner, Payload, Request, Stream, StreamId};
+pub(crate) use stream::{Completed, NONE, Owner, Payload, Request, Stream, StreamId, Timings};
 
 use crate::clock::Moment;
 use crate::http::response::ResponseHeadCache;
@@ -133,6 +133,14 @@ impl<R: RingIo> Transport<R> {
             is_traced: spec.is_traced,
             ring,
         }
+    }
+
+    /// Makes room for so many owners with a connection and a request each, so that tables do not
+    /// grow to twice what is needed.
+    pub(crate) fn reserve(&mut self, owners: usize) {
+        self.streams.reserve(owners);
+        self.connections.reserve(owners);
+        self.owners.reserve(owners);
     }
 
     /// Sends a request on one of its owner's idle connections, or on a new one. Its end comes from

@@ -1,14 +1,14 @@
-//! Queries on the bodies of replies: JSON paths, regular expressions, CSS selectors.
+//! Queries on the bodies of replies: JSON paths, regular expressions, CSS selectors, XPath.
 //!
 //! What scripts write as constants (paths, patterns, selectors) is compiled once per state. A
 //! parsed body is kept while the next body is the same: several queries on one reply, and replies
 //! that do not differ between users, are parsed once.
 
-mod cache;
 mod html;
 mod markup;
 mod page;
 mod patterns;
+mod xpath;
 
 use std::rc::Rc;
 
@@ -18,13 +18,10 @@ use scraper::Selector;
 use serde_json::Value as Json;
 
 use crate::bindings::{Bindings, lend, or_message};
+use crate::cache::{Cache, LastParsed};
 use crate::json::{self, path::Path};
-use cache::{Cache, LastParsed};
+use crate::xml;
 use page::Page;
-
-/// Most values of one JSON body: each takes about a hundred bytes, and beyond this they get slower
-/// because they no longer fit the processor's caches.
-const JSON_VALUES_MAX: usize = 400_000;
 
 /// The compiled queries and parsed bodies of one state.
 #[derive(Default)]
@@ -32,8 +29,10 @@ struct ExtractCaches {
     paths: Cache<Path>,
     patterns: Cache<Regex>,
     selectors: Cache<Selector>,
+    expressions: Cache<xml::Expression>,
     json: LastParsed<Json>,
     html: LastParsed<Page>,
+    xml: LastParsed<xml::Document>,
     links: LastParsed<html::Links>,
 }
 
@@ -67,6 +66,8 @@ pub(crate) fn register(bindings: &Bindings<'_>) -> mlua::Result<()> {
     queries.add("regex_all", patterns::all)?;
     queries.add("css", html::first)?;
     queries.add("css_all", html::all)?;
+    queries.add("xpath", xpath::first)?;
+    queries.add("xpath_all", xpath::all)?;
     let caches = queries.caches;
     bindings.add(
         "embedded",
@@ -87,16 +88,7 @@ fn found(lua: &Lua, values: impl IntoLuaMulti) -> mlua::Result<Found> {
 }
 
 fn parsed(extracts: &ExtractCaches, body: &[u8]) -> Result<Rc<Json>, String> {
-    // Each value but the first follows one of these characters, so their count is an upper bound.
-    let values = memchr::memchr3_iter(b',', b'[', b'{', body).count();
-    if values > JSON_VALUES_MAX {
-        return Err(format!(
-            "the JSON can have more than {JSON_VALUES_MAX} values"
-        ));
-    }
-    let parse = |body: &[u8]| serde_json::from_slice(body);
-    let parsed = extracts.json.of(body, parse);
-    parsed.map_err(|error| format!("not JSON: {error}"))
+    extracts.json.of(body, json::read)
 }
 
 /// Registers queries that share their caches.

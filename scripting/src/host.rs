@@ -3,6 +3,7 @@
 use crate::CookieSpec;
 use serde_json::Value as Json;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A row of a data source: column names with their values; names are unique.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,6 +91,48 @@ pub trait Host {
         None
     }
 
+    /// Lends the parts of the time of the user's latest reply to `f`: names and milliseconds, until
+    /// the user's next step.
+    fn timings(&self, slot: u32, f: &mut dyn FnMut(&'static str, f64)) {
+        let _ = (slot, f);
+    }
+
+    /// The script rejects the user's latest reply, which counts as failed. False: it is too late,
+    /// because the request is recorded.
+    fn reject(&self, slot: u32, reason: &str) -> bool {
+        let _ = (slot, reason);
+        false
+    }
+
+    /// The id of the run.
+    fn run_id(&self) -> &str {
+        ""
+    }
+
+    /// The name of the run.
+    fn run_name(&self) -> &str {
+        ""
+    }
+
+    /// The number of the user's present iteration, from 0.
+    fn iteration(&self, slot: u32) -> u32 {
+        let _ = slot;
+        0
+    }
+
+    /// A number that no other user of the run has, from 0.
+    fn user_index(&self, slot: u32) -> u64 {
+        let _ = slot;
+        0
+    }
+
+    /// Ends the run at once, for this reason. False: the user is none of a load (it runs a hook of
+    /// the run), and an error ends the run instead.
+    fn abort(&self, slot: u32, reason: &str) -> bool {
+        let _ = (slot, reason);
+        false
+    }
+
     /// The next 64 bits of the user's random stream.
     fn random(&self, slot: u32) -> u64;
 
@@ -148,6 +191,43 @@ pub trait Host {
     /// [`body`](Host::body).
     fn head(&self, slot: u32, f: &mut dyn FnMut(Option<&[u8]>));
 
+    /// The wall clock, in milliseconds since 1970 (UTC); the result of `time.now()`.
+    fn unix_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_millis() as u64)
+    }
+
     /// Seconds since the start of the run; the result of `os.clock()`.
     fn elapsed_s(&self) -> f64;
+}
+
+/// The host of a script without users.
+pub(crate) struct NullHost;
+
+impl Host for NullHost {
+    fn template(&self, _method: &str, _url: &str) -> Result<u32, String> {
+        Err("there is no user".to_owned())
+    }
+    fn random(&self, _slot: u32) -> u64 {
+        0
+    }
+    fn check_name(&self, _name: &str) -> u32 {
+        0
+    }
+    fn check(&self, _slot: u32, _check: u32, _passed: bool) {}
+    fn transaction_name(&self, _name: &str) -> u32 {
+        0
+    }
+    fn transaction_begin(&self, _slot: u32, _transaction: u32) {}
+    fn transaction_end(&self, _slot: u32, _ok: bool) {}
+    fn log(&self, _slot: Option<u32>, _text: &str) {}
+    fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
+        f(None);
+    }
+    fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
+        f(None);
+    }
+    fn elapsed_s(&self) -> f64 {
+        0.0
+    }
 }

@@ -16,6 +16,7 @@ pub(crate) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     locations(&bindings)?;
     requests(&bindings)?;
     counters(&bindings)?;
+    runs(&bindings)?;
     replies(&bindings)?;
     cookies::register(&bindings)?;
     extract::register(&bindings)?;
@@ -146,6 +147,35 @@ fn counters(bindings: &Bindings<'_>) -> mlua::Result<()> {
             Ok(())
         },
     )
+}
+
+fn runs(bindings: &Bindings<'_>) -> mlua::Result<()> {
+    bindings.add("run", |_, shared, ()| {
+        let host = &shared.host;
+        Ok((host.run_id().to_owned(), host.run_name().to_owned()))
+    })?;
+    bindings.add("iteration", |_, shared, slot: u32| {
+        Ok(shared.host.iteration(slot))
+    })?;
+    bindings.add("user_index", |_, shared, slot: u32| {
+        Ok(shared.host.user_index(slot) as f64)
+    })?;
+    bindings.add("abort", |_, shared, (slot, reason): (u32, LuaString)| {
+        Ok(shared.host.abort(slot, &reason.to_string_lossy()))
+    })?;
+    bindings.add("reject", |_, shared, (slot, reason): (u32, LuaString)| {
+        Ok(shared.host.reject(slot, &reason.to_string_lossy()))
+    })?;
+    bindings.add("timings", |lua, shared, slot: u32| {
+        let table = lua.create_table()?;
+        let mut set = Ok(());
+        shared.host.timings(slot, &mut |name, ms| {
+            if set.is_ok() {
+                set = table.raw_set(name, ms);
+            }
+        });
+        set.map(|()| table)
+    })
 }
 
 fn replies(bindings: &Bindings<'_>) -> mlua::Result<()> {

@@ -15,8 +15,33 @@ use crate::integer;
 /// Maximum nesting depth, which also bounds cycles.
 const DEPTH_MAX: usize = 128;
 
+/// Most values of one text: each takes about a hundred bytes, and beyond this they get slower
+/// because they no longer fit the processor's caches.
+const VALUES_MAX: usize = 400_000;
+
 /// Registry key of the metatable of arrays.
 pub(crate) const ARRAY: &str = "mistress.array";
+
+/// Reads a text that a server may have chosen.
+///
+/// # Errors
+///
+/// It is not JSON, or can have too many values.
+pub(crate) fn read(text: &[u8]) -> Result<Json, String> {
+    // Each value but the first follows one of these characters, so their count is an upper bound.
+    let values = memchr::memchr3_iter(b',', b'[', b'{', text).count();
+    if values > VALUES_MAX {
+        return Err(format!("the JSON can have more than {VALUES_MAX} values"));
+    }
+    serde_json::from_slice(text).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// The bytes of a value as the option `json` of a request sends them; errors as [`encode`] has
+/// them.
+pub(crate) fn bytes(lua: &Lua, value: &Value, path: &str) -> Result<Vec<u8>, String> {
+    let json = encode(lua, value, path)?;
+    serde_json::to_vec(&json).map_err(|error| format!("{path}: {error}"))
+}
 
 /// The value as JSON, or why not: `path` of the offending part (`a.b[3]`) and what was found.
 pub(crate) fn encode(lua: &Lua, value: &Value, path: &str) -> Result<Json, String> {

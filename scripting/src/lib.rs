@@ -5,6 +5,7 @@
 //! the result. What it needs immediately (randomness, counters, bodies) it gets from the [`Host`].
 
 mod bindings;
+mod cache;
 mod cookies;
 mod error;
 mod extract;
@@ -24,8 +25,15 @@ mod script;
 mod source;
 mod state;
 mod step;
+mod summary;
 mod text;
+mod toolbox;
 mod uploads;
+mod xml;
+
+/// Definitions of everything that scripts can use, for editors with the Lua language server: a file
+/// to be put beside scripts, under any name that ends in `.lua`.
+pub const EDITOR_DEFINITIONS: &str = include_str!("editor/mistress.lua");
 
 pub use error::{Error, ScriptError};
 pub use host::{Host, MetricKind, Row};
@@ -33,3 +41,4 @@ pub use rates::rates;
 pub use script::Script;
 pub use source::Source;
 pub use step::{BodyPart, CookieSpec, Cookies, Entry, Hooks, Reply, RequestSpec, Step};
+pub use summary::summary;

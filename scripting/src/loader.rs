@@ -12,6 +12,9 @@ use crate::location;
 /// First byte of every precompiled chunk of LuaJIT and of plain Lua.
 const BYTECODE_MARK: u8 = 0x1b;
 
+/// Largest file that `read` reads: the script of every core has it in its memory.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
 /// The files of one script, all below one folder.
 pub(crate) struct Loader {
     /// The script's folder, without symbolic links.
@@ -20,8 +23,12 @@ pub(crate) struct Loader {
     environment: RefCell<Option<Table>>,
     /// False once the script is loaded: reading files later would stall the core.
     open: Cell<bool>,
+    /// `setup` runs, before any load.
+    reading: Cell<bool>,
     reads_bodies: Cell<bool>,
     reads_heads: Cell<bool>,
+    reads_timings: Cell<bool>,
+    judges_replies: Cell<bool>,
 }
 
 impl Loader {
@@ -30,8 +37,11 @@ impl Loader {
             root,
             environment: RefCell::new(None),
             open: Cell::new(true),
+            reading: Cell::new(false),
             reads_bodies: Cell::new(false),
             reads_heads: Cell::new(false),
+            reads_timings: Cell::new(false),
+            judges_replies: Cell::new(false),
         })
     }
 
@@ -46,6 +56,19 @@ impl Loader {
         *self.environment.borrow_mut() = None;
     }
 
+    /// Whether `read` may read files although the script is loaded.
+    pub(crate) fn set_reading(&self, reading: bool) {
+        self.reading.set(reading);
+    }
+
+    pub(crate) fn reads_timings(&self) -> bool {
+        self.reads_timings.get()
+    }
+
+    pub(crate) fn judges_replies(&self) -> bool {
+        self.judges_replies.get()
+    }
+
     pub(crate) fn reads_bodies(&self) -> bool {
         self.reads_bodies.get()
     }
@@ -54,7 +77,7 @@ impl Loader {
         self.reads_heads.get()
     }
 
-    /// Adds `resolve` and `compile` to the native functions.
+    /// Adds `resolve`, `compile` and `read` to the native functions.
     pub(crate) fn register(self: &Rc<Self>, lua: &Lua, native: &Table) -> mlua::Result<()> {
         let loader = Rc::clone(self);
         let resolve = lua.create_function(move |_, name: LuaString| {
@@ -64,6 +87,14 @@ impl Loader {
             })
         })?;
         native.raw_set("resolve", resolve)?;
+        let loader = Rc::clone(self);
+        let read = lua.create_function(move |lua, name: LuaString| {
+            Ok(match loader.read(&name.to_string_lossy()) {
+                Ok(bytes) => (Some(lua.create_string(bytes)?), None),
+                Err(message) => (None, Some(message)),
+            })
+        })?;
+        native.raw_set("read", read)?;
         let loader = Rc::clone(self);
         let compile = lua.create_function(move |lua, file: String| {
             Ok(match loader.compile_module(lua, &file) {
@@ -88,12 +119,7 @@ impl Loader {
         } else {
             stem.replace('.', "/")
         };
-        let inside = !path.is_empty()
-            && !path.contains(['\0', '\\'])
-            && Path::new(&path)
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)));
-        if !inside {
+        if !is_inside(&path) {
             return Err(format!(
                 "{shown} is not the name of a file below the script's folder"
             ));
@@ -114,6 +140,34 @@ impl Loader {
             "{shown} not found: no {} below the script's folder",
             candidates.join(" or ")
         ))
+    }
+
+    /// The content of a file below the script's folder.
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        let shown = location::quoted(name.as_bytes(), 60);
+        if !(self.open.get() || self.reading.get()) {
+            return Err(format!(
+                "{shown}: files are read before the load, at the top of the script or in setup"
+            ));
+        } else if !is_inside(name) {
+            return Err(format!(
+                "{shown} is not the name of a file below the script's folder"
+            ));
+        }
+        let failed = |error: std::io::Error| format!("{shown}: {error}");
+        let real = self.root.join(name).canonicalize().map_err(failed)?;
+        let about = real.metadata().map_err(failed)?;
+        if !real.starts_with(&self.root) {
+            return Err(format!("{shown} leads out of the script's folder"));
+        } else if !about.is_file() {
+            return Err(format!("{shown} is not a file"));
+        } else if about.len() > FILE_BYTES_MAX {
+            let found = about.len();
+            return Err(format!(
+                "{shown} has {found} bytes, at most {FILE_BYTES_MAX} can be read"
+            ));
+        }
+        std::fs::read(real).map_err(failed)
     }
 
     fn compile_module(&self, lua: &Lua, file: &str) -> Result<Function, String> {
@@ -145,11 +199,15 @@ impl Loader {
     /// Any word that may read a body or a head counts, even in a comment: a false positive costs a
     /// copy per reply, a false negative would be an error in the script.
     fn note(&self, source: &[u8]) {
-        for (word, assigned) in words(source) {
+        for (at, word) in words(source) {
+            let assigned = is_assigned(&source[at + word.len()..]);
             match word {
+                b"json" if is_toolbox(source, at, word) => {}
                 b"contains" | b"matches" | b"match" | b"json_at" | b"regex" | b"regex_all"
-                | b"css" | b"css_all" => self.reads_bodies.set(true),
+                | b"css" | b"css_all" | b"xpath" | b"xpath_all" => self.reads_bodies.set(true),
                 b"body" | b"json" if !assigned => self.reads_bodies.set(true),
+                b"timings" => self.reads_timings.set(true),
+                b"fail" | b"expect" => self.judges_replies.set(true),
                 b"header" | b"headers_all" | b"cookie" => self.reads_heads.set(true),
                 b"headers" | b"cookies" if !assigned => self.reads_heads.set(true),
                 _ => {}
@@ -158,24 +216,39 @@ impl Loader {
     }
 }
 
-/// The identifiers of a text, each with whether a single `=` follows, as after a key of an options
-/// table.
-fn words(source: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
+/// Whether a name stays below the folder that it starts from.
+fn is_inside(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    !name.is_empty()
+        && !name.contains(['\0', '\\'])
+        && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Whether the word at `at` names a table of the toolbox: it stands before a dot, and not after a
+/// dot or a colon.
+fn is_toolbox(source: &[u8], at: usize, word: &[u8]) -> bool {
+    let before = source[..at].trim_ascii_end().last();
+    let after = source[at + word.len()..].trim_ascii_start().first();
+    after == Some(&b'.') && !matches!(before, Some(b'.' | b':'))
+}
+
+/// Whether a single `=` follows, as after a key of an options table.
+fn is_assigned(rest: &[u8]) -> bool {
+    let rest = rest.trim_ascii_start();
+    rest.first() == Some(&b'=') && rest.get(1) != Some(&b'=')
+}
+
+/// The identifiers of a text with their places.
+fn words(source: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let mut rest = source;
+    let mut at = 0;
     std::iter::from_fn(move || {
-        let start = rest.iter().position(is_word)?;
-        let length = rest[start..]
-            .iter()
-            .take_while(|byte| is_word(byte))
-            .count();
-        let (word, after) = rest[start..].split_at(length);
-        rest = after;
-        let after = after.trim_ascii_start();
-        Some((
-            word,
-            after.first() == Some(&b'=') && after.get(1) != Some(&b'='),
-        ))
+        at += source[at..].iter().position(is_word)?;
+        let rest = &source[at..];
+        let length = rest.iter().take_while(|byte| is_word(byte)).count();
+        let word = (at, &rest[..length]);
+        at += length;
+        Some(word)
     })
 }
 

@@ -7,6 +7,9 @@ use crate::{Error, Hooks, location};
 /// The hooks, in the order of their entry numbers; scenarios follow.
 pub(crate) const HOOKS: [&str; 4] = ["setup", "teardown", "on_start", "on_stop"];
 
+/// The key of the function that makes a report of a result.
+pub(crate) const SUMMARY: &str = "summary";
+
 /// The key of the table of rate functions.
 pub(crate) const RATES: &str = "rates";
 
@@ -82,7 +85,7 @@ fn scenarios(table: &Table) -> Result<Vec<String>, String> {
             .to_str()
             .map_err(|_| format!("the name {shown} is not UTF-8"))?
             .to_string();
-        if !HOOKS.contains(&name.as_str()) {
+        if !HOOKS.contains(&name.as_str()) && name != SUMMARY {
             names.push(name);
         }
     }

@@ -14,7 +14,7 @@ use crate::uploads::{self, FilePart};
 use crate::{BodyPart, Cookies, RequestSpec, cookies, json};
 
 /// The keys of a request's options.
-const KEYS: [&str; 20] = [
+pub(crate) const KEYS: [&str; 20] = [
     "basic_auth",
     "bearer",
     "body",
@@ -130,7 +130,7 @@ impl Reader<'_> {
                 self.spec.parts = vec![BodyPart::File(path)];
             }
             b"json" => {
-                let body = to_json(self.lua, value)?;
+                let body = json::bytes(self.lua, value, "json")?;
                 self.body("json", body, Some("application/json"))?;
             }
             b"form" => {
@@ -152,6 +152,7 @@ impl Reader<'_> {
             b"digest_auth" => spec.digest = Some(digest(value)?),
             b"keep_body" => spec.keep_body = boolean("keep_body", value)?,
             b"keepalive" => spec.keepalive = Some(boolean("keepalive", value)?),
+            b"expect" if matches!(value, Value::Function(_)) => spec.judged = true,
             b"expect" => spec.expect = Some(expect(value)?),
             b"timeout" => spec.timeout = Some(timeout(value)?),
             b"basic_auth" => self.authorization(basic(value)?)?,
@@ -309,7 +310,8 @@ fn encoded(key: &str, value: &Value, encoding: Encoding) -> Result<String> {
     Ok(joined(&pairs(key, value)?, encoding))
 }
 
-fn joined(pairs: &[(Vec<u8>, Vec<u8>)], encoding: Encoding) -> String {
+/// Pairs as a query or a form.
+pub(crate) fn joined(pairs: &[(Vec<u8>, Vec<u8>)], encoding: Encoding) -> String {
     let mut out = String::new();
     for (name, value) in pairs {
         if !out.is_empty() {
@@ -387,11 +389,6 @@ fn header_text(key: &str, value: &Value) -> Result<String> {
     let value = bytes(key, value)?;
     text::header_value(key, &value)?;
     String::from_utf8(value).map_err(|_| format!("{key} must be UTF-8"))
-}
-
-fn to_json(lua: &Lua, value: &Value) -> Result<Vec<u8>> {
-    let json = json::encode(lua, value, "json")?;
-    serde_json::to_vec(&json).map_err(|error| format!("json: {error}"))
 }
 
 fn status(value: &Value) -> Result<u16> {

@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use mlua::{Function, Table, Value};
 
+use crate::host::NullHost;
+use crate::location;
 use crate::module::{self, RATES};
 use crate::script::{LoadedFile, MEMORY_BYTES_MAX};
 use crate::source::Source;
-use crate::{Host, location};
 
 /// The values of the function `rates.NAME` of the script for the seconds 0 to `seconds` - 1,
 /// checked only to be numbers.
@@ -15,9 +16,13 @@ use crate::{Host, location};
 /// # Errors
 /// The script is unusable, has no such function, fails, or returns something other than a number;
 /// described in one line.
-pub fn rates(source: &Source<'_>, name: &str, seconds: u64) -> Result<Vec<f64>, String> {
+pub fn rates<'a>(
+    source: impl Into<Source<'a>>,
+    name: &str,
+    seconds: u64,
+) -> Result<Vec<f64>, String> {
     let in_one_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
-    let opened = LoadedFile::new(source, Rc::new(NullHost), MEMORY_BYTES_MAX)
+    let opened = LoadedFile::new(&source.into(), Rc::new(NullHost), MEMORY_BYTES_MAX)
         .map_err(|error| in_one_line(error.to_string()))?;
     module::entries(&opened.file, &opened.module, &opened.state.entry)
         .map_err(|error| in_one_line(error.to_string()))?;
@@ -60,35 +65,4 @@ fn function(module: &Value, name: &str) -> Result<Function, String> {
         "found no function {name:?}; the script's rates are {}",
         names.join(", ")
     ))
-}
-
-/// The environment of a script without users.
-struct NullHost;
-
-impl Host for NullHost {
-    fn template(&self, _method: &str, _url: &str) -> Result<u32, String> {
-        Err("there is no user".to_owned())
-    }
-    fn random(&self, _slot: u32) -> u64 {
-        0
-    }
-    fn check_name(&self, _name: &str) -> u32 {
-        0
-    }
-    fn check(&self, _slot: u32, _check: u32, _passed: bool) {}
-    fn transaction_name(&self, _name: &str) -> u32 {
-        0
-    }
-    fn transaction_begin(&self, _slot: u32, _transaction: u32) {}
-    fn transaction_end(&self, _slot: u32, _ok: bool) {}
-    fn log(&self, _slot: Option<u32>, _text: &str) {}
-    fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
-        f(None);
-    }
-    fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
-        f(None);
-    }
-    fn elapsed_s(&self) -> f64 {
-        0.0
-    }
 }

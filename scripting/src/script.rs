@@ -23,6 +23,7 @@ mod code {
     pub(super) const REQUEST: i64 = -3;
     pub(super) const SLEEP: i64 = -4;
     pub(super) const LEAVE: i64 = -5;
+    pub(super) const STOP: i64 = -6;
     /// Numbers of branches are below this.
     pub(super) const PARALLEL: i64 = -1000;
 }
@@ -238,6 +239,7 @@ impl Script {
         }
         if entry == Entry::Setup {
             self.setup_slot.set(Some(slot));
+            self.loader.set_reading(true);
         }
         self.step(slot, self.functions.run.call((slot, index, stopping)))
     }
@@ -358,6 +360,17 @@ impl Script {
         self.loader.reads_heads()
     }
 
+    /// Whether the script may reject replies ([`Host::reject`]), so that a request should only be
+    /// recorded once the script has seen the reply.
+    pub fn judges_replies(&self) -> bool {
+        self.loader.judges_replies()
+    }
+
+    /// Whether the script may ask for [`Host::timings`].
+    pub fn reads_timings(&self) -> bool {
+        self.loader.reads_timings()
+    }
+
     /// The memory of the Lua state, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.lua.used_memory()
@@ -388,7 +401,14 @@ impl Script {
                 None => self.broken(slot, "a request without its content"),
             },
             Ok(code::DONE) => self.done(slot),
-            Ok(code::LEAVE) => (CoroutineState::Idle, Step::Leave),
+            Ok(code::LEAVE) => {
+                self.end_setup();
+                (CoroutineState::Idle, Step::Leave)
+            }
+            Ok(code::STOP) => {
+                self.end_setup();
+                (CoroutineState::Idle, Step::Stop)
+            }
             Ok(code::FAILED) => (CoroutineState::Idle, self.failed()),
             Ok(code) if code < code::PARALLEL => {
                 let branches = (code::PARALLEL - code) as u32;
@@ -419,7 +439,7 @@ impl Script {
         if self.setup_slot.get() != Some(slot) {
             return (CoroutineState::Idle, Step::Done);
         }
-        self.setup_slot.set(None);
+        self.end_setup();
         let outcome = self
             .functions
             .outcome
@@ -435,8 +455,14 @@ impl Script {
         (CoroutineState::Idle, step)
     }
 
-    fn failed(&self) -> Step {
+    /// Files can be read up to here.
+    fn end_setup(&self) {
         self.setup_slot.set(None);
+        self.loader.set_reading(false);
+    }
+
+    fn failed(&self) -> Step {
+        self.end_setup();
         match fetch_failure(&self.functions.failure) {
             Ok(error) => {
                 self.reclaim_memory(&error.message);

@@ -8,7 +8,7 @@ use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 use crate::bindings::Shared;
 use crate::loader::Loader;
 use crate::location::OWN_CHUNK;
-use crate::{host_functions, integer, json};
+use crate::{host_functions, integer, json, toolbox};
 
 const CORE: &str = include_str!("lua/core.lua");
 const BRANCHES: &str = include_str!("lua/branches.lua");
@@ -18,6 +18,8 @@ const CHECKS: &str = include_str!("lua/checks.lua");
 const COOKIES: &str = include_str!("lua/cookies.lua");
 const METRICS: &str = include_str!("lua/metrics.lua");
 const THINK: &str = include_str!("lua/think.lua");
+const REFRESH: &str = include_str!("lua/refresh.lua");
+const TOOLBOX: &str = include_str!("lua/toolbox.lua");
 const SANDBOX: &str = include_str!("lua/sandbox.lua");
 
 /// A state that can load a script.
@@ -27,6 +29,11 @@ pub(crate) struct State {
     pub entry: Table,
     /// What scripts read as `env`.
     pub variables: Table,
+    /// The globals of scripts, and what the Lua files share.
+    #[cfg(test)]
+    env: Table,
+    #[cfg(test)]
+    common: Table,
 }
 
 impl State {
@@ -42,6 +49,7 @@ impl State {
         lua.set_memory_limit(memory_bytes)?;
         integer::prepare(&lua)?;
         let native = host_functions::table(&lua, shared)?;
+        native.raw_set("toolbox", toolbox::table(&lua, shared)?)?;
         loader.register(&lua, &native)?;
         let common = lua.create_table()?;
         let array = lua.create_table()?;
@@ -61,12 +69,20 @@ impl State {
         load(COOKIES)?.call::<()>((&native, &common))?;
         load(METRICS)?.call::<()>((&native, &common))?;
         load(THINK)?.call::<()>((&native, &common))?;
+        load(REFRESH)?.call::<()>((&native, &common))?;
+        load(TOOLBOX)?.call::<()>((&native, &common))?;
         let env: Table = load(SANDBOX)?.call((&native, &common))?;
+        #[cfg(test)]
+        let kept = env.clone();
         loader.set_environment(env);
         Ok(State {
             lua,
             entry,
             variables,
+            #[cfg(test)]
+            env: kept,
+            #[cfg(test)]
+            common,
         })
     }
 }
@@ -77,3 +93,6 @@ fn own_chunk(lua: &Lua, source: &str) -> mlua::Result<Function> {
         .set_mode(ChunkMode::Text)
         .into_function()
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,8 @@ pub enum Step {
     /// The entry ended well, and the user must start no other one: it asked for a row of a data
     /// source that has no more.
     Leave,
+    /// The entry ended well, and the user must start no other one: it said so.
+    Stop,
     /// The entry ended with a Lua error; the user can run another.
     Failed(Box<ScriptError>),
 }
@@ -92,6 +94,8 @@ pub struct RequestSpec {
     pub keep_body: bool,
     /// The statuses that count as ok; `None` means all below 400.
     pub expect: Option<Vec<u16>>,
+    /// The script judges the reply itself: no status makes it a failure.
+    pub judged: bool,
     /// The timeout of this request, above 0 and at most a day.
     pub timeout: Option<Duration>,
     /// False asks for `Connection: close`.

@@ -28,7 +28,7 @@ fn check(files: &[(&str, &str)], quota: Option<f64>, periods: &[(u64, u64)]) {
     let groups = Groups::under(root.path());
     assert_eq!(groups.quota(), quota, "{files:?}");
     let found: Vec<(u64, u64)> = groups
-        .0
+        .cpu
         .iter()
         .map(|group| (group.periods().all, group.periods().throttled))
         .collect();
@@ -114,6 +114,53 @@ fn machines_without_a_quota_or_without_groups() {
 }
 
 #[test]
+fn the_tightest_limit_of_memory_counts_in_both_versions() {
+    let v1 = "1 2 0:3 / /m rw - cgroup cgroup rw,memory\n";
+    let unlimited = "9223372036854771712\n";
+    type Files<'a> = &'a [(&'a str, &'a str)];
+    let rows: [(&str, &str, Files<'_>, Option<u64>); 4] = [
+        (
+            "0::/a/b\n",
+            V2_MOUNTS,
+            &[("a/b/memory.max", "max\n"), ("a/memory.max", "4096\n")],
+            Some(4096),
+        ),
+        ("0::/a\n", V2_MOUNTS, &[("a/memory.max", "max\n")], None),
+        (
+            "4:memory:/a\n",
+            v1,
+            &[("a/memory.limit_in_bytes", "8192\n")],
+            Some(8192),
+        ),
+        (
+            "4:memory:/a\n",
+            v1,
+            &[("a/memory.limit_in_bytes", unlimited)],
+            None,
+        ),
+    ];
+    for (own, mounts, files, expected) in rows {
+        let root = tempfile::tempdir().unwrap();
+        let top = if mounts == v1 { "m" } else { "sys/fs/cgroup" };
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("proc/self/cgroup", own);
+        write("proc/self/mountinfo", mounts);
+        files
+            .iter()
+            .for_each(|(path, text)| write(&format!("{top}/{path}"), text));
+        assert_eq!(
+            Groups::under(root.path()).memory(),
+            expected,
+            "{own}{files:?}"
+        );
+    }
+}
+
+#[test]
 fn the_meter_tells_the_periods_since_the_last_sample() {
     let root = tempfile::tempdir().unwrap();
     let group = |name: &str| {
@@ -128,7 +175,10 @@ fn the_meter_tells_the_periods_since_the_last_sample() {
         let text = format!("nr_periods {all}\nnr_throttled {throttled}\n");
         fs::write(root.path().join(name).join("cpu.stat"), text).unwrap();
     };
-    let groups = Groups(vec![group("inner"), group("outer")]);
+    let groups = Groups {
+        cpu: vec![group("inner"), group("outer")],
+        memory: Vec::new(),
+    };
     write("inner", 100, 100);
     write("outer", 50, 0);
     let mut meter = ThrottleMeter::new(groups);
@@ -147,8 +197,7 @@ fn the_meter_tells_the_periods_since_the_last_sample() {
 fn this_machine_has_groups_that_can_be_read() {
     let groups = Groups::of_this_process();
     assert!(groups.quota().is_none_or(|quota| quota > 0.0));
-    assert!(
-        groups.0.iter().all(|group| group.folder.is_dir()),
-        "{groups:?}"
-    );
+    let mut all = groups.cpu.iter().chain(&groups.memory);
+    assert!(all.all(|group| group.folder.is_dir()), "{groups:?}");
+    assert!(groups.memory().is_none_or(|bytes| bytes > 0));
 }

@@ -36,7 +36,7 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
     };
     let allowed = engine::allowed_cpus();
     let cpus = Cpus::choose(&Cores::Count(1), &plan.target, &allowed, None)?;
-    engine::raise_open_files();
+    engine::preflight(cpus.rings(&plan.target))?;
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let loaded = Loaded::start(&plan, &cpus)?;
     let style = Stream::Out.style(arguments.no_color);

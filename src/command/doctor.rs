@@ -6,16 +6,24 @@ mod parse;
 
 use super::console::Stream;
 use super::exit::{Exit, Failure};
+use crate::cli::DoctorArguments;
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use facts::Facts;
 use judge::{Finding, Grade};
 
-/// Checks the machine and prints the findings.
+/// What `--seccomp` prints.
+const SECCOMP: &str = include_str!("../../packaging/seccomp.json");
+
+/// Checks the machine and prints the findings, or prints the seccomp profile for containers.
 ///
 /// # Errors
 /// Never; the signature is that of every subcommand.
-pub fn execute() -> Result<Exit, Failure> {
+pub fn execute(arguments: &DoctorArguments) -> Result<Exit, Failure> {
+    if arguments.seccomp {
+        Stream::Out.print(SECCOMP);
+        return Ok(Exit::Done);
+    }
     let findings = judge::judge(&Facts::gather());
     Stream::Out.print(&report(&findings, Stream::Out.style(false)));
     let sound = findings.iter().all(|finding| finding.grade != Grade::Fail);

@@ -80,7 +80,7 @@ fn rates(function: &RateFunction<'_>) -> Result<Vec<f64>, String> {
         text: function.script.text,
         variables: function.variables.iter().collect(),
     };
-    scripting::rates(&source, function.name, function.seconds)
+    scripting::rates(source, function.name, function.seconds)
 }
 
 /// The environment, the files of variables and the arguments.

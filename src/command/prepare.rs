@@ -76,6 +76,11 @@ impl Cpus {
         Ok(Cpus { load, free })
     }
 
+    /// How many rings the run has: one per core, and one of the built-in target.
+    pub fn rings(&self, target: &Target) -> usize {
+        self.load.len() + usize::from(*target == Target::Builtin)
+    }
+
     /// Keeps this thread, and those it starts, off the cpus that generate load. Threads that pin
     /// themselves are not affected.
     pub fn pin_away_from_load(&self) {

@@ -18,6 +18,7 @@ pub fn event(redactor: &Redactor, event: &mut Event) {
         }
         Event::Exchange(exchange) => {
             redactor.hide(&mut exchange.name);
+            redactor.hide(&mut exchange.server);
             let parts = [
                 &mut exchange.request,
                 &mut exchange.head,

@@ -8,6 +8,7 @@ mod keys;
 mod load_controller;
 mod port_forecast;
 mod quiet;
+mod request_log;
 mod run_start;
 mod stats_session;
 mod supervisor;
@@ -15,6 +16,7 @@ mod supervisor;
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
 use super::input;
+use super::memory;
 use super::prepare::{Cpus, Loaded};
 use super::redact;
 use crate::cgroup::Groups;
@@ -28,6 +30,7 @@ use control_socket::ControlSocket;
 use execute::FinishedRun;
 use files::OutputFile;
 use keys::Keys;
+use request_log::RequestLog;
 use stats::RunReport;
 use stats::report::{Ending, RunFacts};
 use stats::verdict::VerdictState;
@@ -47,26 +50,21 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     if let Some(cores) = &arguments.cores {
         plan.cores = cores.clone();
     }
+    let groups = Groups::of_this_process();
+    let quota = groups.quota();
+    let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
+    engine::preflight(cpus.rings(&plan.target))?;
     let outputs = Outputs::open(arguments)?;
-    let socket = arguments
-        .control
-        .as_deref()
-        .map(ControlSocket::listen)
-        .transpose()?;
+    let mut inputs = control_inputs(arguments)?;
     let sink = stats_session::sink(arguments, &plan)?;
     let script_sha256 = identity::sha256_of_script(plan.script())?;
-    let quota = Groups::of_this_process().quota();
-    let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
-    let mut notices: Vec<String> = prepare_open_files(&plan, &cpus).into_iter().collect();
+    let mut notices = warn_of_limits(&plan, &cpus, &groups);
     cpus.pin_away_from_load();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);
     let outline = Outline::of(&plan, &loaded.label);
     let stream = outputs.report;
-    let inputs = ControlInputs {
-        keys: live_keys(arguments, stream),
-        socket,
-    };
+    inputs.keys = live_keys(arguments, stream);
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
     notices.extend(warn_of_port_shortage(&plan, &loaded.origin, part));
@@ -85,13 +83,14 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let shown = observer(arguments, stream, &outline, inputs.keys.is_some());
     let upload = session.as_ref().map(StatsSession::observer);
     let observers = [shown].into_iter().chain(upload).collect();
-    let finished = match execute::execute(&plan, &cpus, &loaded.origin, part, observers, inputs) {
-        Ok(finished) => finished,
-        Err(failure) => {
-            session.map(|session| session.end(None));
-            return Err(failure);
-        }
-    };
+    let finished =
+        match execute::execute(&id, &plan, &cpus, &loaded.origin, part, observers, inputs) {
+            Ok(finished) => finished,
+            Err(failure) => {
+                session.map(|session| session.end(None));
+                return Err(failure);
+            }
+        };
     let mut run = facts(&plan, &cpus, &loaded, &finished, id);
     run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());
@@ -100,7 +99,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     redact::facts(&redactor, &mut run);
     let FinishedRun {
         summary,
-        notices: events,
+        notices: mut events,
         error,
         ..
     } = finished;
@@ -108,16 +107,21 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     notices.iter_mut().for_each(|text| redactor.hide(text));
     let report = RunReport::new(run, notices, summary);
     let style = stream.style(arguments.no_color);
-    outputs.deliver(&report, &events, session, style)?;
+    outputs.deliver(&report, &mut events, session, style)?;
+    custom_summary(&plan, &report)?;
     Ok(verdict(error, &events, &report, arguments.strict))
 }
 
-/// Raises the limit of open files, and warns if the plan may need more.
-fn prepare_open_files(plan: &Plan, cpus: &Cpus) -> Option<String> {
-    engine::raise_open_files();
-    let notice = engine::open_files_notice(plan, cpus.load.len())?;
-    Stream::Err.print(&format!("notice: {notice}\n"));
-    Some(notice)
+/// Warns if the plan may need more open files or memory than this process may have.
+fn warn_of_limits(plan: &Plan, cpus: &Cpus, groups: &Groups) -> Vec<String> {
+    let cores = cpus.load.len();
+    let files = engine::open_files_notice(plan, cores);
+    let memory = memory::notice(plan, cores, groups.memory());
+    let notices: Vec<String> = files.into_iter().chain(memory).collect();
+    for notice in &notices {
+        Stream::Err.print(&format!("notice: {notice}\n"));
+    }
+    notices
 }
 
 /// Warns if the plan needs more ports than there are. A name that does not resolve is reported at
@@ -144,6 +148,16 @@ fn publish(sink: &StatsSink, context: &RunContext<'_>, stream: Stream) -> Option
         stream.print(&format!("live: {}\n", session.page()));
     }
     session
+}
+
+/// What controls the run, and where it logs requests; the keys come when there is a view.
+fn control_inputs(arguments: &RunArguments) -> Result<ControlInputs, Failure> {
+    let socket = arguments.control.as_deref();
+    Ok(ControlInputs {
+        keys: None,
+        socket: socket.map(ControlSocket::listen).transpose()?,
+        request_log: RequestLog::open(arguments)?,
+    })
 }
 
 /// The terminal's keys, if there is a view to show what they do.
@@ -222,7 +236,7 @@ impl Outputs {
     fn deliver(
         &self,
         report: &RunReport,
-        notices: &Notices,
+        notices: &mut Notices,
         session: Option<StatsSession>,
         style: Style,
     ) -> Result<(), Failure> {
@@ -235,7 +249,11 @@ impl Outputs {
             let left = session.end(Some(report.to_run_end()));
             Stream::Err.print(&left.unwrap_or_default());
         }
-        written
+        written?;
+        if let Some(log) = notices.take_request_log() {
+            stream.print(&log.finish()?);
+        }
+        Ok(())
     }
 
     fn write(&self, report: &RunReport) -> Result<(), Failure> {
@@ -250,6 +268,30 @@ impl Outputs {
         }
         Ok(())
     }
+}
+
+/// Writes what the script's `summary` makes of the result, if it has one.
+fn custom_summary(plan: &Plan, report: &RunReport) -> Result<(), Failure> {
+    let failed = |text: String| Failure::failed(anyhow::anyhow!("the script's summary: {text}"));
+    let result = serde_json::from_str(&report.to_json()).map_err(Failure::failed)?;
+    let source = scripting::Source {
+        path: &plan.script,
+        text: plan.script_text.as_deref(),
+        variables: plan.variables.iter().collect(),
+    };
+    let made = scripting::summary(source, &result).map_err(failed)?;
+    let redactor = plan.variables.redactor();
+    for (name, mut text) in made.unwrap_or_default() {
+        redactor.hide(&mut text);
+        match &*name {
+            "stdout" => Stream::Out.print(&text),
+            "stderr" => Stream::Err.print(&text),
+            path => OutputFile::open(Path::new(path))
+                .map_err(|failure| failed(failure.to_string()))?
+                .write(&text)?,
+        }
+    }
+    Ok(())
 }
 
 fn facts(

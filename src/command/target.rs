@@ -21,8 +21,8 @@ pub fn execute(arguments: &TargetArguments) -> Result<Exit, Failure> {
             "--cpu: {cpu} cannot be used, expected one of {allowed}"
         )));
     }
+    engine::preflight(arguments.threads.into())?;
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
-    engine::raise_open_files();
     let target = engine::Target::start(&TargetOptions {
         listen: arguments.listen,
         cpus: arguments.cpu.clone(),

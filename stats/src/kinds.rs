@@ -140,6 +140,8 @@ closed_enum! {
         Redirects => "redirects",
         /// A file to be uploaded could not be read.
         UploadRead => "upload_read",
+        /// The script rejected the reply.
+        Rejected => "rejected",
     }
 }
 

@@ -18,12 +18,24 @@ pub fn check(result: &Value) {
 }
 
 /// Holds a value against a schema, by the keywords that ours uses; another keyword is an error.
-fn validate(root: &Value, schema: &Value, value: &Value, path: &str, errors: &mut Vec<String>) {
+pub fn validate(root: &Value, schema: &Value, value: &Value, path: &str, errors: &mut Vec<String>) {
     let number = |limit: &Value| limit.as_f64().expect("a limit is a number");
     let count = |list: &Value| list.as_array().map_or(0, Vec::len) as u64;
     for (keyword, wanted) in schema.as_object().expect("a schema is an object") {
         let holds = match keyword.as_str() {
-            "$schema" | "$defs" | "title" | "description" | "additionalProperties" => true,
+            "$schema" | "$defs" | "definitions" | "title" | "description" => true,
+            "additionalProperties" => true,
+            "allOf" => {
+                for part in wanted.as_array().into_iter().flatten() {
+                    validate(root, part, value, path, errors);
+                }
+                true
+            }
+            "anyOf" => wanted.as_array().into_iter().flatten().any(|part| {
+                let mut problems = Vec::new();
+                validate(root, part, value, path, &mut problems);
+                problems.is_empty()
+            }),
             "$ref" => {
                 let pointer = wanted.as_str().expect("a path").trim_start_matches('#');
                 let there = root.pointer(pointer).expect("what is referred to is there");

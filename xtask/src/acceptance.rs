@@ -1,11 +1,13 @@
 //! The long forms of what the tests show in seconds: each area a table of expected and measured.
 
 mod network;
+mod packages;
 mod parsers;
 mod pool;
 mod quota;
 mod runs;
 mod table;
+mod toolbox;
 mod truths;
 
 use crate::Failure;
@@ -17,10 +19,14 @@ cargo xtask acceptance AREA [ROW ...]
 
   network   new connections between two hosts and on loopback: ports, closing, a shared pool,
             the known answers about latency, latency beside oha's; about 30 minutes, as root
+  packages  the .deb and the archive on clean Debian systems that debootstrap makes: installed,
+            run, removed; about 5 minutes, as root
   parsers   what a byte of a hostile reply of 8 MB costs its reader, against one of 100 KB;
             some minutes
   quota     200 runs of 2 s under CPU quotas of 3, 4 and 10 of 20 ms and beside four programs that
             compute; about 15 minutes, as root
+  toolbox   what the functions of the toolbox cost a script, beside the crates that do the work;
+            a minute
 
 Each row is expected beside measured. ROW: only rows whose name begins so. Ends with an error when
 a row does not hold.";
@@ -28,10 +34,12 @@ a row does not hold.";
 /// An area: its name, and what measures its rows.
 type Area = (&'static str, fn(&mut Table) -> Result<(), Failure>);
 
-const AREAS: [Area; 3] = [
+const AREAS: [Area; 5] = [
     ("network", network::measure),
+    ("packages", packages::measure),
     ("parsers", parsers::measure),
     ("quota", quota::measure),
+    ("toolbox", toolbox::measure),
 ];
 
 /// Carries an area out; false when a row does not hold.

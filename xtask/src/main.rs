@@ -5,6 +5,7 @@
 
 mod acceptance;
 mod bench;
+mod dist;
 mod fuzz;
 mod lint;
 mod project;
@@ -28,7 +29,9 @@ cargo xtask COMMAND
   lint            formatting and linting of Rust and JavaScript, warnings denied
   smoke           the quickstart, `check` and `target` of a release build, as a user runs them
   truth           the known answers about latency in full, about 20 minutes; --versus, --packets
-  acceptance AREA what tests show in seconds, in its long form: expected beside measured; network
+  acceptance AREA what tests show in seconds, in its long form: expected beside measured: network,
+                  packages, parsers, quota
+  dist            a stripped program, a .deb and a .tar.gz for this machine; --out DIR
   fuzz            hostile bytes for every reader, 10 minutes; --minutes N
   bench versus    requests per CPU-second against wrk and a bare io_uring loop
   bench https     the same over TLS against wrk; full handshakes; a body in gzip nobody wants
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         ["smoke"] => smoke::smoke().map(|()| true),
         ["truth", options @ ..] => truth::truth(options),
         ["acceptance", options @ ..] => acceptance::acceptance(options),
+        ["dist", options @ ..] => dist::dist(options),
         ["fuzz", options @ ..] => fuzz::fuzz(options),
         ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
         ["bench", "https", options @ ..] => bench::https(options).map(|()| true),

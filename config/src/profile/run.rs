@@ -20,7 +20,7 @@ use stats::threshold::Threshold;
 const KEYS: [&str; 13] = [
     "name",
     "script",
-    SCRIPT_TEXT,
+    "script_text",
     "target",
     "seed",
     "cores",
@@ -332,16 +332,17 @@ fn read_stats(value: &Value<'_>, errors: &mut Diagnostics) -> Option<StatsSink> 
     match value.get_ref() {
         DeValue::Boolean(false) => Some(StatsSink::Off),
         DeValue::String(text) if text == "auto" => Some(StatsSink::Auto),
+        DeValue::String(text) if text == "off" => Some(StatsSink::Off),
         DeValue::String(text) => match Origin::parse(text) {
             Ok(_) => Some(StatsSink::Url(text.to_string())),
             Err(message) => {
-                let message = format!("{message}, or \"auto\", or false (`run.stats`)");
+                let message = format!("{message}, or \"auto\", or \"off\" (`run.stats`)");
                 errors.found(value.span(), message);
                 None
             }
         },
         _ => {
-            let allowed = "\"auto\", \"http://host:port\" or false";
+            let allowed = "\"auto\", \"http://host:port\" or \"off\"";
             wrong(errors, value, "run.stats", allowed)
         }
     }

@@ -43,6 +43,54 @@ impl Host for CoreState {
         random::bits(self.seed, user.stream, drawn)
     }
 
+    fn timings(&self, _slot: u32, f: &mut dyn FnMut(&'static str, f64)) {
+        if let Some(timings) = self.timings.get() {
+            for (phase, ns) in timings.parts() {
+                f(phase.as_str(), ns as f64 / 1e6);
+            }
+        }
+    }
+
+    fn reject(&self, slot: u32, reason: &str) -> bool {
+        let mut held = self.held.borrow_mut();
+        let Some(held) = &mut *held else {
+            return false;
+        };
+        held.sample.failure.get_or_insert(FailureKind::Rejected);
+        self.fail_transactions(slot);
+        let name = self.telemetry.recorder.borrow().text(held.name).to_owned();
+        let text = format!("request {name:?} was rejected: {reason}");
+        self.telemetry
+            .send_once(text.clone(), || Event::Notice { text });
+        true
+    }
+
+    fn run_id(&self) -> &str {
+        &self.run.id
+    }
+
+    fn run_name(&self) -> &str {
+        &self.run.name
+    }
+
+    fn iteration(&self, slot: u32) -> u32 {
+        self.script_users.borrow()[slot as usize].pass
+    }
+
+    fn user_index(&self, slot: u32) -> u64 {
+        let user = &self.script_users.borrow()[slot as usize];
+        user.number * self.run.loads + u64::from(user.load)
+    }
+
+    fn abort(&self, slot: u32, reason: &str) -> bool {
+        let load = u64::from(self.script_users.borrow()[slot as usize].load);
+        let is_in_load = load < self.run.loads;
+        if is_in_load {
+            self.control.abort(reason);
+        }
+        is_in_load
+    }
+
     fn absolute_url(&self, url: &str) -> Result<(), String> {
         destination::resolve(self, url).map(drop)
     }

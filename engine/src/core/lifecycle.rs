@@ -3,7 +3,7 @@
 use super::Core;
 use crate::clock::Moment;
 use crate::control::StopLevel;
-use crate::event::{Event, FirstFigures};
+use crate::event::{Event, FirstFigures, Traced};
 use crate::messages::{Command, LauncherLink, Report};
 use crate::ring::WAIT_MAX;
 use rustix::time::{ClockId, clock_gettime};
@@ -123,7 +123,7 @@ impl Core {
         self.state.start.set(start);
         self.schedule.begin(start);
         self.window = 0;
-        let first = if self.is_traced {
+        let first = if self.traced == Traced::All {
             WINDOW
         } else {
             FIRST_FIGURES

@@ -142,6 +142,18 @@ impl Schedule {
         }
     }
 
+    /// How many users of closed loads there can be at once, before anything is changed.
+    pub(crate) fn closed_users(&self) -> usize {
+        let closed = self.loads.iter().map(|load| match &load.source {
+            Source::Open(_) => 0,
+            Source::Closed(spans) => {
+                let numbers = spans.clone().map(|span| span.number);
+                numbers.collect::<HashSet<u64>>().len()
+            }
+        });
+        closed.sum()
+    }
+
     /// Fixes the moment from which everything is due.
     pub(crate) fn begin(&mut self, start: Moment) {
         self.start = start;
@@ -271,6 +283,9 @@ impl Schedule {
     /// Which scenario falls to pass `pass` of user `number`.
     pub(crate) fn scenario(&self, load: usize, number: u64, pass: u32) -> u32 {
         let block = &self.loads[load];
+        if let [only] = block.scenarios[..] {
+            return only;
+        }
         let key = number << 24 | u64::from(pass & 0x00ff_ffff);
         block.scenarios[choose(self.seed, load, key, &block.weights)]
     }

@@ -5,18 +5,22 @@ use super::request_defaults::DefaultFields;
 use super::session::UserSession;
 use super::template::Template;
 use crate::clock::{Clock, Moment};
+use crate::control::Control;
+use crate::event::Exchange;
 use crate::feeder::Feeder;
 use crate::http::encode::Field;
 use crate::telemetry::Telemetry;
-use crate::transport::{KeptReply, NONE, OriginId, Origins};
+use crate::transport::{KeptReply, NONE, OriginId, Origins, Timings};
 use config::Plan;
-use stats::{CheckId, CustomId, NameId};
+use stats::{CheckId, CustomId, NameId, Sample};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// The part of a core that is reachable from inside a running script. One thread, so cells; no
 /// borrow is held while a script runs.
 pub(crate) struct CoreState {
+    pub(crate) run: RunIdentity,
+    pub(crate) control: Control,
     pub(crate) clock: Clock,
     /// When the present turn began.
     pub(crate) now: Cell<Moment>,
@@ -39,12 +43,42 @@ pub(crate) struct CoreState {
     pub(crate) origins: Rc<RefCell<Origins>>,
     /// What is kept of the reply whose user runs at the moment.
     pub(crate) latest: RefCell<Option<Box<KeptReply>>>,
+    /// The parts of the time of that reply, if scripts ask for them.
+    pub(crate) timings: Cell<Option<Timings>>,
+    /// The end of that reply's request, until its script has seen the reply.
+    pub(crate) held: RefCell<Option<HeldSample>>,
     /// The rows of data sources.
     pub(crate) feeder: RefCell<Feeder>,
     /// What scripts send of files.
     pub(crate) files: Files,
     /// The fields that every request has.
     pub(crate) default_fields: DefaultFields,
+}
+
+/// What a script may ask about its run.
+pub(crate) struct RunIdentity {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// How many loads there are.
+    pub(crate) loads: u64,
+}
+
+impl RunIdentity {
+    pub(super) fn of(plan: &Plan, id: String) -> RunIdentity {
+        RunIdentity {
+            id,
+            name: plan.name.clone(),
+            loads: plan.loads.len() as u64,
+        }
+    }
+}
+
+/// The end of a request that its script may still reject.
+pub(crate) struct HeldSample {
+    pub(crate) name: NameId,
+    pub(crate) sample: Sample,
+    /// It is told as an event if the script rejects it.
+    pub(crate) exchange: Option<Box<Exchange>>,
 }
 
 /// What a script may ask about its user or branch.
@@ -96,6 +130,8 @@ pub(crate) struct Transaction {
 
 impl CoreState {
     pub(super) fn new(
+        run: RunIdentity,
+        control: Control,
         plan: &Plan,
         clock: Clock,
         feeder: Feeder,
@@ -103,6 +139,8 @@ impl CoreState {
         origins: Rc<RefCell<Origins>>,
     ) -> CoreState {
         CoreState {
+            run,
+            control,
             clock,
             now: Cell::new(Moment(0)),
             start: Cell::new(Moment::NEVER),
@@ -117,6 +155,8 @@ impl CoreState {
             transactions: RefCell::default(),
             origins,
             latest: RefCell::default(),
+            timings: Cell::default(),
+            held: RefCell::default(),
             feeder: RefCell::new(feeder),
             files: Files::new(&plan.script),
             default_fields: DefaultFields::of(plan),

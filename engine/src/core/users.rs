@@ -187,6 +187,7 @@ impl Core {
                 Step::Parallel(count) => self.fork(slot, count),
                 Step::Done => self.stage_ended(slot, None),
                 Step::Leave => self.leave_without_row(slot),
+                Step::Stop => self.leave_by_choice(slot),
                 Step::Failed(error) => self.stage_ended(slot, Some(&error)),
             };
         }
@@ -301,6 +302,12 @@ impl Core {
             }
             UserStage::Hook | UserStage::OnStop | UserStage::Branch => {}
         }
+        self.stage_ended(slot, None)
+    }
+
+    /// The script said that the user leaves.
+    pub(super) fn leave_by_choice(&mut self, slot: u32) -> Option<Step> {
+        self.users.get_mut(slot).passes = 0;
         self.stage_ended(slot, None)
     }
 

@@ -5,7 +5,7 @@ use crate::clock::Moment;
 use crate::http::request::{RequestHead, RequestReader, RequestSink};
 use std::collections::VecDeque;
 
-/// The largest body that `/echo` returns; more of it is dropped.
+/// The largest body that `/echo` returns and the shop reads; more of it is dropped.
 const ECHO_BYTES_MAX: usize = 64 << 20;
 
 /// One connection.
@@ -73,13 +73,15 @@ impl RequestSink for Heard {
         };
         self.head_only = head.method == b"HEAD";
         self.expects_continue = head.expects_continue;
-        if self.page == Page::Headers {
+        if matches!(self.page, Page::Headers | Page::Shop) {
             self.text.extend_from_slice(head.raw);
         }
     }
 
     fn body(&mut self, bytes: &[u8]) {
-        if self.page == Page::Echo && self.text.len() + bytes.len() <= ECHO_BYTES_MAX {
+        if matches!(self.page, Page::Echo | Page::Shop)
+            && self.text.len() + bytes.len() <= ECHO_BYTES_MAX
+        {
             self.text.extend_from_slice(bytes);
         }
     }

@@ -1,6 +1,7 @@
 //! What the target answers: paths, statuses, and the parts a response is made of.
 
-use std::time::Duration;
+use super::shop;
+use std::time::{Duration, SystemTime};
 
 /// The body of the page at `/`.
 const WELCOME: &[u8] = b"Welcome to Mistress\n";
@@ -11,7 +12,7 @@ pub(super) static PAYLOAD: [u8; 65_536] = [b'm'; 65_536];
 /// The longest delay that may be asked for.
 const DELAY_MAX: Duration = Duration::from_secs(600);
 const HELP: &str = "no such page; these are: / /bytes/N /delay/MS /status/N /echo /chunked/N \
-/close /headers\n";
+/close /headers, and those of the shop, from /news on: mistress target --help\n";
 
 /// A page of the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) enum Page {
     Close,
     /// `/headers`: the head of the request as text.
     Headers,
+    /// A page of the shop.
+    Shop,
     /// Anything else.
     Missing,
 }
@@ -68,7 +71,7 @@ impl Page {
             ("chunked", Some(bytes)) => Page::Chunked(bytes),
             ("delay", Some(ms)) => Page::Delay(Duration::from_millis(ms).min(DELAY_MAX)),
             ("status", Some(status @ 200..=599)) => Page::Status(status as u16),
-            _ => Page::Missing,
+            _ => Page::of_shop(path),
         }
     }
 
@@ -78,12 +81,20 @@ impl Page {
             "/echo" => Page::Echo,
             "/close" => Page::Close,
             "/headers" => Page::Headers,
-            _ => Page::Missing,
+            _ => Page::of_shop(path),
+        }
+    }
+
+    fn of_shop(path: &str) -> Page {
+        if shop::has(path) {
+            Page::Shop
+        } else {
+            Page::Missing
         }
     }
 
     /// The parts of the answer. `text` is the request's body for `/echo`, its head for
-    /// `/headers`. A connection that cannot be kept is closed behind it.
+    /// `/headers`, both for the shop. A connection that cannot be kept is closed behind it.
     pub(super) fn parts(
         self,
         head_only: bool,
@@ -98,6 +109,10 @@ impl Page {
             Page::Home => whole(200, WELCOME),
             Page::Close => whole(200, b"closing\n"),
             Page::Missing => whole(404, HELP.as_bytes()),
+            Page::Shop => match shop::answer(&text, SystemTime::now()) {
+                Some(answer) => vec![Part::Bytes(style.of_shop(&answer))],
+                None => whole(404, HELP.as_bytes()),
+            },
             Page::Status(status) => vec![Part::Bytes(style.of_status(status))],
             Page::Echo | Page::Headers => whole(200, &text),
             Page::Delay(time) => {
@@ -159,6 +174,17 @@ impl Style<'_> {
         self.whole(status, format!("status {status}\n").as_bytes())
     }
 
+    fn of_shop(&self, answer: &shop::Answer) -> Vec<u8> {
+        let length = match answer.status {
+            204 => String::new(),
+            _ => format!("Content-Length: {}\r\n", answer.body.len()),
+        };
+        let fields = format!("{}{length}", answer.fields);
+        let mut bytes = self.head_of(answer.status, answer.kind, &fields);
+        bytes.extend_from_slice(answer.body.as_bytes());
+        bytes
+    }
+
     fn whole(&self, status: u16, body: &[u8]) -> Vec<u8> {
         let length = format!("Content-Length: {}\r\n", body.len());
         let mut bytes = self.head(status, &length);
@@ -167,16 +193,20 @@ impl Style<'_> {
     }
 
     fn head(&self, status: u16, framing: &str) -> Vec<u8> {
-        let connection = if self.close { "close" } else { "keep-alive" };
         let location = if (301..309).contains(&status) && status != 304 {
             "Location: /\r\n"
         } else {
             ""
         };
+        self.head_of(status, "text/plain", &format!("{location}{framing}"))
+    }
+
+    fn head_of(&self, status: u16, kind: &str, fields: &str) -> Vec<u8> {
+        let connection = if self.close { "close" } else { "keep-alive" };
         let (reason, date) = (reason(status), self.date);
         let text = format!(
             "HTTP/1.1 {status} {reason}\r\nServer: mistress\r\nDate: {date}\r\n\
-             Content-Type: text/plain\r\n{location}{framing}Connection: {connection}\r\n\r\n"
+             Content-Type: {kind}\r\n{fields}Connection: {connection}\r\n\r\n"
         );
         text.into_bytes()
     }

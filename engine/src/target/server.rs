@@ -3,10 +3,10 @@
 use super::connection::Connection;
 use super::date_cache::DateCache;
 use super::pages::{PAYLOAD, Page, Part, bad_request};
+use crate::Limits;
 use crate::clock::Clock;
 use crate::clock::Moment;
 use crate::http::request::RequestHeadCache;
-use crate::probe;
 use crate::ring::{Buffers, Completion, GENERATION_MASK, Kind, Received, Ring, Sizes, Slot};
 use crate::timers::Timers;
 use std::collections::VecDeque;
@@ -54,7 +54,10 @@ impl Server {
     ///
     /// The ring cannot be made.
     pub(super) fn new(listener: TcpListener) -> io::Result<Server> {
-        let sockets = probe::raise_open_files().min(CONNECTIONS_MAX) as u32;
+        let sockets = Limits::raise()
+            .open_files
+            .unwrap_or(u64::MAX)
+            .min(CONNECTIONS_MAX) as u32;
         let sizes = Sizes {
             entries: ENTRIES,
             sockets,

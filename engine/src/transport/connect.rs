@@ -189,6 +189,7 @@ impl<R: RingIo> Transport<R> {
         let took_ns = self.now.since(connection.opened);
         let stream = self.streams.get_mut(connection.stream);
         stream.ready = self.now;
+        stream.waits().connect_ns = took_ns;
         let name = stream.name;
         self.telemetry.record(|recorder| {
             recorder.count(Counter::ConnectionOpened, 1);

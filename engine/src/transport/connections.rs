@@ -154,6 +154,11 @@ impl Connections {
         }
     }
 
+    /// Makes room for so many, and no more.
+    pub(super) fn reserve(&mut self, connections: usize) {
+        self.table.reserve_exact(connections.min(self.max as usize));
+    }
+
     /// Takes a free slot; none when the table is full.
     pub(super) fn take(&mut self) -> Option<Slot> {
         let slot = match self.free.pop() {

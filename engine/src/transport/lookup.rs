@@ -135,6 +135,7 @@ impl<R: RingIo> Transport<R> {
                 continue;
             }
             let waited_ns = self.now.since(waiting.since);
+            stream.waits().dns_ns += waited_ns;
             self.telemetry
                 .record(|recorder| recorder.part(name, Phase::Dns, waited_ns));
             self.acquire(waiting.stream);

@@ -60,7 +60,12 @@ pub(super) struct Owners {
 }
 
 impl Owners {
-    /// Makes room for an owner that is new, or comes again after it was released.
+    /// Makes room for so many, and no more.
+    pub(super) fn reserve(&mut self, owners: usize) {
+        self.table.reserve_exact(owners);
+    }
+
+    /// Admits an owner that is new, or comes again after it was released.
     #[inline]
     pub(super) fn admit(&mut self, owner: Owner) {
         if owner as usize >= self.table.len() {
@@ -257,6 +262,7 @@ impl<R: RingIo> Transport<R> {
         let stream = self.streams.get_mut(queued.stream);
         stream.ready = self.now;
         let (name, waited_ns) = (stream.name, self.now.since(queued.since));
+        stream.waits().queue_ns += waited_ns;
         self.telemetry
             .record(|recorder| recorder.part(name, Phase::Queue, waited_ns));
         match acquired {

@@ -7,12 +7,14 @@
 
 use crate::clock::Moment;
 use crate::local_ports::LocalPorts;
+use config::random;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Ports of one connection that the kernel may refuse before it fails.
-pub(super) const TRIES_MAX: u8 = 16;
+/// Ports of one connection that the kernel may refuse before it fails: with four of five ports in
+/// the hands of other programs, one connection in a million.
+pub(super) const TRIES_MAX: u8 = 64;
 /// When a port that the kernel refused is tried again: somebody else's connection or TIME-WAIT.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
 /// The clocks of the kernel that end a TIME-WAIT tick in steps.
@@ -93,7 +95,7 @@ impl Ports {
         let (preferred, others): (Vec<u16>, Vec<u16>) = system.iter().partition(is_preferred);
         let part = |all: Vec<u16>| -> Vec<u16> {
             let own = all.into_iter().skip(core as usize).step_by(stride);
-            shuffled(&own.collect::<Vec<_>>(), chance)
+            shuffled(own.collect(), chance)
         };
         let mut own = part(preferred);
         let preferred = own.len();
@@ -177,29 +179,20 @@ impl Ports {
     }
 }
 
-/// All of them once, in steps of a length without a common divisor: close to chance, and without a
-/// neighbour of a run before that began elsewhere.
-fn shuffled(ports: &[u16], chance: u64) -> Vec<u16> {
-    let count = ports.len();
-    if count < 2 {
-        return ports.to_vec();
+/// All of them once, in an order that `chance` decides: ports that an earlier process left in
+/// TIME-WAIT are met one by one, and never so many in a row that a connection runs out of tries.
+fn shuffled(mut ports: Vec<u16>, chance: u64) -> Vec<u16> {
+    for last in (1..ports.len()).rev() {
+        let drawn = random::bits(chance, 0, last as u64) % (last as u64 + 1);
+        ports.swap(last, drawn as usize);
     }
-    let start = (chance >> 32) as usize % count;
-    let mut step = (chance as u32) as usize % count;
-    while gcd(step, count) != 1 {
-        step = (step + 1) % count;
-    }
-    let index = |k: usize| (start as u64 + k as u64 * step as u64) % count as u64;
-    (0..count).map(|k| ports[index(k) as usize]).collect()
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
+    ports
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -303,9 +296,26 @@ mod tests {
     fn any_chance_gives_every_port_once() {
         let all: Vec<u16> = (1000..1012).collect();
         for chance in [0, 1, 6, u64::MAX, 0x0000_000b_0000_0004] {
-            let mut order = shuffled(&all, chance);
+            let mut order = shuffled(all.clone(), chance);
             order.sort_unstable();
             assert_eq!(order, all, "{chance}");
+        }
+    }
+
+    #[test]
+    fn ports_of_an_earlier_process_are_not_met_in_rows() {
+        let all: Vec<u16> = (10_000..24_000).collect();
+        for chance in 0..20 {
+            let earlier: HashSet<u16> = shuffled(all.clone(), chance)
+                .split_off(7_000)
+                .into_iter()
+                .collect();
+            let order = shuffled(all.clone(), chance + 1000);
+            let rows = order
+                .split(|port| !earlier.contains(port))
+                .map(<[u16]>::len);
+            let longest = rows.max().unwrap();
+            assert!(longest < usize::from(TRIES_MAX) / 2, "{chance}: {longest}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::http::head_flags::HeadFlags;
 use crate::http::message::Message;
 use crate::http::upload::Upload;
 use crate::ring::Slot;
-use stats::{FailureKind, NameId};
+use stats::{FailureKind, NameId, Phase};
 
 /// No owner, no connection, no stream.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -89,6 +89,39 @@ pub(super) enum Stage {
     Ended,
 }
 
+/// What a request has waited for before it was sent, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Waits {
+    pub(super) queue_ns: u64,
+    pub(super) dns_ns: u64,
+    pub(super) connect_ns: u64,
+    pub(super) tls_ns: u64,
+    pub(super) send_ns: u64,
+}
+
+/// The parts of the time of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timings {
+    waits: Waits,
+    first_byte_ns: u64,
+    receive_ns: u64,
+}
+
+impl Timings {
+    /// Each part with its nanoseconds; 0 where it did not occur.
+    pub(crate) fn parts(&self) -> [(Phase, u64); 7] {
+        [
+            (Phase::Queue, self.waits.queue_ns),
+            (Phase::Dns, self.waits.dns_ns),
+            (Phase::Connect, self.waits.connect_ns),
+            (Phase::Tls, self.waits.tls_ns),
+            (Phase::Send, self.waits.send_ns),
+            (Phase::FirstByte, self.first_byte_ns),
+            (Phase::Receive, self.receive_ns),
+        ]
+    }
+}
+
 /// A request under way, or one that has ended and is being looked at.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -121,6 +154,9 @@ pub(crate) struct Stream {
     pub(super) last: bool,
     /// It was sent once already, on a connection that turned out dead.
     pub(super) retried: bool,
+    /// It has waited for something; otherwise `waits` is of another request.
+    has_waited: bool,
+    waits: Waits,
     pub(crate) reply: Reply,
 }
 
@@ -148,6 +184,8 @@ impl Stream {
             idempotent: false,
             last: false,
             retried: false,
+            has_waited: false,
+            waits: Waits::default(),
             reply: Reply::new(Keep::Nothing, HeadFlags::NONE),
         }
     }
@@ -175,7 +213,39 @@ impl Stream {
         self.idempotent = request.idempotent;
         self.last = request.last;
         self.retried = false;
+        self.has_waited = false;
         self.reply.begin(request.keep, request.watch);
+    }
+
+    /// What it has waited for, to be added to.
+    pub(super) fn waits(&mut self) -> &mut Waits {
+        if !self.has_waited {
+            self.has_waited = true;
+            self.waits = Waits::default();
+        }
+        &mut self.waits
+    }
+
+    /// The parts of its time, when it has ended at `done`.
+    pub(crate) fn timings(&self, done: Moment) -> Timings {
+        let known = |moment: Moment| {
+            if moment == Moment::NEVER {
+                done
+            } else {
+                moment
+            }
+        };
+        let (sent, first_byte) = (known(self.sent), known(self.first_byte));
+        let waits = if self.has_waited {
+            self.waits
+        } else {
+            Waits::default()
+        };
+        Timings {
+            waits,
+            first_byte_ns: first_byte.since(sent),
+            receive_ns: done.since(first_byte),
+        }
     }
 
     /// The generator acts at `now`: what passed since it could have is its own lateness.
@@ -220,6 +290,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// Makes room for so many, and no more.
+    pub(super) fn reserve(&mut self, streams: usize) {
+        self.table.reserve_exact(streams);
+    }
+
     /// Takes a request in at `now`.
     #[inline]
     pub(super) fn take(&mut self, owner: Owner, request: Request, now: Moment) -> StreamId {

@@ -177,6 +177,7 @@ impl<R: RingIo> Transport<R> {
         }
         let stream = self.streams.get_mut(connection.stream);
         stream.ready = self.now;
+        stream.waits().tls_ns = took_ns;
         let name = stream.name;
         self.telemetry
             .record(|recorder| recorder.secured(name, took_ns, is_resumed));

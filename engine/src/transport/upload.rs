@@ -49,9 +49,10 @@ impl<R: RingIo> Transport<R> {
     /// The last piece is sent; the reply is what is left.
     fn sent_whole(&mut self, slot: Slot) {
         let id = self.connections.get(slot).stream;
-        let stream = self.streams.get(id);
+        let stream = self.streams.get_mut(id);
         if stream.sent != Moment::NEVER {
             let (name, took_ns) = (stream.name, self.now.since(stream.sent));
+            stream.waits().send_ns = took_ns;
             self.telemetry
                 .record(|recorder| recorder.part(name, Phase::Send, took_ns));
         }

@@ -79,13 +79,14 @@ pub(crate) fn prepare_at(
     let (recorder, source) = stats::link(0, 4);
     let (sender, events) = sync_channel(1_000);
     let prepared = prepare(RunSpec {
+        id: "a-run".to_owned(),
         plan: Arc::new(plan),
         segment: mistress_engine::Segment::WHOLE,
         origin,
         cpus: vec![mistress_engine::allowed_cpus()[0]],
         recorders: vec![recorder],
         events: sender,
-        traced: false,
+        traced: mistress_engine::Traced::Nothing,
         only: None,
         control: Control::new(),
     });

@@ -40,13 +40,14 @@ fn part(target: &Target, segment: Segment) -> Part {
     };
     let (events_out, events) = sync_channel(1_000);
     let ready = prepare(RunSpec {
+        id: "a-run".to_owned(),
         plan: Arc::new(plan),
         segment,
         origin,
         cpus: vec![mistress_engine::allowed_cpus()[0]],
         recorders: vec![stats::link(0, 4).0],
         events: events_out,
-        traced: false,
+        traced: mistress_engine::Traced::Nothing,
         only: None,
         control: Control::new(),
     });

@@ -210,6 +210,7 @@ end
 known[#known + 1] = "required"
 sort(known)
 known = concat(known, " ")
+shared.conditions = known
 
 local function conditions(reply, wanted, prefix)
   local all, failed = true, nil

@@ -15,7 +15,7 @@ local floor = math.floor
 local STOPPING = 65536
 
 -- What a coroutine returns to Rust; script.rs has the same codes.
-local DONE, FAILED, REQUEST, SLEEP, LEAVE = -1, -2, -3, -4, -5
+local DONE, FAILED, REQUEST, SLEEP, LEAVE, STOP = -1, -2, -3, -4, -5, -6
 
 local IDLE_MAX = 1024 -- idle coroutines kept for later users
 local NAMES_MAX = 10000 -- size limit of each cache below; beyond it the slow path is taken
@@ -34,7 +34,8 @@ local me, now, slot_now = false, false, nil
 local latest -- the reply whose body and head the host still has
 local sleep_min, sleep_max -- seconds, of the last SLEEP
 local failure_text, failure_trace, outcome -- of the last FAILED or DONE
-local left = setmetatable({}, { __tostring = function() return "there are no more rows" end }) -- raised by a user that leaves
+local left = setmetatable({}, { __tostring = function() return "the user leaves its load" end }) -- raised by a user that leaves
+local stopped = setmetatable({}, { __mode = "k" }) -- users that leave because they said so
 local rethrown, rethrowing -- an error already traced on its way up
 
 local User, Reply = {}, {} -- metatables' contents; reply.lua and checks.lua add to them
@@ -106,7 +107,9 @@ local function main(fn, user, argument)
       fn, user, argument = co_yield(DONE)
     elseif rawequal(result, left) then
       outcome, result, rethrowing, rethrown = nil, nil, false, nil
-      fn, user, argument = co_yield(LEAVE)
+      local code = stopped[now] and STOP or LEAVE
+      stopped[now] = nil
+      fn, user, argument = co_yield(code)
     else
       if failure_text == nil then -- the handler could not run: stack or memory exhausted
         failure_text, failure_trace = text_of(result), ""
@@ -256,6 +259,10 @@ local function request(self, what, method, url, options)
   if message then
     return fail("user:" .. what .. ": " .. message)
   end
+  local judge = options and options.expect
+  if type(judge) == "function" then
+    return shared.judged(co_yield(REQUEST), judge)
+  end
   return co_yield(REQUEST)
 end
 
@@ -381,6 +388,15 @@ function User:row(name)
   return error(left, 0)
 end
 
+-- The user leaves its load: it ends here, and so does the user after `on_stop`.
+function User:stop()
+  if self ~= me or not me then
+    return refuse("stop")
+  end
+  stopping[slot_now], stopped[self] = true, true
+  return error(left, 0)
+end
+
 function User:running()
   own(self, "running")
   return not stopping[slot_now]
@@ -474,6 +490,14 @@ shared.thread_of, shared.lost = thread_of, lost
 function shared.waits(self, what)
   if self ~= me or not me then
     return refuse(what)
+  end
+end
+
+-- Waits until the run has ended, if the caller may wait.
+function shared.halt()
+  if me then
+    sleep_min, sleep_max = SLEEP_MAX, SLEEP_MAX
+    return co_yield(SLEEP)
   end
 end
 

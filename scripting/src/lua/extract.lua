@@ -1,4 +1,4 @@
--- Queries on a reply's body: `json`, `regex`, `css`. Rust does the work and reads the body in
+-- Queries on a reply's body: `json`, `regex`, `css`, `xpath`. Rust does the work and reads the body in
 -- place: nothing is copied for a script that only needs a part of it.
 
 local native, shared = ...
@@ -87,6 +87,49 @@ function methods.css_all(reply, selector, attribute)
   end
   return ask(reply, "reply:css_all", native.css_all, selector, attribute) or {}
 end
+
+local function namespaces_of(what, namespaces)
+  if namespaces ~= nil and type(namespaces) ~= "table" then
+    return fail(what .. ": the namespaces must be a table from prefix to URI, not " .. native.kind(namespaces))
+  end
+end
+
+-- The text of the first node that an XPath expression finds, or the value that it has; nil when
+-- there is no node, and nil and an error when the body is not XML.
+function methods.xpath(reply, expression, namespaces)
+  checked(reply, "xpath")
+  text("reply:xpath", "expression", expression)
+  namespaces_of("reply:xpath", namespaces)
+  return ask(reply, "reply:xpath", native.xpath, expression, namespaces)
+end
+
+-- Like `xpath`, for all nodes, as a list.
+function methods.xpath_all(reply, expression, namespaces)
+  checked(reply, "xpath_all")
+  text("reply:xpath_all", "expression", expression)
+  namespaces_of("reply:xpath_all", namespaces)
+  local found, why = ask(reply, "reply:xpath_all", native.xpath_all, expression, namespaces)
+  return found or {}, why
+end
+
+-- The same queries on any text.
+local function query(what, find)
+  return function(given, expression, namespaces)
+    text(what, "text", given)
+    text(what, "expression", expression)
+    namespaces_of(what, namespaces)
+    local _, fault, value, why = find(given, expression, namespaces)
+    if fault then
+      return fail(what .. ": " .. fault)
+    end
+    return value, why
+  end
+end
+
+shared.xml = {
+  xpath = query("xml.xpath", native.xpath),
+  xpath_all = query("xml.xpath_all", native.xpath_all),
+}
 
 -- The value of a cookie that this reply sets, or nil.
 function methods.cookie(reply, name)

@@ -90,6 +90,17 @@ local function cookies_of(reply)
   return cookies
 end
 
+-- The parts of the time that the latest request of the reply took, in milliseconds.
+local function timings_of(reply)
+  local slot = slot_of(reply)
+  if not slot then
+    return fail("the timings of this reply are gone: read reply.timings before the user's next step")
+  end
+  local timings = native.timings(slot)
+  reply.timings = timings
+  return timings
+end
+
 function Reply.__index(reply, key)
   if key == "failure" then
     return nil
@@ -101,6 +112,8 @@ function Reply.__index(reply, key)
     return url_of(reply)
   elseif key == "cookies" then
     return cookies_of(reply)
+  elseif key == "timings" then
+    return timings_of(reply)
   end
   return methods[key]
 end
@@ -126,6 +139,34 @@ function methods.match(reply, pattern, start)
     return nil
   end
   return match(body, pattern, start or 1)
+end
+
+-- The reply counts as failed. One that has failed already stays what it was.
+function methods.fail(reply, reason)
+  checked(reply, "fail")
+  if type(reason) ~= "string" or reason == "" then
+    local found = reason == "" and "an empty one" or native.kind(reason)
+    return fail("reply:fail: the reason must be a string, not " .. found)
+  elseif not reply.ok then
+    return
+  end
+  local slot = slot_of(reply)
+  if not (slot and native.reject(slot, reason)) then
+    return fail("reply:fail: the request is recorded already: call it before the user's next step")
+  end
+  reply.ok, reply.failure = false, "rejected"
+end
+
+-- The option `expect` as a function: false or nil rejects the reply, with the second result as the
+-- reason.
+function shared.judged(reply, judge)
+  if reply.ok then
+    local fine, why = judge(reply)
+    if not fine then
+      reply:fail(type(why) == "string" and why ~= "" and why or "not as expected")
+    end
+  end
+  return reply
 end
 
 -- All values of a header that may occur several times, such as Set-Cookie.

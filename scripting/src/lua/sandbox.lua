@@ -72,6 +72,10 @@ env.env = setmetatable({}, {
   __metatable = "env",
 })
 
+for name, functions in next, shared.toolbox do
+  env[name] = functions
+end
+
 local strings = getmetatable("")
 strings.__index = env.string
 strings.__metatable = "string"
@@ -128,6 +132,18 @@ env.log, env.print = log, log
 function shared.User.log(self, ...)
   shared.own(self, "log")
   log(...)
+end
+
+-- The content of a file below the script's folder, before the load.
+function env.read(name)
+  if type(name) ~= "string" then
+    return fail("read: the name must be a string, not " .. native.kind(name))
+  end
+  local content, message = native.read(name)
+  if not content then
+    return fail("read: " .. message)
+  end
+  return content
 end
 
 local files = {} -- by name as required

@@ -102,7 +102,26 @@ const HEADS: [Shape; 10] = [
     ("colons", "", ": :\r\n"),
 ];
 
-const READERS: [Reader; 12] = [
+const XML: [Shape; 10] = [
+    ("nested tags", "", "<a>"),
+    ("siblings", "<a>", "<b/>"),
+    ("siblings with texts", "<a>", "<b>x</b>"),
+    ("attributes", "<a ", "a#='1' "),
+    ("tags with attributes", "<a>", "<b c='1' d='2' e='#'/>"),
+    ("namespaces", "<a>", "<b xmlns:n#='u#'/>"),
+    ("nested namespaces", "", "<a xmlns:n#='u#'>"),
+    ("a long text", "<a>", "text &amp; "),
+    ("sections", "<a>", "<![CDATA[x]]>y"),
+    ("comments", "<a>", "<!-- b -->x"),
+];
+
+const READERS: [Reader; 13] = [
+    (
+        "xpath",
+        "r:xpath_all('//b[@e]/c') r:xpath('string(/a)') r:xpath('count(//b/ancestor::a)')",
+        &XML,
+        document,
+    ),
     (
         "css_all",
         "r:css_all('p > i, td:first-child, a[href*=z], li')",
@@ -141,6 +160,21 @@ const READERS: [Reader; 12] = [
     ),
     ("cookies", "r:cookie('a')", &HEADS, head),
 ];
+
+/// A document whose tags are closed.
+fn document(text: &'static str) -> Answer {
+    let open = if text.starts_with("<a xmlns") || text.starts_with("<a><a>") {
+        text.matches("<a").count()
+    } else {
+        1
+    };
+    let text = if text.starts_with("<a a") {
+        format!("{text}/>")
+    } else {
+        text.to_owned() + &"</a>".repeat(open)
+    };
+    Answer::body(text.leak())
+}
 
 fn head(head: &'static str) -> Answer {
     Answer {

@@ -7,6 +7,8 @@
 
 mod branches;
 mod checks;
+mod control;
+mod costs;
 mod data;
 mod documents;
 mod errors;
@@ -17,9 +19,14 @@ mod messages;
 mod metrics;
 mod numbers;
 mod properties;
+mod refresh;
 mod replies;
 mod requests;
 mod sandbox;
 mod scale;
+mod signatures;
+mod summary;
+mod toolbox;
 mod users;
 mod world;
+mod xml;

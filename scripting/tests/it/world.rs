@@ -48,6 +48,12 @@ pub struct Fake {
     pub transactions: RefCell<Vec<String>>,
     pub logs: RefCell<Vec<String>>,
     random: Cell<u64>,
+    /// The next random numbers, before those of the stream.
+    pub randoms: RefCell<VecDeque<u64>>,
+    /// Replies that were rejected, and aborts.
+    pub rejected: RefCell<Vec<String>>,
+    /// The wall clock.
+    pub unix_ms: Cell<u64>,
     pub stopping: Cell<bool>,
     /// What `body` and `head` lend: the latest answer, until the next step.
     latest: RefCell<Option<Answer>>,
@@ -114,6 +120,9 @@ impl Host for Fake {
         Some((url, !link.contains("://")))
     }
     fn random(&self, slot: u32) -> u64 {
+        if let Some(next) = self.randoms.borrow_mut().pop_front() {
+            return next;
+        }
         // SplitMix64 from a seed per slot.
         let state = self
             .random
@@ -180,6 +189,35 @@ impl Host for Fake {
     fn elapsed_s(&self) -> f64 {
         self.elapsed.get()
     }
+    fn timings(&self, _slot: u32, f: &mut dyn FnMut(&'static str, f64)) {
+        f("connect", 0.0);
+        f("first_byte", 2.5);
+    }
+    fn reject(&self, slot: u32, reason: &str) -> bool {
+        self.rejected.borrow_mut().push(format!("{slot} {reason}"));
+        true
+    }
+    fn run_id(&self) -> &str {
+        "run-1"
+    }
+    fn run_name(&self) -> &str {
+        "shop"
+    }
+    fn iteration(&self, slot: u32) -> u32 {
+        slot + 3
+    }
+    fn user_index(&self, slot: u32) -> u64 {
+        u64::from(slot) + 40
+    }
+    fn abort(&self, slot: u32, reason: &str) -> bool {
+        self.rejected
+            .borrow_mut()
+            .push(format!("abort {slot} {reason}"));
+        !self.stopping.get()
+    }
+    fn unix_ms(&self) -> u64 {
+        self.unix_ms.get()
+    }
 }
 
 impl Fake {
@@ -201,6 +239,8 @@ pub struct World {
     pub retains: Cell<bool>,
     /// The next slot for a branch.
     slots: Cell<u32>,
+    /// The script's folder.
+    _folder: tempfile::TempDir,
 }
 
 /// Loads `main.lua` among other files.
@@ -228,6 +268,7 @@ pub fn load_in(folder: tempfile::TempDir) -> Result<World, Error> {
         requests: RefCell::default(),
         retains: Cell::new(true),
         slots: Cell::new(100),
+        _folder: folder,
     })
 }
 
@@ -251,7 +292,7 @@ impl World {
                 spec.keep_body
             }
             Step::Parallel(count) => return self.branches(slot, *count),
-            Step::Done | Step::Leave | Step::Failed(_) => {
+            Step::Done | Step::Leave | Step::Stop | Step::Failed(_) => {
                 panic!("the user does not wait: {step:?}")
             }
         };

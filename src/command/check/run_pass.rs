@@ -7,7 +7,7 @@ use crate::command::{load, redact};
 use crate::render::flow::Style;
 use anyhow::anyhow;
 use config::{Origin, Plan};
-use engine::{Control, Event, Outcome, RunSpec, SingleUser};
+use engine::{Control, Event, Outcome, RunSpec, SingleUser, Traced};
 use signal_hook::iterator::Signals;
 use stats::{Aggregator, Model, Summary};
 use std::sync::Arc;
@@ -46,7 +46,9 @@ impl PassOutcome {
         let iterations = self.summary.totals.counts.iterations;
         let ended = iterations.finished > 0 && iterations.failed + iterations.unfinished == 0;
         let checked = self.summary.checks.iter().all(|check| check.failed == 0);
-        let quiet = self.counts.script_errors == 0 && self.counts.failed_requests == 0;
+        // a reply that the script rejects was none of the failed exchanges
+        let rejected = self.summary.totals.counts.failed;
+        let quiet = self.counts.script_errors == 0 && self.counts.failed_requests + rejected == 0;
         ended && checked && quiet && self.error.is_none()
     }
 }
@@ -69,13 +71,14 @@ pub fn run_pass(
     let control = Control::new();
     let over = AtomicBool::new(false);
     let job = RunSpec {
+        id: "check".to_owned(),
         plan,
         segment: engine::Segment::WHOLE,
         origin: origin.clone(),
         cpus: vec![cpu],
         recorders,
         events,
-        traced: true,
+        traced: Traced::All,
         only,
         control: control.clone(),
     };

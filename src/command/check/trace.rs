@@ -133,10 +133,9 @@ mod tests {
             request: request.to_vec(),
             head: head.to_vec(),
             body: body.to_vec(),
-            wire: Vec::new(),
             status: 200,
-            failure: None,
             latency: Duration::from_micros(1_230),
+            ..Exchange::default()
         }
     }
 

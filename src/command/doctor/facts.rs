@@ -2,8 +2,7 @@
 
 use super::parse::{self, Ticks};
 use crate::cgroup::Groups;
-use engine::LocalPorts;
-use rustix::process::{Resource, getrlimit};
+use engine::{Error, Limits, LocalPorts};
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
@@ -16,18 +15,12 @@ const SAMPLE: Duration = Duration::from_millis(500);
 pub struct Facts {
     /// Release of the kernel.
     pub release: String,
-    /// The sysctl `kernel.io_uring_disabled`, which kernels before 6.6 lack.
-    pub io_uring_disabled: Option<u64>,
-    /// The error of creating a ring.
-    pub ring_error: Option<String>,
-    /// Limit of locked memory, in bytes; `None` is no limit.
-    pub locked_bytes: Option<u64>,
-    /// Whether limits on locked memory do not apply.
-    pub is_root: bool,
-    /// Open files, soft limit; `None` is no limit.
-    pub files_soft: Option<u64>,
-    /// Open files, hard limit; `None` is no limit.
-    pub files_hard: Option<u64>,
+    /// Why no ring can be made, and what to change.
+    pub ring_refusal: Option<(String, String)>,
+    /// Limits of this process, as a run has them.
+    pub limits: Limits,
+    /// Whether rings count as locked memory.
+    pub rings_are_locked: bool,
     /// Local ports, and the system's settings for reusing them.
     pub ports: LocalPorts,
     /// The sysctl `net.core.somaxconn`.
@@ -40,6 +33,8 @@ pub struct Facts {
     pub ticks: BTreeMap<usize, Ticks>,
     /// The CPU quota of the control group, in cores; `None` is no limit.
     pub quota: Option<f64>,
+    /// The memory limit of the control group, in bytes; `None` is no limit.
+    pub memory: Option<u64>,
     /// Frequency governor by cpu.
     pub governors: BTreeMap<usize, String>,
     /// The kernel's clock source.
@@ -62,28 +57,34 @@ impl Facts {
             let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
             Some((*cpu, read(&path)?.trim().to_owned()))
         });
-        let files = getrlimit(Resource::Nofile);
+        let groups = Groups::of_this_process();
         Facts {
             release: rustix::system::uname()
                 .release()
                 .to_string_lossy()
                 .into_owned(),
-            io_uring_disabled: number("/proc/sys/kernel/io_uring_disabled"),
-            ring_error: engine::try_ring().err().map(|error| error.to_string()),
-            locked_bytes: getrlimit(Resource::Memlock).current,
-            is_root: rustix::process::geteuid().is_root(),
-            files_soft: files.current,
-            files_hard: files.maximum,
+            limits: Limits::raise(),
+            rings_are_locked: engine::rings_are_locked(),
+            ring_refusal: engine::try_ring().err().map(refusal),
             ports: LocalPorts::of_system(config::Ports::System),
             somaxconn: number("/proc/sys/net/core/somaxconn"),
             online: after.len(),
             ticks: after.iter().filter_map(since).collect(),
-            quota: Groups::of_this_process().quota(),
+            quota: groups.quota(),
+            memory: groups.memory(),
             governors: governors.collect(),
             clock: read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
                 .map(|text| text.trim().to_owned()),
             allowed,
         }
+    }
+}
+
+/// Why no ring can be made, and what to change.
+fn refusal(error: Error) -> (String, String) {
+    match error {
+        Error::Ring { cause, fix, source } => (format!("{source}: {cause}"), fix),
+        other => (other.to_string(), String::new()),
     }
 }
 

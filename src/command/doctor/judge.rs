@@ -2,21 +2,17 @@
 
 use super::facts::Facts;
 use super::parse;
-use crate::command::prepare;
+use crate::command::{memory, prepare};
 use crate::render::format::{bytes, count, percent};
-use engine::TIME_WAIT;
+use engine::{Limits, TIME_WAIT};
 use std::net::IpAddr;
 
 /// The first kernel whose io_uring has everything the engine uses.
 const KERNEL_MIN: (u32, u32) = (6, 1);
-/// Minimum of locked memory for an executor.
-const LOCKED_MIN: u64 = 512 << 10;
-/// Locked memory per core that is always enough.
-const LOCKED_PER_CORE: u64 = 1 << 20;
-/// Minimum of open files for a run of any size.
-const FILES_MIN: u64 = 256;
 /// Open files that suffice for most plans.
 const FILES_GOOD: u64 = 20_000;
+/// Users that suffice for most plans.
+const USERS_GOOD: u64 = 10_000;
 /// Backlog that suffices for the built-in target, in connections.
 const BACKLOG_GOOD: u64 = 1_024;
 /// Use of a core by other programs that disturbs measurements, as a share.
@@ -77,6 +73,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         io_uring(facts),
         locked_memory(facts),
         open_files(facts),
+        memory(facts),
         ports(facts),
         backlog(facts),
         cores(facts),
@@ -100,63 +97,56 @@ fn kernel(facts: &Facts) -> Finding {
 }
 
 fn io_uring(facts: &Facts) -> Finding {
-    let Some(error) = &facts.ring_error else {
-        return Finding::ok("io_uring", "available".into());
-    };
-    let advice = match facts.io_uring_disabled {
-        Some(2) => "sysctl -w kernel.io_uring_disabled=0".to_owned(),
-        Some(1) => "sysctl -w kernel.io_uring_disabled=0, or join the group of \
-                    kernel.io_uring_group"
-            .to_owned(),
-        // the error says what helps
-        _ => {
-            return Finding {
-                advice: None,
-                ..Finding::bad(Grade::Fail, "io_uring", error.clone(), "")
-            };
-        }
-    };
-    Finding::bad(Grade::Fail, "io_uring", error.clone(), &advice)
+    match &facts.ring_refusal {
+        None => Finding::ok("io_uring", "available".into()),
+        Some((found, advice)) => Finding::bad(Grade::Fail, "io_uring", found.clone(), advice),
+    }
 }
 
 fn locked_memory(facts: &Facts) -> Finding {
-    let subject = "memlock";
-    let Some(limit) = facts.locked_bytes else {
-        return Finding::ok(subject, "unlimited".into());
+    let all = if facts.rings_are_locked {
+        facts.allowed.len()
+    } else {
+        0
     };
-    let found = format!("up to {} of memory can be locked", bytes(limit as f64));
-    if facts.is_root {
-        return Finding::ok(
-            subject,
-            format!("{found}; the limit does not apply to root"),
-        );
-    }
-    let enough = LOCKED_PER_CORE * facts.allowed.len() as u64;
-    let needed = bytes(enough as f64);
-    let advice =
-        format!("raise it to {needed}: ulimit -l, or memlock in /etc/security/limits.conf");
-    match limit {
-        _ if limit < LOCKED_MIN => Finding::bad(Grade::Fail, subject, found, &advice),
-        _ if limit < enough => Finding::bad(Grade::Warn, subject, found, &advice),
-        _ => Finding::ok(subject, found),
-    }
+    let (subject, found) = ("memlock", facts.limits.locked_text(all));
+    let grade = match all {
+        _ if facts.limits.has_enough_locked(all) => return Finding::ok(subject, found),
+        // fewer cores can still do
+        2.. if facts.limits.has_enough_locked(1) => Grade::Warn,
+        _ => Grade::Fail,
+    };
+    Finding::bad(grade, subject, found, Limits::LOCKED_FIX)
 }
 
 fn open_files(facts: &Facts) -> Finding {
-    let subject = "open files";
-    let shown = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), count);
+    let (subject, found) = ("open files", facts.limits.open_files_text());
+    let grade = match facts.limits.open_files {
+        _ if !facts.limits.has_enough_files() => Grade::Fail,
+        Some(limit) if limit < FILES_GOOD => Grade::Warn,
+        _ => return Finding::ok(subject, found),
+    };
+    Finding::bad(grade, subject, found, Limits::OPEN_FILES_FIX)
+}
+
+fn memory(facts: &Facts) -> Finding {
+    let subject = "memory";
+    let Some(limit) = facts.memory else {
+        return Finding::ok(subject, "no control group limits it".into());
+    };
+    let users = memory::users_max(limit, facts.allowed.len());
     let found = format!(
-        "soft limit {}, hard limit {}; a run raises the soft limit to the hard limit",
-        shown(facts.files_soft),
-        shown(facts.files_hard)
+        "a control group limits it to {}: about {} users at once on {} cores",
+        bytes(limit as f64),
+        count(users),
+        facts.allowed.len()
     );
-    let advice = "each connection needs an open file: raise nofile in /etc/security/limits.conf, or \
-                  LimitNOFILE of the service";
-    match facts.files_hard {
-        Some(hard) if hard < FILES_MIN => Finding::bad(Grade::Fail, subject, found, advice),
-        Some(hard) if hard < FILES_GOOD => Finding::bad(Grade::Warn, subject, found, advice),
-        _ => Finding::ok(subject, found),
+    if users >= USERS_GOOD {
+        return Finding::ok(subject, found);
     }
+    let advice = "raise it (memory.max; docker run --memory; resources.limits.memory): what exceeds \
+                  it is killed";
+    Finding::bad(Grade::Warn, subject, found, advice)
 }
 
 /// A port serves one connection per address and port of the target, and stays in TIME-WAIT after

@@ -47,6 +47,7 @@ struct Times {
 /// # Errors
 /// The run could not start; then there is nothing to report.
 pub fn execute(
+    id: &str,
     plan: &Arc<Plan>,
     cpus: &Cpus,
     origin: &Origin,
@@ -65,13 +66,14 @@ pub fn execute(
     let progress = Progress::default();
     let (events, inbox) = sync_channel(EVENTS_MAX);
     let job = RunSpec {
+        id: id.to_owned(),
         plan: Arc::clone(plan),
         segment,
         origin: origin.clone(),
         cpus: cpus.load.clone(),
         recorders,
         events,
-        traced: false,
+        traced: inputs.traced(),
         only: None,
         control: control.clone(),
     };

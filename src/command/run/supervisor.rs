@@ -4,6 +4,7 @@
 use super::control_socket::{ControlSocket, SocketRequest};
 use super::keys::Keys;
 use super::load_controller::{ControlCommand, LoadController};
+use super::request_log::RequestLog;
 use crate::command::exit::Exit;
 use crate::command::redact;
 use crate::render::flow::{Paint, Style};
@@ -11,7 +12,7 @@ use crate::render::format;
 use crate::render::live::Stage;
 use crate::reporter::Reporter;
 use config::{Plan, Redactor};
-use engine::{Control, Event, FirstFigures};
+use engine::{Control, Event, FirstFigures, Traced};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
 use stats::report::LoadChange;
@@ -69,6 +70,8 @@ pub struct Notices {
     unshown: u64,
     /// Requested changes of the load.
     changes: Vec<LoadChange>,
+    /// The log of requests, all written.
+    request_log: Option<RequestLog>,
 }
 
 /// What controls a run besides signals.
@@ -78,6 +81,16 @@ pub struct ControlInputs {
     pub keys: Option<Keys>,
     /// Commands from other programs.
     pub socket: Option<ControlSocket>,
+    /// Where requests are logged.
+    pub request_log: Option<RequestLog>,
+}
+
+impl ControlInputs {
+    /// Which requests the engine has to tell.
+    pub fn traced(&self) -> Traced {
+        let log = self.request_log.as_ref();
+        log.map_or(Traced::Nothing, RequestLog::traced)
+    }
 }
 
 impl Notices {
@@ -112,6 +125,11 @@ impl Notices {
     /// Whether a missed threshold ended the load.
     pub fn aborted(&self) -> bool {
         self.aborted
+    }
+
+    /// The log of requests.
+    pub fn take_request_log(&mut self) -> Option<RequestLog> {
+        self.request_log.take()
     }
 
     /// The text after the summary; empty when there is nothing to repeat.
@@ -199,6 +217,7 @@ impl<'a> Supervisor<'a> {
             }
             self.follow_schedule();
             self.handle_inputs();
+            self.follow_script();
             for threshold in self.reporter.take_aborts() {
                 self.abort(&threshold);
             }
@@ -213,6 +232,7 @@ impl<'a> Supervisor<'a> {
                 }
                 Err(_) if over => {
                     self.notices.changes = self.controller.made;
+                    self.notices.request_log = self.inputs.request_log;
                     return self.notices;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -248,6 +268,19 @@ impl<'a> Supervisor<'a> {
                 let exit = self.notices.interrupted().unwrap_or(Exit::Interrupted);
                 std::process::exit(exit as i32);
             }
+        }
+    }
+
+    /// The script has ended the run.
+    fn follow_script(&mut self) {
+        let Some(reason) = self.control.abort_reason() else {
+            return;
+        };
+        if !self.notices.stopped {
+            let reason = format::escape(reason);
+            self.notices.stopped = true;
+            self.enter(Stage::Stopping);
+            self.show(format!("the script aborted the run: {reason}"));
         }
     }
 
@@ -377,8 +410,11 @@ impl<'a> Supervisor<'a> {
             )),
             Event::Notice { text } => self.report_notice(text),
             Event::First(figures) => self.report_first(figures),
-            // only sent when tracing, which a run does not
-            Event::Exchange(_) => {}
+            Event::Exchange(exchange) => {
+                if let Some(log) = &mut self.inputs.request_log {
+                    log.write(&exchange, self.progress.start.get().copied());
+                }
+            }
         }
     }
 

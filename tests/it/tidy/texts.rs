@@ -3,7 +3,14 @@
 use super::{Tree, finds, obeys};
 
 /// Folders that hold pairs of a profile and its script.
-const PAIRED: [&str; 2] = ["scenarios/", "benches/scenarios/"];
+const PAIRED: [&str; 6] = [
+    "scenarios/coming-from/k6/",
+    "scenarios/coming-from/locust/",
+    "scenarios/coming-from/gatling/",
+    "scenarios/coming-from/wrk/",
+    "scenarios/",
+    "benches/scenarios/",
+];
 
 fn no_path_is_of_one_machine(tree: &Tree) -> Vec<String> {
     const FOLDERS: [&str; 4] = [

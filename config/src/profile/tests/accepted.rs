@@ -149,6 +149,8 @@ fn what_is_left_out_has_its_default() {
 #[test]
 fn other_forms_of_the_same_are_taken() {
     let run = |extra: &str| plan(&format!("{RUN}{extra}\n{LOAD}"));
+    assert_eq!(run("stats = \"off\"").stats, StatsSink::Off);
+    // The spelling of older profiles.
     assert_eq!(run("stats = false").stats, StatsSink::Off);
     assert_eq!(run("cores = 3").cores, Cores::Count(3));
     assert_eq!(run("cores = \"auto\"").cores, Cores::Auto);

@@ -101,7 +101,7 @@ fn seeds_and_cores_are_held_to_their_limits() {
 fn stats_and_names_are_held_to_their_limits() {
     check_run(
         "stats = true",
-        &["4:9: found true, expected \"auto\", \"http://host:port\" or false (`run.stats`)"],
+        &["4:9: found true, expected \"auto\", \"http://host:port\" or \"off\" (`run.stats`)"],
     );
     check_run(
         "stats = \"host:7777\"",

@@ -4,10 +4,11 @@ use super::table::Doing;
 use crate::clock::Moment;
 use crate::core::Core;
 use crate::core::follow_up::FollowUp;
-use crate::core::request::Prepared;
-use crate::event::{self, Event};
+use crate::core::request::{Pending, Prepared};
+use crate::core::state::HeldSample;
+use crate::event::{self, Event, Traced};
 use crate::http::head_flags::HeadFlags;
-use crate::transport::{Completed, Keep, KeptReply, Stream};
+use crate::transport::{Completed, Keep, KeptReply, Request, Stream};
 use scripting::{Reply, Step};
 use stats::{Counter, FailureKind, Sample};
 use std::time::Duration;
@@ -28,12 +29,11 @@ struct Answer {
 impl Core {
     /// Submits a request of a user or branch, which waits for its end.
     #[inline]
-    pub(super) fn issue(&mut self, slot: u32, prepared: Prepared) {
+    pub(super) fn issue(&mut self, slot: u32, request: Request, pending: Pending) {
         let telemetry = &self.state.telemetry;
         if telemetry.recording.get() && !self.budget.take_request() {
             return self.hold(slot);
         }
-        let Prepared { request, pending } = prepared;
         telemetry.record(|recorder| recorder.sent(request.name));
         let user = self.users.get_mut(slot);
         user.doing = Doing::Request;
@@ -56,25 +56,28 @@ impl Core {
             FollowUp::Answer
         };
         let reply = &stream.reply;
+        let pending = self.users.get(slot).pending();
         let failure = match &follow_up {
             _ if !is_whole => done.failure,
             FollowUp::Request(_) => None,
             FollowUp::Failure(kind) => Some(*kind),
-            FollowUp::Answer if !self.users.get(slot).pending().expects(reply.status) => {
-                Some(FailureKind::Status)
-            }
+            FollowUp::Answer if !pending.expects(reply.status) => Some(FailureKind::Status),
             FollowUp::Answer => reply.whole_body_failure(),
         };
         let mut answer = Answer {
             status: reply.status,
             failure,
-            latency_ns: done.done.since(self.users.get(slot).pending().begun),
+            latency_ns: done.done.since(pending.begun),
             asked: reply.keep == Keep::Asked,
             kept: None,
         };
         // What was kept for the sake of the head alone is of no use any more.
         let is_kept = reply.kept.is_some() && reply.keep != Keep::Nothing;
-        self.record(&done, failure);
+        let is_last = !matches!(follow_up, FollowUp::Request(_));
+        self.record(stream, pending.intended, done.done, failure, is_last);
+        if failure.is_some() || self.traced != Traced::Nothing {
+            self.note_end(&done, failure);
+        }
         if is_kept {
             answer.kept = self.transport.take_kept(done.stream);
         }
@@ -82,7 +85,10 @@ impl Core {
         let root = self.users.get(slot).root;
         self.users.get_mut(root).refusals = 0;
         match follow_up {
-            FollowUp::Request(next) => self.issue(slot, *next),
+            FollowUp::Request(next) => {
+                let Prepared { request, pending } = *next;
+                self.issue(slot, request, pending);
+            }
             FollowUp::Answer | FollowUp::Failure(_) => self.hand_over(slot, answer),
         }
     }
@@ -93,55 +99,104 @@ impl Core {
     fn on_refused(&mut self, done: Completed) {
         let Some(kind) = done.failure else { return };
         self.state.telemetry.count(Counter::NotWritten, 1);
-        self.record(&done, Some(kind));
+        let stream = self.transport.stream(done.stream);
+        let pending = self.users.get(done.ticket).pending();
+        let latency_ns = done.done.since(pending.begun);
+        self.record(stream, pending.intended, done.done, Some(kind), false);
+        self.note_end(&done, Some(kind));
         self.transport.give_back(done.stream);
-        let latency_ns = done.done.since(self.users.get(done.ticket).pending().begun);
         self.postpone_refusal(done.ticket, kind, latency_ns);
     }
 
-    /// Records the end of a request.
+    /// Records the end of a request that was due at `intended`; the last one before its script
+    /// hears of it may be held until the script has seen the reply.
     #[inline]
-    fn record(&mut self, done: &Completed, failure: Option<FailureKind>) {
-        let stream = self.transport.stream(done.stream);
+    fn record(
+        &self,
+        stream: &Stream,
+        intended: Moment,
+        done: Moment,
+        failure: Option<FailureKind>,
+        is_last: bool,
+    ) {
         let reply = &stream.reply;
-        let telemetry = &self.state.telemetry;
-        let intended = self.users.get(done.ticket).pending().intended;
-        let sample = sample(stream, intended, done.done, failure);
-        if reply.seen.has(HeadFlags::ODD) {
-            telemetry.count(Counter::OddHead, 1);
-        }
-        if let Some((encoded, plain)) = reply.decoded_bytes() {
-            telemetry.count(Counter::EncodedBytes, encoded);
-            telemetry.count(Counter::DecodedBytes, plain);
-        }
-        telemetry.record(|recorder| recorder.request(stream.name, &sample));
-        if failure.is_some() {
-            self.state.fail_transactions(done.ticket);
-        }
-        if self.is_traced {
-            self.trace(done, &sample);
+        let sample = sample(stream, intended, done, failure);
+        self.state.telemetry.record(|recorder| {
+            if reply.seen.has(HeadFlags::ODD) {
+                recorder.count(Counter::OddHead, 1);
+            }
+            if let Some((encoded, plain)) = reply.decoded_bytes() {
+                recorder.count(Counter::EncodedBytes, encoded);
+                recorder.count(Counter::DecodedBytes, plain);
+            }
+            if is_last && self.script.judges_replies() {
+                self.state.held.replace(Some(HeldSample {
+                    name: stream.name,
+                    sample,
+                    exchange: None,
+                }));
+            } else {
+                recorder.request(stream.name, &sample);
+            }
+        });
+        if is_last && self.script.reads_timings() {
+            self.state.timings.set(Some(stream.timings(done)));
         }
     }
 
-    /// Tells a request and its reply as an event.
+    /// What follows from the end of a request that failed, or in a run that is traced.
     #[cold]
-    fn trace(&mut self, done: &Completed, sample: &Sample) {
-        let wire = self.transport.take_unreadable(done.stream, sample.failure);
+    fn note_end(&mut self, done: &Completed, failure: Option<FailureKind>) {
+        if failure.is_some() {
+            self.state.fail_transactions(done.ticket);
+        }
+        let is_told = match self.traced {
+            Traced::Nothing => false,
+            Traced::Failed => failure.is_some(),
+            Traced::All => true,
+        };
+        if is_told {
+            let exchange = self.exchange(done, failure);
+            self.state.telemetry.send(Event::Exchange(exchange));
+        } else if self.traced == Traced::Failed && self.state.held.borrow().is_some() {
+            let exchange = self.exchange(done, failure);
+            if let Some(held) = &mut *self.state.held.borrow_mut() {
+                held.exchange = Some(exchange);
+            }
+        }
+    }
+
+    /// A request and its reply, for an event.
+    fn exchange(&mut self, done: &Completed, failure: Option<FailureKind>) -> Box<event::Exchange> {
+        let wire = self.transport.take_unreadable(done.stream, failure);
+        let intended = self.users.get(done.ticket).pending().intended;
+        let user = self.state.script_users.borrow()[done.ticket as usize].number;
         let stream = self.transport.stream(done.stream);
+        let sample = sample(stream, intended, done.done, failure);
+        let server = {
+            let origins = self.state.origins.borrow();
+            let origin = &origins.get(stream.origin).origin;
+            format!("{}://{}", origin.scheme.as_str(), origin.authority())
+        };
         let kept = stream.reply.kept.as_ref();
         let telemetry = &self.state.telemetry;
         let name = telemetry.recorder.borrow().text(stream.name).to_owned();
         let body = kept.and_then(|kept| kept.plain());
-        telemetry.send(Event::Exchange(Box::new(event::Exchange {
+        Box::new(event::Exchange {
             name,
+            user,
+            server,
+            at: Duration::from_nanos(intended.since(self.state.start.get())),
             request: self.transport.request_bytes(done.stream),
             head: kept.map_or_else(Vec::new, |kept| kept.head.clone()),
             body: body.map_or_else(Vec::new, <[u8]>::to_vec),
             wire,
             status: stream.reply.status,
-            failure: sample.failure.map(FailureKind::as_str),
+            failure: failure.map(FailureKind::as_str),
             latency: Duration::from_nanos(sample.latency_ns),
-        })));
+            service: Duration::from_nanos(sample.service_ns),
+            first_byte: Duration::from_nanos(sample.first_byte_ns),
+        })
     }
 
     /// A request failed before it was written.
@@ -177,6 +232,7 @@ impl Core {
         };
         if answer.kept.is_none() {
             let step = self.script.reply(slot, &reply);
+            self.release_held();
             return self.follow(slot, step);
         }
         self.state.latest.replace(answer.kept);
@@ -189,7 +245,27 @@ impl Core {
             self.script.reply(slot, &reply)
         };
         self.state.latest.replace(None);
+        self.release_held();
         self.follow(slot, step);
+    }
+
+    /// The script has seen the reply: what it did not reject is recorded as it was.
+    #[inline]
+    fn release_held(&mut self) {
+        if self.script.reads_timings() {
+            self.state.timings.set(None);
+        }
+        if !self.script.judges_replies() {
+            return;
+        }
+        if let Some(held) = self.state.held.take() {
+            let telemetry = &self.state.telemetry;
+            telemetry.record(|recorder| recorder.request(held.name, &held.sample));
+            if let (Some(mut exchange), Some(failure)) = (held.exchange, held.sample.failure) {
+                exchange.failure = Some(failure.as_str());
+                telemetry.send(Event::Exchange(exchange));
+            }
+        }
     }
 
     /// Tells a script that its request was refused.

@@ -37,7 +37,7 @@ impl Core {
             }
         }
         drop(templates);
-        self.issue(slot, Prepared { request, pending });
+        self.issue(slot, request, pending);
         None
     }
 
@@ -45,8 +45,8 @@ impl Core {
         self.users.get_mut(slot).waited = true;
         let due = self.state.script_users.borrow()[slot as usize].due;
         match request::build(&self.state, slot, spec, &self.defaults, due) {
-            Ok(prepared) => {
-                self.issue(slot, prepared);
+            Ok(Prepared { request, pending }) => {
+                self.issue(slot, request, pending);
                 None
             }
             Err(message) => {

@@ -88,10 +88,17 @@ pub(crate) struct Users {
 }
 
 impl Users {
+    /// Makes room for so many, and no more.
+    pub(crate) fn reserve(&mut self, users: usize) {
+        self.table.reserve_exact(users);
+    }
+
+    #[inline]
     pub(crate) fn get(&self, slot: u32) -> &User {
         &self.table[slot as usize]
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32) -> &mut User {
         &mut self.table[slot as usize]
     }

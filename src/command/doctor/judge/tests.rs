@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::doctor::parse::Ticks;
-use engine::LocalPorts;
+use engine::{Limits, LocalPorts};
 use std::time::Duration;
 
 /// A machine without problems.
@@ -14,12 +14,12 @@ fn sound() -> Facts {
     };
     Facts {
         release: "6.1.0-18-amd64".into(),
-        io_uring_disabled: Some(0),
-        ring_error: None,
-        locked_bytes: Some(64 << 20),
-        is_root: false,
-        files_soft: Some(1_024),
-        files_hard: Some(1_048_576),
+        ring_refusal: None,
+        rings_are_locked: false,
+        limits: Limits {
+            open_files: Some(1_048_576),
+            locked_bytes: Some(64 << 20),
+        },
         ports: LocalPorts {
             range: (1_024, 65_535),
             reserved: Vec::new(),
@@ -33,6 +33,7 @@ fn sound() -> Facts {
         online: 2,
         ticks: [(0, idle), (1, idle)].into(),
         quota: None,
+        memory: None,
         governors: [(0, "performance".to_owned())].into(),
         clock: Some("tsc".into()),
     }
@@ -61,7 +62,7 @@ fn check(change: impl Fn(&mut Facts), subject: &str, grade: Grade, part: &str) {
 #[test]
 fn a_sound_machine_is_fit() {
     let findings = judge(&sound());
-    assert_eq!(findings.len(), 11);
+    assert_eq!(findings.len(), 12);
     assert!(
         findings
             .iter()
@@ -90,62 +91,47 @@ fn kernel_and_ring() {
         Grade::Ok,
         "Linux 10.0.1",
     );
-    let broken = |disabled| {
-        move |facts: &mut Facts| {
-            facts.ring_error = Some("io_uring: not permitted; do so".into());
-            facts.io_uring_disabled = disabled;
-        }
-    };
-    check(
-        broken(Some(2)),
-        "io_uring",
-        Grade::Fail,
-        "sysctl -w kernel.io_uring_disabled=0",
-    );
-    check(broken(Some(1)), "io_uring", Grade::Fail, "io_uring_group");
-    check(
-        broken(None),
-        "io_uring",
-        Grade::Fail,
-        "not permitted; do so",
-    );
+    let refused = |f: &mut Facts| f.ring_refusal = Some(("forbidden".into(), "allow it".into()));
+    check(refused, "io_uring", Grade::Fail, "forbidden → allow it");
 }
 
 #[test]
 fn limits() {
-    check(|f| f.locked_bytes = None, "memlock", Grade::Ok, "unlimited");
+    let locked = |bytes| move |f: &mut Facts| f.limits.locked_bytes = bytes;
+    check(locked(None), "memlock", Grade::Ok, "there is no limit");
+    check(locked(Some(512 << 10)), "memlock", Grade::Ok, "512 KiB");
     check(
-        |f| f.locked_bytes = Some(64 << 10),
+        locked(Some(64 << 10)),
         "memlock",
         Grade::Fail,
-        "ulimit -l",
+        "the limit is 64 KiB, a run needs 512 KiB → raise the limit: ulimit -Hl",
     );
+    let counted = |bytes| {
+        move |f: &mut Facts| {
+            f.rings_are_locked = true;
+            f.limits.locked_bytes = Some(bytes);
+        }
+    };
+    check(counted(8 << 20), "memlock", Grade::Ok, "with 2 cores");
+    check(counted(1 << 20), "memlock", Grade::Warn, "needs 1536 KiB");
+    check(counted(600 << 10), "memlock", Grade::Fail, "ulimit -Hl");
+    let files = |limit| move |f: &mut Facts| f.limits.open_files = limit;
+    check(files(Some(100)), "open files", Grade::Fail, "LimitNOFILE");
     check(
-        |f| f.locked_bytes = Some(1 << 20),
-        "memlock",
-        Grade::Warn,
-        "2.00 MiB",
-    );
-    let root = |f: &mut Facts| (f.locked_bytes, f.is_root) = (Some(64 << 10), true);
-    check(root, "memlock", Grade::Ok, "does not apply to root");
-    check(
-        |f| f.files_hard = Some(200),
-        "open files",
-        Grade::Fail,
-        "LimitNOFILE",
-    );
-    check(
-        |f| f.files_hard = Some(4_096),
+        files(Some(4_096)),
         "open files",
         Grade::Warn,
-        "hard limit 4,096",
+        "the limit of 4096 lets a core have 4032 connections at once (64 are reserved",
     );
+    check(files(None), "open files", Grade::Ok, "no limit");
+    let memory = |limit| move |f: &mut Facts| f.memory = Some(limit);
     check(
-        |f| f.files_hard = None,
-        "open files",
+        memory(4 << 30),
+        "memory",
         Grade::Ok,
-        "unlimited",
+        "limits it to 4.00 GiB",
     );
+    check(memory(128 << 20), "memory", Grade::Warn, "memory.max");
 }
 
 #[test]

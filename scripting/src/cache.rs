@@ -12,7 +12,7 @@ const TEXTS_MAX: usize = 1_000;
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Compiled texts.
-pub(super) struct Cache<T>(RefCell<HashMap<Box<[u8]>, Rc<T>>>);
+pub(crate) struct Cache<T>(RefCell<HashMap<Box<[u8]>, Rc<T>>>);
 
 impl<T> Default for Cache<T> {
     fn default() -> Cache<T> {
@@ -22,7 +22,7 @@ impl<T> Default for Cache<T> {
 
 impl<T> Cache<T> {
     /// The compiled form of `text`, compiled now if it is new.
-    pub(super) fn of<E>(
+    pub(crate) fn of<E>(
         &self,
         text: &[u8],
         compile: impl FnOnce() -> Result<T, E>,
@@ -41,7 +41,7 @@ impl<T> Cache<T> {
 }
 
 /// The parsed form of the last body, recognised by its length and a keyed 64-bit hash.
-pub(super) struct LastParsed<T> {
+pub(crate) struct LastParsed<T> {
     hasher: RandomState,
     last: RefCell<Option<(usize, u64, Rc<T>)>>,
 }
@@ -56,7 +56,7 @@ impl<T> Default for LastParsed<T> {
 }
 
 impl<T> LastParsed<T> {
-    pub(super) fn of<E>(
+    pub(crate) fn of<E>(
         &self,
         body: &[u8],
         parse: impl FnOnce(&[u8]) -> Result<T, E>,

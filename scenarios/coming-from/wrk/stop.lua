@@ -1,0 +1,3 @@
+-- The end after a hundred replies.
+
+return { main = function(user) user:get("/") end }
