@@ -1,7 +1,12 @@
 //! Command-line arguments and their help.
 
 mod compare;
+mod init;
+mod input;
 mod runs;
+
+pub use init::{Example, InitArguments};
+pub use input::{InputArguments, RequestArguments, Seed};
 
 use crate::render::columns::Columns;
 use clap::{Args, Parser, Subcommand};
@@ -17,8 +22,8 @@ pub use runs::{DeleteArguments, RunsAction, RunsArguments};
 /// Load-test server-side applications with latency figures you can trust
 #[derive(Parser, Debug)]
 #[command(name = "mistress", version, about, max_term_width = 100)]
-#[command(arg_required_else_help = true, disable_help_subcommand = true)]
-#[command(after_help = "Start here:  mistress run scenarios/quickstart.toml")]
+#[command(arg_required_else_help = true)]
+#[command(after_help = "Start here:  mistress init && mistress run shop.toml")]
 pub struct Arguments {
     /// The subcommand.
     #[command(subcommand)]
@@ -36,7 +41,10 @@ pub enum Command {
     Run(Box<RunArguments>),
     /// Check a profile and its script: run one user once and show every request and reply
     #[command(after_long_help = CHECK_HELP)]
-    Check(CheckArguments),
+    Check(Box<CheckArguments>),
+    /// Write an example to start from: a profile and its script
+    #[command(after_long_help = init::HELP)]
+    Init(InitArguments),
     /// Control a running test: pause, resume, scale 1.5, next, drain, stop, status
     #[command(after_long_help = CONTROL_HELP)]
     Control(ControlArguments),
@@ -82,9 +90,15 @@ Examples:
 
 const RUN_HELP: &str = "\
 Examples:
-  mistress run scenarios/quickstart.toml
+  mistress run http://127.0.0.1:8080/ -u 64 -d 30s
+  mistress run http://127.0.0.1:8080/cart -r 500/s --json-body '{\"item\": 17}'
+  mistress run http://127.0.0.1:8080/ -n 10000 --print-profile >first.toml
   mistress run shop.toml --target http://10.0.0.5:8080 --json shop.json
+  mistress run shop.toml --rate 2k/s --duration 5m --set run.timeout=5s -e TENANT=blue
   mistress run shop.toml --cores 2,3 --strict --csv - >seconds.csv
+
+With a URL, the load is closed (-u, 10 users by default) or open (-r), lasts 10 s, and connections
+are shared between users. With a profile, these options scale its loads.
 
 Without a terminal, or with CI set, there is a line per second; in runs of more than a minute there
 is one every ten seconds.
@@ -256,10 +270,11 @@ pub struct DoctorArguments {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct RunArguments {
-    /// The profile, a TOML file (docs/profile.md)
-    pub profile: PathBuf,
     #[command(flatten)]
-    pub changes: Changes,
+    pub input: InputArguments,
+    /// Print the profile that a URL and its options stand for, and exit
+    #[arg(long)]
+    pub print_profile: bool,
     /// Cores that generate load: "auto", a number, or a list of cpu ids (2,3; or 2, for one)
     #[arg(long, value_name = "SPEC", value_parser = parse_cores)]
     pub cores: Option<Cores>,
@@ -320,24 +335,11 @@ pub struct RunArguments {
     pub no_color: bool,
 }
 
-/// Options that override the profile.
-#[derive(Args, Debug)]
-pub struct Changes {
-    /// Target to load instead of the profile's: http://host[:port][/base] or "builtin"
-    #[arg(long, value_name = "URL")]
-    pub target: Option<String>,
-    /// Seed of all random choices, instead of the profile's
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-}
-
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArguments {
-    /// The profile, a TOML file (docs/profile.md)
-    pub profile: PathBuf,
     #[command(flatten)]
-    pub changes: Changes,
+    pub input: InputArguments,
     /// Run only this scenario, which the profile need not use
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,

@@ -6,11 +6,15 @@ mod console;
 mod control;
 mod doctor;
 mod exit;
+mod init;
+mod input;
 mod load;
 mod memory;
+mod one_liner;
 mod password;
 mod prepare;
 mod push;
+mod redact;
 mod report;
 mod run;
 mod runs;
@@ -29,8 +33,12 @@ use crate::cli::{Arguments, Command};
 /// Runs the subcommand and returns the exit code; errors go to stderr.
 pub fn execute(arguments: Arguments) -> Exit {
     let done = match arguments.command {
+        Command::Run(arguments) if arguments.print_profile => {
+            input::print_profile(&arguments.input)
+        }
         Command::Run(arguments) => run::execute(&arguments),
         Command::Check(arguments) => check::execute(&arguments),
+        Command::Init(arguments) => init::execute(&arguments),
         Command::Control(arguments) => control::execute(&arguments),
         Command::Serve(arguments) => serve::execute(&arguments),
         Command::Report(arguments) => report::execute(&arguments),

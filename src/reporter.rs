@@ -13,7 +13,7 @@ pub mod upload;
 mod tests;
 
 use crate::cgroup::{Groups, ThrottleMeter};
-use engine::LostCore;
+use engine::{FirstFigures, LostCore};
 use steal::StealMeter;
 pub use terminal::{LinePrinter, LiveView, Terminal};
 
@@ -44,6 +44,14 @@ pub trait Observer: Send {
     /// # Errors
     /// Those of the output.
     fn begin(&mut self, _t0: Instant) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    /// The first figures, before the first second is complete; missing in very short runs.
+    ///
+    /// # Errors
+    /// Those of the output.
+    fn first(&mut self, _figures: FirstFigures) -> std::io::Result<()> {
         Ok(())
     }
 
@@ -83,6 +91,7 @@ pub trait Observer: Send {
 enum Command {
     Begin(Instant),
     Stage(Stage),
+    First(FirstFigures),
     Message(String),
     Lost(LostCore),
     Finish(Vec<Window>, Option<Duration>),
@@ -149,6 +158,11 @@ impl Reporter {
     /// The run has reached this stage.
     pub fn stage(&self, stage: Stage) {
         let _ = self.commands.send(Command::Stage(stage));
+    }
+
+    /// The first figures of all cores.
+    pub fn first(&self, figures: FirstFigures) {
+        let _ = self.commands.send(Command::First(figures));
     }
 
     /// Shows a message of one or more lines; returns false when the queue is full and the message
@@ -227,6 +241,7 @@ impl ReporterThread {
                     self.notify(|observer| observer.begin(t0));
                 }
                 Ok(Command::Stage(stage)) => self.stage = stage,
+                Ok(Command::First(figures)) => self.notify(|observer| observer.first(figures)),
                 Ok(Command::Message(text)) => self.notify(|observer| observer.message(&text)),
                 Ok(Command::Lost(core)) => self.lost.push(core),
                 Ok(Command::Finish(last, took)) => return self.finish(&last, took),

@@ -4,6 +4,7 @@
 //! makes up during recovery must not be blamed on the file: semantic problems are dropped where
 //! there already is a syntax error (on the same line, or in the same broken array or inline table).
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -42,6 +43,8 @@ enum Reason {
 /// Collects the problems of one text.
 pub(crate) struct Diagnostics {
     entries: Vec<(Reason, Span, String)>,
+    /// Where strings begin whose text came from variables.
+    expanded: HashSet<usize>,
 }
 
 impl Diagnostics {
@@ -54,6 +57,16 @@ impl Diagnostics {
     /// such as a key missing from the table at `span`.
     pub(crate) fn doubtful(&mut self, span: Span, message: impl Into<String>) {
         self.entries.push((Reason::Doubtful, span, message.into()));
+    }
+
+    /// Notes that the string at `span` has text from variables.
+    pub(crate) fn note_expanded(&mut self, span: &Span) {
+        self.expanded.insert(span.start);
+    }
+
+    /// Whether the string at `span` has text from variables, so that it can stand for a number.
+    pub(crate) fn is_expanded(&self, span: &Span) -> bool {
+        self.expanded.contains(&span.start)
     }
 
     /// Reports a syntax error.
@@ -72,6 +85,8 @@ pub(crate) struct Document<'t> {
     broken: Vec<Span>,
     /// Whether a syntax error may have swallowed keys.
     lossy: bool,
+    /// Places that have a name of their own, such as an argument, instead of line and column.
+    labels: Vec<(Span, String)>,
 }
 
 impl<'t> Document<'t> {
@@ -87,9 +102,11 @@ impl<'t> Document<'t> {
             root: root.into_inner(),
             diagnostics: Diagnostics {
                 entries: Vec::new(),
+                expanded: HashSet::new(),
             },
             broken: Vec::new(),
             lossy: false,
+            labels: Vec::new(),
         };
         let mut errors: Vec<(Span, &str)> = errors
             .iter()
@@ -135,6 +152,24 @@ impl<'t> Document<'t> {
         self.diagnostics.syntax(span, described);
     }
 
+    /// The whole text.
+    pub(crate) fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// Gives a part of the text a name that its problems have as their place.
+    pub(crate) fn label_part(&mut self, part: Span, label: &str) {
+        self.labels.push((part, label.to_owned()));
+    }
+
+    /// A place beyond the text with this name.
+    pub(crate) fn label(&mut self, label: &str) -> Span {
+        let last = self.labels.iter().map(|(span, _)| span.end).max();
+        let start = last.unwrap_or(0).max(self.text.len()) + 1;
+        self.label_part(start..start + 1, label);
+        start..start + 1
+    }
+
     /// All problems worth reporting, or `None` when there are none.
     pub(crate) fn errors(self, file: &Path) -> Option<Errors> {
         let lines = Lines::new(self.text);
@@ -160,8 +195,16 @@ impl<'t> Document<'t> {
             .iter()
             .filter(|(reason, span, _)| counts(*reason, span))
             .map(|(_, span, message)| {
-                let (line, column) = lines.position(span.start);
+                let label = self
+                    .labels
+                    .iter()
+                    .find(|(part, _)| part.contains(&span.start));
+                let (line, column) = match label {
+                    Some(_) => (0, 0),
+                    None => lines.position(span.start),
+                };
                 Problem {
+                    label: label.map(|(_, label)| label.clone()),
                     line,
                     column,
                     message: message.clone(),

@@ -3,14 +3,18 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::redactor::Redactor;
+
 /// Most problems kept per file; the rest are only counted.
 pub(crate) const PROBLEMS_MAX: usize = 100;
 
 /// One thing wrong with a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// What it concerns instead of a part of the file, such as an argument.
+    pub label: Option<String>,
     /// Line, from 1; 0 when the problem concerns the file as a whole (it cannot be read, for
-    /// example).
+    /// example), or has a label.
     pub line: usize,
     /// Column in characters, from 1; 0 when `line` is 0.
     pub column: usize,
@@ -20,7 +24,7 @@ pub struct Problem {
 
 /// All problems of one profile, in the order of the file; never empty.
 ///
-/// Displayed with one line per problem, `file:line:column: message`.
+/// Displayed with one line per problem, `file:line:column: message` or `label: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors {
     file: PathBuf,
@@ -49,11 +53,20 @@ impl Errors {
         Self::new(
             file,
             vec![Problem {
+                label: None,
                 line: 0,
                 column: 0,
                 message,
             }],
         )
+    }
+
+    /// Hides the values of secret variables in the messages.
+    pub(crate) fn redacted(mut self, redactor: &Redactor) -> Self {
+        for problem in &mut self.problems {
+            redactor.hide(&mut problem.message);
+        }
+        self
     }
 
     /// The problems, sorted by position; at most 100.
@@ -74,9 +87,10 @@ impl fmt::Display for Errors {
             if index > 0 {
                 writeln!(f)?;
             }
-            match problem.line {
-                0 => write!(f, "{file}: {}", problem.message)?,
-                line => write!(f, "{file}:{line}:{}: {}", problem.column, problem.message)?,
+            match (&problem.label, problem.line) {
+                (Some(label), _) => write!(f, "{label}: {}", problem.message)?,
+                (None, 0) => write!(f, "{file}: {}", problem.message)?,
+                (None, line) => write!(f, "{file}:{line}:{}: {}", problem.column, problem.message)?,
             }
         }
         if self.hidden > 0 {

@@ -10,24 +10,33 @@
 mod curve;
 mod document;
 mod error;
+mod expansion;
 mod load_control;
 mod origin;
+mod overrides;
 mod plan;
 pub mod profile;
 pub mod random;
+mod redactor;
+mod scale;
 mod transport;
 mod units;
+mod variables;
 mod web;
 
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
 pub use load_control::{Change, ControlledLoad, FACTOR_MAX};
 pub use origin::{Origin, Scheme, ascii_host};
+pub use overrides::Override;
 pub use plan::{Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Model, Order, Plan};
-pub use plan::{StatsSink, Target, Weighted};
-pub use profile::{FailOnRules, RateFunctions, load, load_with, nearest, parse};
+pub use plan::{ScriptText, StatsSink, Target, Weighted};
+pub use profile::{FailOnRules, RateFunction, RateFunctions, ReadOptions, load, load_with};
+pub use profile::{nearest, parse, parse_duration, parse_rate, read_from};
+pub use redactor::Redactor;
 pub use transport::{
     AddressPolicy, Close, Connections, PhaseTimeouts, Pool, Ports, ReconnectPolicy, Resume, Tls,
     TlsIdentity, TlsVersions,
 };
+pub use variables::{TextPart, VariableSource, Variables, is_variable_name, text_parts};
 pub use web::Web;

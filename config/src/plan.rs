@@ -1,12 +1,13 @@
 //! The plan: a validated profile, without illegal states.
 
 use stats::threshold::{FailOn, Threshold};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::curve::Curve;
 use crate::origin::Origin;
 use crate::transport::{Connections, Tls};
+use crate::variables::Variables;
 use crate::web::Web;
 
 /// What a run does. [`crate::load`] and [`crate::parse`] only make it from valid profiles.
@@ -18,8 +19,15 @@ pub struct Plan {
     pub profile_path: PathBuf,
     /// The profile's text, kept with the result of the run.
     pub profile_text: String,
-    /// The Lua script, resolved against the profile's folder.
+    /// The Lua script, resolved against the profile's folder. If its text is in the profile, its
+    /// name in messages, in that folder; there is no such file.
     pub script: PathBuf,
+    /// The text of a script that is in the profile.
+    pub script_text: Option<String>,
+    /// The variables of profile and script, secret ones among them.
+    pub variables: Variables,
+    /// What was changed by arguments, each as it was given.
+    pub overrides: Vec<String>,
     /// The system under test.
     pub target: Target,
     /// Seed of all random choices of the run.
@@ -53,7 +61,24 @@ pub struct Plan {
     pub data: Vec<Data>,
 }
 
+/// A script: a file, or a text that is elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct ScriptText<'a> {
+    /// Its file, or its name in the folder that it belongs to.
+    pub path: &'a Path,
+    /// Its text, if that is not in the file.
+    pub text: Option<&'a str>,
+}
+
 impl Plan {
+    /// The script.
+    pub fn script(&self) -> ScriptText<'_> {
+        ScriptText {
+            path: &self.script,
+            text: self.script_text.as_deref(),
+        }
+    }
+
     /// Time from the start to the end of the longest load, or to the time limit if that is earlier;
     /// without the drain.
     pub fn duration(&self) -> Duration {

@@ -11,6 +11,7 @@ mod model_kind;
 mod phases;
 mod piece;
 mod run;
+mod secrets;
 mod shapes;
 mod thresholds;
 mod tls;
@@ -18,21 +19,25 @@ mod web;
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::document::{Document, quoted};
 use crate::error::Errors;
+use crate::expansion;
+use crate::overrides::{self, Override};
 use crate::plan::Plan;
+use crate::variables::Variables;
 use external::ExternalSources;
-pub use external::RateFunctions;
+pub use external::{RateFunction, RateFunctions};
 pub use fail_on::FailOnRules;
 use fields::Table;
-pub use fields::nearest;
+pub use fields::{nearest, parse_duration, parse_rate};
 
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
 /// The tables a profile consists of.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "run",
     "load",
     "threshold",
@@ -42,7 +47,33 @@ const TABLES: [&str; 9] = [
     "tls",
     "connections",
     "hosts",
+    "secrets",
 ];
+
+/// What a profile is read with, besides its text.
+pub struct ReadOptions<'a> {
+    /// Evaluates phases that are functions of the script.
+    pub functions: &'a RateFunctions<'a>,
+    /// The variables that strings of the profile and the script use.
+    pub variables: Variables,
+    /// Changes of the text, in their order.
+    pub overrides: Vec<Override>,
+    /// Parts of the text whose problems are told under a name of their own, in bytes; for texts
+    /// that are made from arguments.
+    pub labels: Vec<(Range<usize>, String)>,
+}
+
+impl Default for ReadOptions<'_> {
+    /// No functions, variables or changes.
+    fn default() -> Self {
+        ReadOptions {
+            functions: &no_functions,
+            variables: Variables::default(),
+            overrides: Vec::new(),
+            labels: Vec::new(),
+        }
+    }
+}
 
 /// Reads the profile at `path` and checks that the files it names exist.
 ///
@@ -50,30 +81,51 @@ const TABLES: [&str; 9] = [
 /// All problems at once: the file cannot be read, is larger than 1 MiB, is not UTF-8 or not TOML,
 /// or has invalid content.
 pub fn load(path: &Path) -> Result<Plan, Errors> {
-    load_with(path, &no_functions)
+    load_with(path, &ReadOptions::default())
 }
 
-/// Like [`load`], for profiles with phases that are functions of the script: `functions` evaluates
-/// them.
+/// Like [`load`], with variables, changes and functions of the script.
 ///
 /// # Errors
-/// As [`load`], and whatever `functions` reports.
-pub fn load_with(path: &Path, functions: &RateFunctions<'_>) -> Result<Plan, Errors> {
-    let file_error = |message: String| Errors::for_file(path, message);
+/// As [`load`], and whatever the functions report.
+pub fn load_with(path: &Path, options: &ReadOptions<'_>) -> Result<Plan, Errors> {
+    let file = File::open(path);
+    read_from(
+        file.map_err(|error| unreadable(path, &error))?,
+        path,
+        options,
+    )
+}
+
+/// Like [`load_with`], for a profile that is not in a file. `path` is what messages name; files are
+/// relative to its folder.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn read_from(
+    source: impl Read,
+    path: &Path,
+    options: &ReadOptions<'_>,
+) -> Result<Plan, Errors> {
     let mut bytes = Vec::new();
     // One byte more than allowed, so that a file that is too large is detected.
-    File::open(path)
-        .and_then(|file| file.take(PROFILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|error| file_error(format!("cannot read the profile: {error}")))?;
+    source
+        .take(PROFILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(path, &error))?;
     if bytes.len() as u64 > PROFILE_BYTES_MAX {
-        return Err(file_error(format!(
-            "found more than {PROFILE_BYTES_MAX} bytes, at most 1 MiB is allowed"
-        )));
+        let message =
+            format!("found more than {PROFILE_BYTES_MAX} bytes, at most 1 MiB is allowed");
+        return Err(Errors::for_file(path, message));
     }
     // Invalid bytes are replaced, so that the rest of the file is checked as well.
     let text = String::from_utf8_lossy(&bytes);
     let bad_byte = first_bad_byte(&bytes);
-    read(&text, path, FileCheck::MustExist, functions, bad_byte)
+    read(&text, path, FileCheck::MustExist, options, bad_byte)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Errors {
+    Errors::for_file(path, format!("cannot read the profile: {error}"))
 }
 
 /// Reads a profile from `text`. `path` is where it came from: messages name it, `script` is
@@ -82,13 +134,13 @@ pub fn load_with(path: &Path, functions: &RateFunctions<'_>) -> Result<Plan, Err
 /// # Errors
 /// All problems at once: the text is not TOML or has invalid content.
 pub fn parse(text: &str, path: &Path) -> Result<Plan, Errors> {
-    read(text, path, FileCheck::Skip, &no_functions, None)
+    read(text, path, FileCheck::Skip, &ReadOptions::default(), None)
 }
 
-fn no_functions(_script: &Path, name: &str, _seconds: u64) -> Result<Vec<f64>, String> {
+fn no_functions(function: &RateFunction<'_>) -> Result<Vec<f64>, String> {
+    let name = quoted(function.name);
     Err(format!(
-        "found the function {}, but scripts cannot be run here",
-        quoted(name)
+        "found the function {name}, but scripts cannot be run here"
     ))
 }
 
@@ -118,17 +170,42 @@ fn read(
     text: &str,
     path: &Path,
     check: FileCheck,
-    functions: &RateFunctions<'_>,
+    options: &ReadOptions<'_>,
     bad_byte: Option<BadByte>,
 ) -> Result<Plan, Errors> {
     let mut document = Document::parse(text);
-    let diagnostics = &mut document.diagnostics;
     if let Some(BadByte { at, byte }) = bad_byte {
-        diagnostics.syntax(
-            at..at,
-            format!("found the byte 0x{byte:02x}, expected UTF-8"),
-        );
+        let message = format!("found the byte 0x{byte:02x}, expected UTF-8");
+        document.diagnostics.syntax(at..at, message);
     }
+    for (part, label) in &options.labels {
+        document.label_part(part.clone(), label);
+    }
+    overrides::apply(&mut document, &options.overrides);
+    let mut variables = options.variables.clone();
+    secrets::read(
+        &document.root,
+        path,
+        check,
+        &mut variables,
+        &mut document.diagnostics,
+    );
+    expansion::expand(&mut document, &variables);
+    let redactor = variables.redactor();
+    read_plan(document, path, check, options.functions, variables)
+        .map_err(|errors| errors.redacted(&redactor))
+}
+
+/// Reads the tables of a document whose variables are expanded.
+fn read_plan(
+    mut document: Document<'_>,
+    path: &Path,
+    check: FileCheck,
+    functions: &RateFunctions<'_>,
+    variables: Variables,
+) -> Result<Plan, Errors> {
+    let text = document.text();
+    let diagnostics = &mut document.diagnostics;
     let root = Table::root(&document.root);
     root.refuse_unknown(diagnostics, &TABLES);
     let run = run::read(&root, path, check, diagnostics);
@@ -137,6 +214,7 @@ fn read(
         check,
         script: run.as_ref().map(run::Run::script),
         functions,
+        variables: &variables,
     };
     let loads = loads::read(&root, sources, diagnostics);
     if let (Some(run), Some(loads)) = (&run, &loads) {
@@ -155,6 +233,7 @@ fn read(
                 web,
                 tls,
                 connections,
+                variables,
                 ..run.into_plan(path, text, loads, thresholds, data)
             })
         }

@@ -155,8 +155,7 @@ impl Core {
             Rc::clone(&telemetry),
             Rc::clone(&origins),
         ));
-        let script = Script::load(&parts.plan.script, state.clone());
-        let script = script.map_err(crate::Error::Script)?;
+        let script = load_script(&parts.plan, state.clone())?;
         let mut schedule = Schedule::new(&parts.plan, parts.share, script.scenarios())?;
         if let Some(only) = parts.only {
             schedule.keep_single_user(only);
@@ -319,6 +318,16 @@ impl Core {
     fn stop_level(&self) -> StopLevel {
         self.control.stop_level()
     }
+}
+
+/// Loads the script of a plan, with its variables.
+fn load_script(plan: &Plan, host: Rc<dyn scripting::Host>) -> Result<Script, crate::Error> {
+    let source = scripting::Source {
+        path: &plan.script,
+        text: plan.script_text.as_deref(),
+        variables: plan.variables.iter().collect(),
+    };
+    Script::load(source, host).map_err(crate::Error::Script)
 }
 
 /// The default of 50 us would be a lateness of that size for everything that is due at a moment.

@@ -41,8 +41,31 @@ pub enum Event {
         /// The text, beginning with the file or the server.
         text: String,
     },
+    /// What a core has counted shortly after the start of the load, once per core; not told when
+    /// all requests are traced.
+    First(FirstFigures),
     /// A request and its reply, where the run traces it.
     Exchange(Box<Exchange>),
+}
+
+/// The first figures of a run: there before its first second is complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirstFigures {
+    /// Since the start of the load.
+    pub elapsed: Duration,
+    /// Requests that ended.
+    pub ended: u64,
+    /// Users present.
+    pub users: u64,
+}
+
+impl FirstFigures {
+    /// Adds those of another core.
+    pub fn add(&mut self, other: FirstFigures) {
+        self.elapsed = self.elapsed.max(other.elapsed);
+        self.ended += other.ended;
+        self.users += other.users;
+    }
 }
 
 /// Why a core does not turn.

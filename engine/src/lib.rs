@@ -33,7 +33,7 @@ pub use addresses::{is_on_this_machine, resolve};
 pub use control::Control;
 pub use core::SingleUser;
 pub use error::Error;
-pub use event::{Event, Exchange, Stall, Traced};
+pub use event::{Event, Exchange, FirstFigures, Stall, Traced};
 pub use launch::{LostCore, Outcome, Ready, RunSpec, Running, prepare};
 pub use limits::Limits;
 pub use local_ports::{LocalPorts, TIME_WAIT};

@@ -1,6 +1,5 @@
 //! Rate functions of a script: the load per second, evaluated before the run.
 
-use std::path::Path;
 use std::rc::Rc;
 
 use mlua::{Function, Table, Value};
@@ -9,16 +8,21 @@ use crate::host::NullHost;
 use crate::location;
 use crate::module::{self, RATES};
 use crate::script::{LoadedFile, MEMORY_BYTES_MAX};
+use crate::source::Source;
 
-/// The values of the function `rates.NAME` of the script at `path` for the seconds 0 to `seconds` -
-/// 1, checked only to be numbers.
+/// The values of the function `rates.NAME` of the script for the seconds 0 to `seconds` - 1,
+/// checked only to be numbers.
 ///
 /// # Errors
 /// The script is unusable, has no such function, fails, or returns something other than a number;
 /// described in one line.
-pub fn rates(path: &Path, name: &str, seconds: u64) -> Result<Vec<f64>, String> {
+pub fn rates<'a>(
+    source: impl Into<Source<'a>>,
+    name: &str,
+    seconds: u64,
+) -> Result<Vec<f64>, String> {
     let in_one_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
-    let opened = LoadedFile::new(path, Rc::new(NullHost), MEMORY_BYTES_MAX)
+    let opened = LoadedFile::new(&source.into(), Rc::new(NullHost), MEMORY_BYTES_MAX)
         .map_err(|error| in_one_line(error.to_string()))?;
     module::entries(&opened.file, &opened.module, &opened.state.entry)
         .map_err(|error| in_one_line(error.to_string()))?;

@@ -1,7 +1,6 @@
 //! The script of one core: loading it, and driving its users' coroutines step by step.
 
 use std::cell::{Cell, RefCell};
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::bindings::Shared;
 use crate::functions::{Functions, fetch_failure, load_chunk};
 use crate::loader::Loader;
 use crate::module::{self, HOOKS};
+use crate::source::{Opened, Source};
 use crate::state::State;
 use crate::{Entry, Error, Hooks, Host, Reply, ScriptError, Step, json, location};
 
@@ -108,28 +108,22 @@ pub(crate) struct LoadedFile {
 
 impl LoadedFile {
     pub(crate) fn new(
-        path: &Path,
+        source: &Source<'_>,
         host: Rc<dyn Host>,
         memory_bytes: usize,
     ) -> Result<LoadedFile, Error> {
-        let unreadable = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let source = std::fs::read(path).map_err(unreadable)?;
-        let real = path.canonicalize().map_err(unreadable)?;
-        let root = real.parent().unwrap_or(Path::new("/")).to_owned();
-        let file = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-
+        let Opened { text, root, file } = source.open()?;
         let shared = Shared::new(host);
         let loader = Loader::new(root);
         let state = State::new(&shared, &loader, memory_bytes).map_err(state_error)?;
+        for (name, value) in &source.variables {
+            state
+                .variables
+                .raw_set(*name, *value)
+                .map_err(state_error)?;
+        }
         let chunk = loader
-            .compile(&state.lua, &file, &source)
+            .compile(&state.lua, &file, &text)
             .map_err(lua_error)?;
         let functions = Functions::new(&state.entry).map_err(state_error)?;
         let module = load_chunk(&state, &chunk, &functions);
@@ -149,19 +143,19 @@ impl LoadedFile {
 }
 
 impl Script {
-    /// Reads the file, runs it once in a fresh state and checks that it returns a table of
-    /// functions with at least one scenario. Errors carry file and line.
-    pub fn load(path: &Path, host: Rc<dyn Host>) -> Result<Script, Error> {
-        Script::load_within(path, host, MEMORY_BYTES_MAX)
+    /// Reads a script (a path, or a [`Source`]), runs it once in a fresh state and checks that it
+    /// returns a table of functions with at least one scenario. Errors carry file and line.
+    pub fn load<'a>(source: impl Into<Source<'a>>, host: Rc<dyn Host>) -> Result<Script, Error> {
+        Script::load_within(source, host, MEMORY_BYTES_MAX)
     }
 
     /// [`load`](Script::load) with a given memory limit, in bytes.
-    pub(crate) fn load_within(
-        path: &Path,
+    pub(crate) fn load_within<'a>(
+        source: impl Into<Source<'a>>,
         host: Rc<dyn Host>,
         memory_bytes: usize,
     ) -> Result<Script, Error> {
-        let opened = LoadedFile::new(path, host, memory_bytes)?;
+        let opened = LoadedFile::new(&source.into(), host, memory_bytes)?;
         let (scenarios, hooks) =
             module::entries(&opened.file, &opened.module, &opened.state.entry)?;
         opened.loader.close();

@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub lua: Lua,
     /// The functions that core.lua exports to Rust.
     pub entry: Table,
+    /// What scripts read as `env`.
+    pub variables: Table,
     /// The globals of scripts, and what the Lua files share.
     #[cfg(test)]
     env: Table,
@@ -56,6 +58,8 @@ impl State {
         common.raw_set("array", array)?;
         common.raw_set("null", Value::NULL)?;
         common.raw_set("HEAD", lua.create_table()?)?;
+        let variables = lua.create_table()?;
+        common.raw_set("variables", &variables)?;
         let load = |source: &str| own_chunk(&lua, source);
         let entry: Table = load(CORE)?.call((&native, &common))?;
         load(BRANCHES)?.call::<()>((&native, &common, &entry))?;
@@ -74,6 +78,7 @@ impl State {
         Ok(State {
             lua,
             entry,
+            variables,
             #[cfg(test)]
             env: kept,
             #[cfg(test)]

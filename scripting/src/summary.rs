@@ -1,6 +1,5 @@
 //! `summary(result)`: a script makes a report of its own.
 
-use std::path::Path;
 use std::rc::Rc;
 
 use mlua::{Function, Value};
@@ -9,16 +8,20 @@ use serde_json::Value as Json;
 use crate::host::NullHost;
 use crate::module::{self, SUMMARY};
 use crate::script::{LoadedFile, MEMORY_BYTES_MAX};
+use crate::source::Source;
 use crate::{json, location};
 
-/// What the function `summary` of the script at `path` makes of the result of a run: texts by the
+/// What the function `summary` of a script makes of the result of a run: texts by the
 /// names of the files to write, or by `stdout` and `stderr`. `None` when there is no such function.
 ///
 /// # Errors
 /// The script is unusable, fails, or returns something else; described in one line.
-pub fn summary(path: &Path, result: &Json) -> Result<Option<Vec<(String, String)>>, String> {
+pub fn summary<'a>(
+    source: impl Into<Source<'a>>,
+    result: &Json,
+) -> Result<Option<Vec<(String, String)>>, String> {
     let in_one_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
-    let opened = LoadedFile::new(path, Rc::new(NullHost), MEMORY_BYTES_MAX)
+    let opened = LoadedFile::new(&source.into(), Rc::new(NullHost), MEMORY_BYTES_MAX)
         .map_err(|error| in_one_line(error.to_string()))?;
     module::entries(&opened.file, &opened.module, &opened.state.entry)
         .map_err(|error| in_one_line(error.to_string()))?;

@@ -5,7 +5,8 @@ mod trace;
 
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
-use super::prepare::{self, Cpus, Loaded};
+use super::input;
+use super::prepare::{Cpus, Loaded};
 use super::threshold_names;
 use crate::cli::CheckArguments;
 use crate::render::flow::{Paint, Style};
@@ -31,7 +32,7 @@ const ONE_ARRIVAL: (Duration, f64, f64) = (Duration::from_millis(1), 1_000.0, 1_
 /// # Errors
 /// Anything that keeps it from starting.
 pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
-    let plan = prepare::plan(&arguments.profile, &arguments.changes)?;
+    let plan = input::plan(&arguments.input)?;
     let passes = match arguments.user {
         Some(number) => vec![one_user(&plan, number, arguments)?],
         None => each_scenario(&plan, arguments.scenario.as_deref())?,
@@ -42,8 +43,12 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let loaded = Loaded::start(&plan, &cpus)?;
     let style = Stream::Out.style(arguments.no_color);
-    let file = format::escape(&arguments.profile.display().to_string());
-    Stream::Out.print(&format!("{file} → {}\n", format::escape(&loaded.label)));
+    let source = match arguments.input.source.to_str() {
+        Some("-") => &plan.profile_path,
+        _ => &arguments.input.source,
+    };
+    let source = format::escape(&source.display().to_string());
+    Stream::Out.print(&format!("{source} → {}\n", format::escape(&loaded.label)));
     for line in threshold_names::unmentioned(&plan) {
         let line = format!("notice: {}\n", format::escape(&line));
         Stream::Out.print(&style.apply(Paint::Warn, &line));

@@ -5,7 +5,9 @@ use crate::render::flow::Style;
 use crate::render::format;
 use crate::render::live::Size;
 use anyhow::anyhow;
+use config::Redactor;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 /// Width of a report that does not go to a terminal, in columns.
 const WIDTH: usize = 100;
@@ -14,6 +16,17 @@ const SIZE_UNKNOWN: Size = Size {
     width: 80,
     height: 24,
 };
+
+/// Hides the secrets of the run, once they are known.
+static REDACTOR: OnceLock<Redactor> = OnceLock::new();
+
+/// From now on nothing that is printed has secrets in it.
+pub fn hide_secrets(redactor: Redactor) {
+    if !redactor.is_empty() {
+        // a process reads one profile
+        let _ = REDACTOR.set(redactor);
+    }
+}
 
 /// One of the two standard streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +49,10 @@ impl Stream {
 
     /// Writes the whole text. A closed pipe is not an error.
     pub fn print(self, text: &str) {
+        let text = match REDACTOR.get() {
+            Some(redactor) => redactor.text(text),
+            None => text.into(),
+        };
         let mut writer = self.writer();
         let _ = writer
             .write_all(text.as_bytes())

@@ -1,7 +1,27 @@
 //! The steps of a run that is all in this process: prepare, `setup`, load, `teardown`.
 
+use config::Plan;
 use engine::{Outcome, Ready, RunSpec};
+use stats::{Recorder, WindowSource};
 use std::time::Instant;
+
+/// A recorder for each core, and the other ends of them. The names in them are without secrets.
+pub fn recorders(
+    plan: &Plan,
+    cores: usize,
+    windows_in_flight: usize,
+) -> (Vec<Recorder>, Vec<WindowSource>) {
+    let redactor = plan.variables.redactor();
+    let link = |core| {
+        let (mut recorder, source) = stats::link(core, windows_in_flight);
+        if !redactor.is_empty() {
+            let redactor = redactor.clone();
+            recorder.filter_names(move |name| redactor.text(name).into_owned());
+        }
+        (recorder, source)
+    };
+    (0..cores as u32).map(link).unzip()
+}
 
 /// Generates the load of a job to its end, hooks included; `on_start` hears when it starts. How it
 /// ended, and that moment.

@@ -1,28 +1,11 @@
-//! Preparation before any traffic: the plan, the cores, the target.
+//! Preparation before any traffic: the cores, the target.
 
 use super::exit::Failure;
-use crate::cli::Changes;
 use anyhow::anyhow;
 use config::{Cores, Origin, Plan, Target};
 use engine::TargetOptions;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-
-/// Reads a profile and applies the command line's overrides.
-///
-/// # Errors
-/// Everything that is wrong with them.
-pub fn plan(profile: &Path, changes: &Changes) -> Result<Plan, Failure> {
-    let mut plan = config::load_with(profile, &scripting::rates).map_err(Failure::usage)?;
-    if let Some(target) = &changes.target {
-        plan = plan
-            .with_target(target)
-            .map_err(|e| Failure::usage(anyhow!("--target: {e}")))?;
-    }
-    plan.seed = changes.seed.unwrap_or(plan.seed);
-    Ok(plan)
-}
 
 /// The cpus of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,8 +122,9 @@ impl Loaded {
             Target::Http(origin) => origin.clone(),
             Target::Builtin => return Loaded::builtin(cpus),
         };
+        let redactor = plan.variables.redactor();
         Ok(Loaded {
-            label: origin.to_string(),
+            label: redactor.text(&origin.to_string()).into_owned(),
             origin,
             _builtin: None,
         })

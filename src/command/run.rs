@@ -15,8 +15,10 @@ mod supervisor;
 
 use super::console::{self, Stream};
 use super::exit::{Exit, Failure};
+use super::input;
 use super::memory;
-use super::prepare::{self, Cpus, Loaded};
+use super::prepare::{Cpus, Loaded};
+use super::redact;
 use super::threshold_names;
 use crate::cgroup::Groups;
 use crate::cli::RunArguments;
@@ -56,7 +58,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let outputs = Outputs::open(arguments)?;
     let mut inputs = control_inputs(arguments)?;
     let sink = stats_session::sink(arguments, &plan)?;
-    let script_sha256 = identity::sha256_of_file(&plan.script)?;
+    let script_sha256 = identity::sha256_of_script(plan.script())?;
     let mut notices = warn_of_limits(&plan, &cpus, &groups);
     notices.extend(warn_of_threshold_names(&plan));
     cpus.pin_away_from_load();
@@ -95,6 +97,8 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());
     run.loads = outline.loads.iter().map(LoadOutline::facts).collect();
+    let redactor = plan.variables.redactor();
+    redact::facts(&redactor, &mut run);
     let FinishedRun {
         mut summary,
         notices: mut events,
@@ -105,6 +109,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     if is_shared {
         summary.verdict = summary.verdict.with_shared_target();
     }
+    notices.iter_mut().for_each(|text| redactor.hide(text));
     let report = RunReport::new(run, notices, summary);
     let style = stream.style(arguments.no_color);
     let delivered = outputs.deliver(&report, &mut events, session, style);
@@ -115,7 +120,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
 
 /// The plan with what the arguments override.
 fn plan_of(arguments: &RunArguments) -> Result<Plan, Failure> {
-    let mut plan = prepare::plan(&arguments.profile, &arguments.changes)?;
+    let mut plan = input::plan(&arguments.input)?;
     if let Some(cores) = &arguments.cores {
         plan.cores = cores.clone();
     }
@@ -313,8 +318,15 @@ impl Outputs {
 fn custom_summary(plan: &Plan, report: &RunReport) -> Result<(), Failure> {
     let failed = |text: String| Failure::failed(anyhow::anyhow!("the script's summary: {text}"));
     let result = serde_json::from_str(&report.to_json()).map_err(Failure::failed)?;
-    let made = scripting::summary(&plan.script, &result).map_err(failed)?;
-    for (name, text) in made.unwrap_or_default() {
+    let source = scripting::Source {
+        path: &plan.script,
+        text: plan.script_text.as_deref(),
+        variables: plan.variables.iter().collect(),
+    };
+    let made = scripting::summary(source, &result).map_err(failed)?;
+    let redactor = plan.variables.redactor();
+    for (name, mut text) in made.unwrap_or_default() {
+        redactor.hide(&mut text);
         match &*name {
             "stdout" => Stream::Out.print(&text),
             "stderr" => Stream::Err.print(&text),
@@ -344,13 +356,17 @@ fn facts(
         seed: plan.seed,
         target: loaded.origin.to_string(),
         insecure: plan.tls.insecure,
-        script: plan.script.display().to_string(),
+        script: match plan.script_text {
+            Some(_) => String::new(),
+            None => plan.script.display().to_string(),
+        },
         script_sha256: String::new(),
         profile: plan.profile_path.display().to_string(),
         profile_sha256: identity::sha256(plan.profile_text.as_bytes()),
         cores: cpus.load.clone(),
         segment: None,
         loads: Vec::new(),
+        overrides: plan.overrides.clone(),
         changes: finished.notices.changes().to_vec(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }

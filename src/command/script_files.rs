@@ -1,5 +1,6 @@
 //! The files of a script: itself and the modules that it names.
 
+use config::ScriptText;
 use stats::wire::FileText;
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,11 +11,17 @@ const FILES_MAX: usize = 64;
 /// Maximum size of a file, in bytes.
 const FILE_LEN_MAX: u64 = 1 << 20;
 
-/// The script and the modules in its folder that it names in a `require`.
-pub fn read(script: &Path) -> Vec<FileText> {
-    let folder = script.parent().unwrap_or(Path::new("."));
-    let name = script.file_name().unwrap_or_default().to_string_lossy();
-    let mut wanted = vec![name.into_owned()];
+/// The script and the modules in its folder that it names in a `require`. A script in the profile
+/// is left out: it is no file.
+pub fn read(script: ScriptText<'_>) -> Vec<FileText> {
+    let folder = script.path.parent().unwrap_or(Path::new("."));
+    let mut wanted = match script.text {
+        Some(text) => required(text),
+        None => {
+            let name = script.path.file_name().unwrap_or_default();
+            vec![name.to_string_lossy().into_owned()]
+        }
+    };
     let mut known = BTreeSet::new();
     let mut files = Vec::new();
     while let Some(name) = wanted.pop() {
@@ -73,7 +80,11 @@ mod tests {
             "a.lua",
             "local main = require 'main'\nlocal none = require 'none'",
         );
-        let files = read(&folder.path().join("main.lua"));
+        let path = folder.path().join("main.lua");
+        let files = read(ScriptText {
+            path: &path,
+            text: None,
+        });
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["main.lua", "a.lua"]);
     }

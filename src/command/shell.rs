@@ -31,7 +31,7 @@ pub fn man(arguments: &ManArguments) -> Result<Exit, Failure> {
         Some(dir) => write_pages(dir)?,
         None => {
             let mut page = Vec::new();
-            let rendered = clap_mangen::Man::new(Arguments::command()).render(&mut page);
+            let rendered = clap_mangen::Man::new(page_command()).render(&mut page);
             rendered.map_err(Failure::failed)?;
             Stream::Out.print(&String::from_utf8_lossy(&page));
         }
@@ -39,8 +39,13 @@ pub fn man(arguments: &ManArguments) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// The command line without the subcommand `help`, which has no page.
+fn page_command() -> clap::Command {
+    Arguments::command().disable_help_subcommand(true)
+}
+
 fn write_pages(dir: &Path) -> Result<(), Failure> {
-    let written = std::fs::create_dir_all(dir)
-        .and_then(|()| clap_mangen::generate_to(Arguments::command(), dir));
+    let written =
+        std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(page_command(), dir));
     written.map_err(|e| Failure::failed(anyhow::anyhow!("{}: {e}", dir.display())))
 }

@@ -27,11 +27,13 @@ const CONDITIONS: [&str; 11] = [
 
 /// A line for each threshold on a name that no text of the script is, or is a part of.
 pub fn unmentioned(plan: &Plan) -> Vec<String> {
-    let files = script_files::read(&plan.script);
-    if files.is_empty() {
+    let script = plan.script();
+    let files = script_files::read(script);
+    let mut texts: Vec<&str> = files.iter().map(|file| file.text.as_str()).collect();
+    texts.extend(script.text);
+    if texts.is_empty() {
         return Vec::new();
     }
-    let texts: Vec<&str> = files.iter().map(|file| file.text.as_str()).collect();
     told(&plan.thresholds, &texts)
 }
 

@@ -1,6 +1,7 @@
 //! Plain lines of at most 80 columns while a run goes on, for logs and pipes.
 
 use crate::render::format::{count, length, per_second, time_known};
+use engine::FirstFigures;
 use stats::Second;
 use std::time::Duration;
 
@@ -99,4 +100,14 @@ pub fn render(interval: &Interval) -> String {
         columns += needed;
     }
     text
+}
+
+/// The first figures on one line, before those of the first second.
+pub fn first(figures: FirstFigures) -> String {
+    let seconds = figures.elapsed.as_secs_f64();
+    format!(
+        "started: {} req/s and {} users in the first {seconds:.1} s",
+        per_second(figures.ended, seconds),
+        count(figures.users),
+    )
 }

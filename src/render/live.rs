@@ -4,8 +4,10 @@ pub mod by_name;
 
 use crate::render::flow::{LABEL, Paint, Piece, Style};
 use crate::render::format::{self, clock, count, per_second, percent, time_known};
+use crate::render::line;
 use crate::render::outline::{Outline, model_label};
 use by_name::ByName;
+use engine::FirstFigures;
 use stats::second::{CoreSecond, Counts};
 use stats::{FailureKind, Second};
 use std::time::Duration;
@@ -58,6 +60,8 @@ pub struct View<'a> {
     pub stage: Stage,
     /// Time since the start of the load.
     pub elapsed: Duration,
+    /// The first figures, until there is a complete second.
+    pub first: Option<FirstFigures>,
     /// The newest complete second.
     pub second: Option<&'a Second>,
     /// What was counted so far.
@@ -84,11 +88,12 @@ pub fn frame(view: &View<'_>, size: Size, style: Style) -> Vec<String> {
     match view.second {
         Some(second) => figures(view, second, width, style, &mut lines),
         None => {
-            let text = match view.stage {
-                Stage::Starting => "the cores warm up",
-                _ => "the first second is under way",
+            let text = match (view.stage, view.first) {
+                (Stage::Starting, _) => "the cores warm up".to_owned(),
+                (_, Some(first)) => format::cut(&line::first(first), width),
+                _ => "the first second is under way".to_owned(),
             };
-            lines.push(style.apply(Paint::Faint, text));
+            lines.push(style.apply(Paint::Faint, &text));
         }
     }
     let rows = size.height.saturating_sub(ROWS_SPARE).max(1);

@@ -110,6 +110,10 @@ impl Text<'_> {
         if let Some(remark) = run.ended.and_then(remark) {
             self.flow("", &[Piece::new(remark).paint(Paint::Warn)]);
         }
+        if !run.overrides.is_empty() {
+            let pieces = run.overrides.iter().map(|text| Piece::new(escape(text)));
+            self.flow("with", &pieces.collect::<Vec<_>>());
+        }
         for (index, made) in run.changes.iter().take(CHANGES_TOLD).enumerate() {
             let label = if index == 0 { "changed" } else { "" };
             let text = format!("at {} s: {}", number(made.time_s), escape(&made.change));

@@ -7,6 +7,7 @@ use crate::render::live::{self, Size, Stage, View};
 use crate::render::outline::Outline;
 use crate::render::{format, line};
 use crate::reporter::Observer;
+use engine::FirstFigures;
 use stats::second::Counts;
 use stats::{Aggregator, Counter, Histogram, NameKind, Second};
 use std::collections::HashMap;
@@ -39,6 +40,7 @@ pub struct LiveView {
     painted: Vec<String>,
     /// The size of the terminal when they were painted.
     painted_for: Size,
+    first: Option<FirstFigures>,
     second: Option<Second>,
     so_far: Counts,
     by_name: ByName,
@@ -59,6 +61,7 @@ impl LiveView {
                 width: 0,
                 height: 0,
             },
+            first: None,
             second: None,
             so_far: Counts::default(),
             by_name: ByName::default(),
@@ -73,6 +76,7 @@ impl LiveView {
             outline: &self.outline,
             stage: self.stage,
             elapsed: self.elapsed,
+            first: self.first,
             second: self.second.as_ref(),
             so_far: &self.so_far,
             by_name: &self.by_name,
@@ -124,6 +128,11 @@ impl LiveView {
 }
 
 impl Observer for LiveView {
+    fn first(&mut self, figures: FirstFigures) -> io::Result<()> {
+        self.first = Some(figures);
+        Ok(())
+    }
+
     fn second(&mut self, second: &Second, so_far: &Aggregator) -> io::Result<()> {
         self.second = Some(second.clone());
         self.so_far = so_far.counts().clone();
@@ -238,6 +247,10 @@ impl LinePrinter {
 }
 
 impl Observer for LinePrinter {
+    fn first(&mut self, figures: FirstFigures) -> io::Result<()> {
+        self.print(&line::first(figures))
+    }
+
     fn second(&mut self, second: &Second, so_far: &Aggregator) -> io::Result<()> {
         let interval = match self.planned > SHORT_MAX {
             true => self.long(second, so_far),

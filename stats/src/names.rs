@@ -1,6 +1,7 @@
 //! Bounded sets of names: beyond the bound a new name is counted under `(other)`.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -17,6 +18,23 @@ pub(crate) struct Names<G> {
     ids: HashMap<G, HashMap<Arc<str>, u32>>,
     list: Vec<(G, Arc<str>)>,
     folded: bool,
+    filter: Option<NameFilter>,
+}
+
+/// Changes names before they are recorded.
+#[derive(Clone)]
+pub(crate) struct NameFilter(Arc<dyn Fn(&str) -> String + Send + Sync>);
+
+impl NameFilter {
+    pub(crate) fn new(filter: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        NameFilter(Arc::new(filter))
+    }
+}
+
+impl fmt::Debug for NameFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NameFilter")
+    }
 }
 
 impl<G: Copy + Eq + Hash> Names<G> {
@@ -25,7 +43,13 @@ impl<G: Copy + Eq + Hash> Names<G> {
             ids: HashMap::new(),
             list: Vec::new(),
             folded: false,
+            filter: None,
         }
+    }
+
+    /// New names are recorded as `filter` makes them.
+    pub(crate) fn set_filter(&mut self, filter: NameFilter) {
+        self.filter = Some(filter);
     }
 
     /// The number of `name` in `group`; a new name beyond the bound gets the number of `(other)`.
@@ -46,8 +70,12 @@ impl<G: Copy + Eq + Hash> Names<G> {
         // at most NAMES_MAX names and one `(other)` per group, so the number fits
         let id = self.list.len() as u32;
         let name: Arc<str> = name.into();
-        ids.insert(Arc::clone(&name), id);
-        self.list.push((group, name));
+        let recorded = match &self.filter {
+            Some(NameFilter(filter)) => filter(&name).into(),
+            None => Arc::clone(&name),
+        };
+        ids.insert(name, id);
+        self.list.push((group, recorded));
         id
     }
 

@@ -4,7 +4,7 @@ use crate::custom::{CustomCounts, CustomKind};
 use crate::kinds::{Counter, FailureKind, NameKind, Phase};
 use crate::link::{WindowRings, WindowSource};
 use crate::load_time::LoadTime;
-use crate::names::Names;
+use crate::names::{NameFilter, Names};
 use crate::window::{Body, CheckCounts, NameCounts, Window};
 use std::time::Duration;
 
@@ -82,6 +82,15 @@ impl Recorder {
             exchange,
             is_load_over: false,
         }
+    }
+
+    /// From now on new names of every kind are recorded as `filter` makes them; it is asked once
+    /// for each.
+    pub fn filter_names(&mut self, filter: impl Fn(&str) -> String + Send + Sync + 'static) {
+        let filter = NameFilter::new(filter);
+        self.names.set_filter(filter.clone());
+        self.checks.set_filter(filter.clone());
+        self.customs.set_filter(filter);
     }
 
     /// The id of a request name; beyond [`crate::NAMES_MAX`] names that of `(other)`.
@@ -336,6 +345,13 @@ impl Recorder {
     pub fn waited(&mut self, waited_ns: u64) {
         let counts = &mut self.window.counts;
         counts.waited_ns = (counts.waited_ns + waited_ns).min(counts.idle_ns);
+    }
+
+    /// How many requests of the current window have ended.
+    pub fn requests_ended(&self) -> u64 {
+        let names = self.window.names.iter();
+        let requests = names.filter(|name| name.kind == NameKind::Request);
+        requests.map(|name| name.ok + name.failed).sum()
     }
 
     /// The text behind an id.

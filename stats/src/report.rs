@@ -176,6 +176,9 @@ pub struct RunFacts {
     /// The loads of the plan, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loads: Vec<LoadFacts>,
+    /// What arguments changed of the profile, each as it was given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
     /// Changes of the load while the run went on, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<LoadChange>,

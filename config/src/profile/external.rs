@@ -8,11 +8,26 @@ use super::fields;
 use super::model_kind::{ModelKind, USERS_MAX};
 use super::piece::{LENGTH_MAX, PIECES_MAX, Piece};
 use crate::document::{Diagnostics, Value, quoted};
+use crate::plan::ScriptText;
 use crate::units;
+use crate::variables::Variables;
 
-/// Evaluates a rate function of the script at a path for a number of seconds, one value per second.
-/// The error says what is wrong with the script, the function or the value.
-pub type RateFunctions<'a> = dyn Fn(&Path, &str, u64) -> Result<Vec<f64>, String> + 'a;
+/// A function of the script that gives the load.
+#[derive(Clone, Copy, Debug)]
+pub struct RateFunction<'a> {
+    /// The script.
+    pub script: ScriptText<'a>,
+    /// The variables that the script uses.
+    pub variables: &'a Variables,
+    /// The function's name.
+    pub name: &'a str,
+    /// Number of seconds, from 0.
+    pub seconds: u64,
+}
+
+/// Evaluates a rate function for a number of seconds, one value per second. The error says what is
+/// wrong with the script, the function or the value.
+pub type RateFunctions<'a> = dyn Fn(&RateFunction<'_>) -> Result<Vec<f64>, String> + 'a;
 
 /// Longest phase defined by a function, which is called once per second.
 pub(super) const FUNCTION_MAX: Duration = Duration::from_secs(PIECES_MAX as u64);
@@ -25,9 +40,10 @@ pub(super) struct ExternalSources<'a> {
     pub(super) profile: &'a Path,
     /// Whether files may be accessed.
     pub(super) check: FileCheck,
-    /// The script, if the profile names one.
-    pub(super) script: Option<&'a Path>,
+    /// The script, if the profile has one.
+    pub(super) script: Option<ScriptText<'a>>,
     pub(super) functions: &'a RateFunctions<'a>,
+    pub(super) variables: &'a Variables,
 }
 
 /// The segments between the points of a file of times and values.
@@ -175,7 +191,13 @@ pub(super) fn function(
         ModelKind::Open => fields::RATE_PER_S_MAX,
         ModelKind::Closed => USERS_MAX as f64,
     };
-    let values = (sources.functions)(sources.script?, name, seconds).and_then(|values| {
+    let function = RateFunction {
+        script: sources.script?,
+        variables: sources.variables,
+        name,
+        seconds,
+    };
+    let values = (sources.functions)(&function).and_then(|values| {
         let bad = (0..)
             .zip(&values)
             .find(|(_, value)| !(0.0..=most).contains(*value));

@@ -2,10 +2,12 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+use super::piece::LENGTH_MAX;
 use crate::document::{Diagnostics, Span, Value, quoted};
 use crate::units::{self, Fault};
 
@@ -226,7 +228,7 @@ pub(super) fn whole(
 ) -> Option<u64> {
     let number = match value.get_ref() {
         DeValue::Integer(n) => u64::from_str_radix(n.as_str(), n.radix()).ok(),
-        _ => None,
+        _ => from_variable(value, errors),
     };
     match number.filter(|number| allowed.contains(number)) {
         Some(number) => Some(number),
@@ -265,20 +267,29 @@ pub(super) fn choose<T: Copy>(
 
 /// True or false.
 pub(super) fn boolean(value: &Value<'_>, path: &str, errors: &mut Diagnostics) -> Option<bool> {
-    match value.get_ref() {
+    let truth = match value.get_ref() {
         DeValue::Boolean(truth) => Some(*truth),
-        _ => wrong(errors, value, path, "true or false"),
+        _ => from_variable(value, errors),
+    };
+    truth.or_else(|| wrong(errors, value, path, "true or false"))
+}
+
+/// What the text of variables stands for, where no string is expected.
+fn from_variable<T: FromStr>(value: &Value<'_>, errors: &Diagnostics) -> Option<T> {
+    match value.get_ref() {
+        DeValue::String(text) if errors.is_expanded(&value.span()) => text.parse().ok(),
+        _ => None,
     }
 }
 
 /// A number, with or without a fraction.
-pub(super) fn number(value: &Value<'_>) -> Option<f64> {
+pub(super) fn number(value: &Value<'_>, errors: &Diagnostics) -> Option<f64> {
     match value.get_ref() {
         DeValue::Integer(n) => i64::from_str_radix(n.as_str(), n.radix())
             .ok()
             .map(|n| n as f64),
         DeValue::Float(n) => n.as_str().parse().ok(),
-        _ => None,
+        _ => from_variable(value, errors),
     }
 }
 
@@ -323,23 +334,56 @@ fn with_unit<T>(
             Ok(value) => return Some(value),
             Err(fault) => fault,
         },
-        _ => match number(value) {
+        _ => match number(value, errors) {
             Some(number) if number < 0.0 => Fault::Negative,
             Some(_) => Fault::NoUnit,
             None => Fault::Form,
         },
     };
-    let found = describe(value);
+    let message = unit_message(&describe(value), &fault, allowed);
+    errors.found(value.span(), format!("{message} (`{path}`)"));
+    None
+}
+
+/// What is wrong with a value that needs a unit, and what is allowed.
+fn unit_message(found: &str, fault: &Fault, allowed: &str) -> String {
     let what = match fault {
         Fault::NoUnit => format!("{found} without a unit"),
-        Fault::Unit(unit) => format!("{found} with the unknown unit {}", quoted(&unit)),
+        Fault::Unit(unit) => format!("{found} with the unknown unit {}", quoted(unit)),
         Fault::Negative => format!("{found}, which is negative"),
         Fault::Digits => format!("{found}, which has too many digits"),
-        Fault::Form => found,
+        Fault::Form => found.to_owned(),
     };
-    errors.found(
-        value.span(),
-        format!("found {what}, expected {allowed} (`{path}`)"),
-    );
-    None
+    format!("found {what}, expected {allowed}")
+}
+
+/// Reads a duration as profiles write it, above zero and at most 30 days: `"1m30s"`.
+///
+/// # Errors
+/// A message that says what was found and what is allowed.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let length =
+        units::duration(text).map_err(|fault| unit_message(&quoted(text), &fault, DURATIONS))?;
+    match length {
+        length if length.is_zero() || length > LENGTH_MAX => Err(format!(
+            "found {}, expected a duration above zero and at most \"30d\"",
+            quoted(text)
+        )),
+        length => Ok(length),
+    }
+}
+
+/// Reads a rate as profiles write it, per second, above zero and at most 1e9/s: `"1.5k/s"`.
+///
+/// # Errors
+/// A message that says what was found and what is allowed.
+pub fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate = units::rate(text).map_err(|fault| unit_message(&quoted(text), &fault, RATES))?;
+    match rate {
+        rate if rate <= 0.0 || rate > RATE_PER_S_MAX => Err(format!(
+            "found {}, expected a rate above zero and at most {RATE_PER_S_MAX:e}/s",
+            quoted(text)
+        )),
+        rate => Ok(rate),
+    }
 }

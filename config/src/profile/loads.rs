@@ -193,7 +193,9 @@ fn read_scenarios(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Vec<Wei
             if let Some(fault) = &fault {
                 errors.found(span, format!("{fault} (`{PATH}`)"));
             }
-            match fields::number(value).filter(|weight| *weight > 0.0 && *weight <= WEIGHT_MAX) {
+            match fields::number(value, errors)
+                .filter(|weight| *weight > 0.0 && *weight <= WEIGHT_MAX)
+            {
                 Some(_) if fault.is_some() => None,
                 Some(weight) => Some(Weighted {
                     name: name.to_owned(),

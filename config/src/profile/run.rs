@@ -10,15 +10,18 @@ use super::fail_on;
 use super::fields::{self, Table, wrong};
 use super::piece::LENGTH_MAX;
 use crate::document::{Diagnostics, Span, Value};
+use crate::expansion::SCRIPT_TEXT;
 use crate::origin::Origin;
-use crate::plan::{self, Cores, Data, Limits, Load, Plan, StatsSink, Target};
+use crate::plan::{self, Cores, Data, Limits, Load, Plan, ScriptText, StatsSink, Target};
 use crate::transport::{Connections, Tls};
+use crate::variables::Variables;
 use crate::web::Web;
 use stats::threshold::{FailOn, Threshold};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "name",
     "script",
+    "script_text",
     "target",
     "seed",
     "cores",
@@ -40,6 +43,7 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 const DRAIN_MAX: Duration = Duration::from_secs(86_400);
 const CORES_MAX: u64 = 1024;
+const SCRIPT_ALLOWED: &str = "the path of a Lua script, relative to the profile";
 /// Linux is built for at most 8192 cpus.
 const CPU_ID_MAX: u64 = 8191;
 
@@ -47,6 +51,7 @@ const CPU_ID_MAX: u64 = 8191;
 pub(super) struct Run {
     name: String,
     script: PathBuf,
+    script_text: Option<String>,
     target: Target,
     seed: u64,
     cores: Cores,
@@ -61,8 +66,11 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn script(&self) -> &Path {
-        &self.script
+    pub(super) fn script(&self) -> ScriptText<'_> {
+        ScriptText {
+            path: &self.script,
+            text: self.script_text.as_deref(),
+        }
     }
 
     /// Reports a warm-up that leaves nothing to measure.
@@ -92,6 +100,9 @@ impl Run {
             profile_path: path.to_owned(),
             profile_text: text.to_owned(),
             script: self.script,
+            script_text: self.script_text,
+            variables: Variables::default(),
+            overrides: Vec::new(),
             target: self.target,
             seed: self.seed,
             cores: self.cores,
@@ -125,13 +136,13 @@ pub(super) fn read(
     let name = or(table.get("name"), default_name(path), |v| {
         fields::name(v, "run.name", errors).map(str::to_owned)
     });
-    let script = table
-        .require(
-            "script",
-            "the path of a Lua script, relative to the profile",
-            errors,
-        )
-        .and_then(|value| read_script(value, path, check, errors));
+    let script = match table.get(SCRIPT_TEXT) {
+        Some(value) => read_script_text(table, value, path, errors),
+        None => table
+            .require("script", SCRIPT_ALLOWED, errors)
+            .and_then(|value| read_script(value, path, check, errors))
+            .map(|path| (path, None)),
+    };
     let target = table
         .require(
             "target",
@@ -164,9 +175,11 @@ pub(super) fn read(
     let stats = or(table.get("stats"), StatsSink::Auto, |v| {
         read_stats(v, errors)
     });
+    let (script, script_text) = script?;
     Some(Run {
         name: name?,
-        script: script?,
+        script,
+        script_text,
         target: target?,
         seed: seed?,
         cores: cores?,
@@ -231,16 +244,32 @@ fn default_name(path: &Path) -> String {
     }
 }
 
+/// A script whose text is in the profile; its name in messages is that of the key.
+fn read_script_text(
+    table: &Table<'_, '_>,
+    value: &Value<'_>,
+    profile: &Path,
+    errors: &mut Diagnostics,
+) -> Option<(PathBuf, Option<String>)> {
+    let text = fields::text(value, "run.script_text", "the text of a Lua script", errors)?;
+    if table.get("script").is_some() {
+        let message = "found both `script` and `script_text`, expected one of them".to_owned();
+        errors.found(value.span(), message);
+        return None;
+    }
+    let name = profile.parent().unwrap_or(Path::new("")).join(SCRIPT_TEXT);
+    Some((name, Some(text.to_owned())))
+}
+
 fn read_script(
     value: &Value<'_>,
     profile: &Path,
     check: FileCheck,
     errors: &mut Diagnostics,
 ) -> Option<PathBuf> {
-    const ALLOWED: &str = "the path of a Lua script, relative to the profile";
-    let text = fields::text(value, "run.script", ALLOWED, errors)?;
+    let text = fields::text(value, "run.script", SCRIPT_ALLOWED, errors)?;
     if text.is_empty() || text.contains('\0') {
-        return wrong(errors, value, "run.script", ALLOWED);
+        return wrong(errors, value, "run.script", SCRIPT_ALLOWED);
     }
     let script = profile.parent().unwrap_or(Path::new("")).join(text);
     if check == FileCheck::MustExist {
@@ -281,6 +310,10 @@ fn read_cores(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Cores> {
         DeValue::String(text) if text == "auto" => Some(Cores::Auto),
         DeValue::Integer(_) => fields::whole(value, "run.cores", 1..=CORES_MAX, errors)
             .map(|n| Cores::Count(n as usize)),
+        DeValue::String(_) if errors.is_expanded(&value.span()) => {
+            fields::whole(value, "run.cores", 1..=CORES_MAX, errors)
+                .map(|n| Cores::Count(n as usize))
+        }
         DeValue::Array(items) if !items.is_empty() => {
             let mut ids = Vec::new();
             let mut complete = true;

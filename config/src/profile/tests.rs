@@ -5,6 +5,7 @@ use super::*;
 mod accepted;
 mod broken;
 mod fuzz;
+mod inputs;
 mod limits;
 mod ports;
 mod shapes;

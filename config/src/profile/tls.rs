@@ -62,7 +62,7 @@ pub(super) fn read(
 }
 
 fn read_resume(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Resume> {
-    let share = fields::number(value).filter(|share| (0.0..=1.0).contains(share));
+    let share = fields::number(value, errors).filter(|share| (0.0..=1.0).contains(share));
     match share {
         Some(share) => Some(Resume::Share(share)),
         None => wrong(errors, value, "tls.resume", "a share from 0 to 1"),

@@ -3,6 +3,7 @@
 use super::Core;
 use crate::clock::Moment;
 use crate::control::StopLevel;
+use crate::event::{Event, FirstFigures, Traced};
 use crate::messages::{Command, LauncherLink, Report};
 use crate::ring::WAIT_MAX;
 use rustix::time::{ClockId, clock_gettime};
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// The interval the reporter works in.
 const WINDOW: Duration = Duration::from_secs(1);
+/// When the first figures are told: soon enough to be seen within a second of the program's start.
+const FIRST_FIGURES: Duration = Duration::from_millis(300);
 /// Users started in one turn at most, so that input and output are served in between.
 const STARTS_PER_TURN: usize = 256;
 /// How long the connections that are left may take to close at the end.
@@ -120,7 +123,12 @@ impl Core {
         self.state.start.set(start);
         self.schedule.begin(start);
         self.window = 0;
-        self.window_end = start.after(WINDOW);
+        let first = if self.traced == Traced::All {
+            WINDOW
+        } else {
+            FIRST_FIGURES
+        };
+        self.window_end = start.after(first);
         self.script.tune_gc();
     }
 
@@ -214,6 +222,10 @@ impl Core {
         }
         let since = self.now.since(self.state.start.get());
         let next = since / WINDOW.as_nanos() as u64;
+        if next == 0 {
+            self.window_end = self.state.start.get().after(WINDOW);
+            return self.tell_first_figures(since);
+        }
         self.account_processor();
         let is_last = self.now >= end || self.state.draining.get();
         self.state.telemetry.record(|recorder| match is_last {
@@ -224,6 +236,16 @@ impl Core {
         self.gc_pacer.look(self.users.present());
         self.window = next;
         self.window_end = self.state.start.get().after(WINDOW * (next as u32 + 1));
+    }
+
+    fn tell_first_figures(&self, since_ns: u64) {
+        let telemetry = &self.state.telemetry;
+        let ended = telemetry.recorder.borrow().requests_ended();
+        telemetry.send(Event::First(FirstFigures {
+            elapsed: Duration::from_nanos(since_ns),
+            ended,
+            users: self.users.present() as u64,
+        }));
     }
 
     /// Records how much of the time since it was last called this core's thread worked, and for

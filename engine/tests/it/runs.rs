@@ -117,7 +117,9 @@ impl Started {
         }
         // What servers do is told, and is no fault of the script.
         let mut events = self.events.try_iter();
-        if let Some(event) = events.find(|event| !matches!(event, Event::Notice { .. })) {
+        if let Some(event) =
+            events.find(|event| !matches!(event, Event::Notice { .. } | Event::First(_)))
+        {
             panic!("no script error, no log: {event:?}");
         }
         aggregator.summary()

@@ -61,10 +61,11 @@ fn part(target: &Target, segment: Segment) -> Part {
 /// The lines logged so far.
 fn logged(events: &Receiver<Event>) -> Vec<String> {
     let text = |event| match event {
-        Event::Log { text, .. } => text,
+        Event::Log { text, .. } => Some(text),
+        Event::First(_) => None,
         other => panic!("only logs: {other:?}"),
     };
-    events.try_iter().map(text).collect()
+    events.try_iter().filter_map(text).collect()
 }
 
 fn no_error(outcome: &Outcome) {

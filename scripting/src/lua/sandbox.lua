@@ -63,6 +63,15 @@ local env = {
   null = shared.null,
 }
 
+-- The variables of the run: nil where one is not set.
+env.env = setmetatable({}, {
+  __index = shared.variables,
+  __newindex = function(_, name)
+    return fail("env." .. tostring(name) .. ": variables can't be changed")
+  end,
+  __metatable = "env",
+})
+
 for name, functions in next, shared.toolbox do
   env[name] = functions
 end

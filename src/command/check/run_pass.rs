@@ -3,7 +3,7 @@
 use super::trace;
 use crate::command::console::Stream;
 use crate::command::exit::Failure;
-use crate::command::load;
+use crate::command::{load, redact};
 use crate::render::flow::Style;
 use anyhow::anyhow;
 use config::{Origin, Plan};
@@ -65,7 +65,8 @@ pub fn run_pass(
     only: Option<SingleUser>,
     style: Style,
 ) -> Result<PassOutcome, Failure> {
-    let (recorder, mut source) = stats::link(0, 1);
+    let (recorders, sources) = load::recorders(&plan, 1, 1);
+    let redactor = plan.variables.redactor();
     let (events, inbox) = sync_channel(EVENTS_MAX);
     let control = Control::new();
     let over = AtomicBool::new(false);
@@ -75,7 +76,7 @@ pub fn run_pass(
         segment: engine::Segment::WHOLE,
         origin: origin.clone(),
         cpus: vec![cpu],
-        recorders: vec![recorder],
+        recorders,
         events,
         traced: Traced::All,
         only,
@@ -83,7 +84,12 @@ pub fn run_pass(
     };
     let (counts, outcome) = thread::scope(|scope| {
         let over = &over;
-        let teller = scope.spawn(move || print_events(&inbox, over, &control, signals, style));
+        let teller = scope.spawn(move || {
+            print_events(&inbox, over, &control, signals, |mut event| {
+                redact::event(&redactor, &mut event);
+                Stream::Out.print(&trace::event(&event, style));
+            })
+        });
         let outcome = load::generate(job, |_| ());
         over.store(true, Ordering::Release);
         (teller.join(), outcome)
@@ -91,8 +97,10 @@ pub fn run_pass(
     let counts = counts.map_err(|_| Failure::failed(anyhow!("the event thread panicked")))?;
     let (_, Outcome { windows, error, .. }) = outcome?;
     let mut aggregator = Aggregator::new(1, Model::Open);
-    while let Some(window) = source.pop() {
-        aggregator.add(&window);
+    for mut source in sources {
+        while let Some(window) = source.pop() {
+            aggregator.add(&window);
+        }
     }
     for (_, window) in &windows {
         aggregator.add(window);
@@ -105,13 +113,13 @@ pub fn run_pass(
     })
 }
 
-/// Prints events until the run has ended. A signal ends the run.
+/// Hands events to `print` until the run has ended. A signal ends the run.
 fn print_events(
     inbox: &Receiver<Event>,
     over: &AtomicBool,
     control: &Control,
     signals: &mut Signals,
-    style: Style,
+    print: impl Fn(Event),
 ) -> EventCounts {
     let mut counts = EventCounts::default();
     loop {
@@ -125,7 +133,7 @@ fn print_events(
         match inbox.recv_timeout(patience) {
             Ok(event) => {
                 counts.count(&event);
-                Stream::Out.print(&trace::event(&event, style));
+                print(event);
             }
             Err(_) if last => return counts,
             Err(_) => thread::sleep(Duration::from_millis(1)),
@@ -140,7 +148,7 @@ impl EventCounts {
             Event::Exchange(exchange) => {
                 self.failed_requests += u64::from(exchange.failure.is_some());
             }
-            Event::Log { .. } | Event::Stalled { .. } | Event::Notice { .. } => {}
+            Event::Log { .. } | Event::Stalled { .. } | Event::First(_) | Event::Notice { .. } => {}
         }
     }
 }

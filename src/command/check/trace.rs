@@ -24,6 +24,8 @@ pub fn event(event: &Event, style: Style) -> String {
         Event::Notice { text } => indented(&format!("notice: {text}"), |line| {
             style.apply(Paint::Warn, line)
         }),
+        // not told when the run is traced
+        Event::First(_) => String::new(),
         Event::Exchange(exchange) => self::exchange(exchange, style),
     }
 }

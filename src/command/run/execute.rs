@@ -7,11 +7,11 @@ use crate::command::prepare::Cpus;
 use crate::render::outline;
 use crate::reporter::{Observer, Reporter};
 use anyhow::anyhow;
-use config::{Origin, Plan};
+use config::{Origin, Plan, Redactor};
 use engine::{Control, Outcome, RunSpec, Segment};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use stats::{Aggregator, Recorder, Summary, WindowSource};
+use stats::{Aggregator, Summary};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -55,9 +55,7 @@ pub fn execute(
     observers: Vec<Box<dyn Observer>>,
     inputs: ControlInputs,
 ) -> Result<FinishedRun, Failure> {
-    let (recorders, sources): (Vec<Recorder>, Vec<WindowSource>) = (0..cpus.load.len() as u32)
-        .map(|core| stats::link(core, WINDOWS_IN_FLIGHT))
-        .unzip();
+    let (recorders, sources) = load::recorders(plan, cpus.load.len(), WINDOWS_IN_FLIGHT);
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let aggregator = Aggregator::new(sources.len(), outline::model(plan))
         .with_thresholds(plan.criteria(), plan.duration().as_secs())
@@ -79,7 +77,13 @@ pub fn execute(
         only: None,
         control: control.clone(),
     };
-    let supervisor = Supervisor::new(&reporter, &progress, control, plan, inputs);
+    let supervisor = Supervisor::new(
+        &reporter,
+        &progress,
+        control,
+        (plan, cpus.load.len()),
+        inputs,
+    );
     let (notices, finished) = thread::scope(|scope| {
         let supervisor = scope.spawn(move || supervisor.work(signals, &inbox));
         let finished = generate(job, &reporter, &progress);
@@ -95,7 +99,8 @@ pub fn execute(
             return Err(error.into());
         }
     };
-    let summary = finish(reporter, &mut outcome, times.took)?;
+    let redactor = plan.variables.redactor();
+    let summary = finish(reporter, &mut outcome, times.took, &redactor)?;
     Ok(FinishedRun {
         notices,
         start: times.start,
@@ -106,7 +111,12 @@ pub fn execute(
 }
 
 /// Passes the last windows and lost cores to the reporter; returns the summary of the run.
-fn finish(reporter: Reporter, outcome: &mut Outcome, took: Duration) -> Result<Summary, Failure> {
+fn finish(
+    reporter: Reporter,
+    outcome: &mut Outcome,
+    took: Duration,
+    redactor: &Redactor,
+) -> Result<Summary, Failure> {
     let windows = std::mem::take(&mut outcome.windows).into_iter();
     let last = windows.map(|(_, window)| window).collect();
     for core in std::mem::take(&mut outcome.lost) {
@@ -114,7 +124,8 @@ fn finish(reporter: Reporter, outcome: &mut Outcome, took: Duration) -> Result<S
     }
     let mut summary = reporter.finish(last, Some(took)).map_err(Failure::failed)?;
     if let Some(error) = &outcome.error {
-        let error = error.to_string();
+        let mut error = error.to_string();
+        redactor.hide(&mut error);
         let first_line = error.lines().next().unwrap_or_default();
         summary.verdict = summary.verdict.after_error(first_line);
     }

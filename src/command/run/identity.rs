@@ -3,9 +3,9 @@
 use crate::command::exit::Failure;
 use crate::render::format;
 use anyhow::anyhow;
+use config::ScriptText;
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Time since 1970; zero for clocks set before.
@@ -39,13 +39,18 @@ pub fn sha256(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// SHA-256 of a file in hexadecimal.
+/// SHA-256 of a script in hexadecimal.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn sha256_of_file(path: &Path) -> Result<String, Failure> {
-    let bytes = fs::read(path).map_err(|e| Failure::usage(anyhow!("{}: {e}", path.display())))?;
-    Ok(sha256(&bytes))
+/// Its file cannot be read.
+pub fn sha256_of_script(script: ScriptText<'_>) -> Result<String, Failure> {
+    let failed = |error| Failure::usage(anyhow!("{}: {error}", script.path.display()));
+    match script.text {
+        Some(text) => Ok(sha256(text.as_bytes())),
+        None => fs::read(script.path)
+            .map(|bytes| sha256(&bytes))
+            .map_err(failed),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The description of a run that is sent to a stats server at its start.
 
-use crate::command::script_files;
+use crate::command::{redact, script_files};
 use config::{Load, Model, Plan};
 use stats::wire::{Marker, RunStart};
 use std::time::Duration;
@@ -10,7 +10,7 @@ const MARKERS_MAX: usize = 200;
 
 /// The start of a run of `plan` against `target`.
 pub fn build(plan: &Plan, target: &str, cpus: &[usize], segment: &str) -> RunStart {
-    RunStart {
+    let mut start = RunStart {
         project: plan.name.clone(),
         name: plan.name.clone(),
         started_us: 0,
@@ -21,12 +21,24 @@ pub fn build(plan: &Plan, target: &str, cpus: &[usize], segment: &str) -> RunSta
         segment: segment.to_owned(),
         planned_s: plan.duration().as_secs_f64(),
         warmup_s: plan.warmup.as_secs(),
-        profile: plan.profile_text.clone(),
-        files: script_files::read(&plan.script),
+        profile: profile(plan),
+        files: script_files::read(plan.script()),
         markers: markers(plan),
         thresholds: plan.thresholds.iter().map(|t| t.text.clone()).collect(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    redact::run_start(&plan.variables.redactor(), &mut start);
+    start
+}
+
+/// The profile's text, followed by what arguments changed.
+fn profile(plan: &Plan) -> String {
+    let mut text = plan.profile_text.clone();
+    if !plan.overrides.is_empty() {
+        let line_end = if text.ends_with('\n') { "" } else { "\n" };
+        text += &format!("{line_end}\n# run with: {}\n", plan.overrides.join(" "));
     }
+    text
 }
 
 /// The starts of the loads' phases, in order of time.

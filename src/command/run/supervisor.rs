@@ -6,12 +6,13 @@ use super::keys::Keys;
 use super::load_controller::{ControlCommand, LoadController};
 use super::request_log::RequestLog;
 use crate::command::exit::Exit;
+use crate::command::redact;
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use crate::render::live::Stage;
 use crate::reporter::Reporter;
-use config::Plan;
-use engine::{Control, Event, Traced};
+use config::{Plan, Redactor};
+use engine::{Control, Event, FirstFigures, Traced};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
 use stats::report::LoadChange;
@@ -171,6 +172,10 @@ pub struct Supervisor<'a> {
     controller: LoadController,
     inputs: ControlInputs,
     drain: Duration,
+    redactor: Redactor,
+    /// Cores whose first figures are still to come, and the sum of the others.
+    cores: usize,
+    first: FirstFigures,
     stage: Option<Stage>,
     /// The start of the load was noticed.
     begun: bool,
@@ -178,12 +183,12 @@ pub struct Supervisor<'a> {
 }
 
 impl<'a> Supervisor<'a> {
-    /// Supervises a run of `plan` with this `control`.
+    /// Supervises a run of a plan on so many cores with this `control`.
     pub fn new(
         reporter: &'a Reporter,
         progress: &'a Progress,
         control: Control,
-        plan: &Plan,
+        (plan, cores): (&Plan, usize),
         inputs: ControlInputs,
     ) -> Supervisor<'a> {
         Supervisor {
@@ -193,6 +198,9 @@ impl<'a> Supervisor<'a> {
             inputs,
             control,
             drain: plan.drain,
+            redactor: plan.variables.redactor(),
+            cores,
+            first: FirstFigures::default(),
             stage: None,
             begun: false,
             notices: Notices::default(),
@@ -382,7 +390,8 @@ impl<'a> Supervisor<'a> {
         self.reporter.stage(stage);
     }
 
-    fn report_event(&mut self, event: Event) {
+    fn report_event(&mut self, mut event: Event) {
+        redact::event(&self.redactor, &mut event);
         match event {
             Event::Log { user, text } => self.show(match user {
                 Some(user) => format!("log (user {user}): {text}"),
@@ -400,11 +409,21 @@ impl<'a> Supervisor<'a> {
                 format::length(Duration::from_millis(since.as_millis() as u64)),
             )),
             Event::Notice { text } => self.report_notice(text),
+            Event::First(figures) => self.report_first(figures),
             Event::Exchange(exchange) => {
                 if let Some(log) = &mut self.inputs.request_log {
                     log.write(&exchange, self.progress.start.get().copied());
                 }
             }
+        }
+    }
+
+    /// Shows the first figures once those of all cores are there.
+    fn report_first(&mut self, figures: FirstFigures) {
+        self.first.add(figures);
+        self.cores = self.cores.saturating_sub(1);
+        if self.cores == 0 {
+            self.reporter.first(self.first);
         }
     }
 

@@ -159,6 +159,7 @@ pub fn facts(ended: Ending, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         cores,
         segment: None,
         loads: Vec::new(),
+        overrides: Vec::new(),
         changes: Vec::new(),
         version: "0.1.0".into(),
     }

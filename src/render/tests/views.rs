@@ -235,6 +235,7 @@ fn live(summary: &Summary, size: Size, style: Style, stage: Stage, cores: usize)
         generator_limited: false,
     }));
     let view = View {
+        first: None,
         outline: &outline(&format!("{OPEN}{CLOSED}")),
         stage,
         elapsed: Duration::from_millis(14_200),
@@ -271,6 +272,7 @@ fn live_views() {
     );
     let outline = outline(CLOSED);
     let start = View {
+        first: None,
         outline: &outline,
         stage: Stage::Starting,
         elapsed: Duration::ZERO,
@@ -356,6 +358,7 @@ fn live_by_name(summary: &Summary, more: usize, size: Size, style: Style) -> Vec
         outline: &outline(OPEN),
         stage: Stage::Running,
         elapsed: Duration::from_millis(14_200),
+        first: None,
         second: Some(&summary.series[2]),
         so_far: &summary.totals.counts,
         by_name: &by_name(summary, more),

@@ -67,6 +67,11 @@ const WORDS: &[&str] = &[
     "unix:/x",
     "timeouts = ",
     "connect = ",
+    "[secrets]\n",
+    "script_text = ",
+    "${",
+    "${A:-",
+    "$${",
 ];
 
 /// The profiles that come with the project, as they are.
