@@ -107,9 +107,9 @@ impl Source {
         }
     }
 
-    /// The walk of users of `load`.
-    fn walk(&self, load: usize) -> &Walk {
-        &self.walks[load.min(self.walks.len() - 1)]
+    /// The walk of users of `load`; none where rows are drawn at random.
+    fn walk(&self, load: usize) -> Option<&Walk> {
+        self.walks.get(load).or(self.walks.last())
     }
 
     /// The ordinal that is meant for a user in its present pass, if any is.

@@ -188,7 +188,8 @@ fn secrets_are_in_nothing_that_a_run_leaves() {
         let arguments = std::fs::read(format!("/proc/{process}/cmdline")).unwrap();
         is_clean(&arguments, "the arguments");
     }
-    let done = run.finish().expect(0);
+    // the script errors fail the run
+    let done = run.finish().expect(1);
     is_clean(done.out.as_bytes(), "stdout");
     is_clean(done.err.as_bytes(), "stderr");
     done.says(&[
@@ -229,7 +230,7 @@ fn secrets_are_not_in_the_spool_or_in_what_check_shows() {
     drop(nobody);
     let mut command = with_secrets(scratch.run_command(&["--stats", &url, "--quiet"]));
     command.env("MISTRESS_DATA", &data);
-    let done = finish(command).expect(0);
+    let done = finish(command).expect(1);
     is_clean(done.out.as_bytes(), "stdout");
     is_clean(done.err.as_bytes(), "stderr");
     assert!(

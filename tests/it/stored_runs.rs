@@ -149,7 +149,7 @@ fn compared(shop: &Shop, first: &str, second: &str) {
 
 fn live_runs_stay(shop: &Shop) {
     let profile = shop.0.profile();
-    let arguments = ["run", &profile, "--stats", "auto"];
+    let arguments = ["run", &profile, "--stats", "auto", "--duration", "20s"];
     let mut run = Program::start(shop.command(&arguments));
     run.until("    1s ");
     shop.call(&["runs", "delete", "latest", "--yes"])

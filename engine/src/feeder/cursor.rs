@@ -1,6 +1,7 @@
 //! The rows that one core hands out: which one a user gets, and its values.
 
 use super::file::{RowReader, Store};
+use super::walk::Walk;
 use super::{Source, Sources};
 use crate::pacing::{Purpose, stream};
 use config::{AtEnd, Order, random};
@@ -48,16 +49,21 @@ impl Feeder {
                 number,
                 pass: 0,
             });
-            source.walk(load).continue_alone(first.unwrap_or(0));
+            if let Some(walk) = source.walk(load) {
+                walk.continue_alone(first.unwrap_or(0));
+            }
         }
     }
 
     /// Goes on from the last rows of sources that end, backward, and from the first ones of others,
     /// for one user of `load`, who is alone.
     pub(crate) fn keep_apart(&mut self, load: usize) {
-        for source in &self.sources.list {
-            source.walk(load).keep_apart();
-        }
+        let walks = self
+            .sources
+            .list
+            .iter()
+            .filter_map(|source| source.walk(load));
+        walks.for_each(Walk::keep_apart);
     }
 
     /// The next row of `data` for a user; `chance` are random bits of its own. `Ok(None)`: there
@@ -111,10 +117,10 @@ fn next_row(
     chance: u64,
 ) -> Option<u64> {
     let rows = source.rows;
-    if source.data.order == Order::Random {
+    let Some(walk) = source.walk(asker.load) else {
         return Some(((u128::from(chance) * u128::from(rows)) >> 64) as u64);
-    }
-    let ordinal = source.walk(asker.load).next(source.wanted(asker))?;
+    };
+    let ordinal = walk.next(source.wanted(asker))?;
     let row = ordinal % rows;
     if source.data.order == Order::Shuffled {
         let key = stream(Purpose::Data, source_idx, ordinal / rows);
@@ -124,7 +130,8 @@ fn next_row(
 }
 
 fn used_up(source: &Source, load: usize) -> String {
-    let (rows, own) = (source.rows, source.walk(load).own_rows());
+    let rows = source.rows;
+    let own = source.walk(load).map_or(rows, Walk::own_rows);
     let which = if own == rows {
         format!("all {rows} rows")
     } else {
