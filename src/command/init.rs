@@ -11,6 +11,11 @@ use std::path::Path;
 /// Longest name, in bytes.
 const NAME_BYTES_MAX: usize = 100;
 
+/// Tells editors the functions that scripts have.
+const API_FILE: &str = "mistress-api.lua";
+const API_NOTE: &str =
+    "mistress-api.lua tells editors with a Lua language server what scripts can call.\n";
+
 /// Writes a profile and its script, and says what to do with them.
 ///
 /// # Errors
@@ -35,11 +40,19 @@ pub fn execute(arguments: &InitArguments) -> Result<Exit, Failure> {
     }
     write(&profile_file, &profile.replace("NAME", name))?;
     write(&script_file, script)?;
+    let api = match write(API_FILE, scripting::EDITOR_DEFINITIONS) {
+        // one of an example before
+        Err(_) if Path::new(API_FILE).exists() => "",
+        written => {
+            written?;
+            API_NOTE
+        }
+    };
     Stream::Out.print(&format!(
         "wrote {profile_file} and {script_file}. Next:\n\
          \x20 mistress check {profile_file}    tries it with one user and shows every request\n\
          \x20 mistress run {profile_file}      runs it against a server that comes with mistress\n\
-         To load your own server, change `target` in {profile_file} or add --target URL.\n"
+         To load your own server, change `target` in {profile_file} or add --target URL.\n{api}"
     ));
     Ok(Exit::Done)
 }

@@ -8,7 +8,7 @@ use crate::run::{self, Limit};
 use crate::{Failure, lint, setup};
 
 /// In CI nobody watches: tests that hang are killed this long after the start.
-const CI_LIMIT: Duration = Duration::from_secs(36 * 60);
+const CI_LIMIT: Duration = Duration::from_secs(42 * 60);
 
 /// One call of cargo: what it is and its arguments.
 ///

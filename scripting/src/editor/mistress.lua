@@ -547,6 +547,10 @@ function run.abort(reason) end
 ---The null of JSON, and of lists.
 null = nil
 
+---Variables of the run: -e, --env-file, and the environment; nil where one is not given.
+---@type table<string, string?>
+env = {}
+
 ---Prints values, separated by tabs, with core and user.
 ---@param ... any
 function log(...) end
