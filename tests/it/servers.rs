@@ -144,7 +144,7 @@ fn nginx_knows_the_client_by_its_certificate() {
     let drive = Drive {
         target: &target,
         tables: &stranger,
-        body: "local reply = user:get('/', { keep_body = true })\n\
+        body: "local reply = user:get('/', { keep_body = true, expect = 400 })\n\
                user:check('told', reply.status == 400 and reply.body:find('certificate') ~= nil)",
     };
     drive.run(1);
