@@ -262,7 +262,7 @@ impl Truth {
         let (timeout_ms, drain_ms) = (self.timeout.as_millis(), self.drain.as_millis());
         format!(
             "[run]\nname = \"{id}\"\nscript = \"{script}\"\ntarget = \"{target}\"\nseed = {seed}\n\
-             timeout = \"{timeout_ms}ms\"\ndrain = \"{drain_ms}ms\"\nstats = false\n\n{load}",
+             timeout = \"{timeout_ms}ms\"\ndrain = \"{drain_ms}ms\"\nstats = false\nfail_on = []\n\n{load}",
             id = self.id,
             load = self.load.profile(scenario)
         )

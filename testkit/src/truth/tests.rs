@@ -285,7 +285,7 @@ fn texts() {
     assert_eq!(
         profile,
         "[run]\nname = \"L9\"\nscript = \"l.lua\"\ntarget = \"http://127.0.0.1:1\"\nseed = 3\n\
-         timeout = \"10000ms\"\ndrain = \"10000ms\"\nstats = false\n\n[[load]]\n\
+         timeout = \"10000ms\"\ndrain = \"10000ms\"\nstats = false\nfail_on = []\n\n[[load]]\n\
          scenarios = { main = 1 }\nmodel = \"open\"\narrivals = \"even\"\nusers_max = 50\n\
          phases = [{ rate = \"1000/s\", for = \"10000ms\" }]\n"
     );
