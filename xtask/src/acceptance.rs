@@ -1,5 +1,6 @@
 //! The long forms of what the tests show in seconds: each area a table of expected and measured.
 
+mod costs;
 mod network;
 mod packages;
 mod parsers;

@@ -3,36 +3,7 @@
 use std::rc::Rc;
 
 use super::*;
-
-struct NullHost;
-
-impl Host for NullHost {
-    fn template(&self, _method: &str, _url: &str) -> Result<u32, String> {
-        Ok(0)
-    }
-    fn random(&self, _slot: u32) -> u64 {
-        0
-    }
-    fn check_name(&self, _name: &str) -> u32 {
-        0
-    }
-    fn check(&self, _slot: u32, _check: u32, _passed: bool) {}
-    fn transaction_name(&self, _name: &str) -> u32 {
-        0
-    }
-    fn transaction_begin(&self, _slot: u32, _transaction: u32) {}
-    fn transaction_end(&self, _slot: u32, _ok: bool) {}
-    fn log(&self, _slot: Option<u32>, _text: &str) {}
-    fn body(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
-        f(None);
-    }
-    fn head(&self, _slot: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
-        f(None);
-    }
-    fn elapsed_s(&self) -> f64 {
-        0.0
-    }
-}
+use crate::host::NullHost;
 
 const LIMIT: usize = 32 << 20;
 

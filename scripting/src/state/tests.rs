@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::EDITOR_DEFINITIONS;
+use crate::host::NullHost;
 
 /// Globals that editors know from Lua.
 const OF_LUA: &str = "_VERSION assert bit collectgarbage coroutine error getmetatable ipairs math next \
@@ -56,39 +57,9 @@ fn fields(class: &str) -> Names {
         .collect()
 }
 
-struct NoHost;
-
-impl crate::Host for NoHost {
-    fn template(&self, _: &str, _: &str) -> Result<u32, String> {
-        Ok(0)
-    }
-    fn random(&self, _: u32) -> u64 {
-        0
-    }
-    fn check_name(&self, _: &str) -> u32 {
-        0
-    }
-    fn check(&self, _: u32, _: u32, _: bool) {}
-    fn transaction_name(&self, _: &str) -> u32 {
-        0
-    }
-    fn transaction_begin(&self, _: u32, _: u32) {}
-    fn transaction_end(&self, _: u32, _: bool) {}
-    fn log(&self, _: Option<u32>, _: &str) {}
-    fn body(&self, _: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
-        f(None);
-    }
-    fn head(&self, _: u32, f: &mut dyn FnMut(Option<&[u8]>)) {
-        f(None);
-    }
-    fn elapsed_s(&self) -> f64 {
-        0.0
-    }
-}
-
 #[test]
 fn editors_know_what_scripts_have_and_nothing_else() {
-    let shared = Shared::new(Rc::new(NoHost));
+    let shared = Shared::new(Rc::new(NullHost));
     let loader = Loader::new(PathBuf::from("."));
     let state = State::new(&shared, &loader, 64 << 20).unwrap();
     let (env, common) = (&state.env, &state.common);

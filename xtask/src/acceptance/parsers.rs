@@ -1,11 +1,9 @@
 //! What a byte of a hostile reply costs its reader: at 8 MB at most 1.5 times what it costs at
 //! 100 KB.
 
-use crate::Failure;
-use crate::project::cargo;
-use crate::run::{self, Limit};
-
+use super::costs;
 use super::table::Table;
+use crate::Failure;
 
 /// The size of large replies, in bytes.
 const LARGE_BYTES: &str = "8388608";
@@ -18,33 +16,15 @@ const RATIO_MAX: f64 = 1.5;
 /// # Errors
 /// The test cannot be built, or measured nothing.
 pub fn measure(table: &mut Table) -> Result<(), Failure> {
-    let mut command = cargo(&[
-        "test",
-        "--release",
-        "--package",
-        "mistress-scripting",
-        "--test",
-        "it",
-        TEST,
-        "--",
-        "--nocapture",
-    ]);
-    command.env("MISTRESS_SHAPE_BYTES", LARGE_BYTES);
-    let mut rows = 0;
-    run::lines(command, Limit::None, |from, line| {
-        match row(line).filter(|_| from == run::From::Stdout) {
-            Some((name, ratio)) if table.wants(&name) => {
-                rows += 1;
-                table.at_most(&name, RATIO_MAX, ratio, "times the small one");
-            }
-            Some(_) => rows += 1,
-            None => eprintln!("{line}"),
+    costs::measure(TEST, ("MISTRESS_SHAPE_BYTES", LARGE_BYTES), |line| {
+        let found = row(line);
+        if let Some((name, ratio)) = &found
+            && table.wants(name)
+        {
+            table.at_most(name, RATIO_MAX, *ratio, "times the small one");
         }
-    })?;
-    if rows == 0 {
-        return Err(format!("{TEST} measured nothing").into());
-    }
-    Ok(())
+        found.is_some()
+    })
 }
 
 /// Reader with shape, and the ratio, of a line such as

@@ -1,11 +1,9 @@
 //! What the functions of the toolbox cost a script: those of 100 bytes at most 5 µs, the others at
 //! most 1.2 times what their crate costs when called from Rust.
 
-use crate::Failure;
-use crate::project::cargo;
-use crate::run::{self, Limit};
-
+use super::costs;
 use super::table::Table;
+use crate::Failure;
 
 /// The test that measures.
 const TEST: &str = "toolbox_costs";
@@ -17,38 +15,19 @@ const TIMES_MAX: f64 = 1.2;
 /// # Errors
 /// The test cannot be built, or measured nothing.
 pub fn measure(table: &mut Table) -> Result<(), Failure> {
-    let mut command = cargo(&[
-        "test",
-        "--release",
-        "--package",
-        "mistress-scripting",
-        "--test",
-        "it",
-        TEST,
-        "--",
-        "--nocapture",
-    ]);
-    command.env("MISTRESS_TOOLBOX_COSTS", "1");
-    let mut rows = 0;
-    run::lines(command, Limit::None, |from, line| {
-        match row(line).filter(|_| from == run::From::Stdout) {
-            Some((name, cost, unit)) => {
-                rows += 1;
-                let (limit, unit) = match unit {
-                    "us" => (US_MAX, "us"),
-                    _ => (TIMES_MAX, "times the crate alone"),
-                };
-                if table.wants(name) {
-                    table.at_most(name, limit, cost, unit);
-                }
-            }
-            None => eprintln!("{line}"),
+    costs::measure(TEST, ("MISTRESS_TOOLBOX_COSTS", "1"), |line| {
+        let found = row(line);
+        if let Some((name, cost, unit)) = found
+            && table.wants(name)
+        {
+            let (limit, unit) = match unit {
+                "us" => (US_MAX, "us"),
+                _ => (TIMES_MAX, "times the crate alone"),
+            };
+            table.at_most(name, limit, cost, unit);
         }
-    })?;
-    if rows == 0 {
-        return Err(format!("{TEST} measured nothing").into());
-    }
-    Ok(())
+        found.is_some()
+    })
 }
 
 /// Name, cost and unit of a line such as `cost hash.md5(text) | 1.250 us`.
