@@ -9,7 +9,7 @@ use crate::harness::{
     ONE_REQUEST, Placement, cpus, event, failures, figure, measuring, name, number, run_table,
     scratch_of, server_cpu, settled,
 };
-use crate::wait_meter::WaitMeter;
+use crate::wait_meter::{self, WaitMeter};
 use serde_json::Value;
 use std::time::Duration;
 use testkit::origin::{Behaviour, Origin, Report};
@@ -46,15 +46,16 @@ struct Measured {
     /// Figure by figure, and what everybody says of their own lateness.
     text: String,
     holds: bool,
-    /// The kernel kept server or generator from running for longer than the tolerances allow for.
+    /// Server or generator was kept from running for longer than the tolerances allow for.
     disturbed: bool,
 }
 
 /// Carries out a truth and holds all its figures against the result.
 ///
-/// A wrong figure counts at once, unless the kernel itself says that it kept generator or server
-/// off their processors, which then is the explanation: such a measurement is void and repeated,
-/// and not more than [`ATTEMPTS`] may be.
+/// A wrong figure counts at once, unless it is explained: the kernel says that it kept generator
+/// or server off their processors, the hypervisor that it took the processors away, or the server
+/// that it replied later than it should have, so that the answer is not the known one. Such a
+/// measurement is void and repeated, and not more than [`ATTEMPTS`] may be.
 fn hold(truth: &Truth) -> Option<(Value, Report)> {
     let _alone = measuring()?;
     Some(hold_at(&Placement::Loopback, truth))
@@ -78,11 +79,13 @@ fn measure(placement: &Placement, truth: &Truth) -> Measured {
     let origin = serve(placement, truth.server.clone());
     let scratch = scratch_of(truth, &origin.url());
     let command = scratch.run_command(&["--quiet", "--cores", "1"]);
+    let stolen_ticks = wait_meter::stolen_ticks();
     let program = Program::start(placement.command(command));
     let core = WaitMeter::of(program.id(), "core-");
     let server = WaitMeter::of(std::process::id(), "origin");
     let done = program.finish();
     let (core, server) = (core.end(), server.end());
+    let stolen_ticks = wait_meter::stolen_ticks() - stolen_ticks;
     let result = scratch.result();
     let done = settled(done, &result);
     let report = origin.stop();
@@ -93,7 +96,8 @@ fn measure(placement: &Placement, truth: &Truth) -> Measured {
     });
     let lines: Vec<String> = verdicts.iter().map(ToString::to_string).collect();
     let text = format!(
-        "{}: {}\n{}\n{}\nkept waiting by the kernel: generator {core:?}, server {server:?}\n{}",
+        "{}: {}\n{}\n{}\nkept waiting by the kernel: generator {core:?}, server {server:?}; \
+         ticks stolen {stolen_ticks}\n{}",
         truth.id,
         truth.title,
         lines.join("\n"),
@@ -101,10 +105,11 @@ fn measure(placement: &Placement, truth: &Truth) -> Measured {
         done.out
     );
     let state = result["verdict"]["state"].as_str();
+    let late = Duration::from_nanos(report.late_max_ns);
     Measured {
         holds: verdicts.iter().all(truth::Verdict::holds)
             && (truth.verdict.is_none() || truth.verdict == state),
-        disturbed: core.longest.max(server.longest) > DISTURBED,
+        disturbed: core.longest.max(server.longest).max(late) > DISTURBED || stolen_ticks > 0,
         text,
         result,
         report,

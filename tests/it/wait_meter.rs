@@ -85,3 +85,15 @@ fn waited_ns(task: &Path, threads: &str) -> Option<u64> {
     let stat = std::fs::read_to_string(task.join("schedstat")).ok()?;
     stat.split_whitespace().nth(1)?.parse().ok()
 }
+
+/// Ticks, usually of 10 ms, for which the hypervisor ran other machines on the processors of this
+/// one since its start (proc(5), `/proc/stat`: the eighth number).
+pub fn stolen_ticks() -> u64 {
+    let text = std::fs::read_to_string("/proc/stat").expect("proc is mounted");
+    let all = text
+        .lines()
+        .next()
+        .expect("the first line is all processors");
+    let stolen = all.split_whitespace().nth(8);
+    stolen.map_or(0, |ticks| ticks.parse().expect("a number of ticks"))
+}
