@@ -92,7 +92,7 @@ fn set_in_table<'t>(
     if !rest.is_empty()
         && let Some(inner) = table.get_mut(key.as_str())
     {
-        return set_in_value(inner.get_mut(), rest, (key, whole), value, span);
+        return set_in_value(inner.get_mut(), rest, key, whole, value, span);
     }
     // the value that is there goes with its key, whose place is in the text
     table.remove(key.as_str());
@@ -113,7 +113,8 @@ fn set_in_table<'t>(
 fn set_in_value<'t>(
     inner: &mut DeValue<'t>,
     path: &[String],
-    (name, whole): (&str, &str),
+    name: &str,
+    whole: &str,
     value: DeValue<'t>,
     span: &Span,
 ) -> Result<(), String> {
@@ -126,7 +127,7 @@ fn set_in_value<'t>(
             };
             match rest {
                 [] => *item = Spanned::new(span.clone(), value),
-                rest => set_in_value(item.get_mut(), rest, (name, whole), value, span)?,
+                rest => set_in_value(item.get_mut(), rest, name, whole, value, span)?,
             }
             Ok(())
         }

@@ -96,7 +96,8 @@ pub fn distinct<'r>(
             return Err(Failure::usage(anyhow!(same(
                 runs,
                 run,
-                (&asked[before], one)
+                &asked[before],
+                one
             ))));
         }
         found.push(run);
@@ -105,7 +106,7 @@ pub fn distinct<'r>(
 }
 
 /// Why two arguments that are the same run are refused, and what to write.
-fn same(runs: &[RunRecord], run: &RunRecord, (first, second): (&str, &str)) -> String {
+fn same(runs: &[RunRecord], run: &RunRecord, first: &str, second: &str) -> String {
     let head = format!("{first} and {second} are the same run, {}", run.id);
     let older = runs.iter().skip_while(|one| one.id != run.id).skip(1);
     match older.into_iter().find(|one| one.name == run.name) {

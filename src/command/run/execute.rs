@@ -77,13 +77,7 @@ pub fn execute(
         only: None,
         control: control.clone(),
     };
-    let supervisor = Supervisor::new(
-        &reporter,
-        &progress,
-        control,
-        (plan, cpus.load.len()),
-        inputs,
-    );
+    let supervisor = Supervisor::new(&reporter, &progress, control, plan, cpus.load.len(), inputs);
     let (notices, finished) = thread::scope(|scope| {
         let supervisor = scope.spawn(move || supervisor.work(signals, &inbox));
         let finished = generate(job, &reporter, &progress);

@@ -188,7 +188,8 @@ impl<'a> Supervisor<'a> {
         reporter: &'a Reporter,
         progress: &'a Progress,
         control: Control,
-        (plan, cores): (&Plan, usize),
+        plan: &Plan,
+        cores: usize,
         inputs: ControlInputs,
     ) -> Supervisor<'a> {
         Supervisor {

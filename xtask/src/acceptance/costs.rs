@@ -4,14 +4,15 @@ use crate::Failure;
 use crate::project::cargo;
 use crate::run::{self, From, Limit};
 
-/// Runs the `test` in release with a variable that asks for the long form. `row` takes each line of
-/// its stdout and says whether that was a row.
+/// Runs the `test` in release with the variable of the environment that asks for its long form.
+/// `row` takes each line of its stdout and says whether that was a row.
 ///
 /// # Errors
 /// The test cannot be built, or measured nothing.
 pub fn measure(
     test: &str,
-    (variable, value): (&str, &str),
+    variable: &str,
+    value: &str,
     mut row: impl FnMut(&str) -> bool,
 ) -> Result<(), Failure> {
     let package = ["--package", "mistress-scripting", "--test", "it"];

@@ -16,7 +16,7 @@ const RATIO_MAX: f64 = 1.5;
 /// # Errors
 /// The test cannot be built, or measured nothing.
 pub fn measure(table: &mut Table) -> Result<(), Failure> {
-    costs::measure(TEST, ("MISTRESS_SHAPE_BYTES", LARGE_BYTES), |line| {
+    costs::measure(TEST, "MISTRESS_SHAPE_BYTES", LARGE_BYTES, |line| {
         let found = row(line);
         if let Some((name, ratio)) = &found
             && table.wants(name)

@@ -15,7 +15,7 @@ const TIMES_MAX: f64 = 1.2;
 /// # Errors
 /// The test cannot be built, or measured nothing.
 pub fn measure(table: &mut Table) -> Result<(), Failure> {
-    costs::measure(TEST, ("MISTRESS_TOOLBOX_COSTS", "1"), |line| {
+    costs::measure(TEST, "MISTRESS_TOOLBOX_COSTS", "1", |line| {
         let found = row(line);
         if let Some((name, cost, unit)) = found
             && table.wants(name)
