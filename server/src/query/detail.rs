@@ -56,7 +56,8 @@ pub fn card(record: &RunRecord, view: Option<&dyn RunView>) -> Result<Value, Err
     let verdict = Some(&record.verdict).filter(|verdict| !verdict.is_empty());
     Ok(json!({
         "id": record.id, "project": record.project, "name": record.name,
-        "started_us": record.started_us, "duration_s": duration_s,
+        "started_us": record.started_us, "arrived_us": record.arrived_us,
+        "duration_s": duration_s,
         "state": record.state.as_str(), "verdict": verdict, "model": record.model,
         "target": record.target, "tags": record.tags, "comment": record.comment,
         "pinned": record.pinned, "baseline": record.baseline,
