@@ -9,7 +9,7 @@ mod series;
 pub(crate) use places::Places;
 
 use crate::access::{Guarded, Visitor};
-use crate::api::params::UNKNOWN_OUTCOME;
+use crate::api::params::{UNKNOWN_OUTCOME, with_warmup};
 use crate::pages::offline::{self, Saved};
 use crate::query::{Axis, Rest, keys};
 use crate::store::{Filter, MINUTE_S, RunRecord, RunView, State as RunState, Store, Wanted};
@@ -95,12 +95,14 @@ pub fn report(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
     report::of(run, view)
 }
 
-/// Writes a run as a file, as it is read.
+/// Writes a run as a file, as it is read. CSV and the interval log have its warm-up only when it is
+/// asked for; in JSON it is in the series, and marked there.
 ///
 /// # Errors
 /// When the store fails; [`Error::Write`] when `out` does.
 pub fn write(
     format: Format,
+    with_warmup: bool,
     run: &RunRecord,
     view: &dyn RunView,
     out: &mut dyn Write,
@@ -109,10 +111,10 @@ pub fn write(
         Format::Json => report(run, view)?.write_json(out, Series::of(view)?),
         Format::Csv => {
             let cores = series::cores(view)?.into_iter();
-            report(run, view)?.write_csv(out, cores, Series::of(view)?)
+            report(run, view)?.write_csv(out, cores, with_warmup, Series::of(view)?)
         }
         Format::Junit => Ok(out.write_all(report(run, view)?.to_junit().as_bytes())?),
-        Format::Hlog => log(run, view, out),
+        Format::Hlog => log(with_warmup, run, view, out),
         Format::Html => Ok(out.write_all(page(run, view)?.as_bytes())?),
     }
 }
@@ -120,7 +122,8 @@ pub fn write(
 /// The page of a run with all it shows.
 fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     let axis = |points| Axis::new(view, 0, u64::MAX, points);
-    let distribution = |of| query::distribution(view, 0, u64::MAX, 0, (Phase::Latency, of));
+    let from = query::warmup_s(view)?;
+    let distribution = |of| query::distribution(view, from, u64::MAX, 0, (Phase::Latency, of));
     // what else there is of a latency of other requests than those that ended ok
     let other = |of| {
         let columns = query::latency_columns(view, axis(PAGE_POINTS), of)?;
@@ -133,13 +136,13 @@ fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     let saved = Saved {
         run: query::detail(run, view, Of::Ok)?,
         series: query::series(view, axis(PAGE_POINTS), 0, Of::Ok)?,
-        names: query::names(view, 0, u64::MAX, Of::Ok)?,
+        names: query::names(view, from, u64::MAX, Of::Ok)?,
         distribution: distribution(Of::Ok)?,
         heatmap: query::heatmap(view, axis(PAGE_COLUMNS), 0, Of::Ok)?,
         failed: other(Of::Failed)?,
         all: other(Of::All)?,
-        failures: query::failures(view, 0, u64::MAX)?,
-        checks: json!({ "checks": query::checks(view, 0, u64::MAX)? }),
+        failures: query::failures(view, from, u64::MAX)?,
+        checks: json!({ "checks": query::checks(view, from, u64::MAX)? }),
         events: query::events(view)?,
     };
     offline::page(&saved).map_err(|refusal| Error::Format(refusal.message))
@@ -147,14 +150,24 @@ fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
 
 /// The latencies, interval by interval: of requests that ended ok, and under a tag of the failed.
 /// An interval without a value has no line.
-fn log(run: &RunRecord, view: &dyn RunView, out: &mut dyn Write) -> Result<(), Error> {
+fn log(
+    with_warmup: bool,
+    run: &RunRecord,
+    view: &dyn RunView,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let first_s = match with_warmup {
+        true => 0,
+        false => query::warmup_s(view)?,
+    };
     let level = match view.length_s() <= LINES_MAX {
         true => 1,
         false => 10,
     };
     out.write_all(hlog::head(&run.name, run.started_us).as_bytes())?;
-    for minute in view.minutes() {
+    for minute in view.minutes().range(first_s / MINUTE_S..) {
         let (from, to) = (minute * MINUTE_S, (minute + 1) * MINUTE_S);
+        let from = from.max(first_s);
         let mut lines: BTreeMap<(u64, usize), String> = BTreeMap::new();
         for (place, of) in [Of::Ok, Of::Failed].into_iter().enumerate() {
             let keys = keys(of, 0, Phase::Latency);
@@ -196,10 +209,17 @@ fn no_such_run() -> ApiError {
     ApiError::not_found("there is no such run")
 }
 
+#[derive(Deserialize)]
+struct ExportParams {
+    warmup: Option<String>,
+}
+
 async fn export(
     State(app): State<App>,
     Path((id, format)): Path<(String, String)>,
+    Query(asked): Query<ExportParams>,
 ) -> Result<Response, ApiError> {
+    let with_warmup = with_warmup(asked.warmup.as_deref())?;
     let found = Format::of(&format).ok_or_else(|| {
         ApiError::not_found("no such format: there are json, csv, hlog, junit and html")
     })?;
@@ -209,7 +229,7 @@ async fn export(
     let store = Arc::clone(&app.store);
     let body = app.exports.body(move |out| {
         let (run, view) = opened(&*store, &id)?.ok_or_else(no_such_run)?;
-        Ok(write(found, &run, &*view, out)?)
+        Ok(write(found, with_warmup, &run, &*view, out)?)
     });
     Ok((
         [(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, name)],

@@ -105,11 +105,11 @@ impl RunReport {
         Ok(Self::new(run, notices, summary))
     }
 
-    /// The series as CSV.
+    /// The series as CSV, without the warm-up.
     pub fn to_csv(&self) -> String {
         let rows = self.summary.series.iter().flat_map(|second| &second.cores);
         let cores = rows.map(|core| (core.node, core.core));
-        text(|out| self.write_csv(out, cores, self.own_series()))
+        text(|out| self.write_csv(out, cores, false, self.own_series()))
     }
 
     /// Writes these seconds in place of its own as CSV, one after the other. `cores` are those that
@@ -121,11 +121,13 @@ impl RunReport {
         &self,
         out: &mut dyn Write,
         cores: impl Iterator<Item = (Option<u32>, u32)>,
+        with_warmup: bool,
         seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
     ) -> Result<(), E> {
         let known = self.summary.generator.cores.iter();
         let known = known.map(|core| (core.node, core.core));
-        csv::write(out, known.chain(cores).collect(), seconds)
+        let cores = known.chain(cores).collect();
+        csv::write(out, cores, with_warmup, seconds)
     }
 
     /// Thresholds and checks as JUnit XML.

@@ -11,3 +11,4 @@ mod late;
 mod nodes;
 mod outcomes;
 mod serve;
+mod warmup;

@@ -21,10 +21,12 @@ type CoreName = (Option<u32>, u32);
 
 /// All seconds of a run. What was not measured in a second is empty: times without requests, and
 /// of cores that delivered nothing for the row. After the fixed columns comes `busy_core_N`, 0 to
-/// 1, for each core; `busy_core_NODE_N` in runs of several nodes.
+/// 1, for each core; `busy_core_NODE_N` in runs of several nodes. With the warm-up comes a column
+/// `warmup`, 1 in its rows; without it they are left out.
 pub(super) fn write<E: From<io::Error>>(
     out: &mut dyn Write,
     cores: BTreeSet<CoreName>,
+    with_warmup: bool,
     seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
 ) -> Result<(), E> {
     out.write_all(COLUMNS.as_bytes())?;
@@ -32,9 +34,16 @@ pub(super) fn write<E: From<io::Error>>(
         let node = node.map_or(String::new(), |node| format!("{node}_"));
         write!(out, ",busy_core_{node}{core}")?;
     }
-    out.write_all(b"\n")?;
+    out.write_all(if with_warmup { b",warmup\n" } else { b"\n" })?;
     for second in seconds {
-        writeln!(out, "{}", row(second?.borrow(), &cores))?;
+        let second = second?;
+        let second = second.borrow();
+        let row = row(second, &cores);
+        match (with_warmup, second.warmup) {
+            (true, warmup) => writeln!(out, "{row},{}", u8::from(warmup))?,
+            (false, true) => {}
+            (false, false) => writeln!(out, "{row}")?,
+        }
     }
     Ok(())
 }
