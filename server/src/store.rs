@@ -266,9 +266,9 @@ impl RunRecord {
     }
 }
 
-/// Figures contain this text since they report throughput; those without it come from earlier
-/// versions, which had a different latency.
-pub(crate) const FIGURES_MARK: &str = "\"throughput\":";
+/// Figures contain this text since they tell how the run came out; those without it come from
+/// earlier versions.
+pub(crate) const FIGURES_MARK: &str = "\"result\":";
 
 /// The state of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -69,7 +69,7 @@ function thresholdColumns() {
       label: "measured",
       isNumber: true,
       sort: (row) => row.value,
-      text: (row) => metricText(row.metric ?? row.text, row.value),
+      text: (row) => row.finding ?? metricText(row.metric ?? row.text, row.value),
     },
     {
       key: "first",

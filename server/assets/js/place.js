@@ -11,8 +11,8 @@ export function readPlace() {
   return { window, tab: words.get("tab"), picks: words.getAll("pick"), words };
 }
 
-/** Changes some of it; null takes a word away, a list gives it several times. */
-export function writePlace(changes) {
+/** Changes some of it; null takes a word away, a list gives it several times. Back undoes a change that is a step. */
+export function writePlace(changes, isStep = false) {
   const words = new URLSearchParams(location.search);
   for (const [key, value] of Object.entries(changes)) {
     words.delete(key);
@@ -21,7 +21,9 @@ export function writePlace(changes) {
   }
   const text = words.toString();
   try {
-    history.replaceState(null, "", text ? `?${text}` : location.pathname);
+    const address = text ? `?${text}` : location.pathname;
+    if (isStep) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
   } catch (_) {
     // A saved page opened from a disk has no address that could change.
   }

@@ -69,6 +69,13 @@ class RunPage {
     this.build();
     await this.loadSeries();
     this.follow();
+    addEventListener("popstate", () => this.returned());
+  }
+
+  /** Back or forward: the window that the address names. */
+  returned() {
+    this.axis.show(readPlace().window, false);
+    this.showWindow();
   }
 
   build() {
@@ -209,7 +216,11 @@ class RunPage {
   }
 
   async zoomed(window) {
-    writePlace({ from: window?.[0] ?? null, to: window?.[1] ?? null });
+    writePlace({ from: window?.[0] ?? null, to: window?.[1] ?? null }, true);
+    this.showWindow();
+  }
+
+  showWindow() {
     this.drawBar();
     clearTimeout(this.zoomTimer);
     this.zoomTimer = setTimeout(() => this.loadSeries(), 80);

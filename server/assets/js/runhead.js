@@ -50,13 +50,28 @@ function crumbs(card) {
   );
 }
 
-/** State, verdict and model of a run. */
+const RESULTS = {
+  passed: ["passed", "met", "it ran to its end, and every threshold held"],
+  missed: ["missed", "missed", "a threshold or a rule of fail_on did not hold"],
+  failed: ["failed", "missed", "it ended with an error"],
+  stopped: ["stopped early", "warn", "somebody ended it before its time"],
+};
+
+/** State, result, the verdict on the generator, and model of a run. */
 export function badges(card) {
   const model = card.model ? `${card.model.toUpperCase()} MODEL` : null;
   const said = card.state === "live" ? null : card.verdict;
+  const [word, kind, meaning] = RESULTS[card.state === "done" ? card.result : null] ?? [];
   return [
     card.state === "done" ? null : el("span", { class: `badge ${card.state}` }, card.state),
-    said ? el("span", { class: `badge ${said}`, title: "what the run says about the generator itself" }, said) : null,
+    word ? el("span", { class: `badge ${kind}`, title: meaning, data: { result: card.result } }, word) : null,
+    said
+      ? el(
+          "span",
+          { class: `badge ${said === "clean" ? "" : said}`, title: "what the run says about the generator itself" },
+          `generator ${said}`,
+        )
+      : null,
     model ? el("span", { class: `badge model ${card.model}` }, model) : null,
   ];
 }
@@ -123,7 +138,8 @@ function reason(one) {
     from === to ? clock(from) : `${clock(from)} – ${clock(to)}`,
   );
   const shown = windows.slice(0, 8).join(", ") + (windows.length > 8 ? ` and ${windows.length - 8} more` : "");
-  return el("li", null, one.text, shown ? el("span", { class: "muted small" }, ` · ${shown}`) : null);
+  const cores = (one.cores ?? []).length ? ` (${one.cores.length > 1 ? "cores" : "core"} ${one.cores.join(", ")})` : "";
+  return el("li", null, one.text, cores, shown ? el("span", { class: "muted small" }, ` · ${shown}`) : null);
 }
 
 function actions(page) {

@@ -51,6 +51,10 @@ function list(all, of) {
     tiles.push(["planned", "Arrivals", count(totals.planned), `${count(totals.dropped)} dropped`, totals.dropped > 0]);
   }
   tiles.push(["bytes_in", "Received", bytes(totals.bytes_in), `${bytes(totals.bytes_out)} sent`]);
+  if (totals.iterations?.failed > 0)
+    tiles.push(["iterations_failed", "Failed iterations", count(totals.iterations.failed), "", true]);
+  const scriptErrors = all.events?.script_error ?? 0;
+  if (scriptErrors > 0) tiles.push(["script_errors", "Script errors", count(scriptErrors), "see Failures", true]);
   if (totals.unfinished > 0) tiles.push(["unfinished", "Unfinished", count(totals.unfinished), "at the end", true]);
   const ofFailed = all.latency_failed;
   if (of === "ok" && ofFailed?.count > 0)

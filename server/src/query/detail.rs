@@ -7,8 +7,9 @@ use super::window::{measured, measured_totals, metrics};
 use crate::Error;
 use crate::store::{Node, RunRecord, RunView, State};
 use serde_json::{Value, json};
+use stats::report::Ending;
 use stats::verdict::{Reason, ReasonKind, Spans, VerdictState};
-use stats::wire::ReasonRow;
+use stats::wire::{ReasonRow, RunEnd};
 use stats::{FailureKind, Of, Phase, Verdict};
 use std::collections::BTreeMap;
 
@@ -42,7 +43,31 @@ pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
     Ok(json!({
         "totals": totals_of(&totals), "throughput": throughput(view)?,
         "latency": percentiles(&latency), "sparkline": spark,
+        "result": result(&view.nodes()?),
     }))
+}
+
+/// How a run came out, which says nothing of the generator: `failed`, `missed` (a threshold, or a
+/// rule of `fail_on`), `stopped` (before its time) or `passed`; none while it goes on.
+fn result(nodes: &[Node]) -> Option<&'static str> {
+    let ends: Vec<&RunEnd> = nodes.iter().filter_map(|node| node.end.as_ref()).collect();
+    if ends.is_empty() || ends.len() < nodes.len() {
+        return None;
+    }
+    let ended = |how: Ending| {
+        ends.iter()
+            .any(|end| Ending::named(&end.ended) == Some(how))
+    };
+    let is_missed = ends
+        .iter()
+        .flat_map(|end| &end.thresholds)
+        .any(|one| !one.met);
+    Some(match () {
+        () if ended(Ending::Failed) => "failed",
+        () if is_missed => "missed",
+        () if ended(Ending::Stopped) || ended(Ending::Interrupted) => "stopped",
+        () => "passed",
+    })
 }
 
 /// A run in a list; `view` is needed until the record is settled.
@@ -67,7 +92,7 @@ pub fn card(record: &RunRecord, view: Option<&dyn RunView>) -> Result<Value, Err
         "target": record.target, "tags": record.tags, "comment": record.comment,
         "pinned": record.pinned, "baseline": record.baseline,
         "totals": data["totals"], "throughput": data["throughput"], "latency": data["latency"],
-        "sparkline": data["sparkline"],
+        "sparkline": data["sparkline"], "result": data["result"],
     }))
 }
 
