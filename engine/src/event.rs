@@ -1,5 +1,6 @@
 //! What the engine tells the outside while it runs, apart from numbers.
 
+use stats::Tag;
 use std::fmt;
 use std::time::Duration;
 
@@ -120,6 +121,8 @@ pub enum Traced {
 pub struct Exchange {
     /// The name it is reported under.
     pub name: String,
+    /// Its tags, in the order of their keys.
+    pub tags: Vec<Tag>,
     /// The user, by its number in its load.
     pub user: u64,
     /// Scheme, host and port of the server: `http://host:port`.

@@ -1,6 +1,6 @@
 //! What a running script needs from its environment.
 
-use crate::CookieSpec;
+use crate::{CookieSpec, Tag};
 use serde_json::Value as Json;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -170,6 +170,19 @@ pub trait Host {
     /// neither as successful nor as failed.
     fn transaction_left(&self, slot: u32) {
         self.transaction_end(slot, false);
+    }
+
+    /// From here on, requests of the user have these tags, in addition to those of the stretches
+    /// around this one, whose keys they may replace. Stretches nest like transactions. Returns how
+    /// many tags they are together.
+    fn tags_begin(&self, slot: u32, tags: &[Tag]) -> usize {
+        let _ = slot;
+        tags.len()
+    }
+
+    /// The innermost stretch of tags of the user ends.
+    fn tags_end(&self, slot: u32) {
+        let _ = slot;
     }
 
     /// The user's next row of a data source. `Ok(None)`: all rows have been handed out and the user

@@ -6,7 +6,7 @@ use mlua::{Lua, LuaString, Table, Value};
 
 use crate::bindings::{Bindings, Shared, lend, or_message};
 use crate::{
-    MetricKind, cookies, extract, headers, integer, json, location, options, text, uploads,
+    MetricKind, cookies, extract, headers, integer, json, location, options, tags, text, uploads,
 };
 
 /// Builds the table of native functions.
@@ -16,6 +16,7 @@ pub(crate) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     locations(&bindings)?;
     requests(&bindings)?;
     counters(&bindings)?;
+    stretches(&bindings)?;
     runs(&bindings)?;
     replies(&bindings)?;
     cookies::register(&bindings)?;
@@ -147,6 +148,20 @@ fn counters(bindings: &Bindings<'_>) -> mlua::Result<()> {
             Ok(())
         },
     )
+}
+
+fn stretches(bindings: &Bindings<'_>) -> mlua::Result<()> {
+    bindings.add("tags_begin", |_, shared, (slot, given): (u32, Value)| {
+        let checked = tags::read(&given).and_then(|given| {
+            let together = shared.host.tags_begin(slot, &given);
+            tags::at_most(together).inspect_err(|_| shared.host.tags_end(slot))
+        });
+        Ok(checked.err())
+    })?;
+    bindings.add("tags_end", |_, shared, slot: u32| {
+        shared.host.tags_end(slot);
+        Ok(())
+    })
 }
 
 fn runs(bindings: &Bindings<'_>) -> mlua::Result<()> {

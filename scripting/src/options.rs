@@ -11,10 +11,10 @@ use crate::location::{kind, quoted};
 use crate::option_values::{NamedValue, boolean, bytes, named, pairs};
 use crate::text::{self, Encoding};
 use crate::uploads::{self, FilePart};
-use crate::{BodyPart, Cookies, RequestSpec, cookies, json};
+use crate::{BodyPart, Cookies, RequestSpec, cookies, json, tags};
 
 /// The keys of a request's options.
-pub(crate) const KEYS: [&str; 20] = [
+pub(crate) const KEYS: [&str; 21] = [
     "basic_auth",
     "bearer",
     "body",
@@ -34,6 +34,7 @@ pub(crate) const KEYS: [&str; 20] = [
     "query",
     "redirects",
     "referer",
+    "tags",
     "timeout",
 ];
 
@@ -121,6 +122,7 @@ impl Reader<'_> {
         let spec = &mut self.spec;
         match &*name.as_bytes() {
             b"name" => spec.name = Some(name_of(value)?),
+            b"tags" => spec.tags = tags::read(value)?,
             b"headers" => (spec.headers, spec.without) = headers(value)?,
             b"query" => self.query = encoded("query", value, Encoding::Query)?,
             b"body" => self.body("body", bytes("body", value)?, None)?,

@@ -18,6 +18,7 @@ const CHECKS: &str = include_str!("lua/checks.lua");
 const COOKIES: &str = include_str!("lua/cookies.lua");
 const METRICS: &str = include_str!("lua/metrics.lua");
 const THINK: &str = include_str!("lua/think.lua");
+const TAGS: &str = include_str!("lua/tags.lua");
 const REFRESH: &str = include_str!("lua/refresh.lua");
 const TOOLBOX: &str = include_str!("lua/toolbox.lua");
 const SANDBOX: &str = include_str!("lua/sandbox.lua");
@@ -70,6 +71,7 @@ impl State {
         load(METRICS)?.call::<()>((&native, &common))?;
         load(THINK)?.call::<()>((&native, &common))?;
         load(REFRESH)?.call::<()>((&native, &common))?;
+        load(TAGS)?.call::<()>((&native, &common))?;
         load(TOOLBOX)?.call::<()>((&native, &common))?;
         let env: Table = load(SANDBOX)?.call((&native, &common))?;
         #[cfg(test)]

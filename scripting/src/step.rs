@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ScriptError;
+use crate::{ScriptError, Tag};
 
 /// What a user runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub struct RequestSpec {
     pub url: String,
     /// The name it is reported under; `None` means method and path without the query.
     pub name: Option<String>,
+    /// Its tags, in the order of their keys, no key twice; at most 8.
+    pub tags: Vec<Tag>,
     /// The script's headers in the order to send them: names are tokens, values have no CR, LF or
     /// NUL. Sorted by name unless the script gave a list.
     pub headers: Vec<(String, Vec<u8>)>,

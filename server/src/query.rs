@@ -26,6 +26,7 @@ pub(crate) use window::{kind_of, measured, metrics};
 use crate::Error;
 use crate::store::{RunView, SLOTS};
 use stats::NameKind;
+use stats::wire::Kind;
 
 /// The number of a name; 0 for all requests when no name is asked for.
 ///
@@ -35,7 +36,8 @@ pub fn name_id(view: &dyn RunView, kind: &str, name: Option<&str>) -> Result<Opt
     let Some(name) = name else {
         return Ok(Some(0));
     };
-    let kind = i32::from(kind == NameKind::Transaction.as_str());
+    let kind = NameKind::named(kind).unwrap_or(NameKind::Request);
+    let kind = i32::from(Kind::from(kind));
     let mut names = view.names().iter();
     let found = names.find(|(_, (k, n))| *k == kind && n == name);
     Ok(found.map(|(id, _)| *id))

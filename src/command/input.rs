@@ -45,8 +45,13 @@ pub fn plan(arguments: &InputArguments) -> Result<Plan, Failure> {
     plan.overrides = told(arguments, is_url, seed);
     let redactor = plan.variables.redactor();
     redactor.hide(&mut plan.name);
-    let thresholds = plan.thresholds.iter_mut();
-    thresholds.for_each(|threshold| redactor.hide(&mut threshold.text));
+    for threshold in &mut plan.thresholds {
+        // what they are of is hidden where it is recorded, too
+        let names = threshold.name.iter_mut().chain(&mut threshold.tag);
+        names
+            .chain([&mut threshold.text])
+            .for_each(|text| redactor.hide(text));
+    }
     console::hide_secrets(redactor);
     Ok(plan)
 }

@@ -19,6 +19,8 @@ pub fn event(redactor: &Redactor, event: &mut Event) {
         Event::Exchange(exchange) => {
             redactor.hide(&mut exchange.name);
             redactor.hide(&mut exchange.server);
+            let values = exchange.tags.iter_mut().map(|(_, value)| value);
+            values.for_each(|value| redactor.hide(value));
             let parts = [
                 &mut exchange.request,
                 &mut exchange.head,

@@ -1,4 +1,4 @@
-//! Thresholds on names that the script does not seem to have: told before the load, since such a
+//! Thresholds on names and tags that the script does not seem to have: told before the load, since such a
 //! threshold is missed at its end.
 //!
 //! Names are texts of the script, and may be put together while it runs, so that what is found
@@ -25,7 +25,7 @@ const CONDITIONS: [&str; 11] = [
     "latency <= ",
 ];
 
-/// A line for each threshold on a name that no text of the script is, or is a part of.
+/// A line for each threshold on a name or a tag that no text of the script is, or is a part of.
 pub fn unmentioned(plan: &Plan) -> Vec<String> {
     let script = plan.script();
     let files = script_files::read(script);
@@ -38,27 +38,68 @@ pub fn unmentioned(plan: &Plan) -> Vec<String> {
 }
 
 fn told(thresholds: &[Threshold], texts: &[&str]) -> Vec<String> {
-    let literals: Vec<String> = texts.iter().flat_map(|text| literals(text)).collect();
+    let found: Vec<Literal<'_>> = texts.iter().flat_map(|text| literals(text)).collect();
+    let pairs: Vec<String> = found.iter().filter_map(Literal::as_tag).collect();
+    let literals: Vec<String> = found.into_iter().map(|literal| literal.text).collect();
     // the resources of a page have names that only the page knows
     let has_pages = texts.iter().any(|text| text.contains(":page"));
     let mut lines = Vec::new();
     for threshold in thresholds {
-        let Some(name) = &threshold.name else {
-            continue;
+        let told = match (&threshold.name, &threshold.tag) {
+            (Some(name), _) => named(threshold, name, &literals, has_pages),
+            (None, Some(tag)) => tagged(tag, texts, &literals, &pairs),
+            (None, None) => None,
         };
-        let is_known = match threshold.metric {
-            Metric::Checks => is_check(name, &literals),
-            Metric::Custom => is_literal(name.split('{').next().unwrap_or(name), &literals),
-            _ => is_literal(name, &literals) || is_path(name, &literals, has_pages),
-        };
-        if !is_known {
-            let line = line(threshold, name, &literals);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
+        lines.extend(told.filter(|line| !lines.contains(line)));
     }
     lines
+}
+
+/// A line about the name of a threshold that the script does not seem to have.
+fn named(
+    threshold: &Threshold,
+    name: &str,
+    literals: &[String],
+    has_pages: bool,
+) -> Option<String> {
+    let is_known = match threshold.metric {
+        Metric::Checks => is_check(name, literals),
+        Metric::Custom => is_literal(name.split('{').next().unwrap_or(name), literals),
+        _ => is_literal(name, literals) || is_path(name, literals, has_pages),
+    };
+    (!is_known).then(|| line(threshold, name, literals))
+}
+
+/// A line about the tag of a threshold that the script does not seem to have. Values may be
+/// numbers, too.
+fn tagged(tag: &str, texts: &[&str], literals: &[String], pairs: &[String]) -> Option<String> {
+    let (key, value) = tag.split_once(':')?;
+    let has_key = texts.iter().any(|text| has_word(text, key));
+    let has_value = value.parse::<f64>().is_ok() || is_literal(value, literals);
+    if has_key && has_value {
+        return None;
+    }
+    let known: Vec<&str> = pairs.iter().map(String::as_str).collect();
+    Some(format!(
+        "no request of the script seems to have the tag {tag:?}, which a threshold is on{}",
+        hint(tag, &known)
+    ))
+}
+
+/// Whether a text has this word, and not only as a part of another.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_inner = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].ends_with(is_inner) && !text[at + word.len()..].starts_with(is_inner)
+    })
+}
+
+/// The nearest of the names that are known, for the end of a line.
+fn hint(name: &str, known: &[&str]) -> String {
+    match config::nearest(name, known) {
+        Some(near) => format!("; did you mean {near:?}?"),
+        None => String::new(),
+    }
 }
 
 fn line(threshold: &Threshold, name: &str, literals: &[String]) -> String {
@@ -71,10 +112,7 @@ fn line(threshold: &Threshold, name: &str, literals: &[String]) -> String {
     let method = name.split(' ').next().unwrap_or("GET");
     let paths: Vec<String> = paths.map(|path| format!("{method} {path}")).collect();
     let known: Vec<&str> = literals.iter().chain(&paths).map(String::as_str).collect();
-    let hint = match config::nearest(name, &known) {
-        Some(near) => format!("; did you mean {near:?}?"),
-        None => String::new(),
-    };
+    let hint = hint(name, &known);
     format!("no {what} of the script seems to be called {name:?}, which a threshold is on{hint}")
 }
 
@@ -133,30 +171,55 @@ fn is_check(name: &str, literals: &[String]) -> bool {
     is_made(name) || is_literal(name, literals) || is_named()
 }
 
+/// A text of a Lua file.
+struct Literal<'a> {
+    text: String,
+    /// The field of a table that it is the value of, if it is.
+    key: Option<&'a str>,
+}
+
+impl Literal<'_> {
+    /// The tag that it is the value of, if it is one.
+    fn as_tag(&self) -> Option<String> {
+        Some(format!("{}:{}", self.key?, self.text))
+    }
+}
+
 /// The texts of a Lua file, without what is in comments.
-fn literals(text: &str) -> Vec<String> {
+fn literals(text: &str) -> Vec<Literal<'_>> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(['"', '\'', '[', '-']) {
-        let here = &rest[at..];
+        let (before, here) = rest.split_at(at);
         let is_comment = here.starts_with("--");
         let body = if is_comment { &here[2..] } else { here };
+        let mut keep = |text: String| {
+            let key = key_before(before);
+            found.push(Literal { text, key });
+        };
         rest = if let Some((long, after)) = long_bracket(body) {
             if !is_comment {
-                found.push(long.to_owned());
+                keep(long.to_owned());
             }
             after
         } else if is_comment {
             body.split_once('\n').map_or("", |(_, after)| after)
         } else if here.starts_with(['"', '\'']) {
             let (literal, after) = quoted(here);
-            found.push(literal);
+            keep(literal);
             after
         } else {
             &here[1..]
         };
     }
     found
+}
+
+/// The key at the end of what is before a value: `kind = `.
+fn key_before(text: &str) -> Option<&str> {
+    let name = text.trim_end().strip_suffix('=')?.trim_end();
+    let start = name.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    Some(&name[start.len()..]).filter(|key| !key.is_empty())
 }
 
 /// `[[text]]` or `[==[text]==]` at the beginning, and what comes after it.
@@ -209,6 +272,7 @@ return {
     user:transaction([[buy it]], function() end)
     user:get("/x", { name = "item " .. kind })
     user:count("orders", 1, { country = "de" })
+    user:get("/logo", { tags = { kind = "static", ["page.area"] = area, version = 2 } })
   end,
 }
 "#;
@@ -223,7 +287,11 @@ return {
                 "custom" => "stat = \"count\"\nis = \"< 1\"",
                 _ => "is = \"> 1%\"",
             };
-            profile += &format!("[[threshold]]\nmetric = {metric:?}\nname = {name:?}\n{rest}\n");
+            let (metric, key) = match *metric {
+                "tag" => ("failures", "tag"),
+                metric => (metric, "name"),
+            };
+            profile += &format!("[[threshold]]\nmetric = {metric:?}\n{key} = {name:?}\n{rest}\n");
         }
         let plan = config::parse(&profile, Path::new("p.toml")).expect("a profile");
         told(&plan.thresholds, &[SCRIPT])
@@ -231,7 +299,7 @@ return {
 
     #[test]
     fn texts_of_a_script_are_read_as_lua_does() {
-        let found = literals(SCRIPT);
+        let found: Vec<String> = literals(SCRIPT).into_iter().map(|one| one.text).collect();
         let expected = [
             "/login?x=1",
             "log in",
@@ -265,6 +333,9 @@ return {
             ("checks", "status is 500"),
             ("checks", "it's \"good\""),
             ("custom", "orders{country=de}"),
+            ("tag", "kind:static"),
+            ("tag", "page.area:static"),
+            ("tag", "version:2"),
         ];
         assert_eq!(lines(&known), Vec::<String>::new());
     }
@@ -278,6 +349,8 @@ return {
             ("checks", "cart page: status is 200"),
             ("custom", "order"),
             ("latency", "logg in"),
+            ("tag", "kind:statics"),
+            ("tag", "kinds:static"),
         ];
         let found = lines(&unknown);
         let parts = [
@@ -288,6 +361,9 @@ return {
             "no check of the script seems to be called \"cart page: status is 200\"",
             "no metric of the script seems to be called \"order\", which a threshold is on; did you \
              mean \"orders\"?",
+            "no request of the script seems to have the tag \"kind:statics\", which a threshold is \
+             on; did you mean \"kind:static\"?",
+            "the tag \"kinds:static\", which a threshold is on; did you mean \"kind:static\"?",
         ];
         assert_eq!(found.len(), parts.len(), "{found:#?}");
         for (line, part) in found.iter().zip(parts) {

@@ -38,6 +38,7 @@ pub fn render(report: &RunReport, width: usize, style: Style, columns: &Columns)
     text.latency();
     text.names(NameKind::Request, "request");
     text.names(NameKind::Transaction, "transaction");
+    text.names(NameKind::Tag, "tag");
     text.replies();
     text.checks();
     text.metrics();

@@ -137,19 +137,18 @@ impl Observer for LiveView {
         self.second = Some(second.clone());
         self.so_far = so_far.counts().clone();
         let rows = |kind| self.rows(so_far, kind, second.seconds.max(1));
-        let (requests, transactions) = (rows(NameKind::Request), rows(NameKind::Transaction));
-        let kinds = [
-            (NameKind::Request, &requests),
-            (NameKind::Transaction, &transactions),
-        ];
-        let ended = kinds.into_iter().flat_map(|(kind, rows)| {
+        let kinds = [NameKind::Request, NameKind::Transaction, NameKind::Tag];
+        let by_kind = kinds.map(|kind| (kind, rows(kind)));
+        let ended = by_kind.iter().flat_map(|(kind, rows)| {
             let rows = rows.iter();
-            rows.map(move |row| ((kind, row.name.clone()), row.ok + row.failed))
+            rows.map(|row| ((*kind, row.name.clone()), row.ok + row.failed))
         });
         self.ended = ended.collect();
+        let [requests, transactions, tags] = by_kind.map(|(_, rows)| rows);
         self.by_name = ByName {
             requests,
             transactions,
+            tags,
             checks: so_far.checks_so_far(),
             thresholds: so_far.thresholds_so_far(),
             script_errors: so_far.counted_so_far(Counter::ScriptError),

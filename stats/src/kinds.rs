@@ -238,6 +238,8 @@ closed_enum! {
         Request => "request",
         /// A named group of requests.
         Transaction => "transaction",
+        /// All requests with a tag; the name is `key:value`.
+        Tag => "tag",
     }
 }
 

@@ -1,22 +1,47 @@
 //! Bounded sets of names: beyond the bound a new name is counted under `(other)`.
 
+use crate::custom::CustomKind;
+use crate::kinds::NameKind;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// How many different names a run keeps apart, requests and transactions together; checks have
-/// the same bound of their own.
+/// How many different names a run keeps apart, requests and transactions together; tags, checks and
+/// metrics of the scripts' own each have the same bound of their own.
 pub const NAMES_MAX: usize = 2_000;
 
 /// What names beyond [`NAMES_MAX`] are counted under.
 pub const OTHER: &str = "(other)";
+
+/// What names are grouped by.
+pub(crate) trait NameGroup: Copy + Eq + Hash {
+    /// The bound that its names count towards, below [`BOUNDS`].
+    fn bound(self) -> usize {
+        0
+    }
+}
+
+/// How many bounds one set of names has.
+const BOUNDS: usize = 2;
+
+impl NameGroup for () {}
+
+impl NameGroup for CustomKind {}
+
+impl NameGroup for NameKind {
+    fn bound(self) -> usize {
+        usize::from(self == NameKind::Tag)
+    }
+}
 
 /// Interned names, numbered in the order they came; `G` is what they are grouped by.
 #[derive(Debug)]
 pub(crate) struct Names<G> {
     ids: HashMap<G, HashMap<Arc<str>, u32>>,
     list: Vec<(G, Arc<str>)>,
+    /// How many names each bound has.
+    known: [usize; BOUNDS],
     folded: bool,
     filter: Option<NameFilter>,
 }
@@ -37,11 +62,12 @@ impl fmt::Debug for NameFilter {
     }
 }
 
-impl<G: Copy + Eq + Hash> Names<G> {
+impl<G: NameGroup> Names<G> {
     pub(crate) fn new() -> Self {
         Names {
             ids: HashMap::new(),
             list: Vec::new(),
+            known: [0; BOUNDS],
             folded: false,
             filter: None,
         }
@@ -54,27 +80,33 @@ impl<G: Copy + Eq + Hash> Names<G> {
 
     /// The number of `name` in `group`; a new name beyond the bound gets the number of `(other)`.
     pub(crate) fn intern(&mut self, group: G, name: &str) -> u32 {
-        let ids = self.ids.entry(group).or_default();
-        if let Some(id) = ids.get(name) {
+        if let Some(id) = self.ids.get(&group).and_then(|ids| ids.get(name)) {
             return *id;
         }
-        let name = if self.list.len() < NAMES_MAX || name == OTHER {
-            name
+        if self.known[group.bound()] < NAMES_MAX || name == OTHER {
+            self.add(group, name)
         } else {
-            self.folded = true;
-            if let Some(id) = ids.get(OTHER) {
-                return *id;
-            }
-            OTHER
-        };
-        // at most NAMES_MAX names and one `(other)` per group, so the number fits
+            self.other(group)
+        }
+    }
+
+    /// The number of `(other)` in `group`, under which a name is counted.
+    pub(crate) fn other(&mut self, group: G) -> u32 {
+        self.folded = true;
+        let known = self.ids.get(&group).and_then(|ids| ids.get(OTHER));
+        known.copied().unwrap_or_else(|| self.add(group, OTHER))
+    }
+
+    fn add(&mut self, group: G, name: &str) -> u32 {
+        // at most NAMES_MAX names per bound and one `(other)` per group, so the number fits
         let id = self.list.len() as u32;
         let name: Arc<str> = name.into();
         let recorded = match &self.filter {
             Some(NameFilter(filter)) => filter(&name).into(),
             None => Arc::clone(&name),
         };
-        ids.insert(name, id);
+        self.known[group.bound()] += 1;
+        self.ids.entry(group).or_default().insert(name, id);
         self.list.push((group, recorded));
         id
     }

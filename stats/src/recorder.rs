@@ -1,19 +1,40 @@
 //! The recorder of one core: counts into its window, hands it over, never waits.
 
 use crate::custom::{CustomCounts, CustomKind};
-use crate::kinds::{Counter, FailureKind, NameKind, Phase};
+use crate::histogram::Spare;
+use crate::kinds::{Counter, NameKind, Phase};
 use crate::link::{WindowRings, WindowSource};
 use crate::load_time::LoadTime;
 use crate::names::{NameFilter, Names};
+use crate::sample::Sample;
+use crate::tags::{Tag, TagSets, TagsId};
 use crate::window::{Body, CheckCounts, NameCounts, Window};
 use std::time::Duration;
 
 /// A last window of less than this is a sliver.
 const SLIVER_NS: u64 = 100_000_000;
 
-/// A request or transaction name of one recorder; means nothing to another.
+/// A request or transaction name of one recorder, with the tags of the request; means nothing to
+/// another recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct NameId(u32);
+pub struct NameId {
+    index: u32,
+    tags: TagsId,
+}
+
+impl NameId {
+    /// The name of a request that has these tags.
+    #[must_use]
+    #[inline]
+    pub fn with_tags(self, tags: TagsId) -> NameId {
+        NameId { tags, ..self }
+    }
+
+    /// The tags of the request.
+    pub fn tags(self) -> TagsId {
+        self.tags
+    }
+}
 
 /// A check name of one recorder; means nothing to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,30 +43,6 @@ pub struct CheckId(u32);
 /// A metric of a script's own, of one recorder; means nothing to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CustomId(u32);
-
-/// How one request ended. Times in nanoseconds, rounded down to microseconds when recorded.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Sample {
-    /// Done minus intended.
-    pub latency_ns: u64,
-    /// Done minus sent; 0 when no byte was sent, and then not recorded.
-    pub service_ns: u64,
-    /// Sent minus intended.
-    pub lag_ns: u64,
-    /// From sent to the first byte of the reply; 0 when none came, and then not recorded.
-    pub first_byte_ns: u64,
-    /// From the first to the last byte of the reply; 0 when they came together, and then not
-    /// recorded.
-    pub receive_ns: u64,
-    /// The status of the reply; 0 when there was none, and then not counted.
-    pub status: u16,
-    /// Why it failed; `None` when it was ok.
-    pub failure: Option<FailureKind>,
-    /// Bytes received, head and body.
-    pub bytes_in: u64,
-    /// Bytes sent, head and body.
-    pub bytes_out: u64,
-}
 
 /// Makes the recorder of core `core` and the end from which its windows are taken.
 ///
@@ -65,6 +62,7 @@ pub fn link(core: u32, windows_in_flight: usize) -> (Recorder, WindowSource) {
 pub struct Recorder {
     window: Box<Body>,
     names: Names<NameKind>,
+    tags: TagSets,
     checks: Names<()>,
     customs: Names<CustomKind>,
     exchange: WindowRings,
@@ -77,6 +75,7 @@ impl Recorder {
         Recorder {
             window,
             names: Names::new(),
+            tags: TagSets::new(),
             checks: Names::new(),
             customs: Names::new(),
             exchange,
@@ -104,9 +103,42 @@ impl Recorder {
     }
 
     fn name(&mut self, kind: NameKind, name: &str) -> NameId {
-        let id = self.names.intern(kind, name);
+        let index = self.names.intern(kind, name);
         self.align();
-        NameId(id)
+        NameId {
+            index,
+            tags: TagsId::default(),
+        }
+    }
+
+    /// The id of the tags `own`, in the order of their keys, and of those of `around` that have
+    /// other keys. Beyond [`crate::NAMES_MAX`] different tags, and 20 000 different sets of them,
+    /// further ones are `(other)`.
+    pub fn tags(&mut self, around: TagsId, own: &[Tag]) -> TagsId {
+        if own.is_empty() {
+            return around;
+        }
+        let tags = self.tags.merged(around, own);
+        if let Some(id) = self.tags.find(&tags) {
+            return id;
+        }
+        let id = if self.tags.is_full() {
+            self.tags.other(self.names.other(NameKind::Tag))
+        } else {
+            let names = tags.iter().map(|(key, value)| {
+                let name = format!("{key}:{value}");
+                self.names.intern(NameKind::Tag, &name)
+            });
+            let names = names.collect();
+            self.tags.add(tags.into_owned(), names)
+        };
+        self.align();
+        id
+    }
+
+    /// The tags behind an id, in the order of their keys; none of `(other)`.
+    pub fn tags_of(&self, id: TagsId) -> &[Tag] {
+        self.tags.tags(id)
     }
 
     /// The id of a check name; beyond [`crate::NAMES_MAX`] checks that of `(other)`.
@@ -150,51 +182,36 @@ impl Recorder {
         *names_folded = folded.contains(&true) || self.customs.folded();
     }
 
+    /// Counts something of a request under its name and its tags.
+    #[inline]
+    fn count_request(&mut self, id: NameId, mut count: impl FnMut(&mut NameCounts, &mut Spare)) {
+        let Body { names, spare, .. } = &mut *self.window;
+        count(&mut names[id.index as usize], spare);
+        if !id.tags.is_none() {
+            count_tags(self.tags.names(id.tags), names, spare, count);
+        }
+    }
+
     /// A request was issued. It must end in [`Recorder::request`] or
     /// [`Recorder::request_unfinished`], once.
     #[inline]
     pub fn sent(&mut self, id: NameId) {
-        self.window.names[id.0 as usize].sent += 1;
+        self.count_request(id, |name, _| name.sent += 1);
     }
 
     /// A request ended, ok or failed.
     #[inline]
     pub fn request(&mut self, id: NameId, sample: &Sample) {
-        let Body { names, spare, .. } = &mut *self.window;
-        let name = &mut names[id.0 as usize];
-        name.bytes_in += sample.bytes_in;
-        name.bytes_out += sample.bytes_out;
-        match sample.failure {
-            None => name.ok += 1,
-            Some(kind) => {
-                name.failed += 1;
-                name.failures[kind.index()] += 1;
-                name.record(Phase::LatencyFailed, sample.latency_ns, spare);
-            }
-        }
-        if sample.status != 0 {
-            name.statuses.count(sample.status, 1);
-        }
-        name.record(Phase::Latency, sample.latency_ns, spare);
-        name.record(Phase::Lag, sample.lag_ns, spare);
-        if sample.service_ns != 0 {
-            name.record(Phase::ServiceTime, sample.service_ns, spare);
-        }
-        if sample.first_byte_ns != 0 {
-            name.record(Phase::FirstByte, sample.first_byte_ns, spare);
-        }
-        if sample.receive_ns != 0 {
-            name.record(Phase::Receive, sample.receive_ns, spare);
-        }
+        self.count_request(id, |name, spare| name.add_sample(sample, spare));
     }
 
     /// A request was still under way when the run ended, `age_ns` after it was due.
     pub fn request_unfinished(&mut self, id: NameId, age_ns: u64) {
-        let Body { names, spare, .. } = &mut *self.window;
-        let name = &mut names[id.0 as usize];
-        name.unfinished += 1;
-        let ages = name.ages.get_or_insert_default();
-        ages.record_spared(age_ns / 1_000, spare);
+        self.count_request(id, |name, spare| {
+            name.unfinished += 1;
+            let ages = name.ages.get_or_insert_default();
+            ages.record_spared(age_ns / 1_000, spare);
+        });
     }
 
     /// What the plan asks for is over on this core, `at_ns` after the start of the run: what ends
@@ -221,7 +238,7 @@ impl Recorder {
     /// A transaction ended, after `latency_ns` since it began. Counts as sent, too.
     pub fn transaction(&mut self, id: NameId, latency_ns: u64, ok: bool) {
         let Body { names, spare, .. } = &mut *self.window;
-        let name = &mut names[id.0 as usize];
+        let name = &mut names[id.index as usize];
         name.sent += 1;
         name.record(Phase::Latency, latency_ns, spare);
         if ok {
@@ -234,14 +251,12 @@ impl Recorder {
 
     /// A connection for a request of this name was made in `connect_ns`.
     pub fn connected(&mut self, id: NameId, connect_ns: u64) {
-        let Body { names, spare, .. } = &mut *self.window;
-        names[id.0 as usize].record(Phase::Connect, connect_ns, spare);
+        self.part(id, Phase::Connect, connect_ns);
     }
 
     /// A part of a request of this name, of those that not every request has, took `took_ns`.
     pub fn part(&mut self, id: NameId, phase: Phase, took_ns: u64) {
-        let Body { names, spare, .. } = &mut *self.window;
-        names[id.0 as usize].record(phase, took_ns, spare);
+        self.count_request(id, |name, spare| name.record(phase, took_ns, spare));
     }
 
     /// The TLS handshake of a connection for a request of this name took `tls_ns`.
@@ -252,8 +267,7 @@ impl Recorder {
             Counter::TlsFull
         };
         self.count(counter, 1);
-        let Body { names, spare, .. } = &mut *self.window;
-        names[id.0 as usize].record(Phase::Tls, tls_ns, spare);
+        self.part(id, Phase::Tls, tls_ns);
     }
 
     /// A check was made.
@@ -356,7 +370,7 @@ impl Recorder {
 
     /// The text behind an id.
     pub fn text(&self, id: NameId) -> &str {
-        &self.names.list()[id.0 as usize].1
+        &self.names.list()[id.index as usize].1
     }
 
     /// The second `next` of the run begins: hands the filled window over and goes on with an
@@ -414,5 +428,19 @@ impl Recorder {
         let is_after = Duration::from_secs(window.first) >= load_end;
         window.sliver = window.first > 0 && (is_after || length_ns < SLIVER_NS);
         Window(self.window)
+    }
+}
+
+/// Counts something of a request under its tags.
+#[cold]
+#[inline(never)]
+fn count_tags(
+    tags: &[u32],
+    names: &mut [NameCounts],
+    spare: &mut Spare,
+    mut count: impl FnMut(&mut NameCounts, &mut Spare),
+) {
+    for index in tags {
+        count(&mut names[*index as usize], spare);
     }
 }

@@ -43,7 +43,7 @@ pub struct Summary {
     pub metrics: Vec<Custom>,
     /// What had to hold, in the order of the profile.
     pub thresholds: Vec<ThresholdResult>,
-    /// Requests, then transactions, each in the order of their names.
+    /// Requests, then transactions, then tags, each in the order of their names.
     pub names: Vec<NameSummary>,
     /// Whether there were more names than are kept apart, so that some are under `(other)`.
     pub names_folded: bool,
@@ -310,12 +310,13 @@ pub struct Check {
     pub failed: u64,
 }
 
-/// What was measured of one request or transaction name.
+/// What was measured of one name of a request or transaction, or of all requests with one tag.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NameSummary {
-    /// The name as the script gave it; hostile text, to be escaped where it is shown.
+    /// The name as the script gave it, or the tag as `key:value`; hostile text, to be escaped where
+    /// it is shown.
     pub name: String,
-    /// Request or transaction.
+    /// Request, transaction or tag.
     pub kind: NameKind,
     /// Issued; of transactions those that ended.
     pub sent: u64,

@@ -43,6 +43,11 @@ closed_enum! {
 }
 
 impl Metric {
+    /// Whether it is of requests, which have tags.
+    pub fn has_tags(self) -> bool {
+        self.phase().is_some() || matches!(self, Metric::Failures | Metric::Rate | Metric::Requests)
+    }
+
     fn phase(self) -> Option<Phase> {
         match self {
             Metric::Latency => Some(Phase::Latency),
@@ -192,6 +197,8 @@ pub struct Threshold {
     pub metric: Metric,
     /// Of which request, transaction or check; none: of all requests, or of all checks.
     pub name: Option<String>,
+    /// Of the requests with this tag, `key:value`; none: `name` says of which. Not both.
+    pub tag: Option<String>,
     /// Of the requests that ended how; looked at where [`Metric::has_of`] says so.
     pub of: Of,
     /// Which figure of it.
@@ -232,6 +239,9 @@ pub struct ThresholdResult {
     pub metric: Metric,
     /// Of which request, transaction or check.
     pub name: Option<String>,
+    /// Of the requests with which tag, `key:value`; absent where it is of no tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// Of those that ended how; `None` for metrics that do not tell them apart.
     pub of: Option<Of>,
     /// Which figure it is, which also says its unit.

@@ -4,6 +4,7 @@ use crate::custom::CustomCounts;
 use crate::histogram::{Histogram, Spare};
 use crate::kinds::{Counter, FailureKind, NameKind, Phase};
 use crate::load_time::{EndedInLoad, LoadTime};
+use crate::sample::Sample;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -170,7 +171,7 @@ pub(crate) struct CheckCounts {
     pub(crate) failed: u64,
 }
 
-/// What is counted of one request or transaction name.
+/// What is counted of one name of a request, a transaction or a tag.
 #[derive(Debug, Clone)]
 pub(crate) struct NameCounts {
     pub(crate) kind: NameKind,
@@ -237,6 +238,35 @@ impl NameCounts {
             ok.subtract(failed);
         }
         ok
+    }
+
+    /// A request ended, ok or failed.
+    #[inline]
+    pub(crate) fn add_sample(&mut self, sample: &Sample, spare: &mut Spare) {
+        self.bytes_in += sample.bytes_in;
+        self.bytes_out += sample.bytes_out;
+        match sample.failure {
+            None => self.ok += 1,
+            Some(kind) => {
+                self.failed += 1;
+                self.failures[kind.index()] += 1;
+                self.record(Phase::LatencyFailed, sample.latency_ns, spare);
+            }
+        }
+        if sample.status != 0 {
+            self.statuses.count(sample.status, 1);
+        }
+        self.record(Phase::Latency, sample.latency_ns, spare);
+        self.record(Phase::Lag, sample.lag_ns, spare);
+        if sample.service_ns != 0 {
+            self.record(Phase::ServiceTime, sample.service_ns, spare);
+        }
+        if sample.first_byte_ns != 0 {
+            self.record(Phase::FirstByte, sample.first_byte_ns, spare);
+        }
+        if sample.receive_ns != 0 {
+            self.record(Phase::Receive, sample.receive_ns, spare);
+        }
     }
 
     #[inline]

@@ -193,7 +193,7 @@ pub struct SecondRow {
     /// The generator, not the target, shaped this second.
     #[prost(bool, tag = "16")]
     pub generator_limited: bool,
-    /// Requests and transactions with something in them.
+    /// Requests, transactions and tags with something in them.
     #[prost(message, repeated, tag = "17")]
     pub names: Vec<NameRow>,
     /// Checks made.
@@ -247,10 +247,10 @@ pub struct CoreRow {
     pub limited: bool,
 }
 
-/// What was counted of one request or transaction.
+/// What was counted of one request, transaction or tag.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct NameRow {
-    /// Which of the two.
+    /// Which of them.
     #[prost(enumeration = "Kind", tag = "1")]
     pub kind: i32,
     /// Its name; hostile text.
@@ -293,6 +293,8 @@ pub enum Kind {
     Request = 0,
     /// A named group of requests.
     Transaction = 1,
+    /// All requests with a tag.
+    Tag = 2,
 }
 
 /// How many replies had a status.

@@ -180,6 +180,19 @@ async function keyboard() {
   await page.waitForFunction(() => !new URL(location.href).searchParams.has("from"));
 }
 
+/** The rows of tags, alone and with the figures of the result. */
+async function tagsHaveRows(page, names) {
+  const tag = names.find((one) => one.kind === "tag");
+  assert.equal(tag.name, "kind:api");
+  await page.getByLabel("Kind of names").selectOption("tag");
+  const rows = page.locator("#names-title").locator("xpath=ancestor::section").locator("tbody tr");
+  assert.equal(await rows.count(), 1);
+  const cells = await rows.first().locator("th, td").allTextContents();
+  for (const text of [tag.name, tag.sent.toLocaleString("en-US")])
+    assert.ok(cells.includes(text), `${text} in ${cells}`);
+  await page.getByLabel("Kind of names").selectOption("");
+}
+
 async function everyTab() {
   const { page } = state;
   for (const tab of TABS) {
@@ -200,6 +213,7 @@ async function everyTab() {
     cells.some((text) => text === look.sent.toLocaleString("en-US")),
     `${look.sent} in ${cells}`,
   );
+  await tagsHaveRows(page, names);
   await openTab(page, "files");
   await page
     .getByText("user:transaction")

@@ -7,7 +7,7 @@ use stats::custom::CustomKind;
 use stats::report::Ending;
 use stats::threshold::{FailOn, Metric, Of};
 use stats::verdict::ReasonKind;
-use stats::{Counter, FailureKind, Model, Phase};
+use stats::{Counter, FailureKind, Model, NameKind, Phase};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -95,6 +95,10 @@ fn the_schema_has_the_words_of_the_lists() {
     check(
         "/properties/metrics/items/properties/kind/enum",
         names!(CustomKind),
+    );
+    check(
+        "/properties/names/items/properties/kind/enum",
+        names!(NameKind),
     );
     let fields = schema["properties"].as_object().expect("it has fields");
     for phase in Phase::ALL {

@@ -41,6 +41,7 @@ mod starting;
 mod steering;
 mod stored_results;
 mod stored_runs;
+mod tags;
 mod terminal;
 mod thresholds;
 mod tidy;

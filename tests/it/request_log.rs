@@ -7,7 +7,7 @@ use std::fs;
 /// Twelve iterations of two requests, one of which fails.
 const SCRIPT: &str = "return { main = function(user)\n\
     user:get('/', { headers = { ['x-auth-token'] = 'hidden-1' } })\n\
-    user:post('/status/503', { body = 'the cart', name = 'pay' })\n\
+    user:post('/status/503', { body = 'the cart', name = 'pay', tags = { kind = 'buy' } })\n\
     end }";
 const LOAD: &str = "[[load]]\nmodel = \"closed\"\nscenarios = \"main\"\n\
                     phases = [{ users = 2, for = \"5s\" }]\n";
@@ -39,6 +39,7 @@ fn failed_requests_are_logged_as_json_lines() {
     assert_eq!(lines.len(), 12);
     for line in &lines {
         assert_eq!(line["name"], "pay");
+        assert_eq!(line["tags"], serde_json::json!({ "kind": "buy" }));
         assert_eq!(
             (&line["status"], &line["failure"]),
             (&503.into(), &"status".into())

@@ -136,7 +136,7 @@ fn secretive(target: &str) -> Scratch {
         return { main = function(user)\n  \
         user:post('/x?key=' .. env.BODY_KEY, {\n    \
         basic_auth = { 'ann', env.PASSWORD }, json = { p = env.PASSWORD, k = env.BODY_KEY } })\n  \
-        user:post('/form', { form = { p = env.PASSWORD } })\n  \
+        user:post('/form', { form = { p = env.PASSWORD }, tags = { by = env.HEADER_TOKEN } })\n  \
         user:log('secret=' .. env.LOGGED)\n  \
         user:check('is ' .. env.LOGGED, true)\n  \
         user:count('metric ' .. env.LOGGED, 1)\n  \
@@ -199,6 +199,7 @@ fn secrets_are_in_nothing_that_a_run_leaves() {
         "tx ***",
         "is ***",
         "metric ***",
+        "by:***",
     ]);
     let result = scratch.result();
     assert_eq!(count(&result, "/totals/sent"), 2, "{result}");

@@ -10,12 +10,14 @@ fn kept_and_fresh_results_say_the_same() {
     let Some(_alone) = measuring() else { return };
     let script = "return { main = function(user)\n\
         user:transaction('visit', function()\n\
-          user:check(user:get('/', { name = 'page' }), { status = 200 })\n\
+          user:check(user:get('/', { name = 'page', tags = { kind = 'page' } }), { status = 200 })\n\
           user:get('/status/429', { name = 'busy' })\n\
         end)\n\
         user:count('orders', 2)\n\
         user:trend('size', user.id)\n\
-        if user.id % 10 == 0 then user:get('/delay/30000', { name = 'hang' }) end\n\
+        if user.id % 10 == 0 then\n\
+          user:with_tags({ kind = 'slow' }, function() user:get('/delay/30000') end)\n\
+        end\n\
       end }";
     let load = "model = \"open\"\narrivals = \"even\"\nscenarios = \"main\"\n\
                 phases = [{ rate = \"20/s\", for = \"2s\" }]";
@@ -24,6 +26,7 @@ fn kept_and_fresh_results_say_the_same() {
         "metric = \"latency\"\nof = \"all\"\nstat = \"max\"\nis = \"< 1ms\"",
         "metric = \"failures\"\nis = \"< 1%\"",
         "metric = \"rate\"\nis = \"> 1k/s\"",
+        "metric = \"latency\"\ntag = \"kind:slow\"\nstat = \"p99\"\nis = \"< 1ms\"",
         "metric = \"latency\"\nname = \"nobody\"\nstat = \"p99\"\nis = \"< 1s\"",
     ];
     let profile = run_table("builtin").replace("stats = false\n", "drain = \"0s\"\n");

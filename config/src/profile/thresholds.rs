@@ -9,8 +9,8 @@ use crate::document::{Diagnostics, Value, quoted};
 use crate::units;
 use stats::threshold::{Comparison, Metric, Of, Statistic, Threshold};
 
-const KEYS: [&str; 8] = [
-    "metric", "name", "of", "stat", "is", "over", "abort", "delay",
+const KEYS: [&str; 9] = [
+    "metric", "name", "tag", "of", "stat", "is", "over", "abort", "delay",
 ];
 const THRESHOLDS_MAX: usize = 1000;
 /// Longest window; its seconds are kept in memory.
@@ -91,6 +91,7 @@ fn read_one(table: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Threshold
     if !fits_name(table, metric, errors) {
         return None;
     }
+    let tag = read_tag(table, metric, errors);
     let of = metric.and_then(|metric| read_of(table, metric, errors));
     let stat = metric.and_then(|metric| read_stat(table, metric, errors));
     let limit = table
@@ -117,12 +118,13 @@ fn read_one(table: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Threshold
         None => Some(Duration::ZERO),
     };
     let (metric, name, (stat, word), (op, limit, written)) = (metric?, name?, stat?, limit?);
-    let (of, over) = (of?, over?);
+    let (tag, of, over) = (tag?, of?, over?);
     let description = ThresholdText {
         metric,
         word,
         of,
         name: name.as_deref(),
+        tag: tag.as_deref(),
         written: &written,
         over,
     };
@@ -130,6 +132,7 @@ fn read_one(table: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Threshold
     Some(Threshold {
         metric,
         name,
+        tag,
         of,
         statistic: stat,
         comparison: op,
@@ -148,6 +151,7 @@ struct ThresholdText<'a> {
     word: Option<String>,
     of: Of,
     name: Option<&'a str>,
+    tag: Option<&'a str>,
     written: &'a str,
     over: Option<Duration>,
 }
@@ -168,6 +172,9 @@ impl ThresholdText<'_> {
         }
         if let Some(name) = self.name {
             text += &format!(" of {name:?}");
+        }
+        if let Some(tag) = self.tag {
+            text += &format!(" of tag {tag:?}");
         }
         text += &format!(" {}", self.written);
         if let Some(over) = self.over {
@@ -217,6 +224,43 @@ fn fits_name(table: &Table<'_, '_>, metric: Option<Metric>, errors: &mut Diagnos
         return false;
     }
     true
+}
+
+/// The tag whose requests it applies to, `key:value`.
+fn read_tag(
+    table: &Table<'_, '_>,
+    metric: Option<Metric>,
+    errors: &mut Diagnostics,
+) -> Option<Option<String>> {
+    const PATH: &str = "threshold.tag";
+    let Some(value) = table.get("tag") else {
+        return Some(None);
+    };
+    if let Some(metric) = metric.filter(|metric| !metric.has_tags()) {
+        let known = Metric::ALL.iter().filter(|metric| metric.has_tags());
+        let known: Vec<&str> = known.map(|metric| metric.as_str()).collect();
+        let text = format!(
+            "`tag` is only allowed with the metrics {}, found {metric} (`{PATH}`)",
+            known.join(", ")
+        );
+        errors.found(value.span(), text);
+        return None;
+    }
+    if table.get("name").is_some() {
+        let text = format!("found `name` and `tag`, only one of them is allowed (`{PATH}`)");
+        errors.found(value.span(), text);
+        return None;
+    }
+    let tag = fields::name(value, PATH, errors)?;
+    match tag.split_once(':') {
+        Some((key, of)) if !key.is_empty() && !of.is_empty() => Some(Some(tag.to_owned())),
+        _ => wrong(
+            errors,
+            value,
+            PATH,
+            "key and value of a tag, such as \"kind:static\"",
+        ),
+    }
 }
 
 /// The words of all metrics.

@@ -175,6 +175,7 @@ impl Core {
                 Payload::Upload(upload) => Some(upload.parts()),
                 _ => None,
             },
+            tags: pending.name.tags(),
         }
     }
 

@@ -6,7 +6,7 @@ use super::state::{CoreState, Transaction};
 use crate::event::Event;
 use crate::feeder::Asker;
 use config::random;
-use scripting::{CookieSpec, Host, MetricKind, Row};
+use scripting::{CookieSpec, Host, MetricKind, Row, Tag};
 use stats::custom::CustomKind;
 use stats::{Counter, FailureKind};
 
@@ -154,6 +154,19 @@ impl Host for CoreState {
         self.script_users.borrow_mut()[slot as usize]
             .transactions
             .pop();
+    }
+
+    fn tags_begin(&self, slot: u32, tags: &[Tag]) -> usize {
+        let user = &mut self.script_users.borrow_mut()[slot as usize];
+        let mut recorder = self.telemetry.recorder.borrow_mut();
+        user.tags_around.push(user.tags);
+        user.tags = recorder.tags(user.tags, tags);
+        recorder.tags_of(user.tags).len()
+    }
+
+    fn tags_end(&self, slot: u32) {
+        let user = &mut self.script_users.borrow_mut()[slot as usize];
+        user.tags = user.tags_around.pop().unwrap_or_default();
     }
 
     fn row(&self, slot: u32, data: &str) -> Result<Option<Row>, String> {

@@ -13,7 +13,7 @@ use crate::http::upload::{BodyPart, Upload};
 use crate::http::url::default_name;
 use crate::transport::{Keep, NONE, Payload, Request};
 use scripting::{Cookies, RequestSpec};
-use stats::NameId;
+use stats::{NameId, TagsId};
 use std::rc::Rc;
 
 /// Larger bodies go out in pieces, so that the request's own copy is the only one.
@@ -32,17 +32,20 @@ pub(crate) struct Attempt {
     pub(crate) challenges: u8,
     /// The body, when it has gone out before.
     pub(crate) parts: Option<Rc<[BodyPart]>>,
+    /// The tags of the request and of the stretch it was made in.
+    pub(crate) tags: TagsId,
 }
 
 impl Attempt {
     /// A request of the script.
-    pub(crate) fn new(due: Moment) -> Attempt {
+    pub(crate) fn new(due: Moment, tags: TagsId) -> Attempt {
         Attempt {
             begun: due,
             due,
             hops: 0,
             challenges: 0,
             parts: None,
+            tags,
         }
     }
 }
@@ -123,10 +126,16 @@ pub(crate) fn build(
     slot: u32,
     spec: Box<RequestSpec>,
     defaults: &RequestDefaults,
-    due: Moment,
 ) -> Result<Prepared, String> {
     let to = destination::resolve(state, &spec.url)?;
-    build_for(state, slot, spec, to, defaults, Attempt::new(due))
+    let (due, around) = {
+        let user = &state.script_users.borrow()[slot as usize];
+        (user.due, user.tags)
+    };
+    let mut recorder = state.telemetry.recorder.borrow_mut();
+    let tags = recorder.tags(around, &spec.tags);
+    drop(recorder);
+    build_for(state, slot, spec, to, defaults, Attempt::new(due, tags))
 }
 
 /// Makes a request for `to`.
@@ -164,6 +173,7 @@ pub(crate) fn build_for(
     }
     let name = name(&spec, &to, &attempt);
     let name = state.telemetry.recorder.borrow_mut().request_name(&name);
+    let name = name.with_tags(attempt.tags);
     let payload = match parts {
         Some(parts) => {
             let upload = Upload::new(message, parts, spec.chunked, spec.expect_continue);

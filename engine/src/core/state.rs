@@ -12,7 +12,7 @@ use crate::http::encode::Field;
 use crate::telemetry::Telemetry;
 use crate::transport::{KeptReply, NONE, OriginId, Origins, Timings};
 use config::Plan;
-use stats::{CheckId, CustomId, NameId, Sample};
+use stats::{CheckId, CustomId, NameId, Sample, TagsId};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -108,6 +108,10 @@ pub(crate) struct ScriptUser {
     /// Its cookies and challenges; those of a branch are its user's.
     pub(crate) session: Option<Box<UserSession>>,
     pub(crate) transactions: Vec<Transaction>,
+    /// The tags of the stretch it is in.
+    pub(crate) tags: TagsId,
+    /// Those of the stretches around that one.
+    pub(crate) tags_around: Vec<TagsId>,
 }
 
 impl ScriptUser {
@@ -115,10 +119,20 @@ impl ScriptUser {
     pub(crate) fn renew(&mut self, new: ScriptUser) {
         let mut transactions = std::mem::take(&mut self.transactions);
         transactions.clear();
+        let mut tags_around = std::mem::take(&mut self.tags_around);
+        tags_around.clear();
         *self = ScriptUser {
             transactions,
+            tags_around,
             ..new
         };
+    }
+
+    /// The user starts a pass, and is in no stretch.
+    pub(crate) fn begin_pass(&mut self, pass: u32) {
+        self.pass = pass;
+        self.tags = TagsId::default();
+        self.tags_around.clear();
     }
 }
 

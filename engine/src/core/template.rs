@@ -22,12 +22,18 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// One use of the template by the user in `slot`, due at `due`.
+    /// One use of the template by the user in `slot`, under this name and due at `due`.
     #[inline]
-    pub(crate) fn request(&self, slot: u32, due: Moment, defaults: &RequestDefaults) -> Request {
+    pub(crate) fn request(
+        &self,
+        slot: u32,
+        name: NameId,
+        due: Moment,
+        defaults: &RequestDefaults,
+    ) -> Request {
         Request {
             ticket: slot,
-            name: self.name,
+            name,
             origin: self.origin,
             payload: Payload::Template(self.request),
             ready: due,

@@ -116,8 +116,7 @@ impl Core {
             parent: NONE,
             template: NONE,
             went: None,
-            session: None,
-            transactions: Vec::new(),
+            ..ScriptUser::default()
         });
         drop(script_users);
         let Err(error) = self.script.attach(slot, number) else {
@@ -165,7 +164,7 @@ impl Core {
         }
         let due = {
             let user = &mut self.state.script_users.borrow_mut()[slot as usize];
-            user.pass = pass;
+            user.begin_pass(pass);
             user.due
         };
         if let Some(pacing) = self.schedule.load_mut(load).pacing {

@@ -36,6 +36,7 @@ local User = {}
 ---@field query? Pairs appended to the URL
 ---@field redirects? integer how many redirects to follow, 0 to 50
 ---@field referer? string
+---@field tags? table<string, string|number> counted under each of them as well, at most 8
 ---@field timeout? string|number "250ms", "10s", or seconds
 
 ---@class BatchItem: RequestOptions
@@ -126,6 +127,13 @@ function User:refresh(name, seconds, fn) end
 ---@param ... any
 ---@return any ...
 function User:transaction(name, fn, ...) end
+
+---Calls a function; all requests in it have these tags, too. Returns its results.
+---@param tags table<string, string|number>
+---@param fn fun(...): ...
+---@param ... any
+---@return any ...
+function User:with_tags(tags, fn, ...) end
 
 ---@class Conditions
 ---@field contains? string|string[]

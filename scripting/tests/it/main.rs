@@ -26,6 +26,7 @@ mod sandbox;
 mod scale;
 mod signatures;
 mod summary;
+mod tags;
 mod toolbox;
 mod users;
 mod world;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use mistress_scripting::{
     CookieSpec, Entry, Error, Host, MetricKind, Reply, RequestSpec, Row, Script, ScriptError, Step,
+    Tag,
 };
 
 /// A prepared answer; the default is 200 with an empty body.
@@ -66,6 +67,10 @@ pub struct Fake {
     metrics: RefCell<Vec<(MetricKind, String)>>,
     /// Values of metrics in their order.
     pub values: RefCell<Vec<(MetricKind, String, f64)>>,
+    /// "begin 0 key:value", "end 0": stretches of tags by slot.
+    pub stretches: RefCell<Vec<String>>,
+    /// How many tags the stretches have together.
+    tags: Cell<usize>,
 }
 
 impl Host for Fake {
@@ -152,6 +157,18 @@ impl Host for Fake {
     }
     fn transaction_left(&self, _slot: u32) {
         self.transactions.borrow_mut().push("left".to_owned());
+    }
+    fn tags_begin(&self, slot: u32, tags: &[Tag]) -> usize {
+        let told: String = tags.iter().map(|(k, v)| format!(" {k}:{v}")).collect();
+        self.stretches
+            .borrow_mut()
+            .push(format!("begin {slot}{told}"));
+        self.tags.set(self.tags.get() + tags.len());
+        self.tags.get()
+    }
+    fn tags_end(&self, slot: u32) {
+        self.stretches.borrow_mut().push(format!("end {slot}"));
+        self.tags.set(0);
     }
     fn row(&self, _slot: u32, data: &str) -> Result<Option<Row>, String> {
         match data {

@@ -5,7 +5,7 @@ import { phaseLabels } from "./charts.js";
 import { el, refill } from "./dom.js";
 import { count, perSecond, shortCount, us } from "./format.js";
 import { FreePlot } from "./freeplot.js";
-import { nameKey } from "./transactions.js";
+import { nameKey, nameLabel } from "./transactions.js";
 
 /** Bars of the histogram per decade of time. */
 const BARS_PER_DECADE = 24;
@@ -110,7 +110,7 @@ export class Distribution {
     refill(
       control,
       el("option", { value: "" }, "all requests"),
-      names.map((row) => el("option", { value: nameKey(row) }, row.name)),
+      names.map((row) => el("option", { value: nameKey(row) }, nameLabel(row))),
     );
     control.value = this.names.has(chosen) ? chosen : "";
   }

@@ -5,6 +5,7 @@ import { el, refill } from "./dom.js";
 import { clock, count, percent } from "./format.js";
 import { failureShare } from "./of.js";
 import { sortable } from "./table.js";
+import { nameLabel } from "./transactions.js";
 
 export class Failures {
   constructor(page) {
@@ -45,7 +46,7 @@ export class Failures {
           ),
     );
     const rows = names.flatMap((row) =>
-      counted(row).map(([kind, many]) => ({ name: row.name, kind, count: many, sent: row.sent })),
+      counted(row).map(([kind, many]) => ({ name: nameLabel(row), kind, count: many, sent: row.sent })),
     );
     refill(
       this.names,

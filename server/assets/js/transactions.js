@@ -1,4 +1,4 @@
-// Requests and transactions by name: a table of the window shown, and some of them over time.
+// Requests, transactions and tags by name: a table of the window shown, and some of them over time.
 
 import { get, isSaved } from "./api.js";
 import { CHOICES, ring } from "./charts.js";
@@ -17,6 +17,11 @@ export function nameKey(row) {
   return `${row.kind}:${row.name}`;
 }
 
+/** The name where its kind is not shown beside it. */
+export function nameLabel(row) {
+  return row.kind === "tag" ? `tag ${row.name}` : row.name;
+}
+
 export class Transactions {
   constructor(page) {
     this.page = page;
@@ -31,6 +36,11 @@ export class Transactions {
       placeholder: "Filter by name",
       on: { input: () => this.drawTable() },
     });
+    this.kind = el("select", {
+      "aria-label": "Kind of names",
+      hidden: true,
+      on: { change: () => this.drawTable() },
+    });
     this.panel = el(
       "div",
       { class: "stack" },
@@ -40,8 +50,9 @@ export class Transactions {
         el(
           "div",
           { class: "head" },
-          el("h2", { id: "names-title" }, "Requests and transactions"),
+          el("h2", { id: "names-title" }, "Requests, transactions and tags"),
           el("span", { class: "grow" }),
+          this.kind,
           this.filter,
         ),
         el("div", { class: "body" }, this.hint, this.table),
@@ -57,13 +68,32 @@ export class Transactions {
     const answer = await get(`${page.path}/names`, page.query);
     this.rows = answer.names;
     this.of = answer.of ?? "ok";
+    this.offerKinds();
     this.drawTable();
     await this.overlay();
   }
 
+  /** The kinds of names to choose from, if there are several. */
+  offerKinds() {
+    const kinds = [...new Set(this.rows.map((row) => row.kind))];
+    const chosen = this.kind.value;
+    if (this.kinds?.join() === kinds.join()) return;
+    this.kinds = kinds;
+    refill(
+      this.kind,
+      el("option", { value: "" }, "all kinds"),
+      kinds.map((kind) => el("option", { value: kind }, `${kind}s`)),
+    );
+    this.kind.value = kinds.includes(chosen) ? chosen : "";
+    this.kind.hidden = kinds.length < 2;
+  }
+
   drawTable() {
     const words = this.filter.value.trim().toLowerCase();
-    const rows = words ? this.rows.filter((row) => row.name.toLowerCase().includes(words)) : this.rows;
+    const kind = this.kind.value;
+    const rows = this.rows.filter(
+      (row) => (!kind || row.kind === kind) && (!words || row.name.toLowerCase().includes(words)),
+    );
     const whose = ofText(this.of);
     this.hint.textContent =
       this.page.window && !isSaved
@@ -73,7 +103,7 @@ export class Transactions {
       refill(this.table, el("p", { class: "empty" }, words ? "no name holds this" : "nothing was requested here"));
       return;
     }
-    refill(this.table, sortable("Requests and transactions", this.columns(), rows, this.order));
+    refill(this.table, sortable("Requests, transactions and tags", this.columns(), rows, this.order));
   }
 
   columns() {
@@ -141,7 +171,7 @@ export class Transactions {
     const isPicked = this.picked.includes(key);
     const box = el("input", {
       type: "checkbox",
-      "aria-label": `Show ${row.name} over time`,
+      "aria-label": `Show ${nameLabel(row)} over time`,
       on: { change: () => this.pick(key, box) },
     });
     box.checked = isPicked;
@@ -214,7 +244,7 @@ export class Transactions {
     const lines = (pick) =>
       this.shown.map(({ row, series }, at) => ({
         key: nameKey(row),
-        label: row.name,
+        label: nameLabel(row),
         colour: ring(at),
         values: aligned(time, series, pick(series)),
       }));

@@ -70,7 +70,9 @@ impl RunParams {
         let kind = self.kind.as_deref().unwrap_or("request");
         let name = self.name.as_deref().filter(|name| !name.is_empty());
         let id = query::name_id(view, kind, name)?;
-        id.ok_or_else(|| ApiError::not_found("the run has no request or transaction of that name"))
+        id.ok_or_else(|| {
+            ApiError::not_found("the run has no request, transaction or tag of that name")
+        })
     }
 
     /// Which requests a latency is asked of; those that ended ok when nothing is said.

@@ -128,7 +128,7 @@ fn facts(run: &RunRecord, nodes: &[Node], parts: &[NodeReport]) -> RunFacts {
 /// The phases of a name, by their keys of name 0.
 type ByPhase = BTreeMap<u32, Histogram>;
 
-/// Requests and transactions from the end of the warm-up on, with all their times.
+/// Requests, transactions and tags from the end of the warm-up on, with all their times.
 fn names(view: &dyn RunView, load: LoadSpan) -> Result<Vec<NameSummary>, Error> {
     let from = load.from_s;
     let in_load = ended_in_load(view, load)?;

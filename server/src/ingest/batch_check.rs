@@ -2,7 +2,7 @@
 
 use crate::store::{cut, is_id};
 use stats::NAMES_MAX;
-use stats::wire::{Batch, HistogramRow, NameRow, SecondRow, VERSION};
+use stats::wire::{Batch, HistogramRow, Kind, NameRow, SecondRow, VERSION};
 
 /// Maximum number of nodes of a run.
 const NODES_MAX: u32 = 4_096;
@@ -18,7 +18,7 @@ pub(super) const EVENTS_MAX: usize = 10_000;
 const CORES_MAX: usize = 1_024;
 /// Maximum number of statuses, failure kinds and counters of one row.
 pub(super) const COUNTS_MAX: usize = 1_000;
-/// Both kinds of names may have one `(other)`.
+/// Requests and transactions, which are limited together, may have one `(other)` each.
 const NAMES_MAX_PER_ROW: usize = NAMES_MAX + 2;
 
 /// Maximum number of stored markers of a run.
@@ -71,8 +71,11 @@ fn second(row: &SecondRow) -> Result<(), String> {
     if row.time_s > TIME_MAX_S || row.seconds > ROW_MAX_S {
         return Err(located("beyond 31 days, or more than a day in one row"));
     }
+    let is_tag = |name: &&NameRow| name.kind == i32::from(Kind::Tag);
+    let tags = row.names.iter().filter(is_tag).count();
     for (what, len, max) in [
-        ("names", row.names.len(), NAMES_MAX_PER_ROW),
+        ("names", row.names.len() - tags, NAMES_MAX_PER_ROW),
+        ("tags", tags, NAMES_MAX_PER_ROW),
         ("checks", row.checks.len(), NAMES_MAX_PER_ROW),
         ("customs", row.customs.len(), NAMES_MAX_PER_ROW),
         ("cores", row.cores.len(), CORES_MAX),
@@ -98,9 +101,9 @@ fn name(row: &NameRow) -> Result<(), String> {
     at_most("statuses", row.statuses.len(), COUNTS_MAX)?;
     at_most("failures", row.failures.len(), COUNTS_MAX)?;
     at_most("histograms", row.histograms.len(), COUNTS_MAX)?;
-    if !(0..=1).contains(&row.kind) {
+    if Kind::try_from(row.kind).is_err() {
         return Err(format!(
-            "kind: {} is neither request nor transaction",
+            "kind: {} is none of request, transaction and tag",
             row.kind
         ));
     }

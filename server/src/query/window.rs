@@ -14,10 +14,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stats::custom::{Custom, CustomFigures, CustomKind};
 use stats::summary::{self, Counted, Phases, Throughput};
+use stats::wire::Kind;
 use stats::{Histogram, NameKind, Of, Phase};
 use std::collections::BTreeMap;
 
-/// Every request and transaction with something in the window; `latency` is of the requests `of`
+/// Every request, transaction and tag with something in the window; `latency` is of the requests `of`
 /// names.
 ///
 /// # Errors
@@ -120,10 +121,7 @@ fn rates(view: &dyn RunView, (from, to): (u64, u64)) -> Result<BTreeMap<u32, f64
 
 /// The kind of a name in the store.
 pub(crate) fn kind_of(kind: i32) -> NameKind {
-    match kind {
-        1 => NameKind::Transaction,
-        _ => NameKind::Request,
-    }
+    Kind::try_from(kind).map_or(NameKind::Request, NameKind::from)
 }
 
 /// Failures by kind, in all and by name.

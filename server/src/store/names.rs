@@ -3,7 +3,7 @@
 use super::run_file;
 use crate::Error;
 use rusqlite::Connection;
-use stats::wire::SecondRow;
+use stats::wire::{Kind, SecondRow};
 use stats::{NAMES_MAX, OTHER};
 use std::collections::HashMap;
 
@@ -16,14 +16,20 @@ pub(crate) struct Names {
     ids: HashMap<(i32, String), u32>,
     /// Names added since the last [`Names::keep`] or [`Names::undo`].
     added: Vec<(i32, String)>,
+    /// How many of all names are tags, which are limited apart from the others.
+    tags: usize,
+}
+
+fn is_tag(kind: i32) -> bool {
+    kind == i32::from(Kind::Tag)
 }
 
 impl Names {
     pub(crate) fn load(db: &Connection) -> Result<Self, Error> {
         let names = run_file::names(db)?;
-        let ids = names.into_iter().map(|(id, k, n)| ((k, n), id)).collect();
         Ok(Names {
-            ids,
+            tags: names.iter().filter(|(_, kind, _)| is_tag(*kind)).count(),
+            ids: names.into_iter().map(|(id, k, n)| ((k, n), id)).collect(),
             added: Vec::new(),
         })
     }
@@ -40,16 +46,21 @@ impl Names {
         if let Some(id) = self.ids.get(&key) {
             return Ok(*id);
         }
-        if self.ids.len() >= NAMES_MAX {
+        let known = match is_tag(kind) {
+            true => self.tags,
+            false => self.ids.len() - self.tags,
+        };
+        if known >= NAMES_MAX {
             key.1 = OTHER.to_owned();
             if let Some(id) = self.ids.get(&key) {
                 return Ok(*id);
             }
         }
-        // at most NAMES_MAX and one `(other)` per kind
+        // at most NAMES_MAX twice and one `(other)` per kind
         let id = self.ids.len() as u32 + 1;
         run_file::put_name(db, id, kind, &key.1)?;
         self.ids.insert(key.clone(), id);
+        self.tags += usize::from(is_tag(kind));
         self.added.push(key);
         Ok(id)
     }
@@ -63,6 +74,7 @@ impl Names {
     pub(crate) fn undo(&mut self) {
         for key in self.added.drain(..) {
             self.ids.remove(&key);
+            self.tags -= usize::from(is_tag(key.0));
         }
     }
 }

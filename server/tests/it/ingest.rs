@@ -6,7 +6,7 @@ use crate::nodes::{
 };
 use prost::Message;
 use stats::Histogram;
-use stats::wire::{Batch, HistogramRow};
+use stats::wire::{Batch, HistogramRow, Kind};
 
 const NAMES: [&str; 6] = ["GET /", "GET /cart", "POST /buy", "a", "b", "c"];
 /// Their places.
@@ -225,6 +225,13 @@ fn what_cannot_be_kept_is_refused_with_its_reason() -> Outcome {
     let mut many = second(0, 0, &NAMES);
     many.names = vec![many.names[0].clone(); 2_003];
     check(&with(many), "names: 2003, at most 2002")?;
+    let mut many = second(0, 0, &NAMES);
+    many.names[0].kind = Kind::Tag.into();
+    many.names = vec![many.names[0].clone(); 2_003];
+    check(&with(many), "tags: 2003, at most 2002")?;
+    let mut unknown = second(0, 0, &NAMES);
+    unknown.names[0].kind = 3;
+    check(&with(unknown), "kind: 3 is none of")?;
     let plain = "POST /ingest/v1/batch HTTP/1.1\r\ncontent-type: application/x-protobuf";
     assert_eq!(send(server.addr(), plain, &good.encode_to_vec())?.0, 415);
     assert_eq!(post_packed(server.addr(), b"no zstd")?.0, 400);

@@ -12,4 +12,5 @@ mod late;
 mod nodes;
 mod outcomes;
 mod serve;
+mod tags;
 mod warmup;

@@ -38,7 +38,11 @@ fn exchange(exchange: &Exchange, style: Style) -> String {
         (Some(kind), 0) => style.apply(Paint::Bad, &format!("FAILED {kind}")),
         (Some(kind), status) => style.apply(Paint::Bad, &format!("{status} FAILED {kind}")),
     };
-    let mut text = format!("  {name}  {end}  {time}\n");
+    let tags = exchange.tags.iter();
+    let tags: String = tags
+        .map(|(key, value)| format::escape(&format!("  {key}:{value}")))
+        .collect();
+    let mut text = format!("  {name}{tags}  {end}  {time}\n");
     let faint = |line: &str| style.apply(Paint::Faint, line);
     let (head, body) = split(&exchange.request);
     text += &prefixed("    > ", head, faint);
@@ -166,9 +170,13 @@ mod tests {
         let mut exchange = exchange_of(b"GET / HTTP/1.1\r\n\r\n", b"", b"");
         (exchange.status, exchange.failure) = (0, Some("refused"));
         exchange.name = "home".into();
+        exchange.tags = vec![("kind".into(), "page".into())];
         check(
             Event::Exchange(Box::new(exchange)),
-            &["  home  FAILED refused  1.23ms", "    > GET / HTTP/1.1"],
+            &[
+                "  home  kind:page  FAILED refused  1.23ms",
+                "    > GET / HTTP/1.1",
+            ],
         );
     }
 

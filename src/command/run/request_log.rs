@@ -244,7 +244,18 @@ fn json_line(exchange: &Exchange, due: SystemTime, most: usize) -> Value {
     if !exchange.wire.is_empty() {
         line["unreadable_base64"] = BASE64_STANDARD.encode(&exchange.wire).into();
     }
-    line
+    with_tags(line, "tags", exchange)
+}
+
+/// What is written of a request, with its tags by their keys; unchanged where it has none.
+fn with_tags(mut written: Value, key: &str, exchange: &Exchange) -> Value {
+    if !exchange.tags.is_empty() {
+        let tags = exchange.tags.iter();
+        written[key] = tags
+            .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+            .collect();
+    }
+    written
 }
 
 fn har_begin() -> String {
@@ -294,7 +305,7 @@ fn har_entry(exchange: &Exchange, due: SystemTime, most: usize) -> Value {
     if is_base64 {
         content["encoding"] = "base64".into();
     }
-    json!({
+    let entry = json!({
         "startedDateTime": utc_ms(due),
         "time": ms(exchange.latency),
         "request": sent_part,
@@ -319,7 +330,8 @@ fn har_entry(exchange: &Exchange, due: SystemTime, most: usize) -> Value {
         "_name": exchange.name,
         "_user": exchange.user,
         "_failure": exchange.failure,
-    })
+    });
+    with_tags(entry, "_tags", exchange)
 }
 
 #[cfg(test)]
@@ -329,6 +341,7 @@ mod tests {
     fn failed() -> Exchange {
         Exchange {
             name: "pay".to_owned(),
+            tags: vec![("kind".to_owned(), "api".to_owned())],
             user: 7,
             server: "http://shop:8080".to_owned(),
             at: Duration::from_millis(1_500),
@@ -358,7 +371,7 @@ mod tests {
                 "time": "1970-01-01T00:00:00.000Z", "at_s": 1.5, "user": 7, "name": "pay",
                 "method": "POST", "url": "http://shop:8080/pay?cart=3", "status": 503,
                 "failure": "status", "latency_ms": 12.345, "service_ms": 12.0,
-                "first_byte_ms": 11.0,
+                "first_byte_ms": 11.0, "tags": { "kind": "api" },
                 "request": {
                     "headers": [["Host", "shop:8080"], ["Authorization", "***"],
                         ["X-Api-Key", "***"], ["Content-Type", "text/plain"]],
@@ -385,6 +398,7 @@ mod tests {
         assert_eq!(entry["response"]["content"]["encoding"], "base64");
         assert_eq!(entry["timings"]["wait"], 11.0);
         assert_eq!(entry["_failure"], "status");
+        assert_eq!(entry["_tags"], json!({ "kind": "api" }));
         assert!(!entry.to_string().contains("abc"), "{entry}");
     }
 

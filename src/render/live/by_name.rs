@@ -1,5 +1,5 @@
-//! The part of the live view below the figures: requests, transactions, thresholds and checks, as
-//! far as there is room for them.
+//! The part of the live view below the figures: requests, transactions, tags, thresholds and checks,
+//! as far as there is room for them.
 
 use crate::render::flow::{Paint, Piece, Style};
 use crate::render::format::{self, count, per_second, percent_of, time_us};
@@ -15,6 +15,8 @@ pub struct ByName {
     pub requests: Vec<NameRow>,
     /// The most frequent first.
     pub transactions: Vec<NameRow>,
+    /// The most frequent first.
+    pub tags: Vec<NameRow>,
     /// By name.
     pub checks: Vec<Check>,
     /// As they would come out if the run ended now.
@@ -23,7 +25,7 @@ pub struct ByName {
     pub script_errors: u64,
 }
 
-/// A request or a transaction.
+/// A request, a transaction or a tag.
 #[derive(Debug, Clone)]
 pub struct NameRow {
     /// Its name; hostile text.
@@ -40,14 +42,17 @@ pub struct NameRow {
 
 /// Lines of a section below which it says nothing: a gap, a head and a row.
 const SECTION_MIN: usize = 3;
-/// Which sections get room first: requests, thresholds, transactions, checks.
-const FIRST: [usize; 4] = [0, 2, 1, 3];
+/// How many sections there are.
+const SECTIONS: usize = 5;
+/// Which sections get room first: requests, thresholds, transactions, tags, checks.
+const FIRST: [usize; SECTIONS] = [0, 3, 1, 2, 4];
 
 /// At most `room` lines, none wider than `width`.
 pub fn lines(run: &ByName, width: usize, room: usize, style: Style) -> Vec<String> {
     let sections = [
         names(&run.requests, NameKind::Request, width, style),
         names(&run.transactions, NameKind::Transaction, width, style),
+        names(&run.tags, NameKind::Tag, width, style),
         thresholds(&run.thresholds, width, style),
         checks(&run.checks, width, style),
     ];
@@ -67,8 +72,8 @@ pub fn lines(run: &ByName, width: usize, room: usize, style: Style) -> Vec<Strin
 
 /// How many of `room` lines each section gets: all the same at first, then what others leave, in
 /// the order of [`FIRST`].
-fn divide(room: usize, needs: [usize; 4]) -> [usize; 4] {
-    let mut given = [0; 4];
+fn divide(room: usize, needs: [usize; SECTIONS]) -> [usize; SECTIONS] {
+    let mut given = [0; SECTIONS];
     let mut left = room;
     let sections = needs.iter().filter(|need| **need > 0).count();
     let equal = (room / sections.max(1)).max(SECTION_MIN);
@@ -198,15 +203,16 @@ mod tests {
 
     #[test]
     fn room_is_shared_and_the_rest_goes_to_the_first() {
-        assert_eq!(divide(40, [5, 4, 3, 4]), [5, 4, 3, 4]);
-        assert_eq!(divide(16, [20, 4, 3, 4]), [5, 4, 3, 4]);
-        assert_eq!(divide(16, [20, 0, 0, 10]), [8, 0, 0, 8]);
-        assert_eq!(divide(16, [20, 0, 0, 4]), [12, 0, 0, 4]);
-        assert_eq!(divide(11, [20, 0, 4, 4]), [5, 0, 3, 3]);
-        assert_eq!(divide(8, [20, 4, 4, 4]), [5, 0, 3, 0]);
-        assert_eq!(divide(4, [20, 4, 3, 4]), [4, 0, 0, 0]);
-        assert_eq!(divide(6, [20, 0, 2, 0]), [4, 0, 2, 0]);
-        assert_eq!(divide(2, [20, 4, 3, 4]), [0; 4]);
-        assert_eq!(divide(0, [0; 4]), [0; 4]);
+        assert_eq!(divide(40, [5, 4, 0, 3, 4]), [5, 4, 0, 3, 4]);
+        assert_eq!(divide(16, [20, 4, 0, 3, 4]), [5, 4, 0, 3, 4]);
+        assert_eq!(divide(16, [20, 0, 0, 0, 10]), [8, 0, 0, 0, 8]);
+        assert_eq!(divide(16, [20, 0, 0, 0, 4]), [12, 0, 0, 0, 4]);
+        assert_eq!(divide(11, [20, 0, 0, 4, 4]), [5, 0, 0, 3, 3]);
+        assert_eq!(divide(8, [20, 4, 0, 4, 4]), [5, 0, 0, 3, 0]);
+        assert_eq!(divide(4, [20, 4, 0, 3, 4]), [4, 0, 0, 0, 0]);
+        assert_eq!(divide(6, [20, 0, 0, 2, 0]), [4, 0, 0, 2, 0]);
+        assert_eq!(divide(2, [20, 4, 0, 3, 4]), [0; SECTIONS]);
+        assert_eq!(divide(19, [20, 4, 6, 3, 4]), [7, 3, 3, 3, 3]);
+        assert_eq!(divide(0, [0; SECTIONS]), [0; SECTIONS]);
     }
 }

@@ -329,6 +329,7 @@ fn by_name(summary: &Summary, more: usize) -> ByName {
         text: rule.threshold().text,
         metric: rule.threshold().metric,
         name: None,
+        tag: None,
         of: None,
         statistic: rule.threshold().statistic,
         limit: 0.0,
@@ -342,6 +343,7 @@ fn by_name(summary: &Summary, more: usize) -> ByName {
     ByName {
         requests,
         transactions: rows(NameKind::Transaction),
+        tags: rows(NameKind::Tag),
         checks: summary.checks.clone(),
         thresholds: vec![
             result(FailOn::FailedChecks, Some(0.0)),

@@ -6,10 +6,10 @@ use crate::kinds::{Counter, NameKind, Phase};
 use crate::summary::{Check, Percentiles};
 use crate::threshold::ThresholdResult;
 
-/// A request or a transaction so far, without the warm-up.
+/// A request, a transaction or a tag so far, without the warm-up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NameSoFar {
-    /// Request or transaction.
+    /// Request, transaction or tag.
     pub kind: NameKind,
     /// The name as the script gave it; hostile text, to be escaped where it is shown.
     pub name: String,

@@ -49,6 +49,7 @@ mod tests {
             text: String::new(),
             metric,
             name: None,
+            tag: None,
             of: None,
             limit: 0.0,
             value,

@@ -38,6 +38,7 @@ impl FailOn {
         Threshold {
             metric,
             name: None,
+            tag: None,
             of: Of::Ok,
             statistic: Statistic::Count,
             comparison,

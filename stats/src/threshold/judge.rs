@@ -219,11 +219,13 @@ fn time(times: &Histogram, statistic: Statistic) -> Option<f64> {
     })
 }
 
-/// Whether a name's counts are part of the threshold: all requests, or the one request or transaction.
+/// Whether a name's counts are part of the threshold: all requests, the one request or transaction,
+/// or the tag.
 fn concerns(threshold: &Threshold, name: &NameCounts) -> bool {
-    match &threshold.name {
-        None => name.kind == NameKind::Request,
-        Some(own) => **own == *name.name,
+    match (&threshold.tag, &threshold.name) {
+        (Some(tag), _) => name.kind == NameKind::Tag && **tag == *name.name,
+        (None, Some(own)) => name.kind != NameKind::Tag && **own == *name.name,
+        (None, None) => name.kind == NameKind::Request,
     }
 }
 
@@ -307,6 +309,7 @@ impl Judge {
             text: threshold.text.clone(),
             metric: threshold.metric,
             name: threshold.name.clone(),
+            tag: threshold.tag.clone(),
             of: threshold.metric.has_of().then_some(threshold.of),
             statistic: threshold.statistic,
             limit: threshold.limit,

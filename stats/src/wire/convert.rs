@@ -94,6 +94,26 @@ fn cores(second: &Second, detail: &Detail) -> Vec<CoreRow> {
     second.cores.iter().map(row).collect()
 }
 
+impl From<NameKind> for Kind {
+    fn from(kind: NameKind) -> Self {
+        match kind {
+            NameKind::Request => Kind::Request,
+            NameKind::Transaction => Kind::Transaction,
+            NameKind::Tag => Kind::Tag,
+        }
+    }
+}
+
+impl From<Kind> for NameKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Request => NameKind::Request,
+            Kind::Transaction => NameKind::Transaction,
+            Kind::Tag => NameKind::Tag,
+        }
+    }
+}
+
 impl NameRow {
     fn of(name: &NameCounts) -> Self {
         let filled = Phase::ALL.iter().filter_map(|phase| {
@@ -101,11 +121,7 @@ impl NameRow {
             Some(HistogramRow::of(phase.as_str(), histogram))
         });
         NameRow {
-            kind: match name.kind {
-                NameKind::Request => Kind::Request,
-                NameKind::Transaction => Kind::Transaction,
-            }
-            .into(),
+            kind: Kind::from(name.kind).into(),
             name: name.name.to_string(),
             sent: name.sent,
             ok: name.ok,

@@ -1,7 +1,7 @@
 //! No allocation per request: neither while recording nor when a window is handed over.
 
 use allocation_counter::measure;
-use mistress_stats::{Counter, FailureKind, Sample, link};
+use mistress_stats::{Counter, FailureKind, Sample, TagsId, link};
 
 /// Enough seconds for every window of the ring to have been in use.
 const SECONDS_WARM: u64 = 8;
@@ -16,6 +16,7 @@ fn recording_and_rolling_allocate_nothing_after_warm_up() {
         .collect();
     let login = recorder.transaction_name("login");
     let check = recorder.check_name("status is 200");
+    let tags = [("kind".to_owned(), "static".to_owned())];
     let mut second = |second: u64| {
         for k in 0..REQUESTS_PER_SECOND {
             let failed = k % 10 == 0;
@@ -30,7 +31,9 @@ fn recording_and_rolling_allocate_nothing_after_warm_up() {
                 bytes_in: 1,
                 bytes_out: 1,
             };
-            let name = names[(k % 50) as usize];
+            let own = if k % 2 == 0 { &tags[..] } else { &[] };
+            let own = recorder.tags(TagsId::default(), own);
+            let name = names[(k % 50) as usize].with_tags(own);
             recorder.sent(name);
             recorder.request(name, &sample);
             recorder.connected(name, 50_000);

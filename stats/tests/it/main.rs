@@ -5,6 +5,7 @@ mod meaning;
 mod series;
 mod short;
 mod summary;
+mod tags;
 mod threshold;
 mod verdict;
 mod windows;

@@ -60,6 +60,7 @@ fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64
     Threshold {
         metric,
         name: None,
+        tag: None,
         of: Of::Ok,
         statistic,
         comparison,

@@ -11,6 +11,7 @@ fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64
     Threshold {
         metric,
         name: None,
+        tag: None,
         of: Of::All,
         statistic,
         comparison,

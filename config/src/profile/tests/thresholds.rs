@@ -55,6 +55,7 @@ fn a_threshold_has_a_text() {
     let expected = Threshold {
         metric: Metric::Latency,
         name: Some("log in".to_owned()),
+        tag: None,
         of: Of::Ok,
         statistic: Percentile(0.99),
         comparison: Below,
@@ -67,6 +68,43 @@ fn a_threshold_has_a_text() {
     };
     assert_eq!(thresholds(table), [expected]);
     assert!(thresholds("").is_empty());
+}
+
+#[test]
+fn a_threshold_may_be_of_a_tag() {
+    let tagged = "[[threshold]]\nmetric = \"failures\"\ntag = \"page:/a:1\"\nis = \"< 1%\"\n";
+    let found = &thresholds(tagged)[0];
+    assert_eq!(
+        (&found.name, found.tag.as_deref()),
+        (&None, Some("page:/a:1"))
+    );
+    assert_eq!(found.text, "failures of tag \"page:/a:1\" < 1%");
+    let with = |lines: &str, expected: &str| {
+        check(&format!("{RUN}{LOAD}[[threshold]]\n{lines}\n"), &[expected]);
+    };
+    let rate = "metric = \"rate\"\nis = \"> 1/s\"\ntag = ";
+    for wrong in ["static", ":static", "kind:"] {
+        with(
+            &format!("{rate}\"{wrong}\""),
+            &format!(
+                "11:7: found \"{wrong}\", expected key and value of a tag, such as \
+                 \"kind:static\" (`threshold.tag`)"
+            ),
+        );
+    }
+    with(
+        &format!("{rate}5"),
+        "11:7: found the number 5, expected a name in quotes",
+    );
+    with(
+        &format!("{rate}\"a:b\"\nname = \"a\""),
+        "11:7: found `name` and `tag`, only one of them is allowed (`threshold.tag`)",
+    );
+    with(
+        "metric = \"checks\"\nis = \"> 1%\"\ntag = \"a:b\"",
+        "11:7: `tag` is only allowed with the metrics latency, service_time, lag, first_byte, \
+         connect, failures, rate, requests, found checks (`threshold.tag`)",
+    );
 }
 
 #[test]

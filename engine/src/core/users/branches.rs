@@ -78,8 +78,8 @@ impl Core {
             parent,
             template: NONE,
             went: None,
-            session: None,
-            transactions: Vec::new(),
+            tags: of.tags,
+            ..ScriptUser::default()
         };
         script_users[slot as usize].renew(user);
     }

@@ -194,10 +194,15 @@ impl Core {
         };
         let kept = stream.reply.kept.as_ref();
         let telemetry = &self.state.telemetry;
-        let name = telemetry.recorder.borrow().text(stream.name).to_owned();
+        let (name, tags) = {
+            let recorder = telemetry.recorder.borrow();
+            let tags = recorder.tags_of(stream.name.tags()).to_vec();
+            (recorder.text(stream.name).to_owned(), tags)
+        };
         let body = kept.and_then(|kept| kept.plain());
         Box::new(event::Exchange {
             name,
+            tags,
             user,
             server,
             at: Duration::from_nanos(intended.since(self.state.start.get())),

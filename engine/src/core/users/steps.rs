@@ -12,18 +12,19 @@ impl Core {
     #[inline]
     pub(super) fn send_template(&mut self, slot: u32, id: u32) -> Option<Step> {
         self.users.get_mut(slot).waited = true;
-        let due = {
+        let (due, tags) = {
             let user = &mut self.state.script_users.borrow_mut()[slot as usize];
             user.template = id;
             if user.went.is_some() {
                 user.went = None;
             }
-            user.due
+            (user.due, user.tags)
         };
         let templates = self.state.templates.borrow();
         let template = &templates[id as usize];
-        let mut request = template.request(slot, due, &self.defaults);
-        let pending = Pending::of_template(template.name, id, due, self.defaults.redirects);
+        let name = template.name.with_tags(tags);
+        let mut request = template.request(slot, name, due, &self.defaults);
+        let pending = Pending::of_template(name, id, due, self.defaults.redirects);
         let has_field = self.state.default_fields.has_cookie;
         if self.state.has_session(slot) && self.defaults.cookies && !has_field {
             let at = Location {
@@ -43,8 +44,7 @@ impl Core {
 
     pub(super) fn send_once(&mut self, slot: u32, spec: Box<RequestSpec>) -> Option<Step> {
         self.users.get_mut(slot).waited = true;
-        let due = self.state.script_users.borrow()[slot as usize].due;
-        match request::build(&self.state, slot, spec, &self.defaults, due) {
+        match request::build(&self.state, slot, spec, &self.defaults) {
             Ok(Prepared { request, pending }) => {
                 self.issue(slot, request, pending);
                 None
