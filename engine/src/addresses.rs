@@ -4,8 +4,8 @@ use crate::Error;
 use config::{Origin, Plan};
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 
-/// The addresses of the target, in the order of the system's resolver; none where it is a socket in
-/// the file system.
+/// The addresses that connections to the target are made to, in the order of the system's resolver:
+/// those of its proxy, or its own; none where it is a socket in the file system.
 ///
 /// # Errors
 ///
@@ -14,16 +14,18 @@ pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
     if origin.socket.is_some() {
         return Ok(Vec::new());
     }
-    if let Some(fixed) = fixed_addresses(plan, &origin.host, origin.port) {
+    let (host, port) = match plan.connections.proxies.proxy_for(origin) {
+        Some(proxy) => (&proxy.host, proxy.port),
+        None => (&origin.host, origin.port),
+    };
+    if let Some(fixed) = fixed_addresses(plan, host, port) {
         return Ok(fixed);
     }
     let failed = |source| Error::Resolve {
-        host: origin.host.clone(),
+        host: host.clone(),
         source,
     };
-    let found = (origin.host.as_str(), origin.port)
-        .to_socket_addrs()
-        .map_err(failed)?;
+    let found = (host.as_str(), port).to_socket_addrs().map_err(failed)?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
         if !addresses.contains(&address) {

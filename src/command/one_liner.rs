@@ -67,6 +67,9 @@ pub fn profile(arguments: &InputArguments, seed: Option<u64>) -> Result<MadeProf
     let pool = request.pool.map_or("shared", |pool| pool.as_str());
     made.line("\n[connections]", "");
     made.key("pool", &toml_text(pool), "--pool");
+    if let Some(proxy) = &arguments.changes.proxy {
+        made.key("proxy", &toml_text(proxy), "--proxy");
+    }
     made.headers(request)?;
     made.load(arguments);
     Ok(made)
