@@ -392,6 +392,9 @@ pub struct ReportArguments {
     /// Write the run in this format instead: json, csv, hlog, junit or html
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     pub format: Option<Format>,
+    /// Whether csv and hlog include the warm-up: include or exclude
+    #[arg(long, value_name = "WHETHER", default_value = "exclude", value_parser = parse_warmup, action = clap::ArgAction::Set)]
+    pub warmup: bool,
     /// Columns of the tables of names, as for `mistress run`
     #[arg(long, value_name = "LIST", conflicts_with = "format")]
     pub columns: Option<Columns>,
@@ -450,6 +453,14 @@ fn parse_log(text: &str) -> Result<Traced, String> {
         "requests=failed" => Ok(Traced::Failed),
         "requests=all" => Ok(Traced::All),
         _ => Err("allowed are requests=failed and requests=all".to_owned()),
+    }
+}
+
+fn parse_warmup(text: &str) -> Result<bool, String> {
+    match text {
+        "include" => Ok(true),
+        "exclude" => Ok(false),
+        _ => Err("expected include or exclude".to_owned()),
     }
 }
 

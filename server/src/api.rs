@@ -199,12 +199,8 @@ async fn names(
     Query(params): Query<RunParams>,
 ) -> Answer {
     answer(app, id, move |view| {
-        Ok(query::names(
-            view,
-            params.from(),
-            params.to(),
-            params.of()?,
-        )?)
+        let (from, to) = params.window(view)?;
+        Ok(query::names(view, from, to, params.of()?)?)
     })
     .await
 }
@@ -215,7 +211,8 @@ async fn window(
     Query(params): Query<RunParams>,
 ) -> Answer {
     answer(app, id, move |view| {
-        Ok(query::span(view, params.from(), params.to(), params.of()?)?)
+        let (from, to) = params.window(view)?;
+        Ok(query::span(view, from, to, params.of()?)?)
     })
     .await
 }
@@ -226,14 +223,10 @@ async fn distribution(
     Query(params): Query<RunParams>,
 ) -> Answer {
     answer(app, id, move |view| {
+        let (from, to) = params.window(view)?;
         let name = params.name(view)?;
-        Ok(query::distribution(
-            view,
-            params.from(),
-            params.to(),
-            name,
-            (params.phase()?, params.of()?),
-        )?)
+        let of = (params.phase()?, params.of()?);
+        Ok(query::distribution(view, from, to, name, of)?)
     })
     .await
 }
@@ -244,7 +237,8 @@ async fn failures(
     Query(params): Query<RunParams>,
 ) -> Answer {
     answer(app, id, move |view| {
-        Ok(query::failures(view, params.from(), params.to())?)
+        let (from, to) = params.window(view)?;
+        Ok(query::failures(view, from, to)?)
     })
     .await
 }
@@ -255,7 +249,8 @@ async fn checks(
     Query(params): Query<RunParams>,
 ) -> Answer {
     answer(app, id, move |view| {
-        let checks = query::checks(view, params.from(), params.to())?;
+        let (from, to) = params.window(view)?;
+        let checks = query::checks(view, from, to)?;
         Ok(json!({ "checks": checks }))
     })
     .await

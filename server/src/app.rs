@@ -53,6 +53,8 @@ pub struct App {
     pub live: live::Broadcaster,
     /// Memory budget for batches being read.
     pub(crate) batch_memory: Arc<ingest::BatchMemory>,
+    /// Where exports are made.
+    pub(crate) exports: export::Places,
 }
 
 impl App {
@@ -149,6 +151,7 @@ pub fn start(options: Options) -> Result<Running, Error> {
         store: Arc::clone(&store) as Arc<dyn Store>,
         live,
         batch_memory: Arc::default(),
+        exports: export::Places::default(),
     };
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()

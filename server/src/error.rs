@@ -22,6 +22,8 @@ pub enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// What was made could not be written to where it was asked for.
+    Write(io::Error),
     /// SQLite reported an error.
     Sqlite(rusqlite::Error),
     /// A file of the store does not have the expected format.
@@ -30,6 +32,10 @@ pub enum Error {
     Access(String),
     /// The batch belongs to a deleted run.
     RunDeleted,
+    /// The batch belongs to a run that takes no more; the text says what to do.
+    RunEnded(String),
+    /// The batch is not of the time of its run; the text says how.
+    OutOfTime(String),
     /// The disk is full.
     DiskFull(String),
     /// The server refuses to start for safety; the text says what to do.
@@ -41,9 +47,13 @@ impl fmt::Display for Error {
         match self {
             Error::Bind { addr, source } => write!(f, "{addr}: cannot listen: {source}"),
             Error::Data { path, source } => write!(f, "{}: {source}", path.display()),
+            Error::Write(source) => write!(f, "not written: {source}"),
             Error::Sqlite(source) => write!(f, "store: {source}"),
             Error::Format(text) | Error::DiskFull(text) => write!(f, "store: {text}"),
-            Error::Access(text) | Error::Refused(text) => f.write_str(text),
+            Error::Access(text)
+            | Error::Refused(text)
+            | Error::RunEnded(text)
+            | Error::OutOfTime(text) => f.write_str(text),
             Error::RunDeleted => f.write_str("the run was deleted"),
         }
     }
@@ -52,11 +62,15 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Bind { source, .. } | Error::Data { source, .. } => Some(source),
+            Error::Bind { source, .. } | Error::Data { source, .. } | Error::Write(source) => {
+                Some(source)
+            }
             Error::Sqlite(source) => Some(source),
             Error::Format(_)
             | Error::DiskFull(_)
             | Error::RunDeleted
+            | Error::RunEnded(_)
+            | Error::OutOfTime(_)
             | Error::Access(_)
             | Error::Refused(_) => None,
         }
@@ -66,5 +80,11 @@ impl std::error::Error for Error {
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
         Error::Sqlite(source)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(source: io::Error) -> Self {
+        Error::Write(source)
     }
 }

@@ -2,14 +2,17 @@
 
 mod hlog;
 mod metrics;
+mod places;
 mod report;
 mod series;
 
+pub(crate) use places::Places;
+
 use crate::access::{Guarded, Visitor};
-use crate::api::params::UNKNOWN_OUTCOME;
+use crate::api::params::{UNKNOWN_OUTCOME, with_warmup};
 use crate::pages::offline::{self, Saved};
 use crate::query::{Axis, Rest, keys};
-use crate::store::{Filter, RunRecord, RunView, State as RunState, Wanted};
+use crate::store::{Filter, MINUTE_S, RunRecord, RunView, State as RunState, Store, Wanted};
 use crate::{ApiError, App, Error, compare, query};
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
@@ -18,8 +21,10 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use series::Series;
 use stats::{Of, Phase, RunReport};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
 
 /// Runs compared at once.
@@ -90,24 +95,35 @@ pub fn report(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
     report::of(run, view)
 }
 
-/// A run as a file.
+/// Writes a run as a file, as it is read. CSV and the interval log have its warm-up only when it is
+/// asked for; in JSON it is in the series, and marked there.
 ///
 /// # Errors
-/// When the store fails.
-pub fn render(format: Format, run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
+/// When the store fails; [`Error::Write`] when `out` does.
+pub fn write(
+    format: Format,
+    with_warmup: bool,
+    run: &RunRecord,
+    view: &dyn RunView,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     match format {
-        Format::Json => Ok(report(run, view)?.to_json()),
-        Format::Csv => Ok(report(run, view)?.to_csv()),
-        Format::Junit => Ok(report(run, view)?.to_junit()),
-        Format::Hlog => log(run, view),
-        Format::Html => page(run, view),
+        Format::Json => report(run, view)?.write_json(out, Series::of(view)?),
+        Format::Csv => {
+            let cores = series::cores(view)?.into_iter();
+            report(run, view)?.write_csv(out, cores, with_warmup, Series::of(view)?)
+        }
+        Format::Junit => Ok(out.write_all(report(run, view)?.to_junit().as_bytes())?),
+        Format::Hlog => log(with_warmup, run, view, out),
+        Format::Html => Ok(out.write_all(page(run, view)?.as_bytes())?),
     }
 }
 
 /// The page of a run with all it shows.
 fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     let axis = |points| Axis::new(view, 0, u64::MAX, points);
-    let distribution = |of| query::distribution(view, 0, u64::MAX, 0, (Phase::Latency, of));
+    let from = query::warmup_s(view)?;
+    let distribution = |of| query::distribution(view, from, u64::MAX, 0, (Phase::Latency, of));
     // what else there is of a latency of other requests than those that ended ok
     let other = |of| {
         let columns = query::latency_columns(view, axis(PAGE_POINTS), of)?;
@@ -120,13 +136,13 @@ fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
     let saved = Saved {
         run: query::detail(run, view, Of::Ok)?,
         series: query::series(view, axis(PAGE_POINTS), 0, Of::Ok)?,
-        names: query::names(view, 0, u64::MAX, Of::Ok)?,
+        names: query::names(view, from, u64::MAX, Of::Ok)?,
         distribution: distribution(Of::Ok)?,
         heatmap: query::heatmap(view, axis(PAGE_COLUMNS), 0, Of::Ok)?,
         failed: other(Of::Failed)?,
         all: other(Of::All)?,
-        failures: query::failures(view, 0, u64::MAX)?,
-        checks: json!({ "checks": query::checks(view, 0, u64::MAX)? }),
+        failures: query::failures(view, from, u64::MAX)?,
+        checks: json!({ "checks": query::checks(view, from, u64::MAX)? }),
         events: query::events(view)?,
     };
     offline::page(&saved).map_err(|refusal| Error::Format(refusal.message))
@@ -134,65 +150,90 @@ fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
 
 /// The latencies, interval by interval: of requests that ended ok, and under a tag of the failed.
 /// An interval without a value has no line.
-fn log(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
-    let length = view.length_s();
-    let level = if length <= LINES_MAX { 1 } else { 10 };
-    let mut log = hlog::head(&run.name, run.started_us);
-    let mut lines: BTreeMap<(u64, usize), String> = BTreeMap::new();
-    for (place, of) in [Of::Ok, Of::Failed].into_iter().enumerate() {
-        let keys = keys(of, 0, Phase::Latency);
-        let mut intervals: BTreeMap<u64, (u64, Rest)> = BTreeMap::new();
-        let wanted = Wanted::Keys(Rest::wanted(keys));
-        view.read(0, length, level, &wanted, &mut |row| {
-            let (span_s, rest) = intervals.entry(row.time_s).or_default();
-            *span_s = row.span_s.max(*span_s);
-            rest.add(row.key != keys.0, row.content)
-        })?;
-        for (time_s, (span_s, rest)) in intervals {
-            if let Some(histogram) = rest.finish() {
-                let line = hlog::line(of, time_s, span_s, &histogram);
-                lines.insert((time_s, place), line);
+fn log(
+    with_warmup: bool,
+    run: &RunRecord,
+    view: &dyn RunView,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let first_s = match with_warmup {
+        true => 0,
+        false => query::warmup_s(view)?,
+    };
+    let level = match view.length_s() <= LINES_MAX {
+        true => 1,
+        false => 10,
+    };
+    out.write_all(hlog::head(&run.name, run.started_us).as_bytes())?;
+    for minute in view.minutes().range(first_s / MINUTE_S..) {
+        let (from, to) = (minute * MINUTE_S, (minute + 1) * MINUTE_S);
+        let from = from.max(first_s);
+        let mut lines: BTreeMap<(u64, usize), String> = BTreeMap::new();
+        for (place, of) in [Of::Ok, Of::Failed].into_iter().enumerate() {
+            let keys = keys(of, 0, Phase::Latency);
+            let mut intervals: BTreeMap<u64, (u64, Rest)> = BTreeMap::new();
+            let wanted = Wanted::Keys(Rest::wanted(keys));
+            view.read(from, to, level, &wanted, &mut |row| {
+                let (span_s, rest) = intervals.entry(row.time_s).or_default();
+                *span_s = row.span_s.max(*span_s);
+                rest.add(row.key != keys.0, row.content)
+            })?;
+            // what a run that ended reads beyond its window belongs to the next
+            for (time_s, (span_s, rest)) in intervals.into_iter().filter(|(time_s, _)| *time_s < to)
+            {
+                if let Some(histogram) = rest.finish() {
+                    let line = hlog::line(of, time_s, span_s, &histogram);
+                    lines.insert((time_s, place), line);
+                }
             }
         }
+        for line in lines.into_values() {
+            out.write_all(line.as_bytes())?;
+        }
     }
-    log.extend(lines.into_values());
-    Ok(log)
+    Ok(())
 }
 
-/// What `work` makes of a run, off the threads that serve.
-async fn of_run<T: Send + 'static>(
-    app: &App,
-    id: String,
-    work: impl FnOnce(&RunRecord, &dyn RunView) -> Result<T, Error> + Send + 'static,
-) -> Result<T, ApiError> {
-    let store = Arc::clone(&app.store);
-    let found = app.blocking(move || {
-        let Some(view) = store.view(&id)? else {
-            return Ok(None);
-        };
-        // the record after the data: a run that ends meanwhile is told with its end
-        let run = store.run(&id)?;
-        run.map(|run| work(&run, view.as_ref())).transpose()
-    });
-    found
-        .await?
-        .ok_or_else(|| ApiError::not_found("there is no such run"))
+/// A run and its data.
+type Opened = (RunRecord, Box<dyn RunView>);
+
+/// A run and its data; the record after the data: a run that ends meanwhile is told with its end.
+fn opened(store: &dyn Store, id: &str) -> Result<Option<Opened>, Error> {
+    let Some(view) = store.view(id)? else {
+        return Ok(None);
+    };
+    Ok(store.run(id)?.map(|run| (run, view)))
+}
+
+fn no_such_run() -> ApiError {
+    ApiError::not_found("there is no such run")
+}
+
+#[derive(Deserialize)]
+struct ExportParams {
+    warmup: Option<String>,
 }
 
 async fn export(
     State(app): State<App>,
     Path((id, format)): Path<(String, String)>,
+    Query(asked): Query<ExportParams>,
 ) -> Result<Response, ApiError> {
+    let with_warmup = with_warmup(asked.warmup.as_deref())?;
     let found = Format::of(&format).ok_or_else(|| {
         ApiError::not_found("no such format: there are json, csv, hlog, junit and html")
     })?;
     let (kind, end) = found.shape();
     // an id is of letters, digits and dashes only, or there is no such run
     let name = format!("attachment; filename=\"mistress-{id}.{end}\"");
-    let text = of_run(&app, id, move |run, view| render(found, run, view)).await?;
+    let store = Arc::clone(&app.store);
+    let body = app.exports.body(move |out| {
+        let (run, view) = opened(&*store, &id)?.ok_or_else(no_such_run)?;
+        Ok(write(found, with_warmup, &run, &*view, out)?)
+    });
     Ok((
         [(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, name)],
-        text,
+        body.await?,
     )
         .into_response())
 }
@@ -219,8 +260,14 @@ async fn compared(
     let of = of.ok_or_else(|| ApiError::bad_request(UNKNOWN_OUTCOME))?;
     let mut blocks = Vec::new();
     for id in &ids {
-        let found = of_run(&app, id.clone(), move |_, view| compare::blocks(view, of));
-        blocks.push(found.await?);
+        let (store, id) = (Arc::clone(&app.store), id.clone());
+        let found = app.blocking(move || {
+            let opened = opened(&*store, &id)?;
+            opened
+                .map(|(_, view)| compare::blocks(&*view, of))
+                .transpose()
+        });
+        blocks.push(found.await?.ok_or_else(no_such_run)?);
     }
     let metrics = app.blocking(move || Ok(compare::compare(&blocks))).await?;
     Ok(Json(

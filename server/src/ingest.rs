@@ -127,6 +127,8 @@ async fn receive(app: &App, visitor: &Visitor, request: Request) -> Result<u64, 
             error.to_string(),
         )),
         Ok(Err(error @ Error::RunDeleted)) => Err(BatchError(StatusCode::GONE, error.to_string())),
+        Ok(Err(Error::RunEnded(why))) => Err(BatchError(StatusCode::CONFLICT, why)),
+        Ok(Err(Error::OutOfTime(why))) => Err(BatchError::bad(why)),
         Ok(Err(error)) => Err(BatchError(
             StatusCode::INTERNAL_SERVER_ERROR,
             error.to_string(),

@@ -17,7 +17,7 @@ pub(crate) use detail::verdict;
 pub use detail::{card, detail, events, figures, thresholds};
 pub(crate) use figures::{counted, statuses, totals_of};
 pub use heat::{distribution, heatmap};
-pub(crate) use load::{LoadSpan, load};
+pub(crate) use load::{LoadSpan, load, warmup_s};
 pub(crate) use of::{Rest, keys};
 pub use span::span;
 pub use window::{failures, names};

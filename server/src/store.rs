@@ -30,13 +30,14 @@ pub use sqlite::Sqlite;
 
 pub use digest::{Digest, Figures};
 pub(crate) use digest::{QUANTILES, RestOf, rest_of};
+pub(crate) use levels::MINUTE_S;
 pub(crate) use merge::{add_histogram, read};
 pub(crate) use rows::{CHECKS, CORES, COUNTERS, CUSTOMS, SLOTS, phase_key};
 pub(crate) use run_file::make_folder;
 
 use crate::Error;
 use stats::wire::{Batch, EventRow};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Maximum size of an uncompressed batch, in bytes.
 pub const BATCH_MAX: usize = 32 << 20;
@@ -129,6 +130,9 @@ pub trait RunView: Send {
     /// Kind (of [`stats::wire::Kind`]) and text of all names, by id.
     fn names(&self) -> &HashMap<u32, (i32, String)>;
 
+    /// The minutes of the run that hold rows, by number; there are none in the others.
+    fn minutes(&self) -> &BTreeSet<u64>;
+
     /// Visits rows that together cover exactly the seconds `[from, to)`, in unspecified order. None
     /// is coarser than `level`; but phases of names other than latency may begin up to 9 s before
     /// `from` and end up to 9 s after `to`, where a minute of the run stores them by tens of
@@ -217,8 +221,10 @@ pub struct RunRecord {
     pub project: String,
     /// Its name.
     pub name: String,
-    /// Start of the load, microseconds since 1970.
+    /// Start of the load by the clock of its node, microseconds since 1970.
     pub started_us: u64,
+    /// Its first batch by the server's clock, microseconds since 1970; lists are in this order.
+    pub arrived_us: u64,
     /// The system under test.
     pub target: String,
     /// `open`, `closed` or `mixed`.
@@ -304,7 +310,7 @@ pub struct Filter {
     pub tag: Option<String>,
     /// With this text in name, project, comment, target or id, ignoring case.
     pub text: Option<String>,
-    /// Started before this time.
+    /// Arrived before this time.
     pub before_us: Option<u64>,
     /// Maximum number of runs.
     pub limit: u32,
@@ -319,6 +325,8 @@ pub struct Edit {
     pub tags: Option<Vec<String>>,
     /// Whether it is kept forever.
     pub pinned: Option<bool>,
+    /// Allows batches for another day after the end, of other nodes too.
+    pub reopen: bool,
 }
 
 /// A project.

@@ -64,11 +64,19 @@ impl Stream {
     /// # Errors
     /// It cannot be written, as on a full disk.
     pub fn deliver(self, text: &str) -> Result<(), Failure> {
-        let mut writer = self.writer();
-        let written = writer
-            .write_all(text.as_bytes())
-            .and_then(|()| writer.flush());
-        match written {
+        self.deliver_by(|out| Ok(out.write_all(text.as_bytes())))
+    }
+
+    /// As [`Stream::deliver`], of what `write` writes bit by bit.
+    ///
+    /// # Errors
+    /// That of `write`, or its output cannot be written, as on a full disk.
+    pub fn deliver_by(
+        self,
+        write: impl FnOnce(&mut dyn Write) -> Result<io::Result<()>, Failure>,
+    ) -> Result<(), Failure> {
+        let mut writer = io::BufWriter::new(self.writer());
+        match write(&mut writer)?.and_then(|()| writer.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(
                 anyhow!("standard output: not written: {error}"),
             )),

@@ -9,12 +9,15 @@ pub mod format;
 mod junit;
 
 use crate::kinds::closed_enum;
+use crate::second::Second;
 use crate::summary::Summary;
 use crate::verdict::Reason;
 use crate::wire::{ReasonRow, RunEnd, Span, ThresholdRow};
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
+use std::io::{self, Write};
 
-/// The report of a run; serialises as the JSON result.
+/// The report of a run; serialises as the JSON result without its series.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
     /// [`RunReport::SCHEMA`].
@@ -45,8 +48,32 @@ impl RunReport {
 
     /// The JSON result, one line.
     pub fn to_json(&self) -> String {
-        let text = serde_json::to_string(self);
-        text.expect("the keys of all maps are text and a String takes all") + "\n"
+        text(|out| self.write_json(out, self.own_series()))
+    }
+
+    /// Writes the JSON result with these seconds in place of its own, one after the other.
+    ///
+    /// # Errors
+    /// Of `out`, or of a second.
+    pub fn write_json<E: From<io::Error>>(
+        &self,
+        out: &mut dyn Write,
+        seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
+    ) -> Result<(), E> {
+        let text = serde_json::to_string(self).expect("the keys of all maps are text");
+        let fields = text.strip_suffix('}').expect("it is an object");
+        write!(out, "{fields},\"series\":[")?;
+        for (number, second) in seconds.enumerate() {
+            if number > 0 {
+                out.write_all(b",")?;
+            }
+            serde_json::to_writer(&mut *out, second?.borrow()).map_err(io::Error::from)?;
+        }
+        Ok(out.write_all(b"]}\n")?)
+    }
+
+    fn own_series(&self) -> impl Iterator<Item = Result<&Second, io::Error>> {
+        self.summary.series.iter().map(Ok)
     }
 
     /// The report that [`RunReport::to_json`] wrote, without its series.
@@ -78,9 +105,29 @@ impl RunReport {
         Ok(Self::new(run, notices, summary))
     }
 
-    /// The series as CSV.
+    /// The series as CSV, without the warm-up.
     pub fn to_csv(&self) -> String {
-        csv::render(&self.summary)
+        let rows = self.summary.series.iter().flat_map(|second| &second.cores);
+        let cores = rows.map(|core| (core.node, core.core));
+        text(|out| self.write_csv(out, cores, false, self.own_series()))
+    }
+
+    /// Writes these seconds in place of its own as CSV, one after the other. `cores` are those that
+    /// they have, each by its node, in runs of several, and its number there.
+    ///
+    /// # Errors
+    /// Of `out`, or of a second.
+    pub fn write_csv<E: From<io::Error>>(
+        &self,
+        out: &mut dyn Write,
+        cores: impl Iterator<Item = (Option<u32>, u32)>,
+        with_warmup: bool,
+        seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
+    ) -> Result<(), E> {
+        let known = self.summary.generator.cores.iter();
+        let known = known.map(|core| (core.node, core.core));
+        let cores = known.chain(cores).collect();
+        csv::write(out, cores, with_warmup, seconds)
     }
 
     /// Thresholds and checks as JUnit XML.
@@ -91,9 +138,8 @@ impl RunReport {
     /// What a stats server is told at the end of the run.
     pub fn to_run_end(&self) -> RunEnd {
         let verdict = &self.summary.verdict;
-        let mut told = self.clone();
-        // the server has it second by second
-        told.summary.series.clear();
+        // the server has the series second by second
+        let none = std::iter::empty::<Result<Second, io::Error>>();
         RunEnd {
             ended: self.run.ended.map_or("", Ending::as_str).to_owned(),
             duration_s: self.run.duration_s,
@@ -111,9 +157,16 @@ impl RunReport {
                     finding: result.finding(),
                 })
                 .collect(),
-            summary_json: told.to_json(),
+            summary_json: text(|out| self.write_json(out, none)),
         }
     }
+}
+
+/// What is written into memory.
+fn text(write: impl FnOnce(&mut dyn Write) -> Result<(), io::Error>) -> String {
+    let mut bytes = Vec::new();
+    write(&mut bytes).expect("memory takes all");
+    String::from_utf8(bytes).expect("only text is written")
 }
 
 impl ReasonRow {

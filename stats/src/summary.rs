@@ -49,8 +49,8 @@ pub struct Summary {
     pub names_folded: bool,
     /// What the generator's cores say of themselves.
     pub generator: Generator,
-    /// One row per second, in order; not read back.
-    #[serde(skip_deserializing)]
+    /// One row per second, in order; a report writes them itself.
+    #[serde(skip)]
     pub series: Vec<Second>,
 }
 

@@ -168,7 +168,7 @@ class ListPage {
   }
 
   async loadMore() {
-    const { runs } = await get("/runs", { ...this.filter, limit: PAGE_SIZE, before: this.runs.at(-1).started_us });
+    const { runs } = await get("/runs", { ...this.filter, limit: PAGE_SIZE, before: this.runs.at(-1).arrived_us });
     this.isWhole = runs.length < PAGE_SIZE;
     const known = new Set(this.runs.map((run) => run.id));
     this.runs.push(...runs.filter((run) => !known.has(run.id)));

@@ -17,6 +17,8 @@ export class Axis {
     this.plots = new Set();
     this.markers = [];
     this.shaded = [];
+    /** The second at which the warm-up ends. */
+    this.warmupEnd = 0;
     this.window = null;
     this.end = 10;
     /** Without a crosshair the legends tell the last step of a live run, and nothing of one that ended. */
@@ -150,6 +152,7 @@ export class Plot {
     } else {
       this.chart.setData(this.columns(), false);
       this.rescale();
+      this.readout(this.chart.cursor.idx ?? null, this.chart);
     }
     this.fillTable();
   }
@@ -203,7 +206,7 @@ export class Plot {
         bind: { dblclick: () => () => this.axis.show(null) },
       },
       hooks: {
-        drawClear: [(u) => drawShaded(u, this.axis.shaded)],
+        drawClear: [(u) => drawWarmup(u, this.axis.warmupEnd), (u) => drawShaded(u, this.axis.shaded)],
         draw: [(u) => this.spec.paint?.(u), (u) => drawMarkers(u, this.axis.markers)],
         setCursor: [(u) => this.readout(u.cursor.idx ?? null, u)],
         setSelect: [(u) => this.selected(u)],
@@ -415,6 +418,25 @@ function decades(u, splits) {
     const lead = Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
     return leads.includes(lead) ? value : null;
   });
+}
+
+/** The warm-up, which is in no figure but in the plots: shaded, and called so where there is room. */
+function drawWarmup(u, end) {
+  const { ctx } = u;
+  const left = Math.max(u.bbox.left, u.valToPos(0, "x", true));
+  const right = Math.min(u.bbox.left + u.bbox.width, u.valToPos(end, "x", true));
+  if (right <= left) return;
+  const ratio = window.uPlot.pxRatio;
+  ctx.save();
+  ctx.fillStyle = faded("muted", 0.14);
+  ctx.fillRect(left, u.bbox.top, right - left, u.bbox.height);
+  ctx.fillStyle = colour("muted");
+  ctx.font = `${10 * ratio}px system-ui, sans-serif`;
+  ctx.textBaseline = "bottom";
+  const text = "warm-up";
+  if (ctx.measureText(text).width + 8 * ratio < right - left)
+    ctx.fillText(text, left + 4 * ratio, u.bbox.top + u.bbox.height - 2 * ratio);
+  ctx.restore();
 }
 
 function drawShaded(u, windows) {

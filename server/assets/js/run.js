@@ -9,7 +9,7 @@ import { ofChooser, ofWord, readOf } from "./of.js";
 import { Overview } from "./overview.js";
 import { readPlace, writePlace } from "./place.js";
 import { Axis } from "./plot.js";
-import { runHead } from "./runhead.js";
+import { facts, runHead } from "./runhead.js";
 import { tilesOf } from "./tiles.js";
 import { tabList } from "./tabs.js";
 import { Transactions } from "./transactions.js";
@@ -36,6 +36,7 @@ class RunPage {
     this.axis = new Axis("run", (window) => this.zoomed(window));
     this.axis.window = this.place.window;
     this.of = readOf(this.place.words);
+    this.withWarmup = this.place.words.get("warmup") === "include";
     this.run = null;
     this.series = null;
     this.busy = false;
@@ -46,9 +47,10 @@ class RunPage {
     return this.axis.window;
   }
 
-  /** The window, and which requests latencies are of, as the words of a query. */
+  /** The window, whether figures include the warm-up, and which requests latencies are of, as the words of a query. */
   get query() {
-    return { ...(this.window ? { from: this.window[0], to: this.window[1] } : {}), of: ofWord(this.of) };
+    const window = this.window ? { from: this.window[0], to: this.window[1] } : {};
+    return { ...window, of: ofWord(this.of), warmup: this.withWarmup ? "include" : null };
   }
 
   get isLive() {
@@ -123,6 +125,7 @@ class RunPage {
       this.whole,
       this.problem,
       ofChooser(this.of, (kind) => this.chooseOf(kind)),
+      this.warmupChooser(),
       el("span", { class: "grow" }),
       this.fresh,
     );
@@ -136,9 +139,22 @@ class RunPage {
     return el("div", { class: "bar" }, form);
   }
 
+  /** A control that includes the warm-up in figures, where there is one. */
+  warmupChooser() {
+    if (!this.run.warmup_s || isSaved) return null;
+    const changed = () => {
+      this.withWarmup = box.checked;
+      writePlace({ warmup: this.withWarmup ? "include" : null });
+      this.loadSeries();
+    };
+    const box = el("input", { type: "checkbox", id: "warmup", checked: this.withWarmup, on: { change: changed } });
+    return el("span", { class: "row nowrap" }, box, el("label", { for: "warmup" }, "with warm-up"));
+  }
+
   drawHead() {
     refill(this.headNode, runHead(this));
     this.axis.markers = this.run.markers ?? [];
+    this.axis.warmupEnd = this.run.warmup_s ?? 0;
     this.axis.isLive = this.isLive;
     this.drawBar();
   }
@@ -150,7 +166,8 @@ class RunPage {
       this.toField.value = clock(to);
     }
     this.whole.disabled = !this.window;
-    this.problem.textContent = "";
+    const isWarmup = this.window && this.window[1] <= this.run.warmup_s && !this.withWarmup && !isSaved;
+    this.problem.textContent = isWarmup ? "all of this is warm-up, which figures leave out" : "";
     const at = this.series?.time_s.at(-1);
     this.fresh.textContent =
       this.isLive && at !== undefined
@@ -233,8 +250,9 @@ class RunPage {
   }
 
   async drawTiles() {
-    const figures = this.window && !isSaved ? await get(`${this.path}/window`, this.query, this.loading.signal) : null;
-    refill(this.tilesNode, tilesOf(this.run, figures, this.window, this.of));
+    const isOwn = (this.window || this.withWarmup) && !isSaved;
+    const figures = isOwn ? await get(`${this.path}/window`, this.query, this.loading.signal) : null;
+    refill(this.tilesNode, tilesOf(this.run, figures, this.axis.range(), this.of));
     const { failed, unfinished } = this.run.summary.totals;
     this.tabs.count("failures", failed || unfinished ? "!" : "", true);
     const missed = (this.run.thresholds ?? []).filter((one) => one.met === false).length;
@@ -274,6 +292,7 @@ class RunPage {
 
   async fetchNew() {
     this.run = await get(this.path);
+    byId("facts")?.replaceWith(facts(this.run));
     if (this.window) {
       this.drawBar();
       return;

@@ -61,7 +61,8 @@ export function badges(card) {
   ];
 }
 
-function facts(run) {
+/** Who, when and where, in a line; of a live run it changes. */
+export function facts(run) {
   const { card } = run;
   const all = [
     ["started", moment(card.started_us)],
@@ -74,7 +75,7 @@ function facts(run) {
   const shown = all.filter(([, value]) => value !== null && value !== undefined && value !== "");
   return el(
     "p",
-    { class: "facts" },
+    { class: "facts", id: "facts" },
     shown.map(([name, value]) => el("span", { class: "facts-long" }, `${name} `, el("b", null, String(value)))),
   );
 }

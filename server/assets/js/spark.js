@@ -7,7 +7,8 @@ const HEIGHT = 30;
 
 /** `values` from 0 upwards; `text` is what it amounts to, shown beside and read out. */
 export function sparkline(values, text) {
-  const known = values.map((value) => value ?? 0);
+  // what nobody reported is no value
+  const known = values.filter((value) => value !== null);
   const top = Math.max(...known, 1e-9);
   const x = (at) => (known.length > 1 ? (at / (known.length - 1)) * WIDTH : 0);
   const y = (value) => HEIGHT - 2 - (value / top) * (HEIGHT - 4);

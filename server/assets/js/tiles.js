@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { failureShare } from "./of.js";
 import { bytes, clock, count, isNumber, percent, perSecond, us } from "./format.js";
 
-/** Tiles of the run's summary; with `figures`, of the window they are of. Latencies are of the requests `of` names. */
+/** Tiles of the run's summary; with `figures`, of the window they are of, as [from, to]. Latencies are of the requests `of` names. */
 export function tilesOf(run, figures, window, of) {
   const all = figures ?? run.summary;
   const title = figures ? `Figures of ${clock(window[0])} – ${clock(window[1])}` : "Figures of the whole run";

@@ -22,6 +22,8 @@ pub(super) struct Run {
     comment: Option<String>,
     tags: Option<Vec<String>>,
     pinned: Option<bool>,
+    #[serde(default)]
+    reopen: bool,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +81,7 @@ pub(super) async fn run(
         comment: run.comment,
         tags,
         pinned: run.pinned,
+        reopen: run.reopen,
     };
     change(app, move |store| store.edit(&id, &edit), no_such_run).await
 }

@@ -30,9 +30,29 @@ pub(super) struct RunParams {
     name: Option<String>,
     phase: Option<String>,
     of: Option<String>,
+    warmup: Option<String>,
+}
+
+/// Whether `warmup=include` is asked for; figures leave the warm-up out otherwise.
+pub(crate) fn with_warmup(asked: Option<&str>) -> Result<bool, ApiError> {
+    match asked {
+        None | Some("" | "exclude") => Ok(false),
+        Some("include") => Ok(true),
+        Some(_) => Err(ApiError::bad_request("warmup: expected include or exclude")),
+    }
 }
 
 impl RunParams {
+    /// The seconds that figures are of: those asked for, without the warm-up unless it is asked
+    /// for too.
+    pub(super) fn window(&self, view: &dyn RunView) -> Result<(u64, u64), ApiError> {
+        let from = match with_warmup(self.warmup.as_deref())? {
+            true => self.from(),
+            false => self.from().max(query::warmup_s(view)?),
+        };
+        Ok((from, self.to().max(from)))
+    }
+
     /// The first second.
     pub(super) fn from(&self) -> u64 {
         // a cast saturates; NaN becomes 0

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 /// What there is of a block while it is read.
 #[derive(Default)]
 struct BlockParts {
-    is_warmup: bool,
     block: Block,
     latency: Rest,
 }
@@ -28,7 +27,7 @@ pub fn of(view: &dyn RunView, of: Of) -> Result<Vec<Block>, Error> {
     let mut wanted = Rest::wanted(keys);
     wanted.push(COUNTERS);
     let wanted = Wanted::Keys(wanted);
-    view.read(0, length, level_for(step), &wanted, &mut |row| {
+    view.read(load.from_s, length, level_for(step), &wanted, &mut |row| {
         let part = parts.entry(row.time_s / step).or_default();
         if row.key != COUNTERS {
             return part.latency.add(row.key != keys.0, row.content);
@@ -41,16 +40,15 @@ pub fn of(view: &dyn RunView, of: Of) -> Result<Vec<Block>, Error> {
         if row.time_s < load.end() {
             part.block.done += requests.ok + requests.failed;
         }
-        part.is_warmup |= totals.warmup;
         Ok(())
     })?;
-    let measured = parts.into_iter().filter(|(_, part)| !part.is_warmup);
-    Ok(measured
+    Ok(parts
+        .into_iter()
         .map(|(number, part)| {
             let from = number * step;
             Block {
-                // the last one ends with the load
-                seconds: load.within(from, from + step),
+                // the first one begins after the warm-up, the last one ends with the load
+                seconds: load.within(from.max(load.from_s), from + step),
                 latency: part.latency.finish().unwrap_or_default(),
                 ..part.block
             }

@@ -4,7 +4,6 @@
 //! given. Of runs of several nodes, of earlier versions and of runs that go on the report is put
 //! together from the store.
 
-use super::series;
 use crate::Error;
 use crate::query::{self, LoadSpan, counted, kind_of, statuses};
 use crate::store::{
@@ -17,7 +16,7 @@ use stats::threshold::ThresholdResult;
 use stats::{EndedInLoad, Histogram, Model, OTHER, Phase, RunReport};
 use std::collections::BTreeMap;
 
-/// The report of a run.
+/// The report of a run, without the series.
 ///
 /// # Errors
 /// When the store fails.
@@ -30,12 +29,10 @@ pub(super) fn of(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error
             .map(|end| RunReport::from_json(&end.summary_json)),
         _ => None,
     };
-    let mut report = match told {
-        Some(Ok(told)) => told,
-        _ => composed(run, view, &nodes)?,
-    };
-    report.summary.series = series::all(view)?;
-    Ok(report)
+    match told {
+        Some(Ok(told)) => Ok(told),
+        _ => composed(run, view, &nodes),
+    }
 }
 
 /// What a node told of its part when it ended, as far as it is of use for a report of all nodes.

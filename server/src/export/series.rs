@@ -3,14 +3,12 @@
 use crate::Error;
 use crate::query::totals_of;
 use crate::store::{
-    CORES, COUNTERS, Core, Cores, RunView, Totals, Wanted, add_histogram, phase_key, read,
+    COARSEST_S, CORES, COUNTERS, Core, Cores, MINUTE_S, RunView, Totals, Wanted, add_histogram,
+    phase_key, read,
 };
 use stats::second::{CoreSecond, Extent};
 use stats::{Histogram, Phase, Second};
-use std::collections::BTreeMap;
-
-/// Seconds that are read at once: each takes some histograms meanwhile.
-const READ_S: u64 = 600;
+use std::collections::{BTreeMap, BTreeSet, btree_set};
 
 /// What there is of one second.
 #[derive(Default)]
@@ -22,21 +20,36 @@ struct SecondParts {
     lag: Histogram,
 }
 
-/// All rows of the series, in order.
-///
-/// # Errors
-/// When the store fails.
-pub(super) fn all(view: &dyn RunView) -> Result<Vec<Second>, Error> {
-    let length = view.length_s();
-    let has_nodes = view.nodes()?.len() > 1;
-    let [latency, failed, lag] =
-        [Phase::Latency, Phase::LatencyFailed, Phase::Lag].map(|phase| phase_key(0, phase));
-    let wanted = Wanted::Keys(vec![COUNTERS, CORES, latency, failed, lag]);
-    let mut rows = Vec::new();
-    for from in (0..length).step_by(READ_S as usize) {
-        let to = (from + READ_S).min(length);
+/// The rows of the series in order, read minute by minute.
+pub(super) struct Series<'a> {
+    view: &'a dyn RunView,
+    minutes: btree_set::Iter<'a, u64>,
+    /// Those of the minute that was read last.
+    rows: std::vec::IntoIter<Second>,
+    has_nodes: bool,
+}
+
+impl<'a> Series<'a> {
+    /// All rows of a run.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) fn of(view: &'a dyn RunView) -> Result<Self, Error> {
+        Ok(Series {
+            view,
+            minutes: view.minutes().iter(),
+            rows: Vec::new().into_iter(),
+            has_nodes: view.nodes()?.len() > 1,
+        })
+    }
+
+    fn minute(&self, minute: u64) -> Result<Vec<Second>, Error> {
+        let [latency, failed, lag] =
+            [Phase::Latency, Phase::LatencyFailed, Phase::Lag].map(|phase| phase_key(0, phase));
+        let wanted = Wanted::Keys(vec![COUNTERS, CORES, latency, failed, lag]);
+        let (from, to) = (minute * MINUTE_S, (minute + 1) * MINUTE_S);
         let mut seconds: BTreeMap<u64, SecondParts> = BTreeMap::new();
-        view.read(from, to, 1, &wanted, &mut |row| {
+        self.view.read(from, to, 1, &wanted, &mut |row| {
             let parts = seconds.entry(row.time_s).or_default();
             match row.key {
                 COUNTERS => {
@@ -58,9 +71,42 @@ pub(super) fn all(view: &dyn RunView) -> Result<Vec<Second>, Error> {
         })?;
         // what a run that ended reads beyond its window belongs to the next
         let within = seconds.into_iter().filter(|(time_s, _)| *time_s < to);
-        rows.extend(within.map(|(time_s, parts)| row(time_s, parts, has_nodes)));
+        let rows = within.map(|(time_s, parts)| row(time_s, parts, self.has_nodes));
+        Ok(rows.collect())
     }
-    Ok(rows)
+}
+
+impl Iterator for Series<'_> {
+    type Item = Result<Second, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(second) = self.rows.next() {
+                return Some(Ok(second));
+            }
+            let minute = *self.minutes.next()?;
+            match self.minute(minute) {
+                Ok(rows) => self.rows = rows.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// The cores that a run has rows of, each by its node, if it has several, and its number there.
+///
+/// # Errors
+/// When the store fails.
+pub(super) fn cores(view: &dyn RunView) -> Result<BTreeSet<(Option<u32>, u32)>, Error> {
+    let has_nodes = view.nodes()?.len() > 1;
+    let mut found = BTreeSet::new();
+    let wanted = Wanted::Keys(vec![CORES]);
+    view.read(0, u64::MAX, COARSEST_S, &wanted, &mut |row| {
+        let cores = read::<Cores>(row.content)?.cores.into_iter();
+        found.extend(cores.map(|core| (has_nodes.then_some(core.node), core.core)));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 fn row(time_s: u64, parts: SecondParts, has_nodes: bool) -> Second {

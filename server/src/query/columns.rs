@@ -1,6 +1,7 @@
 //! A run as columns over time.
 
 use super::figures::add_totals;
+use super::load::lasted_s;
 use super::of::{Rest, keys};
 use crate::Error;
 use crate::store::{
@@ -100,33 +101,59 @@ impl Table {
         }
     }
 
-    fn rates(&self, name: &str, axis: Axis) -> Value {
+    fn rates(&self, name: &str, widths: &Widths) -> Value {
         match self.0.get(name) {
-            Some(values) => rates(values, axis),
-            None => rates(&vec![0.0; axis.len()], axis),
+            Some(values) => widths.rates(values),
+            None => widths.rates(&vec![0.0; widths.0.len()]),
         }
     }
 
-    fn all_rates(&self, axis: Axis) -> Value {
+    fn all_rates(&self, widths: &Widths) -> Value {
         let rows = self.0.iter();
         Value::Object(
-            rows.map(|(name, v)| (name.clone(), rates(v, axis)))
+            rows.map(|(name, v)| (name.clone(), widths.rates(v)))
                 .collect(),
         )
     }
 }
 
-/// Numbers per second, to 3 decimals; whole ones stay whole.
-fn rates(values: &[f64], axis: Axis) -> Value {
-    let shown = values.iter().map(|value| {
-        let rate = (value / axis.step_s as f64 * 1_000.0).round() / 1_000.0;
-        if rate.fract() == 0.0 {
-            json!(rate as u64)
-        } else {
-            json!(rate)
+/// Of a column that ends after the run, at least this share must be in the run to have a rate.
+const SHARE_MIN: f64 = 0.1;
+
+/// By column, how many of its seconds are in the run; none where nobody reported anything, and
+/// where the run ended too soon for a rate.
+pub(super) struct Widths(Vec<Option<f64>>);
+
+impl Widths {
+    /// Of a run that lasts `end_s` seconds, with rows of all requests that begin at and cover so
+    /// many seconds.
+    pub(super) fn of(axis: Axis, end_s: f64, rows: impl Iterator<Item = (u64, u64)>) -> Widths {
+        let mut widths = vec![None; axis.len()];
+        for (time_s, seconds) in rows {
+            for (column, _) in covered(axis, time_s, seconds) {
+                let from = axis.from as f64 + column as f64 * axis.step_s as f64;
+                let width = (end_s - from).min(axis.step_s as f64);
+                widths[column] =
+                    Some(width).filter(|width| *width >= axis.step_s as f64 * SHARE_MIN);
+            }
         }
-    });
-    Value::Array(shown.collect())
+        Widths(widths)
+    }
+
+    /// The numbers of a column per second.
+    pub(super) fn rate(&self, column: usize, value: f64) -> Option<f64> {
+        self.0[column].map(|width| (value / width * 1_000.0).round() / 1_000.0)
+    }
+
+    /// Numbers per second, to 3 decimals; whole ones stay whole.
+    fn rates(&self, values: &[f64]) -> Value {
+        let shown = values.iter().enumerate();
+        let shown = shown.map(|(column, value)| match self.rate(column, *value) {
+            Some(rate) if rate.fract() == 0.0 => json!(rate as u64),
+            rate => json!(rate),
+        });
+        Value::Array(shown.collect())
+    }
 }
 
 /// Everything the plots of a run show, of all requests (`name` 0) or of one name. Its `latency` is
@@ -140,7 +167,9 @@ pub fn series(view: &dyn RunView, axis: Axis, name: u32, of: Of) -> Result<Value
     map.insert("step_s".to_owned(), axis.step_s.into());
     map.insert("of".to_owned(), of.as_str().into());
     let (rows, checks, cores) = counts_of_all(view, axis)?;
-    put_load(&mut map, axis, &rows);
+    let covered = rows.iter().map(|(time_s, row)| (*time_s, row.seconds));
+    let widths = Widths::of(axis, lasted_s(view)?, covered);
+    put_load(&mut map, axis, &widths, &rows);
     let counts: BTreeMap<u64, (u64, NameCounts)> = if name == 0 {
         let rows = rows.iter();
         rows.map(|(t, row)| (*t, (row.seconds, row.requests.clone().unwrap_or_default())))
@@ -148,9 +177,9 @@ pub fn series(view: &dyn RunView, axis: Axis, name: u32, of: Of) -> Result<Value
     } else {
         counts_of(view, axis, name)?
     };
-    put_requests(&mut map, axis, &counts);
+    put_requests(&mut map, axis, &widths, &counts);
     put_phases(&mut map, view, axis, (name, of))?;
-    let [passed, failed] = ["passed", "failed"].map(|name| checks.rates(name, axis));
+    let [passed, failed] = ["passed", "failed"].map(|name| checks.rates(name, &widths));
     map.insert(
         "checks".to_owned(),
         json!({ "passed": passed, "failed": failed }),
@@ -221,7 +250,12 @@ fn covered(axis: Axis, time_s: u64, seconds: u64) -> impl Iterator<Item = (usize
     columns.map(move |column| (column, if is_one { 1.0 } else { share }))
 }
 
-fn put_load(map: &mut Map<String, Value>, axis: Axis, rows: &BTreeMap<u64, Totals>) {
+fn put_load(
+    map: &mut Map<String, Value>,
+    axis: Axis,
+    widths: &Widths,
+    rows: &BTreeMap<u64, Totals>,
+) {
     let connection_opened = Counter::ConnectionOpened.as_str();
     let len = axis.len();
     let mut table = Table::default();
@@ -266,9 +300,9 @@ fn put_load(map: &mut Map<String, Value>, axis: Axis, rows: &BTreeMap<u64, Total
         "iterations",
         "connections_opened",
     ] {
-        map.insert(name.to_owned(), table.rates(name, axis));
+        map.insert(name.to_owned(), table.rates(name, widths));
     }
-    map.insert("sessions".to_owned(), table.rates("started", axis));
+    map.insert("sessions".to_owned(), table.rates("started", widths));
     let names = [
         "users_min",
         "users_max",
@@ -284,6 +318,7 @@ fn put_load(map: &mut Map<String, Value>, axis: Axis, rows: &BTreeMap<u64, Total
 fn put_requests(
     map: &mut Map<String, Value>,
     axis: Axis,
+    widths: &Widths,
     counts: &BTreeMap<u64, (u64, NameCounts)>,
 ) {
     let len = axis.len();
@@ -310,10 +345,10 @@ fn put_requests(
         }
     }
     for name in ["sent", "done", "ok", "failed", "bytes_in", "bytes_out"] {
-        map.insert(name.to_owned(), table.rates(name, axis));
+        map.insert(name.to_owned(), table.rates(name, widths));
     }
-    map.insert("status".to_owned(), status.all_rates(axis));
-    map.insert("failures".to_owned(), failures.all_rates(axis));
+    map.insert("status".to_owned(), status.all_rates(widths));
+    map.insert("failures".to_owned(), failures.all_rates(widths));
 }
 
 fn put_phases(

@@ -1,9 +1,8 @@
 //! A run as a whole: its card in a list, and everything but its series.
 
-use super::columns::Axis;
-use super::columns::checks;
+use super::columns::{Axis, Widths, checks};
 use super::figures::{percentiles, phase, totals_of};
-use super::load::{throughput, warmup_s};
+use super::load::{lasted_s, throughput, warmup_s};
 use super::window::{measured, measured_totals, metrics};
 use crate::Error;
 use crate::store::{Node, RunRecord, RunView, State};
@@ -26,6 +25,8 @@ pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
     let latency = phase(view, 0, window, (Phase::Latency, Of::Ok))?;
     let axis = Axis::new(view, 0, u64::MAX, SPARK_POINTS);
     let rows = super::figures::totals_by_time(view, axis.from, axis.end(), axis.level())?;
+    let covered = rows.iter().map(|(time_s, row)| (*time_s, row.seconds));
+    let widths = Widths::of(axis, lasted_s(view)?, covered);
     let mut spark = vec![0_u64; axis.len()];
     for (time_s, row) in rows {
         let requests = row.requests.unwrap_or_default();
@@ -33,7 +34,11 @@ pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
             spark[column] += requests.ok + requests.failed;
         }
     }
-    spark.iter_mut().for_each(|n| *n /= axis.step_s);
+    let rates = spark.into_iter().enumerate();
+    let rates = rates.map(|(column, n)| widths.rate(column, n as f64));
+    let mut spark: Vec<Option<u64>> = rates.map(|rate| rate.map(|rate| rate as u64)).collect();
+    // nothing is told of an end that was too short for a rate
+    spark.pop_if(|last| last.is_none());
     Ok(json!({
         "totals": totals_of(&totals), "throughput": throughput(view)?,
         "latency": percentiles(&latency), "sparkline": spark,
@@ -56,7 +61,8 @@ pub fn card(record: &RunRecord, view: Option<&dyn RunView>) -> Result<Value, Err
     let verdict = Some(&record.verdict).filter(|verdict| !verdict.is_empty());
     Ok(json!({
         "id": record.id, "project": record.project, "name": record.name,
-        "started_us": record.started_us, "duration_s": duration_s,
+        "started_us": record.started_us, "arrived_us": record.arrived_us,
+        "duration_s": duration_s,
         "state": record.state.as_str(), "verdict": verdict, "model": record.model,
         "target": record.target, "tags": record.tags, "comment": record.comment,
         "pinned": record.pinned, "baseline": record.baseline,

@@ -61,8 +61,24 @@ fn load_of(view: &dyn RunView, from_s: u64, nodes: &[Node], measured: &[Throughp
     LoadSpan { from_s, to_s }
 }
 
+/// How long a run lasted, drain included, or how much there is of one that goes on, in seconds.
+pub(super) fn lasted_s(view: &dyn RunView) -> Result<f64, Error> {
+    let nodes = view.nodes()?;
+    let ends: Vec<f64> = (nodes.iter())
+        .filter_map(|node| node.end.as_ref().map(|end| end.duration_s))
+        .collect();
+    let longest = ends.iter().copied().fold(0.0, f64::max);
+    let is_over = ends.len() == nodes.len() && longest > 0.0;
+    let length_s = view.length_s() as f64;
+    // rows may be of more time than a node that ended early told of
+    Ok(match is_over && longest > length_s - 1.0 {
+        true => longest.min(length_s),
+        false => length_s,
+    })
+}
+
 /// How long the warm-up was, by what the nodes said when they began.
-pub(super) fn warmup_s(view: &dyn RunView) -> Result<u64, Error> {
+pub(crate) fn warmup_s(view: &dyn RunView) -> Result<u64, Error> {
     let nodes = view.nodes()?;
     let starts = nodes.iter().filter_map(|node| node.start.as_ref());
     Ok(starts.map(|start| start.warmup_s).max().unwrap_or(0))

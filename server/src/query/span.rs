@@ -8,7 +8,7 @@ use crate::store::{COARSEST_S, RunView};
 use serde_json::Value;
 use stats::Of;
 
-/// A window, warm-up included, in the words of the JSON result; `latency` is of the requests `of`
+/// A window in the words of the JSON result; `latency` is of the requests `of`
 /// names.
 ///
 /// # Errors

@@ -6,9 +6,9 @@ use crate::Error;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE run (
     id TEXT PRIMARY KEY,
@@ -44,6 +44,19 @@ CREATE TABLE deleted (
     day INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ",
+    // times of this machine's clock, in microseconds: of the first batch, of the end, of reopening
+    "
+ALTER TABLE run ADD COLUMN arrived_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN ended_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN reopened_us INTEGER NOT NULL DEFAULT 0;
+UPDATE run SET arrived_us = min(max(started_us, 0), unixepoch() * 1000000);
+UPDATE run SET ended_us = min(arrived_us + CAST(duration_s * 1000000 AS INTEGER),
+    unixepoch() * 1000000) WHERE state <> 'live';
+DROP INDEX run_started;
+DROP INDEX run_project;
+CREATE INDEX run_arrived ON run (arrived_us);
+CREATE INDEX run_project ON run (project, arrived_us);
+",
 ];
 
 /// Days since 1970.
@@ -54,7 +67,27 @@ const DELETED_DAYS: u32 = 30;
 const COLUMNS: &str = "id, project, name, started_us, target, model, state, verdict, duration_s, \
     figures, comment, pinned, \
     (SELECT json_group_array(tag) FROM tag WHERE run = run.id), \
-    EXISTS (SELECT 1 FROM project WHERE baseline = run.id)";
+    EXISTS (SELECT 1 FROM project WHERE baseline = run.id), arrived_us";
+
+/// When a run began and ended, in microseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunTimes {
+    pub(crate) state: State,
+    /// The start of the load by the clock of its node.
+    pub(crate) started_us: u64,
+    /// The first batch, by this machine's clock, as the others.
+    pub(crate) arrived_us: u64,
+    /// The end; 0 while it is live.
+    pub(crate) ended_us: u64,
+    /// When somebody last allowed more batches after the end; 0 for never.
+    pub(crate) reopened_us: u64,
+}
+
+/// The time by this machine's clock, in microseconds since 1970.
+pub(crate) fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+}
 
 /// The open file; one statement at a time.
 pub(crate) struct Meta(Mutex<Connection>);
@@ -80,8 +113,8 @@ impl Meta {
         let mut db = self.db();
         let change = db.transaction()?;
         change.execute(
-            "INSERT INTO run (id, project, name, started_us, target, model, state) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET \
+            "INSERT INTO run (id, project, name, started_us, target, model, state, arrived_us) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE SET \
              project = ?2, name = ?3, started_us = ?4, target = ?5, model = ?6",
             params![
                 run.id,
@@ -90,7 +123,8 @@ impl Meta {
                 run.started_us as i64,
                 run.target,
                 run.model,
-                run.state.as_str()
+                run.state.as_str(),
+                now_us() as i64
             ],
         )?;
         change.execute(
@@ -103,8 +137,8 @@ impl Meta {
 
     /// Marks a run as live again.
     pub(crate) fn reopen_run(&self, id: &str) -> Result<(), Error> {
-        let sql = "UPDATE run SET state = 'live', verdict = '', duration_s = 0, figures = '' \
-                   WHERE id = ?1 AND state <> 'live'";
+        let sql = "UPDATE run SET state = 'live', verdict = '', duration_s = 0, figures = '', \
+                   ended_us = 0 WHERE id = ?1 AND state <> 'live'";
         self.db().execute(sql, [id])?;
         Ok(())
     }
@@ -118,17 +152,35 @@ impl Meta {
         duration_s: f64,
         figures: &str,
     ) -> Result<(), Error> {
-        let sql = "UPDATE run SET state = ?2, verdict = ?3, duration_s = ?4, figures = ?5 \
-                   WHERE id = ?1";
-        let values = params![id, state.as_str(), verdict, duration_s, figures];
+        let sql = "UPDATE run SET state = ?2, verdict = ?3, duration_s = ?4, figures = ?5, \
+                   ended_us = iif(ended_us = 0, ?6, ended_us) WHERE id = ?1";
+        let (state, now_us) = (state.as_str(), now_us() as i64);
+        let values = params![id, state, verdict, duration_s, figures, now_us];
         self.db().execute(sql, values)?;
         Ok(())
+    }
+
+    /// When a run began and ended.
+    pub(crate) fn times(&self, id: &str) -> Result<Option<RunTimes>, Error> {
+        let sql = "SELECT state, started_us, arrived_us, ended_us, reopened_us FROM run \
+                   WHERE id = ?1";
+        let times = |row: &Row<'_>| {
+            let time = |at| row.get::<_, i64>(at).map(|time| time.max(0) as u64);
+            Ok(RunTimes {
+                state: State::of(&row.get::<_, String>(0)?),
+                started_us: time(1)?,
+                arrived_us: time(2)?,
+                ended_us: time(3)?,
+                reopened_us: time(4)?,
+            })
+        };
+        Ok(self.db().query_row(sql, [id], times).optional()?)
     }
 
     /// Finished runs whose figures come from an earlier version, newest first.
     pub(crate) fn outdated(&self, limit: u32) -> Result<Vec<String>, Error> {
         let sql = "SELECT id FROM run WHERE state <> 'live' AND figures <> '' \
-                   AND instr(figures, ?1) = 0 ORDER BY started_us DESC LIMIT ?2";
+                   AND instr(figures, ?1) = 0 ORDER BY arrived_us DESC LIMIT ?2";
         let db = self.db();
         let mut query = db.prepare_cached(sql)?;
         let ids = query.query_map(params![FIGURES_MARK, limit], |row| row.get(0))?;
@@ -173,7 +225,7 @@ impl Meta {
             and(condition, tag.clone().into());
         }
         if let Some(before) = filter.before_us {
-            and("started_us < ?", (before as i64).into());
+            and("arrived_us < ?", (before as i64).into());
         }
         if let Some(text) = &filter.text {
             let condition = "(instr(lower(name), ?) OR instr(lower(project), ?) \
@@ -181,7 +233,7 @@ impl Meta {
             and(condition, text.to_lowercase().into());
         }
         and(
-            "1 = 1 ORDER BY started_us DESC, id LIMIT ?",
+            "1 = 1 ORDER BY arrived_us DESC, id DESC LIMIT ?",
             i64::from(filter.limit).into(),
         );
         let db = self.db();
@@ -216,9 +268,9 @@ impl Meta {
         let change = db.transaction()?;
         let pinned = edit.pinned.map(i64::from);
         let changed = change.execute(
-            "UPDATE run SET comment = coalesce(?2, comment), pinned = coalesce(?3, pinned) \
-             WHERE id = ?1",
-            params![id, edit.comment, pinned],
+            "UPDATE run SET comment = coalesce(?2, comment), pinned = coalesce(?3, pinned), \
+             reopened_us = iif(?4, ?5, reopened_us) WHERE id = ?1",
+            params![id, edit.comment, pinned, edit.reopen, now_us() as i64],
         )?;
         if let (1, Some(tags)) = (changed, &edit.tags) {
             change.execute("DELETE FROM tag WHERE run = ?1", [id])?;
@@ -254,12 +306,12 @@ impl Meta {
     pub(crate) fn expired(&self, now_us: u64) -> Result<Vec<String>, Error> {
         let db = self.db();
         let mut query = db.prepare_cached(
-            "SELECT id FROM (SELECT run.id AS id, run.pinned, run.state, run.started_us, \
+            "SELECT id FROM (SELECT run.id AS id, run.pinned, run.state, run.arrived_us, \
              p.baseline, p.keep_days, p.keep_runs, \
-             row_number() OVER (PARTITION BY run.project ORDER BY run.started_us DESC) AS newest_rank \
+             row_number() OVER (PARTITION BY run.project ORDER BY run.arrived_us DESC) AS newest_rank \
              FROM run JOIN project p ON p.name = run.project) \
              WHERE pinned = 0 AND state <> 'live' AND id IS NOT baseline \
-             AND (started_us < ?1 - keep_days * 86400000000 OR newest_rank > keep_runs)",
+             AND (arrived_us < ?1 - keep_days * 86400000000 OR newest_rank > keep_runs)",
         )?;
         let rows = query.query_map([now_us as i64], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -312,5 +364,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         pinned: row.get(11)?,
         tags: serde_json::from_str(&tags).unwrap_or_default(),
         baseline: row.get(13)?,
+        arrived_us: row.get::<_, i64>(14)? as u64,
     })
 }

@@ -360,6 +360,15 @@ pub(crate) fn events(db: &Connection) -> Result<Vec<(u32, EventRow)>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The minutes that have chunks.
+pub(crate) fn chunked_minutes(db: &Connection) -> Result<BTreeSet<u64>, Error> {
+    let mut query = db.prepare("SELECT DISTINCT block FROM chunk WHERE level = 1")?;
+    let minutes = query.query_map([], |row| row.get::<_, i64>(0))?;
+    Ok(minutes
+        .map(|minute| minute.map(|minute| minute as u64))
+        .collect::<Result<_, _>>()?)
+}
+
 /// The end (exclusive) of the last minute with chunks; 0 without chunks.
 pub(crate) fn chunked_to(db: &Connection) -> Result<u64, Error> {
     let sql = "SELECT max(block) FROM chunk WHERE level = 1";

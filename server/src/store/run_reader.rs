@@ -24,6 +24,8 @@ pub(crate) struct RunReader {
     db: Connection,
     memtable: BTreeMap<u64, Vec<Arc<ClosedSecond>>>,
     rolled: BTreeSet<(u64, u64)>,
+    /// The minutes that hold rows.
+    minutes: BTreeSet<u64>,
     names: HashMap<u32, (i32, String)>,
     length_s: u64,
 }
@@ -64,10 +66,13 @@ impl RunReader {
         let rows = memtable.rows();
         let newest = memtable.newest_s;
         let rolled = run_file::rolled(&db)?;
+        let mut minutes = run_file::chunked_minutes(&db)?;
+        minutes.extend(rows.keys());
         let mut view = RunReader {
             db,
             memtable: rows,
             rolled,
+            minutes,
             names: names.into_iter().map(|(id, k, n)| (id, (k, n))).collect(),
             // until it is measured, no window reaches the end of the run
             length_s: u64::MAX,
@@ -111,6 +116,8 @@ impl RunReader {
         };
         for piece in pieces(from, to, level, &self.rolled) {
             match piece {
+                Piece::Block(MINUTE_S, minute) | Piece::Seconds { minute, .. }
+                    if !self.minutes.contains(&minute) => {}
                 Piece::Block(level, block) => {
                     reading.range = (0, u64::MAX);
                     self.read_block(level, block, &mut reading)?;
@@ -264,6 +271,10 @@ impl RunView for RunReader {
 
     fn names(&self) -> &HashMap<u32, (i32, String)> {
         &self.names
+    }
+
+    fn minutes(&self) -> &BTreeSet<u64> {
+        &self.minutes
     }
 
     fn read(

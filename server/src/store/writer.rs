@@ -1,12 +1,13 @@
 //! The writer thread: commits batches in groups, moves minutes into chunks, ends runs.
 
+mod admission;
 mod run;
 mod worker;
 
 use self::run::Run;
 use self::worker::{BuiltChunks, Worker, guarded};
 use super::memtable::Memory;
-use super::meta::Meta;
+use super::meta::{Meta, now_us};
 use super::run_reader::RunReader;
 use super::{Delivery, Filter, RunObserver, State, run_file};
 use crate::Error;
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Maximum number of deliveries per commit.
 const GROUP_MAX: usize = 256;
@@ -204,7 +205,7 @@ impl Writer {
         match self.guard(id, |writer| writer.keep(id, &deliveries)) {
             Ok(Ok(through)) => {
                 for (delivery, through) in deliveries.into_iter().zip(through) {
-                    (delivery.done)(Ok(through));
+                    (delivery.done)(through);
                 }
                 self.maintain(id);
             }
@@ -212,7 +213,11 @@ impl Writer {
         }
     }
 
-    fn keep(&mut self, id: &str, deliveries: &[Delivery]) -> Result<Vec<u64>, Error> {
+    fn keep(
+        &mut self,
+        id: &str,
+        deliveries: &[Delivery],
+    ) -> Result<Vec<Result<u64, Error>>, Error> {
         let (meta, watch) = (Arc::clone(&self.meta), Arc::clone(&self.watch));
         if self.runs.len() >= LIVE_MAX && !self.runs.contains_key(id) {
             return Err(Error::Format("too many runs at the same time".to_owned()));
@@ -291,11 +296,7 @@ impl Writer {
             .is_none_or(|at| at.elapsed() >= RETENTION_EVERY)
         {
             self.retained = Some(Instant::now());
-            let since = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            let now_us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
-            for id in self.meta.expired(now_us).unwrap_or_default() {
+            for id in self.meta.expired(now_us()).unwrap_or_default() {
                 if self.meta.remove(&id).unwrap_or(false) {
                     self.remove(&id);
                 }

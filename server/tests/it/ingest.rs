@@ -1,8 +1,8 @@
 //! What is taken, once and exactly, and what is refused.
 
 use crate::nodes::{
-    Outcome, await_state, batch, get, latencies, post, post_packed, second, send, serve, start,
-    whole_run,
+    Outcome, await_state, batch, get, half_run, latencies, post, post_packed, second, send, serve,
+    start, whole_run,
 };
 use prost::Message;
 use stats::Histogram;
@@ -44,7 +44,7 @@ fn any_window_is_an_exact_merge_of_two_nodes() -> Outcome {
     let seconds = 1_310;
     // seconds come by the minute, so that the test is quick
     for node in 0..2 {
-        let all = whole_run("r1", node, seconds, &NAMES);
+        let all = half_run("r1", node, seconds, &NAMES);
         for (place, group) in all.chunks(47).enumerate() {
             let mut batch = group[0].clone();
             batch.sequence = place as u64 + 1;
@@ -443,7 +443,7 @@ fn a_run_whose_end_was_acknowledged_is_done_at_once() -> Outcome {
 fn a_list_that_cannot_be_written_doubles_nothing() -> Outcome {
     let dir = tempfile::tempdir()?;
     let server = serve(dir.path())?;
-    let of_node = |node| whole_run("once", node, 2, &NAMES);
+    let of_node = |node| half_run("once", node, 2, &NAMES);
     assert_eq!(post(server.addr(), &of_node(0)[0])?.0, 200);
     let meta = rusqlite::Connection::open(dir.path().join("meta.sqlite"))?;
     meta.busy_timeout(std::time::Duration::from_secs(10))?;

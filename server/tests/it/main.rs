@@ -3,9 +3,12 @@
 mod access;
 mod client;
 mod crash;
+mod exports;
 mod faults;
 mod idle;
 mod ingest;
+mod late;
 mod nodes;
 mod outcomes;
 mod serve;
+mod warmup;

@@ -104,6 +104,15 @@ pub fn whole_run(run: &str, node: u32, seconds: u64, names: &[&str]) -> Vec<Batc
     batches.collect()
 }
 
+/// As [`whole_run`], of a run of two nodes.
+pub fn half_run(run: &str, node: u32, seconds: u64, names: &[&str]) -> Vec<Batch> {
+    let mut batches = whole_run(run, node, seconds, names);
+    for start in batches.iter_mut().filter_map(|batch| batch.start.as_mut()) {
+        start.segment = format!("{}/2", node + 1);
+    }
+    batches
+}
+
 pub fn start() -> RunStart {
     RunStart {
         project: "shop".to_owned(),

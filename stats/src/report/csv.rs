@@ -1,9 +1,9 @@
 //! The series as CSV (RFC 4180 with bare line feeds): a head, then one row per second.
 
 use crate::second::Second;
-use crate::summary::Summary;
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::io::{self, Write};
 
 /// The columns before those of single cores.
 const COLUMNS: &str = "time_s,seconds,users_min,users_max,connections_min,connections_max,\
@@ -21,25 +21,34 @@ type CoreName = (Option<u32>, u32);
 
 /// All seconds of a run. What was not measured in a second is empty: times without requests, and
 /// of cores that delivered nothing for the row. After the fixed columns comes `busy_core_N`, 0 to
-/// 1, for each core; `busy_core_NODE_N` in runs of several nodes.
-pub(super) fn render(summary: &Summary) -> String {
-    let mut text = COLUMNS.to_string();
-    let known = summary.generator.cores.iter().map(|c| (c.node, c.core));
-    let rows = summary.series.iter().flat_map(|second| &second.cores);
-    let cores: BTreeSet<CoreName> = known.chain(rows.map(|c| (c.node, c.core))).collect();
+/// 1, for each core; `busy_core_NODE_N` in runs of several nodes. With the warm-up comes a column
+/// `warmup`, 1 in its rows; without it they are left out.
+pub(super) fn write<E: From<io::Error>>(
+    out: &mut dyn Write,
+    cores: BTreeSet<CoreName>,
+    with_warmup: bool,
+    seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
+) -> Result<(), E> {
+    out.write_all(COLUMNS.as_bytes())?;
     for (node, core) in &cores {
         let node = node.map_or(String::new(), |node| format!("{node}_"));
-        // writing to a String does not fail
-        let _ = write!(text, ",busy_core_{node}{core}");
+        write!(out, ",busy_core_{node}{core}")?;
     }
-    text.push('\n');
-    for second in &summary.series {
-        row(&mut text, second, &cores);
+    out.write_all(if with_warmup { b",warmup\n" } else { b"\n" })?;
+    for second in seconds {
+        let second = second?;
+        let second = second.borrow();
+        let row = row(second, &cores);
+        match (with_warmup, second.warmup) {
+            (true, warmup) => writeln!(out, "{row},{}", u8::from(warmup))?,
+            (false, true) => {}
+            (false, false) => writeln!(out, "{row}")?,
+        }
     }
-    text
+    Ok(())
 }
 
-fn row(text: &mut String, second: &Second, cores: &BTreeSet<CoreName>) {
+fn row(second: &Second, cores: &BTreeSet<CoreName>) -> String {
     let mut cells: Vec<String> = counters(second).iter().map(u64::to_string).collect();
     for latency in [&second.latency, &second.latency_failed, &second.latency_all] {
         let times = [
@@ -59,8 +68,7 @@ fn row(text: &mut String, second: &Second, cores: &BTreeSet<CoreName>) {
         let core = second.cores.iter().find(|c| (c.node, c.core) == *name);
         cells.push(core.map_or(String::new(), |core| format!("{:.3}", core.busy_share)));
     }
-    text.push_str(&cells.join(","));
-    text.push('\n');
+    cells.join(",")
 }
 
 /// A figure, or nothing where there is none.

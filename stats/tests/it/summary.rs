@@ -1,7 +1,8 @@
 //! The shape of the JSON result.
 
 use crate::{Core, MS, aggregator, finish};
-use mistress_stats::{FailureKind, Histogram, Sample, Summary};
+use mistress_stats::report::RunFacts;
+use mistress_stats::{FailureKind, Histogram, RunReport, Sample, Summary};
 use serde_json::{Value, json};
 
 fn summary() -> Summary {
@@ -30,6 +31,12 @@ fn summary() -> Summary {
     finish(aggregator(1), vec![core])
 }
 
+/// The JSON result.
+fn result() -> Value {
+    let report = RunReport::new(RunFacts::default(), Vec::new(), summary());
+    serde_json::from_str(&report.to_json()).expect("it is JSON")
+}
+
 fn keys(value: &Value) -> Vec<&str> {
     let object = value.as_object().expect("an object");
     object.keys().map(String::as_str).collect()
@@ -37,8 +44,8 @@ fn keys(value: &Value) -> Vec<&str> {
 
 #[test]
 fn the_result_has_the_documented_fields() {
-    let result = serde_json::to_value(summary()).unwrap();
-    let top = "model verdict totals throughput latency latency_failed latency_all service_time lag \
+    let result = result();
+    let top = "schema run notices model verdict totals throughput latency latency_failed latency_all service_time lag \
                first_byte connect tls queue dns send receive status failures events histogram \
                histogram_failed checks metrics thresholds names names_folded generator series";
     assert_eq!(keys(&result), top.split_whitespace().collect::<Vec<_>>());
@@ -64,7 +71,7 @@ fn the_result_has_the_documented_fields() {
 
 #[test]
 fn the_result_has_the_figures() {
-    let result = serde_json::to_value(summary()).unwrap();
+    let result = result();
     assert_eq!(result["model"], "open");
     assert_eq!(result["status"], json!({ "200": 3 }));
     assert_eq!(result["failures"], json!({ "timeout": 1 }));

@@ -7,11 +7,12 @@ use super::super::names::Names;
 use super::super::run_file::Node;
 use super::super::run_reader::{RunReader, of_minute, recover};
 use super::super::{Delivery, RunObserver, RunRecord, RunView, State, run_file};
+use super::admission::Admission;
 use super::worker::{BuiltChunks, Task, Work, make};
 use crate::Error;
 use prost::Message;
 use rusqlite::{Connection, TransactionBehavior};
-use stats::wire::{Batch, RunStart};
+use stats::wire::{Batch, EventRow, RunStart};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
@@ -27,6 +28,8 @@ pub(crate) struct Run {
     /// The highest stored sequence, by node and epoch.
     epochs: HashMap<(u32, u64), u64>,
     nodes: HashSet<u32>,
+    /// How many parts the run has, as its nodes say; there may be a node for each.
+    parts: usize,
     pub(super) memtable: Arc<RwLock<Memtable>>,
     /// Minutes that are in chunks.
     flushed: BTreeSet<u64>,
@@ -37,6 +40,7 @@ pub(crate) struct Run {
     pub(super) is_lost: bool,
     /// The state in the list, if known.
     recorded: Option<State>,
+    admission: Admission,
 }
 
 /// A batch committed in a transaction.
@@ -45,7 +49,12 @@ struct CommittedBatch {
     minutes: Vec<(u64, i64, Vec<Vec<u32>>)>,
     is_new: bool,
     through: u64,
+    /// What is told of it where it came after the end of the run.
+    late: Option<EventRow>,
 }
+
+/// A batch that was committed, or why it is refused.
+type Outcome = Result<CommittedBatch, Error>;
 
 impl Run {
     /// Opens the file of a run, creating it if absent.
@@ -54,18 +63,22 @@ impl Run {
         let names = run_file::names(&db)?;
         let mut memtable = recover(&db, &names)?;
         memtable.closed_to = memtable.closed_to.max(run_file::chunked_to(&db)?);
+        let nodes = run_file::nodes(&db)?;
+        let starts = nodes.iter().filter_map(|node| node.start.as_ref());
         Ok(Run {
             id: id.to_owned(),
             generation,
             names: Names::load(&db)?,
             epochs: run_file::epochs(&db)?,
-            nodes: run_file::nodes(&db)?.iter().map(|node| node.node).collect(),
+            parts: starts.map(parts_of).max().unwrap_or(1),
+            nodes: nodes.iter().map(|node| node.node).collect(),
             flushed: run_file::blocks(&db, 1)?.into_keys().collect(),
             rolled: run_file::rolled(&db)?,
             rolling: None,
             memtable: Arc::new(RwLock::new(memtable)),
             is_lost: false,
             recorded: None,
+            admission: Admission::default(),
             db,
         })
     }
@@ -75,7 +88,13 @@ impl Run {
         let nodes = run_file::nodes(&self.db)?;
         let start = nodes.iter().find_map(|node| node.start.as_ref());
         meta.put_run(&record(&self.id, start))?;
-        self.record_state(meta, None)
+        self.admission = Admission::of(meta.times(&self.id)?);
+        // one that was lost is live again with its next batch
+        self.recorded = self.admission.lost();
+        match self.recorded {
+            Some(_) => Ok(()),
+            None => self.record_state(meta, None),
+        }
     }
 
     /// Records in the list whether the run is live, if it does not know. The figures of a finished
@@ -107,40 +126,49 @@ impl Run {
     }
 
     /// Stores batches in one commit; returns the highest stored sequence of each one's node and
-    /// epoch.
+    /// epoch, or why it is refused.
     pub(super) fn deliver(
         &mut self,
         deliveries: &[Delivery],
         meta: &Meta,
         watch: &dyn RunObserver,
-    ) -> Result<Vec<u64>, Error> {
+    ) -> Result<Vec<Result<u64, Error>>, Error> {
         let committed = self.keep(deliveries, meta)?;
-        self.is_lost = false;
-        for (delivery, committed) in deliveries
-            .iter()
-            .zip(&committed)
-            .filter(|(_, committed)| committed.is_new)
-        {
-            self.remember(&delivery.batch, committed);
-            let events = delivery.batch.events.iter();
+        let stored = deliveries.iter().zip(&committed);
+        let stored = stored.filter_map(|(delivery, committed)| {
+            let committed = committed.as_ref().ok()?;
+            committed.is_new.then_some((&delivery.batch, committed))
+        });
+        for (batch, committed) in stored {
+            self.is_lost = false;
+            self.remember(batch, committed);
+            let events = batch.events.iter().chain(&committed.late);
             events.for_each(|event| watch.event(&self.id, event));
         }
         // whoever is told that a batch is stored can read it, and see that the run has ended
         self.close_seconds(watch);
-        // if this fails and the batch is sent again, it is recognised as a duplicate
-        self.record_state(meta, Some(watch))?;
-        Ok(committed
-            .iter()
-            .map(|committed| committed.through)
-            .collect())
+        if committed.iter().any(Result::is_ok) {
+            // if this fails and the batch is sent again, it is recognised as a duplicate
+            self.record_state(meta, Some(watch))?;
+        }
+        let through = committed.into_iter();
+        let through = through.map(|committed| committed.map(|committed| committed.through));
+        Ok(through.collect())
     }
 
     /// Writes batches to the file, after adding the run to the list: what is in the file is not
     /// undone.
-    fn keep(&mut self, deliveries: &[Delivery], meta: &Meta) -> Result<Vec<CommittedBatch>, Error> {
+    fn keep(&mut self, deliveries: &[Delivery], meta: &Meta) -> Result<Vec<Outcome>, Error> {
+        if self.all_ended() || self.recorded == Some(State::Lost) {
+            // somebody may have reopened it meanwhile
+            self.admission = Admission::of(meta.times(&self.id)?);
+        }
+        let is_over = self.is_complete();
         let mut starts = deliveries.iter().filter_map(|d| d.batch.start.as_deref());
-        if let Some(start) = starts.next() {
+        if let Some(start) = starts.next().filter(|_| !is_over) {
             meta.put_run(&record(&self.id, Some(start)))?;
+            self.admission.started(start.started_us);
+            self.parts = self.parts.max(parts_of(start));
         }
         let before = self.epochs.clone();
         let nodes = self.nodes.clone();
@@ -156,15 +184,29 @@ impl Run {
         committed
     }
 
-    fn commit(&mut self, deliveries: &[Delivery]) -> Result<Vec<CommittedBatch>, Error> {
+    fn commit(&mut self, deliveries: &[Delivery]) -> Result<Vec<Outcome>, Error> {
+        let is_complete = self.is_complete();
         let change = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut committed = Vec::new();
         for delivery in deliveries {
             let batch = &delivery.batch;
-            let through = self.epochs.entry((batch.node, batch.epoch)).or_default();
-            let is_new = batch.sequence > *through;
+            let sender = (batch.node, batch.epoch);
+            let known = self.epochs.get(&sender).copied();
+            let is_new = batch.sequence > known.unwrap_or(0);
+            let admitted = match is_new {
+                true => self.admission.check(batch, known.is_some(), is_complete),
+                false => Ok(None),
+            };
+            let late = match admitted {
+                Ok(late) => late,
+                Err(refusal) => {
+                    committed.push(Err(refusal));
+                    continue;
+                }
+            };
+            let through = self.epochs.entry(sender).or_default();
             let mut minutes = Vec::new();
             if is_new {
                 *through = batch.sequence;
@@ -176,13 +218,15 @@ impl Run {
                     self.nodes.insert(batch.node);
                 }
                 run_file::put_events(&change, batch.node, &batch.events)?;
+                run_file::put_events(&change, batch.node, late.as_slice())?;
                 minutes = put_seconds(&change, &mut self.names, delivery)?;
             }
-            committed.push(CommittedBatch {
+            committed.push(Ok(CommittedBatch {
                 minutes,
                 is_new,
                 through: *through,
-            });
+                late,
+            }));
         }
         change.commit()?;
         Ok(committed)
@@ -351,6 +395,11 @@ impl Run {
         self.memtable().all_ended()
     }
 
+    /// Whether every part of it had a node, and all have ended.
+    fn is_complete(&self) -> bool {
+        self.all_ended() && self.nodes.len() >= self.parts
+    }
+
     pub(super) fn silent(&self) -> Duration {
         self.memtable().silent()
     }
@@ -401,6 +450,12 @@ impl Run {
         let _ = vacuum(&self.db);
         Ok(())
     }
+}
+
+/// How many parts a run has of which a node carries this one.
+fn parts_of(start: &RunStart) -> usize {
+    let parts = start.segment.split_once('/').map(|(_, parts)| parts);
+    parts.and_then(|parts| parts.parse().ok()).unwrap_or(1)
 }
 
 /// The worst verdict of the nodes, and the longest duration.
