@@ -1,7 +1,7 @@
 //! The addresses of servers before a core asks: those of the profile, and those of the target.
 
 use crate::Error;
-use config::{Origin, Plan};
+use config::{Origin, Plan, ProxyScheme};
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 
 /// The addresses that connections to the target are made to, in the order of the system's resolver:
@@ -9,23 +9,30 @@ use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 ///
 /// # Errors
 ///
-/// The name has none.
+/// The name has none, or that of the target where this machine tells its address to the proxy.
 pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
     if origin.socket.is_some() {
         return Ok(Vec::new());
     }
-    let (host, port) = match plan.connections.proxies.proxy_for(origin) {
-        Some(proxy) => (&proxy.host, proxy.port),
-        None => (&origin.host, origin.port),
-    };
+    let proxy = plan.connections.proxies.proxy_for(origin);
+    let (host, port) = proxy.map_or((&origin.host, origin.port), |proxy| {
+        (&proxy.host, proxy.port)
+    });
+    if proxy.is_some_and(|proxy| proxy.scheme == ProxyScheme::Socks5) {
+        look_up(&origin.host, origin.port, plan)?;
+    }
+    look_up(host, port, plan)
+}
+
+fn look_up(host: &str, port: u16, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
     if let Some(fixed) = fixed_addresses(plan, host, port) {
         return Ok(fixed);
     }
     let failed = |source| Error::Resolve {
-        host: host.clone(),
+        host: host.to_owned(),
         source,
     };
-    let found = (host.as_str(), port).to_socket_addrs().map_err(failed)?;
+    let found = (host, port).to_socket_addrs().map_err(failed)?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
         if !addresses.contains(&address) {

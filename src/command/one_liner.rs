@@ -412,12 +412,15 @@ mod tests {
             "ann:${PASSWORD}:x",
             "--pool",
             "user",
+            "-x",
+            "socks5h://ann:${PASSWORD}@p",
         ])
         .unwrap();
         for part in [
             "target = \"https://h\"",
             "requests_max = 7",
             "pool = \"user\"",
+            "proxy = \"socks5h://ann:${PASSWORD}@p\"",
             "\"X-Key\" = \"a\\\"b\"",
             "arrivals = \"even\"",
             "phases = [{ rate = \"2k/s\", for = \"1h\" }]",

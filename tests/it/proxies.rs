@@ -6,7 +6,7 @@ use crate::binary::{Done, Program, Scratch, can_run, conserved, count};
 use crate::harness::{event, failures, one_arrival, run_table};
 use serde_json::Value;
 use testkit::certificates::{Authority, Flaw, Identity};
-use testkit::faults::{FaultOrigin, Refused, Script, Step, TlsSide, Versions, ok};
+use testkit::faults::{FaultOrigin, Refused, Script, Step, TlsSide, UNRESOLVABLE, Versions, ok};
 use testkit::nginx::{self, Nginx, TlsPort};
 use testkit::proxies;
 
@@ -311,4 +311,18 @@ fn tls_with_a_proxy_fails_as_tls_does() {
             assert!(notices.contains(notice), "{notices}");
         }
     }
+}
+
+#[test]
+fn a_name_that_a_proxy_is_told_the_address_of_must_resolve() {
+    if !can_run() {
+        return;
+    }
+    let target = format!("http://{UNRESOLVABLE}");
+    let scratch = scratch(
+        &target,
+        "proxy = \"socks5://127.0.0.1:1\"",
+        &Authority::new(),
+    );
+    scratch.run(&[]).expect(3).complains(&[UNRESOLVABLE]);
 }

@@ -15,6 +15,9 @@ pub(crate) type OriginId = u32;
 /// How many origins one core keeps; a script that makes up more gets an error.
 const ORIGINS_MAX: usize = 1_000;
 
+/// The longest name that SOCKS 5 takes (RFC 1928 section 5).
+const SOCKS_NAME_BYTES_MAX: usize = 255;
+
 /// All origins a core has met, the target first.
 #[derive(Default)]
 pub(crate) struct Origins {
@@ -186,6 +189,13 @@ impl Origins {
             (_, Scheme::Http) => Route::Forward,
             (_, Scheme::Https) => Route::Connect,
         };
+        let is_named = matches!(route, Route::Socks { .. });
+        if is_named && origin.host.len() > SOCKS_NAME_BYTES_MAX {
+            return Err(format!(
+                "a host of {} bytes; at most {SOCKS_NAME_BYTES_MAX} go through a SOCKS proxy",
+                origin.host.len()
+            ));
+        }
         let credentials = proxy.credentials.as_ref();
         let authorization = credentials.map(config::ProxyCredentials::basic);
         let forward = (route == Route::Forward).then(|| Forward {

@@ -169,13 +169,14 @@ impl Tunnel {
                 "answered {found}, which is no HTTP/1"
             )));
         }
-        let Some(end) = end_of_head(head, seen) else {
-            return match self.passed + head.len() > HEAD_BYTES_MAX {
-                true => Err(TunnelFault::Malformed(format!(
-                    "answered with more than {HEAD_BYTES_MAX} bytes and no end of the head"
-                ))),
-                false => Ok(0),
-            };
+        let end = end_of_head(head, seen);
+        if self.passed + end.unwrap_or(head.len()) > HEAD_BYTES_MAX {
+            return Err(TunnelFault::Malformed(format!(
+                "answered with more than {HEAD_BYTES_MAX} bytes and no end of the head"
+            )));
+        }
+        let Some(end) = end else {
+            return Ok(0);
         };
         self.passed += end;
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
@@ -184,7 +185,7 @@ impl Tunnel {
         let status = answer.code.filter(|_| parsed.is_ok());
         let line = shown(first_line(head));
         match status {
-            Some(100..=199) if self.passed <= HEAD_BYTES_MAX => {}
+            Some(100..=199) => {}
             Some(200..=299) => self.step = Step::Open,
             // Some proxies have the status of servers.
             Some(401 | 407) => return Err(TunnelFault::Credentials(format!("answered {line}"))),
@@ -312,9 +313,8 @@ fn request(to: Destination<'_>) -> Vec<u8> {
             address.port()
         }
         Destination::Name(name, port) => {
-            let name = &name.as_bytes()[..name.len().min(255)];
             bytes.extend_from_slice(&[NAME, name.len() as u8]);
-            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(name.as_bytes());
             port
         }
     };

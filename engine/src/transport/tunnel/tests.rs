@@ -1,6 +1,10 @@
 //! Every answer of a proxy, however it is cut.
 
 use super::*;
+use testkit::fuzz::{Campaign, pieces};
+
+/// Begins a dialogue; what is sent first is appended.
+type Make<'a> = &'a dyn Fn(&mut Vec<u8>) -> Tunnel;
 
 fn ann() -> ProxyCredentials {
     ProxyCredentials {
@@ -18,7 +22,7 @@ struct Ended {
 
 /// Has the proxy say each of these answers once it has been sent something, in pieces of `cut`
 /// bytes.
-fn run(make: &dyn Fn(&mut Vec<u8>) -> Tunnel, answers: &[&[u8]], cut: usize) -> Ended {
+fn run(make: Make<'_>, answers: &[&[u8]], cut: usize) -> Ended {
     let mut sent = Vec::new();
     let mut tunnel = make(&mut sent);
     for answer in answers {
@@ -35,7 +39,7 @@ fn run(make: &dyn Fn(&mut Vec<u8>) -> Tunnel, answers: &[&[u8]], cut: usize) -> 
 
 /// The same result however the answers are cut.
 #[track_caller]
-fn ends(make: &dyn Fn(&mut Vec<u8>) -> Tunnel, answers: &[&[u8]]) -> Ended {
+fn ends(make: Make<'_>, answers: &[&[u8]]) -> Ended {
     let whole = run(make, answers, usize::MAX);
     for cut in 1..40 {
         let cut_up = run(make, answers, cut);
@@ -141,6 +145,8 @@ fn an_endless_head_is_bounded() {
     let mut answer = b"HTTP/1.1 200 OK\r\n".to_vec();
     answer.resize(HEAD_BYTES_MAX + 100, b'a');
     is_malformed(&run(&connect, &[&answer], 1000), "no end of the head");
+    answer.extend_from_slice(b"\r\n\r\n");
+    is_malformed(&run(&connect, &[&answer], usize::MAX), "no end of the head");
     let interim = b"HTTP/1.1 100 Go on\r\n\r\n".repeat(HEAD_BYTES_MAX / 20);
     assert!(run(&connect, &[&interim], 1000).result.is_err());
 }
@@ -228,4 +234,58 @@ fn bytes_of_any_kind_end_in_a_result() {
             let _ = ends(&connect, &[&bytes]);
         }
     }
+}
+
+/// In what way a dialogue ends, and how much was sent.
+fn way(make: Make<'_>, answers: &[&[u8]]) -> (&'static str, usize) {
+    let ended = run(make, answers, usize::MAX);
+    let way = match ended.result {
+        Ok(true) => "open",
+        Ok(false) => "waiting",
+        Err(TunnelFault::Credentials(_)) => "credentials",
+        Err(TunnelFault::Refused(_)) => "refused",
+        Err(TunnelFault::Malformed(_)) => "malformed",
+    };
+    (way, ended.sent.len())
+}
+
+#[test]
+fn answers_of_any_kind() {
+    let texts: [&[u8]; 8] = [
+        b"HTTP/1.1 200 Connection established\r\n\r\n",
+        b"HTTP/1.0 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\n\n",
+        b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n",
+        b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1\r\n\r\nx",
+        &[5, 0, 5, 0, 0, 1, 127, 0, 0, 1, 0, 80],
+        &[5, 2, 1, 0, 5, 0, 0, 3, 2, b'a', b'b', 0, 80],
+        &[5, 2, 1, 0, 5, 5, 0, 4, 0, 0],
+        &[5, 255],
+    ];
+    let campaign = Campaign {
+        name: "answer of a proxy",
+        seeds: texts.map(<[u8]>::to_vec).to_vec(),
+        words: &[
+            "HTTP/1.1 ",
+            "\r\n\r\n",
+            "\n",
+            "200 ",
+            "407 ",
+            "100 ",
+            "\x05",
+            "\x00",
+            "\x01",
+            "\x02",
+            "\x03",
+            "\x04",
+        ],
+    };
+    campaign.run(|input, random| {
+        let cut = pieces(input, random);
+        let makers: [Make<'_>; 3] = [&connect, &socks, &socks_as_ann];
+        makers.map(|make| {
+            let whole = way(make, &[input]);
+            assert_eq!(way(make, &cut).0, whole.0);
+            whole
+        })
+    });
 }
