@@ -14,21 +14,27 @@ pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
     if origin.socket.is_some() {
         return Ok(Vec::new());
     }
-    let proxy = plan.connections.proxies.proxy_for(origin);
-    let (host, port) = proxy.map_or((&origin.host, origin.port), |proxy| {
-        (&proxy.host, proxy.port)
-    });
-    if proxy.is_some_and(|proxy| proxy.scheme == ProxyScheme::Socks5) {
-        look_up(&origin.host, origin.port, plan)?;
+    let target = || look_up("target", &origin.host, origin.port, plan);
+    let Some(proxy) = plan.connections.proxies.proxy_for(origin) else {
+        return target();
+    };
+    if proxy.scheme == ProxyScheme::Socks5 {
+        target()?;
     }
-    look_up(host, port, plan)
+    look_up(proxy.named_by, &proxy.host, proxy.port, plan)
 }
 
-fn look_up(host: &str, port: u16, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
+fn look_up(
+    place: &'static str,
+    host: &str,
+    port: u16,
+    plan: &Plan,
+) -> Result<Vec<SocketAddr>, Error> {
     if let Some(fixed) = fixed_addresses(plan, host, port) {
         return Ok(fixed);
     }
     let failed = |source| Error::Resolve {
+        place,
         host: host.to_owned(),
         source,
     };

@@ -314,7 +314,7 @@ fn tls_with_a_proxy_fails_as_tls_does() {
 }
 
 #[test]
-fn a_name_that_a_proxy_is_told_the_address_of_must_resolve() {
+fn names_that_this_machine_resolves_are_tried_before_traffic() {
     if !can_run() {
         return;
     }
@@ -324,5 +324,14 @@ fn a_name_that_a_proxy_is_told_the_address_of_must_resolve() {
         "proxy = \"socks5://127.0.0.1:1\"",
         &Authority::new(),
     );
-    scratch.run(&[]).expect(3).complains(&[UNRESOLVABLE]);
+    scratch
+        .run(&[])
+        .expect(3)
+        .complains(&["target: no address for", UNRESOLVABLE]);
+    let proxy = ["-x", UNRESOLVABLE];
+    let place = "connections.proxy: no address for";
+    scratch
+        .run(&proxy)
+        .expect(3)
+        .complains(&[place, UNRESOLVABLE]);
 }

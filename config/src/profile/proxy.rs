@@ -60,8 +60,12 @@ fn read_proxy(value: &Value<'_>, environment: Environment) -> Result<Proxies, (S
                 spares_loopback: false,
             })
             .map_err(|message| {
-                let message = format!("{message}; or \"environment\" or \"none\" (`{KEY}`)");
-                (value.span(), message)
+                // A question is the last word.
+                let others = match message.ends_with('?') {
+                    true => "",
+                    false => "; or \"environment\" or \"none\"",
+                };
+                (value.span(), format!("{message}{others} (`{KEY}`)"))
             }),
     }
 }

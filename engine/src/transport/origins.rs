@@ -6,7 +6,7 @@ use crate::ring::RingIo;
 use config::{Origin, Plan, Proxies, Proxy, ProxyScheme, Scheme};
 use rustls::pki_types::ServerName;
 use socket2::SockAddr;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 /// An origin's index in [`Origins`].
@@ -184,7 +184,10 @@ impl Origins {
             base_path: String::new(),
         };
         let route = match (proxy.scheme, origin.scheme) {
-            (ProxyScheme::Socks5, _) => Route::Socks { is_resolved: true },
+            (ProxyScheme::Socks5, _) => Route::Socks {
+                // An address has nothing to be resolved.
+                is_resolved: origin.host.parse::<IpAddr>().is_err(),
+            },
             (ProxyScheme::Socks5h, _) => Route::Socks { is_resolved: false },
             (_, Scheme::Http) => Route::Forward,
             (_, Scheme::Https) => Route::Connect,
