@@ -3,6 +3,7 @@
 mod compare;
 mod init;
 mod input;
+mod report;
 mod runs;
 
 pub use init::{Example, InitArguments};
@@ -12,11 +13,11 @@ use crate::render::columns::Columns;
 use clap::{Args, Parser, Subcommand};
 use config::{Cores, FailOnRules, Origin, StatsSink};
 use engine::{Segment, Traced};
-use server::export::Format;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use compare::CompareArguments;
+pub use report::ReportArguments;
 pub use runs::{DeleteArguments, RunsAction, RunsArguments};
 
 /// Load-test server-side applications with latency figures you can trust
@@ -384,25 +385,6 @@ pub struct ServeArguments {
     pub add_admin: Option<String>,
 }
 
-/// Arguments of `report`.
-#[derive(Args, Debug)]
-pub struct ReportArguments {
-    /// Run id, prefix of an id, run name, or `latest`
-    pub run: String,
-    /// Write the run in this format instead: json, csv, hlog, junit or html
-    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
-    pub format: Option<Format>,
-    /// Whether csv and hlog include the warm-up: include or exclude
-    #[arg(long, value_name = "WHETHER", default_value = "exclude", value_parser = parse_warmup, action = clap::ArgAction::Set)]
-    pub warmup: bool,
-    /// Columns of the tables of names, as for `mistress run`
-    #[arg(long, value_name = "LIST", conflicts_with = "format")]
-    pub columns: Option<Columns>,
-    /// Folder of the store, instead of MISTRESS_DATA or ~/.local/share/mistress
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-}
-
 /// Arguments of `push`.
 #[derive(Args, Debug)]
 pub struct PushArguments {
@@ -454,19 +436,6 @@ fn parse_log(text: &str) -> Result<Traced, String> {
         "requests=all" => Ok(Traced::All),
         _ => Err("allowed are requests=failed and requests=all".to_owned()),
     }
-}
-
-fn parse_warmup(text: &str) -> Result<bool, String> {
-    match text {
-        "include" => Ok(true),
-        "exclude" => Ok(false),
-        _ => Err("expected include or exclude".to_owned()),
-    }
-}
-
-/// Parses the name of a format.
-fn parse_format(text: &str) -> Result<Format, String> {
-    Format::of(text).ok_or_else(|| "expected json, csv, hlog, junit or html".to_owned())
 }
 
 /// Parses the id of a run.

@@ -28,14 +28,14 @@ mod visitor;
 
 pub use accounts::{Account, Accounts};
 pub use audit::AuditEntry;
-pub use credentials::{Link, Token};
+pub use credentials::Token;
 pub use password::PASSWORD_MIN;
 pub use role::{EVERY_PROJECT, Needs, Over, Role, TokenKind};
 pub use routes::{ROUTES, Route};
-pub use visitor::{Grant, Visitor};
+pub use visitor::{Grant, Link, Visitor};
 
 pub(crate) use caller::Caller;
-pub(crate) use guard::{RequestRole, guard};
+pub(crate) use guard::{RequestRole, guard, sees_run};
 pub(crate) use routes::Guarded;
 
 use crate::{App, Error, Options};

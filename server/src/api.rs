@@ -119,6 +119,7 @@ async fn projects(State(app): State<App>, Extension(visitor): Extension<Visitor>
 async fn run(
     State(app): State<App>,
     Path(id): Path<String>,
+    Extension(visitor): Extension<Visitor>,
     Query(params): Query<RunParams>,
 ) -> Answer {
     let of = params.of()?;
@@ -131,7 +132,11 @@ async fn run(
         let Some(view) = store.view(&id)? else {
             return Ok(None);
         };
-        query::detail(&record, view.as_ref(), of).map(Some)
+        let mut run = query::detail(&record, view.as_ref(), of)?;
+        if !visitor.sees_script(&record.id, &record.project) {
+            query::hide_script(&mut run);
+        }
+        Ok(Some(run))
     });
     Ok(Json(found.await?.ok_or_else(no_such_run)?))
 }

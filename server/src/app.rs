@@ -1,7 +1,7 @@
 //! The server process: options, threads, and the complete router.
 
-use crate::store::{Sqlite, Store};
-use crate::{Error, access, api, export, ingest, live, node_check, pages};
+use crate::store::{Sqlite, Store, narrow};
+use crate::{Error, access, api, export, health, ingest, live, node_check, pages};
 use axum::Router;
 use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
@@ -81,6 +81,7 @@ impl App {
 pub struct Running {
     addr: SocketAddr,
     token: String,
+    notices: Vec<String>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -103,6 +104,11 @@ impl Running {
     /// The token for batches of this process; no other process has it.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// What was changed when it started, for whoever started it.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// Stops the server: no new requests, running ones finish, the store is closed.
@@ -135,6 +141,14 @@ pub fn start(options: Options) -> Result<Running, Error> {
     };
     let access = access::Access::open(&options)?;
     let token = access.own_token();
+    let mut notices = Vec::new();
+    if narrow(&options.data_dir).map_err(data)? {
+        notices.push(format!(
+            "{}: other users could read this folder, which holds runs and accounts; now only \
+             its owner can",
+            options.data_dir.display()
+        ));
+    }
     let listener = listen(options.bind)?;
     let addr = listener.local_addr().map_err(data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -166,6 +180,7 @@ pub fn start(options: Options) -> Result<Running, Error> {
     Ok(Running {
         addr,
         token,
+        notices,
         stop: Some(stop),
         thread: Some(thread),
     })
@@ -212,6 +227,7 @@ fn routes(app: App) -> Router {
         .merge(api::routes())
         .merge(live::routes())
         .merge(export::routes())
+        .merge(health::routes())
         .merge(pages::routes())
         .merge(access::routes());
     let packed = axum::middleware::from_fn(pages::compress::layer);

@@ -22,6 +22,8 @@ pub enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// Another stats server writes to this data folder.
+    InUse(PathBuf),
     /// What was made could not be written to where it was asked for.
     Write(io::Error),
     /// SQLite reported an error.
@@ -47,6 +49,11 @@ impl fmt::Display for Error {
         match self {
             Error::Bind { addr, source } => write!(f, "{addr}: cannot listen: {source}"),
             Error::Data { path, source } => write!(f, "{}: {source}", path.display()),
+            Error::InUse(path) => write!(
+                f,
+                "{}: another stats server uses this folder; stop it, or choose another with --data",
+                path.display()
+            ),
             Error::Write(source) => write!(f, "not written: {source}"),
             Error::Sqlite(source) => write!(f, "store: {source}"),
             Error::Format(text) | Error::DiskFull(text) => write!(f, "store: {text}"),
@@ -66,7 +73,8 @@ impl std::error::Error for Error {
                 Some(source)
             }
             Error::Sqlite(source) => Some(source),
-            Error::Format(_)
+            Error::InUse(_)
+            | Error::Format(_)
             | Error::DiskFull(_)
             | Error::RunDeleted
             | Error::RunEnded(_)

@@ -95,14 +95,22 @@ pub fn report(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
     report::of(run, view)
 }
 
-/// Writes a run as a file, as it is read. CSV and the interval log have its warm-up only when it is
-/// asked for; in JSON it is in the series, and marked there.
+/// What of a run an export has beyond its figures.
+#[derive(Debug, Clone, Copy)]
+pub struct Content {
+    /// The warm-up, in CSV and the interval log; in JSON it is in the series, and marked there.
+    pub warmup: bool,
+    /// Profile and script, in the page.
+    pub script: bool,
+}
+
+/// Writes a run as a file, as it is read.
 ///
 /// # Errors
 /// When the store fails; [`Error::Write`] when `out` does.
 pub fn write(
     format: Format,
-    with_warmup: bool,
+    content: Content,
     run: &RunRecord,
     view: &dyn RunView,
     out: &mut dyn Write,
@@ -111,16 +119,16 @@ pub fn write(
         Format::Json => report(run, view)?.write_json(out, Series::of(view)?),
         Format::Csv => {
             let cores = series::cores(view)?.into_iter();
-            report(run, view)?.write_csv(out, cores, with_warmup, Series::of(view)?)
+            report(run, view)?.write_csv(out, cores, content.warmup, Series::of(view)?)
         }
         Format::Junit => Ok(out.write_all(report(run, view)?.to_junit().as_bytes())?),
-        Format::Hlog => log(with_warmup, run, view, out),
-        Format::Html => Ok(out.write_all(page(run, view)?.as_bytes())?),
+        Format::Hlog => log(content.warmup, run, view, out),
+        Format::Html => Ok(out.write_all(page(run, view, content.script)?.as_bytes())?),
     }
 }
 
 /// The page of a run with all it shows.
-fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
+fn page(run: &RunRecord, view: &dyn RunView, with_script: bool) -> Result<String, Error> {
     let axis = |points| Axis::new(view, 0, u64::MAX, points);
     let from = query::warmup_s(view)?;
     let distribution = |of| query::distribution(view, from, u64::MAX, 0, (Phase::Latency, of));
@@ -133,8 +141,12 @@ fn page(run: &RunRecord, view: &dyn RunView) -> Result<String, Error> {
             "heatmap": query::heatmap(view, axis(PAGE_COLUMNS), 0, of)?,
         }))
     };
+    let mut detail = query::detail(run, view, Of::Ok)?;
+    if !with_script {
+        query::hide_script(&mut detail);
+    }
     let saved = Saved {
-        run: query::detail(run, view, Of::Ok)?,
+        run: detail,
         series: query::series(view, axis(PAGE_POINTS), 0, Of::Ok)?,
         names: query::names(view, from, u64::MAX, Of::Ok)?,
         distribution: distribution(Of::Ok)?,
@@ -217,9 +229,10 @@ struct ExportParams {
 async fn export(
     State(app): State<App>,
     Path((id, format)): Path<(String, String)>,
+    Extension(visitor): Extension<Visitor>,
     Query(asked): Query<ExportParams>,
 ) -> Result<Response, ApiError> {
-    let with_warmup = with_warmup(asked.warmup.as_deref())?;
+    let warmup = with_warmup(asked.warmup.as_deref())?;
     let found = Format::of(&format).ok_or_else(|| {
         ApiError::not_found("no such format: there are json, csv, hlog, junit and html")
     })?;
@@ -229,7 +242,9 @@ async fn export(
     let store = Arc::clone(&app.store);
     let body = app.exports.body(move |out| {
         let (run, view) = opened(&*store, &id)?.ok_or_else(no_such_run)?;
-        Ok(write(found, with_warmup, &run, &*view, out)?)
+        let script = visitor.sees_script(&run.id, &run.project);
+        let content = Content { warmup, script };
+        Ok(write(found, content, &run, &*view, out)?)
     });
     Ok((
         [(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, name)],

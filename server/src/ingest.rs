@@ -196,8 +196,9 @@ fn read(packed: Vec<u8>) -> Result<(Batch, Vec<u8>), BatchError> {
             BatchError::too_large(format!("the batch unpacks to more than {BATCH_MAX} bytes"))
         })?;
     message_limits::check(&bytes).map_err(BatchError::bad)?;
-    let batch = Batch::decode(bytes.as_slice())
+    let mut batch = Batch::decode(bytes.as_slice())
         .map_err(|error| BatchError::bad(format!("the body is not a batch: {error}")))?;
     batch_check::check(&batch).map_err(BatchError::bad)?;
+    batch_check::bound(&mut batch);
     Ok((batch, packed))
 }

@@ -11,6 +11,7 @@ mod app;
 pub mod compare;
 mod error;
 pub mod export;
+mod health;
 mod ingest;
 mod live;
 mod node_check;

@@ -1,25 +1,31 @@
 //! Pushes news of a run to its viewers as server-sent events.
 
-use crate::access::Guarded;
+use crate::access::{Caller, Guarded, sees_run};
 use crate::store::{RunObserver, State};
 use crate::{ApiError, App};
-use axum::Router;
 use axum::extract::{Path, State as Shared};
-use axum::http::Method;
+use axum::http::{HeaderMap, Method};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::{Extension, Router};
 use serde_json::json;
 use stats::wire::EventRow;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
-use tokio_stream::wrappers::BroadcastStream;
-use tokio_stream::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::interval;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
 
 /// How many events a slow listener may lag behind; it misses older ones, which is harmless: with
 /// the next second it asks for everything new.
 const BEHIND_MAX: usize = 64;
+
+/// How often it is looked whether a listener may still see the run.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// An event for listeners.
 #[derive(Debug, Clone)]
@@ -94,6 +100,8 @@ pub(crate) fn routes() -> Router<App> {
 async fn live(
     Shared(app): Shared<App>,
     Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
     // subscribe before reading the state, so that the end cannot be missed
     let receiver = app.live.listen(&id);
@@ -101,19 +109,56 @@ async fn live(
     let run = app.blocking(move || store.run(&wanted)).await?;
     let run = run.ok_or_else(|| ApiError::not_found("no such run"))?;
     let over = (run.state != State::Live).then_some(LiveEvent::End(run.state));
-    let receiver = receiver.filter(|_| over.is_none());
+    let (sender, events) = mpsc::channel(BEHIND_MAX);
+    if let Some(receiver) = receiver.filter(|_| over.is_none()) {
+        let listener = Listener {
+            app,
+            headers,
+            caller,
+            run: id,
+        };
+        tokio::spawn(listener.forward(receiver, sender));
+    }
     let first = tokio_stream::iter(over.or(Some(LiveEvent::Second(0))));
     let stream = first
-        .chain(live_events(receiver))
+        .chain(ReceiverStream::new(events))
         .map(|note| Ok::<_, Infallible>(to_sse(&note)));
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
-/// The events of a receiver; without one an empty stream.
-fn live_events(receiver: Option<Receiver<LiveEvent>>) -> impl Stream<Item = LiveEvent> {
-    let receiver = receiver.unwrap_or_else(|| channel(1).1);
-    // missed events are fetched with the next second
-    BroadcastStream::new(receiver).filter_map(Result::ok)
+/// Who listens to a run.
+struct Listener {
+    app: App,
+    headers: HeaderMap,
+    caller: Caller,
+    run: String,
+}
+
+impl Listener {
+    /// Sends events on until the run has ended, nobody takes them, or the listener may not see the
+    /// run any more.
+    async fn forward(self, receiver: Receiver<LiveEvent>, sender: mpsc::Sender<LiveEvent>) {
+        // missed events are fetched with the next second
+        let mut events = BroadcastStream::new(receiver).filter_map(Result::ok);
+        let mut look = interval(LOOK_EVERY);
+        look.tick().await;
+        loop {
+            tokio::select! {
+                event = events.next() => {
+                    let Some(event) = event else { return };
+                    if sender.send(event).await.is_err() {
+                        return;
+                    }
+                }
+                _ = look.tick() => {
+                    if !sees_run(&self.app, &self.headers, &self.caller, &self.run).await {
+                        return;
+                    }
+                }
+                () = sender.closed() => return,
+            }
+        }
+    }
 }
 
 fn to_sse(note: &LiveEvent) -> Event {

@@ -33,7 +33,7 @@ pub(crate) use digest::{QUANTILES, RestOf, rest_of};
 pub(crate) use levels::MINUTE_S;
 pub(crate) use merge::{add_histogram, read};
 pub(crate) use rows::{CHECKS, CORES, COUNTERS, CUSTOMS, SLOTS, phase_key};
-pub(crate) use run_file::make_folder;
+pub(crate) use run_file::{cut, make_folder, narrow};
 
 use crate::Error;
 use stats::wire::{Batch, EventRow};
@@ -49,6 +49,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Returns the delivery when too many are pending.
     fn deliver(&self, delivery: Box<Delivery>) -> Result<(), Box<Delivery>>;
+
+    /// Whether it can be read, and its writer works.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn is_ready(&self) -> Result<bool, Error>;
 
     /// A run by its id.
     ///

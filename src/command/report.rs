@@ -17,12 +17,16 @@ pub fn execute(arguments: &ReportArguments) -> Result<Exit, Failure> {
     let run = stored::find(&store, &arguments.run)?;
     let view = stored::view(&store, &run)?;
     if let Some(format) = arguments.format {
-        Stream::Out.deliver_by(|out| {
-            match export::write(format, arguments.warmup, &run, &*view, out) {
+        let content = export::Content {
+            warmup: arguments.warmup,
+            script: true,
+        };
+        Stream::Out.deliver_by(
+            |out| match export::write(format, content, &run, &*view, out) {
                 Err(server::Error::Write(error)) => Ok(Err(error)),
                 other => other.map(Ok).map_err(Failure::failed),
-            }
-        })?;
+            },
+        )?;
         return Ok(Exit::Done);
     }
     let report = export::report(&run, &*view).map_err(Failure::failed)?;

@@ -23,6 +23,9 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     let mut options = server::Options::new(arguments.bind, &data);
     options.hosts.clone_from(&arguments.host);
     let running = server::start(options).map_err(Failure::failed)?;
+    for notice in running.notices() {
+        Stream::Err.print(&format!("{notice}\n"));
+    }
     let url = running.url();
     Stream::Out.print(&format!(
         "serving {url}/report/list\nstoring runs in {}\n",

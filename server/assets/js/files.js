@@ -13,7 +13,12 @@ export class Files {
     if (this.isDrawn) return;
     this.isDrawn = true;
     const files = filesOf(this.page.run);
-    refill(this.panel, files.length ? files.map(file) : el("p", { class: "empty" }, "The run brought no files."));
+    refill(
+      this.panel,
+      files.length
+        ? files.map(file)
+        : el("p", { class: "empty" }, "The run brought no files, or this link does not show them."),
+    );
   }
 }
 

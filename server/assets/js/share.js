@@ -10,17 +10,21 @@ const HOURS = 72;
 export function shareRun(card) {
   formDialog(
     "Share this run by a link",
-    [{ name: "hours", label: "Hours until it ends", type: "number", min: 1, value: HOURS }],
-    async ({ hours }) => {
-      const made = await send("POST", `/runs/${segment(card.id)}/links`, { hours: Number(hours) });
-      showLink(new URL(made.path, location.href).href, made.expires_us);
+    [
+      { name: "hours", label: "Hours until it ends", type: "number", min: 1, value: HOURS },
+      { name: "script", label: "Show profile and script too", type: "checkbox", value: "yes" },
+    ],
+    async ({ hours, script }) => {
+      const wanted = { hours: Number(hours), script: script === "yes" };
+      const made = await send("POST", `/runs/${segment(card.id)}/links`, wanted);
+      showLink(made);
     },
   );
 }
 
-function showLink(address, endsUs) {
+function showLink(made) {
   const field = el("input", { type: "text", readonly: true, id: "share-link" });
-  field.value = address;
+  field.value = new URL(made.path, location.href).href;
   const dialog = el(
     "dialog",
     { "aria-labelledby": "share-title" },
@@ -28,7 +32,7 @@ function showLink(address, endsUs) {
     el(
       "p",
       { class: "muted" },
-      `Whoever has it sees this run and nothing else, until ${moment(endsUs)}. It is shown only now.`,
+      `Whoever has it sees this run and nothing else${made.script ? ", with its profile and script" : ""}, until ${moment(made.expires_us)}. It is shown only now.`,
     ),
     el("div", { class: "form" }, el("div", { class: "field" }, el("label", { for: "share-link" }, "Address"), field)),
     el(

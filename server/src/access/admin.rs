@@ -8,7 +8,7 @@ use super::{
 use crate::pages::{Shell, page};
 use crate::{ApiError, App, Error};
 use askama::Template;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form, Router};
@@ -54,6 +54,8 @@ struct AdminPage {
     tokens: Vec<TokenRow>,
     links: Vec<LinkRow>,
     audit: Vec<AuditRow>,
+    /// The text that entries of the audit log are looked through for.
+    sought: String,
 }
 
 struct AccountRow {
@@ -80,6 +82,7 @@ struct LinkRow {
 struct AuditRow {
     facts: AuditEntry,
     at: String,
+    last: String,
 }
 
 #[derive(Deserialize)]
@@ -111,8 +114,18 @@ struct NewToken {
 /// The result of a change: the new token, if it created one.
 type Changed = Result<Option<String>, Error>;
 
-async fn show(State(app): State<App>, shell: Shell) -> Result<Response, ApiError> {
-    filled(&app, shell, None, None).await
+#[derive(Deserialize)]
+struct Sought {
+    #[serde(default)]
+    audit: String,
+}
+
+async fn show(
+    State(app): State<App>,
+    shell: Shell,
+    Query(sought): Query<Sought>,
+) -> Result<Response, ApiError> {
+    filled(&app, shell, None, None, sought.audit).await
 }
 
 /// Applies a change and shows the page: with the error, with the new token, or reloaded.
@@ -124,9 +137,9 @@ async fn change(
     let owned = app.clone();
     match hashed(&app, move || work(&owned)).await {
         Ok(None) => Ok(Redirect::to("/admin").into_response()),
-        Ok(token) => filled(&app, shell, None, token).await,
+        Ok(token) => filled(&app, shell, None, token, String::new()).await,
         Err(Error::Access(text)) => {
-            let shown = filled(&app, shell, Some(text), None).await?;
+            let shown = filled(&app, shell, Some(text), None, String::new()).await?;
             Ok((StatusCode::BAD_REQUEST, shown).into_response())
         }
         Err(other) => Err(other.into()),
@@ -138,6 +151,7 @@ async fn filled(
     shell: Shell,
     error: Option<String>,
     token: Option<String>,
+    sought: String,
 ) -> Result<Response, ApiError> {
     let owned = app.clone();
     let made = app.blocking(move || {
@@ -155,10 +169,11 @@ async fn filled(
                 .map(LinkRow::of)
                 .collect(),
             audit: accounts
-                .audit(AUDIT_SHOWN)?
+                .audit(AUDIT_SHOWN, sought.trim())?
                 .into_iter()
                 .map(AuditRow::of)
                 .collect(),
+            sought,
         })
     });
     page(&made.await?)
@@ -325,6 +340,7 @@ impl AuditRow {
     fn of(facts: AuditEntry) -> AuditRow {
         AuditRow {
             at: time_format::minute(facts.at_us),
+            last: time_format::minute(facts.last_us),
             facts,
         }
     }

@@ -10,11 +10,20 @@ const ENTRIES_MAX: i64 = 100_000;
 /// Maximum length of a text, in characters.
 const TEXT_MAX: usize = 256;
 
+/// What a visitor repeats within this time after the first is one entry, in microseconds.
+const FOLDED_US: i64 = 3_600_000_000;
+/// A visitor's last entries among which a repetition is looked for.
+const FOLDED_AMONG: u32 = 50;
+
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
-    /// Microseconds since 1970.
+    /// When it was first done, in microseconds since 1970.
     pub at_us: i64,
+    /// How often it was done within the hour after that.
+    pub times: u32,
+    /// When it was last done, in microseconds since 1970.
+    pub last_us: i64,
     /// The visitor, as in [`super::Visitor::name`].
     pub who: String,
     /// The client's address.
@@ -28,11 +37,10 @@ pub struct AuditEntry {
 }
 
 impl Accounts {
-    /// Adds an entry; texts are truncated.
+    /// Adds an entry; texts are truncated. What was refused is folded: a visitor who tries the same
+    /// action again within the hour, whatever its object, adds to the first entry.
     pub(crate) fn record(&self, entry: &AuditEntry) -> Result<(), Error> {
         self.change(|db| {
-            let sql = "INSERT INTO audit (at_us, who, address, action, object, outcome) \
-                       VALUES (?, ?, ?, ?, ?, ?)";
             let texts = [
                 &entry.who,
                 &entry.address,
@@ -41,8 +49,28 @@ impl Accounts {
                 &entry.outcome,
             ];
             let [who, address, action, object, outcome] = texts.map(|text| clipped(text));
+            if entry.is_refusal() {
+                let sql = "UPDATE audit SET times = times + 1, last_us = ?1 WHERE id = \
+                           (SELECT id FROM (SELECT id, at_us, address, action, outcome \
+                           FROM audit WHERE who = ?2 ORDER BY id DESC LIMIT ?7) \
+                           WHERE address = ?3 AND action = ?4 AND outcome = ?5 AND at_us > ?6)";
+                let after_us = entry.at_us - FOLDED_US;
+                let what = params![
+                    entry.at_us,
+                    who,
+                    address,
+                    action,
+                    outcome,
+                    after_us,
+                    FOLDED_AMONG
+                ];
+                if db.execute(sql, what)? > 0 {
+                    return Ok(());
+                }
+            }
             db.execute(
-                sql,
+                "INSERT INTO audit (at_us, who, address, action, object, outcome, last_us) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?1)",
                 params![entry.at_us, who, address, action, object, outcome],
             )?;
             let last = db.last_insert_rowid();
@@ -51,16 +79,19 @@ impl Accounts {
         })
     }
 
-    /// The latest entries, newest first.
+    /// The latest entries, newest first; of some with `text` in user, address, action, object or
+    /// outcome, ignoring case.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn audit(&self, count: u32) -> Result<Vec<AuditEntry>, Error> {
+    pub fn audit(&self, count: u32, text: &str) -> Result<Vec<AuditEntry>, Error> {
         self.read(|db| {
-            let sql = "SELECT at_us, who, address, action, object, outcome FROM audit \
-                       ORDER BY id DESC LIMIT ?";
+            let sql = "SELECT at_us, who, address, action, object, outcome, times, last_us \
+                       FROM audit WHERE ?2 = '' OR instr(lower(who || ' ' || address || ' ' || \
+                       action || ' ' || object || ' ' || outcome), ?2) \
+                       ORDER BY id DESC LIMIT ?1";
             let mut statement = db.prepare(sql)?;
-            let rows = statement.query_map([count], |row| {
+            let rows = statement.query_map(params![count, text.to_lowercase()], |row| {
                 Ok(AuditEntry {
                     at_us: row.get(0)?,
                     who: row.get(1)?,
@@ -68,6 +99,8 @@ impl Accounts {
                     action: row.get(3)?,
                     object: row.get(4)?,
                     outcome: row.get(5)?,
+                    times: row.get(6)?,
+                    last_us: row.get(7)?,
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -78,14 +111,24 @@ impl Accounts {
 impl AuditEntry {
     /// An entry with the current time.
     pub(crate) fn now(who: String, address: String, action: &str) -> AuditEntry {
+        let now_us = now_us();
         AuditEntry {
-            at_us: now_us(),
+            at_us: now_us,
+            times: 1,
+            last_us: now_us,
             who,
             address,
             action: action.to_owned(),
             object: String::new(),
             outcome: String::new(),
         }
+    }
+}
+
+impl AuditEntry {
+    /// Whether nothing was done.
+    fn is_refusal(&self) -> bool {
+        self.outcome == "refused" || self.outcome.starts_with('4')
     }
 }
 

@@ -4,7 +4,7 @@ use super::accounts::{Accounts, check_project, grants_of};
 use super::role::TokenKind;
 use super::schema::now_us;
 use super::secret::{Claims, Hash, Secret};
-use super::visitor::{Identity, Visitor};
+use super::visitor::{Identity, Link, Visitor};
 use crate::Error;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -39,21 +39,6 @@ pub struct Token {
     pub used_us: Option<i64>,
 }
 
-/// A share link as listed; the link itself is not stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Link {
-    /// For revoking.
-    pub id: i64,
-    /// The run it gives access to.
-    pub run: String,
-    /// Who created it.
-    pub made_by: String,
-    /// Microseconds since 1970.
-    pub created_us: i64,
-    /// When it expires.
-    pub expires_us: i64,
-}
-
 impl Accounts {
     /// Resolves claims to a visitor at this time.
     pub(crate) fn identify(&self, claims: &Claims, now_us: i64) -> Result<Visitor, Error> {
@@ -61,19 +46,18 @@ impl Accounts {
             return self.of_token(kind, hash, now_us);
         }
         self.read(|db| {
-            let link = match claims.link {
-                Some(hash) => run_of_link(db, hash, now_us)?,
-                None => None,
-            };
+            let links = claims.links.iter();
+            let links = links.filter_map(|hash| link_of(db, *hash, now_us).transpose());
+            let links = links.collect::<Result<Vec<Link>, Error>>()?;
             let account = match claims.session {
                 Some(hash) => account_of(db, hash, now_us)?,
                 None => None,
             };
             let Some(name) = account else {
-                return Ok(Visitor::of(Identity::Anonymous, Vec::new(), link));
+                return Ok(Visitor::of(Identity::Anonymous, Vec::new(), links));
             };
             let grants = grants_of(db, &name)?;
-            Ok(Visitor::of(Identity::Account(name), grants, link))
+            Ok(Visitor::of(Identity::Account(name), grants, links))
         })
     }
 
@@ -174,11 +158,13 @@ impl Accounts {
         Ok(())
     }
 
-    /// Creates a share link for a run for some hours; returns its secret and when it expires.
+    /// Creates a share link for a run for some hours, which shows its script too if `script`;
+    /// returns its secret and when it expires.
     pub(crate) fn add_link(
         &self,
         run: &str,
         hours: i64,
+        script: bool,
         made_by: &str,
         now_us: i64,
     ) -> Result<(Secret, Link), Error> {
@@ -192,9 +178,10 @@ impl Accounts {
         let expires_us = now_us + hours * HOUR_US;
         let id = self.change(|db| {
             db.execute("DELETE FROM share_link WHERE expires_us <= ?", [now_us])?;
-            let sql = "INSERT INTO share_link (hash, run, made_by, created_us, expires_us) \
-                       VALUES (?, ?, ?, ?, ?)";
-            db.execute(sql, params![&hash.0[..], run, made_by, now_us, expires_us])?;
+            let sql = "INSERT INTO share_link (hash, run, made_by, created_us, expires_us, script) \
+                       VALUES (?, ?, ?, ?, ?, ?)";
+            let values = params![&hash.0[..], run, made_by, now_us, expires_us, script];
+            db.execute(sql, values)?;
             Ok(db.last_insert_rowid())
         })?;
         let link = Link {
@@ -203,6 +190,7 @@ impl Accounts {
             made_by: made_by.to_owned(),
             created_us: now_us,
             expires_us,
+            script,
         };
         Ok((secret, link))
     }
@@ -210,18 +198,11 @@ impl Accounts {
     /// Share links that have not expired, of one run or of all.
     pub(crate) fn links(&self, run: Option<&str>, now_us: i64) -> Result<Vec<Link>, Error> {
         self.read(|db| {
-            let sql = "SELECT id, run, made_by, created_us, expires_us FROM share_link \
-                       WHERE expires_us > ?1 AND (?2 IS NULL OR run = ?2) ORDER BY id DESC";
-            let mut statement = db.prepare(sql)?;
-            let rows = statement.query_map(params![now_us, run], |row| {
-                Ok(Link {
-                    id: row.get(0)?,
-                    run: row.get(1)?,
-                    made_by: row.get(2)?,
-                    created_us: row.get(3)?,
-                    expires_us: row.get(4)?,
-                })
-            })?;
+            let sql = format!(
+                "{LINKS} WHERE expires_us > ?1 AND (?2 IS NULL OR run = ?2) ORDER BY id DESC"
+            );
+            let mut statement = db.prepare(&sql)?;
+            let rows = statement.query_map(params![now_us, run], |row| Ok(link(row)?.0))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -235,8 +216,8 @@ impl Accounts {
         Ok(())
     }
 
-    /// The run of a share link that has not expired, and when it expires.
-    pub(crate) fn link(&self, hash: Hash, now_us: i64) -> Result<Option<(String, i64)>, Error> {
+    /// A share link that has not expired.
+    pub(crate) fn link(&self, hash: Hash, now_us: i64) -> Result<Option<Link>, Error> {
         self.read(|db| link_of(db, hash, now_us))
     }
 }
@@ -278,16 +259,23 @@ fn account_of(db: &Connection, hash: Hash, now_us: i64) -> Result<Option<String>
         .map(|(name, _)| name))
 }
 
-fn run_of_link(db: &Connection, hash: Hash, now_us: i64) -> Result<Option<String>, Error> {
-    Ok(link_of(db, hash, now_us)?.map(|(run, _)| run))
+const LINKS: &str = "SELECT id, run, made_by, created_us, expires_us, script, hash FROM share_link";
+
+fn link(row: &rusqlite::Row) -> rusqlite::Result<(Link, Hash)> {
+    let link = Link {
+        id: row.get(0)?,
+        run: row.get(1)?,
+        made_by: row.get(2)?,
+        created_us: row.get(3)?,
+        expires_us: row.get(4)?,
+        script: row.get(5)?,
+    };
+    Ok((link, Hash(row.get(6)?)))
 }
 
-fn link_of(db: &Connection, hash: Hash, now_us: i64) -> Result<Option<(String, i64)>, Error> {
-    let sql = "SELECT run, expires_us, hash FROM share_link WHERE hash = ? AND expires_us > ?";
-    let mut statement = db.prepare(sql)?;
-    let found = statement.query_row(params![&hash.0[..], now_us], |row| {
-        Ok(((row.get(0)?, row.get(1)?), Hash(row.get(2)?)))
-    });
+fn link_of(db: &Connection, hash: Hash, now_us: i64) -> Result<Option<Link>, Error> {
+    let mut statement = db.prepare(&format!("{LINKS} WHERE hash = ? AND expires_us > ?"))?;
+    let found = statement.query_row(params![&hash.0[..], now_us], link);
     let found = found.optional()?;
     Ok(found
         .filter(|(_, stored)| *stored == hash)

@@ -12,11 +12,14 @@ use crate::{ApiError, App};
 use askama::Template;
 use axum::Router;
 use axum::extract::{MatchedPath, Query, Request, State};
-use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
+
+/// Maximum length of an error of the framework, in bytes.
+const ERROR_BYTES_MAX: usize = 4 << 10;
 
 /// Wraps every route, and the fallback, in the checks.
 pub(crate) fn guard(open: Router<App>, app: &App) -> Router<App> {
@@ -25,6 +28,7 @@ pub(crate) fn guard(open: Router<App>, app: &App) -> Router<App> {
 
 async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
+    let is_data = is_data(head.uri.path());
     let mut response = match check(&app, &head).await {
         Err(refusal) => *refusal,
         Ok(Admitted {
@@ -42,8 +46,30 @@ async fn admit(State(app): State<App>, request: Request, next: Next) -> Response
             response
         }
     };
+    if is_data {
+        response = with_json_error(response).await;
+    }
     headers::add(response.headers_mut());
     response
+}
+
+/// Errors of the framework, such as those about a query, are text; here they become JSON.
+async fn with_json_error(response: Response) -> Response {
+    let status = response.status();
+    let is_text = (response.headers().get(CONTENT_TYPE))
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || !(is_text || response.headers().get(CONTENT_TYPE).is_none()) {
+        return response;
+    }
+    let text = axum::body::to_bytes(response.into_body(), ERROR_BYTES_MAX).await;
+    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+    let reason = status
+        .canonical_reason()
+        .unwrap_or("refused")
+        .to_lowercase();
+    let text = if text.is_empty() { reason } else { text };
+    ApiError::new(status, text).into_response()
 }
 
 /// The visitor's role for the object of a request; an extension of every admitted request.
@@ -62,7 +88,8 @@ struct Admitted {
 async fn check(app: &App, head: &Parts) -> Result<Admitted, Box<Response>> {
     let headers = &head.headers;
     let host = host(headers, &head.uri);
-    if !host.is_some_and(|host| app.access.hosts.allows(host)) {
+    // whoever looks whether the server is well may call it by any name
+    if !is_health(head.uri.path()) && !host.is_some_and(|host| app.access.hosts.allows(host)) {
         let text = "unknown host name; add it with the server's --host option";
         return Err(refusal(StatusCode::MISDIRECTED_REQUEST, text));
     }
@@ -162,6 +189,21 @@ async fn decide(
         .map_err(|error| Box::new(ApiError::from(error).into_response()))
 }
 
+/// Whether whoever sent these headers may see a run now; sessions end and tokens are revoked.
+pub(crate) async fn sees_run(app: &App, headers: &HeaderMap, caller: &Caller, run: &str) -> bool {
+    let (claims, is_local) = (claims(headers), caller.is_local());
+    let (owned, run) = (app.clone(), run.to_owned());
+    let decided = app.blocking(move || {
+        let visitor = owned.access.identify(&claims, is_local, now_us())?;
+        let project = owned.project_of(&run)?;
+        let object = Object::Runs(vec![(run, project)]);
+        Ok(visitor.decide(Needs::Role(Role::Guest, Over::Run), &object))
+    });
+    decided
+        .await
+        .is_ok_and(|decision| decision == Decision::Allowed)
+}
+
 /// The object a request names, before it is looked up.
 enum RequestedObject {
     Nothing,
@@ -249,9 +291,13 @@ fn refuse_with(is_page: bool, visitor: &Visitor, status: StatusCode, text: &str)
     }
 }
 
+fn is_health(path: &str) -> bool {
+    path == "/healthz" || path == "/readyz"
+}
+
 /// True for paths of programs, which get JSON, never a page.
 fn is_data(path: &str) -> bool {
-    ["/api/", "/ingest/", "/metrics"]
+    ["/api/", "/ingest/", "/metrics", "/healthz", "/readyz"]
         .iter()
         .any(|start| path.starts_with(start))
 }

@@ -1,4 +1,7 @@
-//! Limits sign-in attempts per address and per account.
+//! Limits sign-in attempts per address, and per address and account.
+//!
+//! An account is not limited over all addresses: then anybody could lock its owner out. Passwords
+//! are checked two at a time, which limits guesses from many addresses.
 //!
 //! The generic cell rate algorithm (ATM Forum, 1996; a leaky bucket stored as one time per key):
 //! each attempt moves its key's time ahead, and an attempt that would move it too far is refused.
@@ -8,7 +11,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Burst of attempts for one account.
+/// Burst of attempts for one account from one address.
 const ACCOUNT_BURST: u32 = 6;
 /// After the burst, one attempt per interval.
 const ACCOUNT_EVERY: Duration = Duration::from_secs(30);
@@ -23,7 +26,7 @@ const KEYS_MAX: usize = 20_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum LimitKey {
     Address(IpAddr),
-    Account(String),
+    Account(IpAddr, String),
 }
 
 /// The times of all keys.
@@ -39,14 +42,11 @@ impl RateLimit {
         account: &str,
     ) -> Result<(), Duration> {
         let mut times = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
+        let network = network(address);
         let keys = [
+            (LimitKey::Address(network), ADDRESS_BURST, ADDRESS_EVERY),
             (
-                LimitKey::Address(network(address)),
-                ADDRESS_BURST,
-                ADDRESS_EVERY,
-            ),
-            (
-                LimitKey::Account(clipped(account)),
+                LimitKey::Account(network, clipped(account)),
                 ACCOUNT_BURST,
                 ACCOUNT_EVERY,
             ),
@@ -72,8 +72,9 @@ impl RateLimit {
     /// Removes the attempt again, because it succeeded.
     pub(crate) fn succeeded(&self, address: IpAddr, account: &str) {
         let mut times = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
-        times.remove(&LimitKey::Account(clipped(account)));
-        if let Some(time) = times.get_mut(&LimitKey::Address(network(address))) {
+        let network = network(address);
+        times.remove(&LimitKey::Account(network, clipped(account)));
+        if let Some(time) = times.get_mut(&LimitKey::Address(network)) {
             *time = time.checked_sub(ADDRESS_EVERY).unwrap_or(*time);
         }
     }

@@ -1,10 +1,10 @@
 //! Share links: access to one run for anyone with the link, until it expires.
 
 use super::Guarded;
-use super::credentials::{LINK_HOURS, Link};
+use super::credentials::LINK_HOURS;
 use super::schema::now_us;
 use super::secret::{LINK_COOKIE, link_hash};
-use super::{Caller, Visitor, cookies};
+use super::{Caller, Link, Visitor, cookies};
 use crate::{ApiError, App, Error};
 use axum::extract::{Path, State};
 use axum::http::Method;
@@ -24,6 +24,8 @@ pub(super) fn routes() -> Router<App> {
 #[derive(Deserialize)]
 struct NewLink {
     hours: Option<i64>,
+    #[serde(default)]
+    script: bool,
 }
 
 /// The link becomes a cookie, so that it does not appear in addresses, logs or the history from
@@ -40,14 +42,16 @@ async fn open(
         Some(hash) => owned.access.accounts.link(hash, now_us),
         None => Ok(None),
     });
-    let Some((run, expires_us)) = found.await? else {
+    let Some(link) = found.await? else {
         return Err(ApiError::not_found(
             "this link has expired or never existed",
         ));
     };
-    let seconds = (expires_us - now_us) / 1_000_000;
-    let cookie = cookies::line(LINK_COOKIE, &secret, seconds, caller.is_https);
-    let run = percent_encoding::utf8_percent_encode(&run, percent_encoding::NON_ALPHANUMERIC);
+    let seconds = (link.expires_us - now_us) / 1_000_000;
+    // several links in one browser work side by side
+    let name = format!("{LINK_COOKIE}_{}", link.id);
+    let cookie = cookies::line(&name, &secret, seconds, caller.is_https);
+    let run = percent_encoding::utf8_percent_encode(&link.run, percent_encoding::NON_ALPHANUMERIC);
     Ok(([cookie], Redirect::to(&format!("/r/{run}"))).into_response())
 }
 
@@ -64,6 +68,7 @@ fn shown(link: &Link) -> Value {
         "made_by": link.made_by,
         "created_us": link.created_us,
         "expires_us": link.expires_us,
+        "script": link.script,
     })
 }
 
@@ -82,7 +87,7 @@ async fn add(
         let hours = wanted.hours.unwrap_or(LINK_HOURS);
         let accounts = &owned.access.accounts;
         accounts
-            .add_link(&run, hours, &visitor.name(), now_us())
+            .add_link(&run, hours, wanted.script, &visitor.name(), now_us())
             .map(Some)
     });
     let Some((secret, link)) = made.await.map_err(user_error)? else {

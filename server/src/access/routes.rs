@@ -48,6 +48,9 @@ pub const ROUTES: &[Route] = &[
     // batches of load nodes
     route("GET", stats::wire::HELLO_PATH, Needs::Ingest),
     route("POST", "/ingest/v1/batch", Needs::Ingest),
+    // whether the server is well
+    route("GET", "/healthz", Needs::Nothing),
+    route("GET", "/readyz", Needs::Nothing),
     // pages
     route("GET", "/assets/{version}/{*path}", Needs::Nothing),
     route("GET", "/", SOME),

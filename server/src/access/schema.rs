@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Each step migrates from one version to the next; released steps are never edited.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE account (
     name TEXT PRIMARY KEY,
     password TEXT NOT NULL,
@@ -58,7 +59,16 @@ CREATE TABLE audit (
     object TEXT NOT NULL,
     outcome TEXT NOT NULL
 ) STRICT;
-"];
+",
+    // how often the same was done again, and when last; whether a link shows profile and script
+    "
+ALTER TABLE audit ADD COLUMN times INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE audit ADD COLUMN last_us INTEGER NOT NULL DEFAULT 0;
+UPDATE audit SET last_us = at_us;
+CREATE INDEX audit_who ON audit (who, id);
+ALTER TABLE share_link ADD COLUMN script INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// Opens `meta.sqlite` of the folder and migrates it; both are accessible to this user only.
 pub(crate) fn open(data_dir: &Path) -> Result<Connection, Error> {

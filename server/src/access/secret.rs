@@ -17,8 +17,10 @@ const BYTES: usize = 32;
 pub(crate) const CHARACTERS: usize = 43;
 /// The cookie of a session.
 pub(crate) const SESSION_COOKIE: &str = "mistress_session";
-/// The cookie of a share link.
+/// What the names of the cookies of share links begin with; each link has its own.
 pub(crate) const LINK_COOKIE: &str = "mistress_link";
+/// Share links of one browser that count.
+const LINKS_MAX: usize = 16;
 
 /// A secret in plain text; never stored, never printed by accident.
 pub(crate) struct Secret([u8; BYTES]);
@@ -73,10 +75,10 @@ impl PartialEq for Hash {
 }
 
 /// The credentials of a request, each as the hash of a well-formed secret.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Claims {
     pub(crate) session: Option<Hash>,
-    pub(crate) link: Option<Hash>,
+    pub(crate) links: Vec<Hash>,
     pub(crate) token: Option<(TokenKind, Hash)>,
     /// An `authorization` header was present, well-formed or not: cookies are ignored then.
     pub(crate) is_bearer: bool,
@@ -85,7 +87,7 @@ pub(crate) struct Claims {
 impl Claims {
     /// True when there is nothing to look up.
     pub(crate) fn is_empty(&self) -> bool {
-        self.session.is_none() && self.link.is_none() && self.token.is_none()
+        self.session.is_none() && self.links.is_empty() && self.token.is_none()
     }
 
     /// Reads the values of all `cookie` and `authorization` headers.
@@ -103,14 +105,13 @@ impl Claims {
             return claims;
         }
         for (name, value) in cookies.flat_map(pairs) {
-            let slot = match name {
-                _ if name == SESSION_COOKIE.as_bytes() => &mut claims.session,
-                _ if name == LINK_COOKIE.as_bytes() => &mut claims.link,
-                _ => continue,
-            };
-            // Of cookies with the same name the first counts: the most specific path comes first.
-            if slot.is_none() {
-                *slot = Secret::parse(value).map(|secret| secret.hash());
+            let hash = || Secret::parse(value).map(|secret| secret.hash());
+            if name == SESSION_COOKIE.as_bytes() {
+                // Of cookies with the same name the first counts: the most specific path comes
+                // first.
+                claims.session = claims.session.or_else(hash);
+            } else if name.starts_with(LINK_COOKIE.as_bytes()) && claims.links.len() < LINKS_MAX {
+                claims.links.extend(hash());
             }
         }
         claims

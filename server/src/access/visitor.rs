@@ -12,8 +12,8 @@ pub struct Visitor(Arc<VisitorFacts>);
 struct VisitorFacts {
     who: Identity,
     grants: Vec<Grant>,
-    /// The run of a share link that is still valid.
-    link: Option<String>,
+    /// The share links that are still valid.
+    links: Vec<Link>,
 }
 
 /// How the visitor is identified.
@@ -37,6 +37,23 @@ pub struct Grant {
     pub project: String,
     /// The role there.
     pub role: Role,
+}
+
+/// A share link as listed; the link itself is not stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// For revoking.
+    pub id: i64,
+    /// The run it gives access to.
+    pub run: String,
+    /// Who created it.
+    pub made_by: String,
+    /// Microseconds since 1970.
+    pub created_us: i64,
+    /// When it expires.
+    pub expires_us: i64,
+    /// Whether it shows the run's profile and script too.
+    pub script: bool,
 }
 
 /// The object of a request, as far as access control needs it.
@@ -71,11 +88,11 @@ impl Visitor {
     /// The local admin.
     pub(crate) fn local() -> Visitor {
         let grants = vec![everywhere(Role::Admin)];
-        Visitor::of(Identity::Local, grants, None)
+        Visitor::of(Identity::Local, grants, Vec::new())
     }
 
-    pub(crate) fn of(who: Identity, grants: Vec<Grant>, link: Option<String>) -> Visitor {
-        Visitor(Arc::new(VisitorFacts { who, grants, link }))
+    pub(crate) fn of(who: Identity, grants: Vec<Grant>, links: Vec<Link>) -> Visitor {
+        Visitor(Arc::new(VisitorFacts { who, grants, links }))
     }
 
     /// A token; a read token is a guest of its project.
@@ -84,7 +101,7 @@ impl Visitor {
         Visitor::of(
             Identity::Token(kind, name),
             vec![Grant { project, role }],
-            None,
+            Vec::new(),
         )
     }
 
@@ -95,7 +112,7 @@ impl Visitor {
     /// The name shown on pages and in the audit log; account names cannot contain spaces.
     pub fn name(&self) -> String {
         match &self.0.who {
-            Identity::Anonymous if self.0.link.is_some() => "share link".to_owned(),
+            Identity::Anonymous if !self.0.links.is_empty() => "share link".to_owned(),
             Identity::Anonymous => "nobody".to_owned(),
             Identity::Local => "local admin".to_owned(),
             Identity::Account(name) => name.clone(),
@@ -128,7 +145,13 @@ impl Visitor {
 
     /// True if the visitor may see the run, by a role in its project or by a share link.
     pub fn sees_run(&self, run: &str, project: &str) -> bool {
-        self.may(Role::Guest, project) || self.0.link.as_deref() == Some(run)
+        self.may(Role::Guest, project) || self.0.links.iter().any(|link| link.run == run)
+    }
+
+    /// True if the visitor may see the run's profile and script too.
+    pub(crate) fn sees_script(&self, run: &str, project: &str) -> bool {
+        let mut links = self.0.links.iter();
+        self.may(Role::Guest, project) || links.any(|link| link.run == run && link.script)
     }
 
     /// The projects the visitor may see; `None` means all of them.

@@ -1,6 +1,6 @@
 //! Validates a batch; all of it is checked before any of it is stored.
 
-use crate::store::is_id;
+use crate::store::{cut, is_id};
 use stats::NAMES_MAX;
 use stats::wire::{Batch, HistogramRow, NameRow, SecondRow, VERSION};
 
@@ -20,6 +20,24 @@ const CORES_MAX: usize = 1_024;
 pub(super) const COUNTS_MAX: usize = 1_000;
 /// Both kinds of names may have one `(other)`.
 const NAMES_MAX_PER_ROW: usize = NAMES_MAX + 2;
+
+/// Maximum number of stored markers of a run.
+const MARKERS_MAX: usize = 1_000;
+/// Maximum length of a marker's stored label, in bytes.
+const LABEL_MAX: usize = 255;
+
+/// Leaves out what a batch has too much of, where the rest can be used: markers, and the ends of
+/// their labels.
+pub(super) fn bound(batch: &mut Batch) {
+    let Some(start) = &mut batch.start else {
+        return;
+    };
+    start.markers.truncate(MARKERS_MAX);
+    for marker in &mut start.markers {
+        let kept = cut(&marker.label, LABEL_MAX).len();
+        marker.label.truncate(kept);
+    }
+}
 
 /// Checks that the batch can be stored.
 ///

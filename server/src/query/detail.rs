@@ -111,6 +111,12 @@ pub fn detail(record: &RunRecord, view: &dyn RunView, of: Of) -> Result<Value, E
     }))
 }
 
+/// Takes profile and scripts out of a [`detail`].
+pub(crate) fn hide_script(detail: &mut Value) {
+    detail["files"] = json!([]);
+    detail["profile"] = Value::Null;
+}
+
 /// What is measured of requests, for whoever shows it.
 fn phase_row(phase: &Phase) -> Value {
     json!({ "name": phase.as_str(), "is_part": phase.is_part(), "meaning": phase.meaning() })

@@ -7,7 +7,8 @@ use prost::Message;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use stats::wire::{EventRow, RunEnd, RunStart};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::Permissions;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Maximum number of stored events of one run.
@@ -81,6 +82,16 @@ pub(crate) fn make_folder(dir: &Path) -> std::io::Result<()> {
     };
     // a folder's name is stored in its parent
     std::fs::File::open(parent)?.sync_all()
+}
+
+/// Takes a folder from other users, if they have any right to it; whether they had.
+pub(crate) fn narrow(dir: &Path) -> std::io::Result<bool> {
+    let mode = std::fs::metadata(dir)?.permissions().mode();
+    let is_wide = mode & 0o077 != 0;
+    if is_wide {
+        std::fs::set_permissions(dir, Permissions::from_mode(mode & 0o700))?;
+    }
+    Ok(is_wide)
 }
 
 /// The path of a run's file; [`is_id`] must have accepted the id.

@@ -6,6 +6,8 @@ use super::run_reader::RunReader;
 use super::writer::{Writer, WriterJob};
 use super::{Delivery, Edit, Filter, Project, RunObserver, RunRecord, RunView, Store, run_file};
 use crate::Error;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +21,8 @@ pub struct Sqlite {
     data_dir: PathBuf,
     meta: Arc<Meta>,
     memory: Memory,
+    /// Held by the one process that writes.
+    lock: Option<File>,
     jobs: Option<SyncSender<WriterJob>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -36,6 +40,7 @@ impl Sqlite {
             data_dir: data_dir.to_owned(),
             meta: Arc::new(Meta::open(data_dir)?),
             memory: Memory::default(),
+            lock: None,
             jobs: None,
             writer: Mutex::new(None),
         })
@@ -47,7 +52,9 @@ impl Sqlite {
     /// # Errors
     /// As [`Sqlite::open`].
     pub fn start(data_dir: &Path, watch: Arc<dyn RunObserver>) -> Result<Self, Error> {
+        let lock = locked(data_dir)?;
         let mut store = Sqlite::open(data_dir)?;
+        store.lock = Some(lock);
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = Writer::new(
             data_dir,
@@ -68,7 +75,7 @@ impl Sqlite {
         Ok(store)
     }
 
-    /// Stops the writer thread once its queue is empty.
+    /// Stops the writer thread once its queue is empty, and lets others write.
     pub fn stop(&self) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(jobs), Some(thread)) = (&self.jobs, writer.take()) {
@@ -76,6 +83,28 @@ impl Sqlite {
             let _ = jobs.send(WriterJob::Stop);
             let _ = thread.join();
         }
+        if let Some(lock) = &self.lock {
+            // the system releases it in any case when the process ends
+            let _ = lock.unlock();
+        }
+    }
+}
+
+/// Makes this process the only one that writes to the store.
+fn locked(data_dir: &Path) -> Result<File, Error> {
+    let path = data_dir.join("lock");
+    let data = |source| Error::Data {
+        path: path.clone(),
+        source,
+    };
+    run_file::make_folder(data_dir).map_err(data)?;
+    let mut options = OpenOptions::new();
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options.open(&path).map_err(data)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse(data_dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(data(source)),
     }
 }
 
@@ -98,6 +127,12 @@ impl Store for Sqlite {
                 _ => unreachable!("it was a delivery"),
             }
         })
+    }
+
+    fn is_ready(&self) -> Result<bool, Error> {
+        self.meta.run("")?;
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(writer.as_ref().is_some_and(|writer| !writer.is_finished()))
     }
 
     fn run(&self, id: &str) -> Result<Option<RunRecord>, Error> {

@@ -3,6 +3,7 @@
 mod access;
 mod client;
 mod crash;
+mod edges;
 mod exports;
 mod faults;
 mod idle;

@@ -100,6 +100,25 @@ fn the_warmup_is_in_no_figure_unless_it_is_asked_for() -> Outcome {
     );
     assert!(ask("names", "warmup=some").is_err());
 
+    kept(addr, "again", &[])?;
+    let compared = get(addr, "/api/v1/compare?runs=warm,again")?;
+    assert_eq!(compared["metrics"][0]["metric"], "throughput");
+    for value in compared["metrics"][0]["values"]
+        .as_array()
+        .ok_or("no values")?
+    {
+        let value = value.as_f64().ok_or("no number")?;
+        assert!((value - rate).abs() < 1e-3, "{value} {rate}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_warmup_is_in_files_when_it_is_asked_for() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let server = serve(dir.path())?;
+    let addr = server.addr();
+    kept(addr, "warm", &[])?;
     let rows = |word: &str| -> Result<(usize, usize), Box<dyn std::error::Error>> {
         let csv = text(addr, &format!("/api/v1/runs/warm/export/csv{word}"))?;
         let log = text(addr, &format!("/api/v1/runs/warm/export/hlog{word}"))?;
@@ -114,17 +133,6 @@ fn the_warmup_is_in_no_figure_unless_it_is_asked_for() -> Outcome {
     let flags: Vec<Option<&str>> = csv.lines().map(|line| line.rsplit(',').next()).collect();
     assert_eq!(flags[..2], [Some("warmup"), Some("1")]);
     assert_eq!(flags[8], Some("0"));
-
-    kept(addr, "again", &[])?;
-    let compared = get(addr, "/api/v1/compare?runs=warm,again")?;
-    assert_eq!(compared["metrics"][0]["metric"], "throughput");
-    for value in compared["metrics"][0]["values"]
-        .as_array()
-        .ok_or("no values")?
-    {
-        let value = value.as_f64().ok_or("no number")?;
-        assert!((value - rate).abs() < 1e-3, "{value} {rate}");
-    }
     Ok(())
 }
 

@@ -228,14 +228,25 @@ fn local_server(
         }
         ServerCheck::NotAStatsServer => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
     };
-    let own = start_own(bind, data)
-        .or_else(|error| match error {
-            server::Error::Bind { .. } => {
-                start_own(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), data)
-            }
-            error => Err(error),
-        })
-        .map_err(|error| error.to_string())?;
+    let own = start_own(bind, data).or_else(|error| match error {
+        server::Error::Bind { .. } => start_own(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), data),
+        error => Err(error),
+    });
+    let own = match own {
+        Ok(own) => own,
+        Err(error @ server::Error::InUse(_)) => {
+            notes.push(format!(
+                "stats: {error}; the run is kept in the spool until it can be uploaded"
+            ));
+            return Ok((client, None));
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    notes.extend(
+        own.notices()
+            .iter()
+            .map(|notice| format!("stats: {notice}")),
+    );
     let token = Some(own.token().to_owned());
     let client = StatsClient::new(&format!("http://{}", own.addr()), token);
     Ok((client, Some(own)))

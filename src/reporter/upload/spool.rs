@@ -15,6 +15,7 @@ use stats::wire::Batch;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"MSTSPL01";
@@ -79,7 +80,7 @@ impl Spool {
     /// A new spool; the folder records `server` for a later upload.
     pub fn create(dir: &Path, limits: Limits, server: &str) -> Spool {
         let made = make_folder(dir).and_then(|()| {
-            let mut file = File::create(dir.join("server"))?;
+            let mut file = create(&dir.join("server"))?;
             file.write_all(format!("{server}\n").as_bytes())?;
             file.sync_all()
         });
@@ -326,12 +327,23 @@ fn make_folder(dir: &Path) -> io::Result<()> {
     }
     let parent = dir.parent().unwrap_or(Path::new(""));
     make_folder(parent)?;
-    fs::create_dir_all(dir)?;
+    // what the target answered is nobody else's
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
     let parent = match parent.as_os_str().is_empty() {
         true => Path::new("."),
         false => parent,
     };
     File::open(parent)?.sync_all()
+}
+
+/// A new file that only this user can read.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)
 }
 
 fn range_of(name: &str) -> Option<(u64, u64)> {
@@ -354,7 +366,7 @@ fn unpack(body: &[u8]) -> io::Result<Batch> {
 
 fn write(dir: &Path, name: &str, body: &[u8]) -> io::Result<()> {
     let beside = dir.join(format!(".{name}"));
-    let written = File::create(&beside).and_then(|mut file| {
+    let written = create(&beside).and_then(|mut file| {
         file.write_all(MAGIC)?;
         file.write_all(&Sha256::digest(body)[..HEAD_LEN - MAGIC.len()])?;
         file.write_all(body)?;

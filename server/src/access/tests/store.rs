@@ -163,20 +163,33 @@ fn tokens_are_known_by_their_hash_until_revoked() -> Result {
 fn a_share_link_shows_one_run_until_it_ends() -> Result {
     let (_dir, accounts) = with_ann()?;
     let now = now_us();
-    let (secret, link) = accounts.add_link("run", LINK_HOURS, "ann", now)?;
+    let (secret, link) = accounts.add_link("run", LINK_HOURS, false, "ann", now)?;
     let claims = Claims {
-        link: Some(secret.hash()),
+        links: vec![secret.hash()],
         ..Claims::default()
     };
     let visitor = accounts.identify(&claims, link.expires_us - 1)?;
     assert!(visitor.sees_run("run", "shop") && !visitor.sees_run("other", "shop"));
+    assert!(!visitor.sees_script("run", "shop"));
+    // another one beside it
+    let (other, _) = accounts.add_link("other", LINK_HOURS, true, "ann", now)?;
+    let both = Claims {
+        links: vec![secret.hash(), other.hash()],
+        ..Claims::default()
+    };
+    let visitor = accounts.identify(&both, now)?;
+    assert!(visitor.sees_run("run", "shop") && visitor.sees_run("other", "shop"));
+    assert!(!visitor.sees_script("run", "shop") && visitor.sees_script("other", "shop"));
     assert!(
         !accounts
             .identify(&claims, link.expires_us)?
             .sees_run("run", "shop")
     );
     for hours in [0, -1, 24 * 367] {
-        assert!(said(accounts.add_link("run", hours, "ann", now)).contains("hours: must be 1 to"));
+        assert!(
+            said(accounts.add_link("run", hours, false, "ann", now))
+                .contains("hours: must be 1 to")
+        );
     }
     assert!(said(accounts.revoke_link(link.id, Some("other"))).contains("no such"));
     assert_eq!(
@@ -194,8 +207,49 @@ fn the_audit_log_clips_and_forgets() -> Result {
     let mut entry = AuditEntry::now("ann".to_owned(), "127.0.0.1".to_owned(), "sign in");
     entry.object = "<script>".repeat(1_000);
     accounts.record(&entry)?;
-    let kept = accounts.audit(10)?;
+    let kept = accounts.audit(10, "")?;
     assert_eq!((kept.len(), kept[0].object.len()), (1, 256));
+    Ok(())
+}
+
+#[test]
+fn refusals_of_one_visitor_are_one_entry() -> Result {
+    let (_dir, accounts) = with_ann()?;
+    let entry = |who: &str, action: &str, object: &str, outcome: &str| AuditEntry {
+        object: object.to_owned(),
+        outcome: outcome.to_owned(),
+        ..AuditEntry::now(who.to_owned(), "10.0.0.1".to_owned(), action)
+    };
+    let remove = "DELETE /api/v1/runs/{id}";
+    accounts.record(&entry("ann", remove, "/api/v1/runs/a", "200"))?;
+    for run in 0..300 {
+        let object = format!("/api/v1/runs/{run}");
+        accounts.record(&entry("guest", remove, &object, "403"))?;
+        accounts.record(&entry("guest", "sign in", "guest", "refused"))?;
+    }
+    // what was done is told one by one
+    accounts.record(&entry("ann", remove, "/api/v1/runs/b", "200"))?;
+    let told = |text: &str| -> std::result::Result<Vec<(String, String, u32)>, Error> {
+        let entries = accounts.audit(1_000, text)?.into_iter();
+        Ok(entries
+            .map(|one| (one.who, one.object, one.times))
+            .collect())
+    };
+    let one = |who: &str, object: &str, times| (who.to_owned(), object.to_owned(), times);
+    let expected = [
+        one("ann", "/api/v1/runs/b", 1),
+        one("guest", "guest", 300),
+        one("guest", "/api/v1/runs/0", 300),
+        one("ann", "/api/v1/runs/a", 1),
+    ];
+    assert_eq!(told("")?, expected);
+    assert_eq!(told("SIGN in")?, expected[1..2]);
+    assert_eq!(told("ann")?.len(), 2);
+    // an hour later it is another entry
+    let mut later = entry("guest", remove, "/api/v1/runs/c", "403");
+    later.at_us += 3_600_000_001;
+    accounts.record(&later)?;
+    assert_eq!(told("guest")?[0], one("guest", "/api/v1/runs/c", 1));
     Ok(())
 }
 

@@ -11,9 +11,11 @@ const RUN: &str = "0190-shop";
 /// What becomes of the requests of: nobody, a share link, an ingest token, a read token of the
 /// project, its guest, its manager, its admin, an admin of another project, an admin of all.
 /// `A` allowed, `s` sign in first, `h` as if it did not exist, `r` refused.
-const EXPECTED: [(&str, &str, &str); 48] = [
+const EXPECTED: [(&str, &str, &str); 50] = [
     ("GET", "/ingest/v1/hello", "ssArrrrrr"),
     ("POST", "/ingest/v1/batch", "ssArrrrrr"),
+    ("GET", "/healthz", "AAAAAAAAA"),
+    ("GET", "/readyz", "AAAAAAAAA"),
     ("GET", "/assets/{version}/{*path}", "AAAAAAAAA"),
     ("GET", "/", "ssrAAAAAA"),
     ("GET", "/report/list", "ssrAAAAAA"),

@@ -101,7 +101,7 @@ fn a_session_begins_with_the_password_and_ends_by_signing_out() -> Result {
         303
     );
     assert_eq!(status(&two)?, 303);
-    let log = served.accounts.audit(20)?;
+    let log = served.accounts.audit(20, "")?;
     let holds = |action: &str, outcome: &str| {
         log.iter()
             .any(|entry| entry.action == action && entry.outcome == outcome)
@@ -125,6 +125,32 @@ fn guessing_is_slowed_down() -> Result {
     // The right password does not help meanwhile; another account is free.
     assert_eq!(sign_in(served.addr(), "root", PASSWORD)?.status, 429);
     assert_eq!(sign_in(served.addr(), "guest", PASSWORD)?.status, 303);
+    Ok(())
+}
+
+#[test]
+fn guesses_of_others_lock_nobody_out() -> Result {
+    let served = Served::with_accounts()?;
+    let addr = served.addr();
+    let cookie = served.sign_in("root")?;
+    let from = |address: &str, password: &str, cookie: &str| {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("x-forwarded-for", address),
+            ("cookie", cookie),
+        ];
+        let body = format!("name=root&password={password}");
+        send(addr, "POST", "/sign-in", &headers, body.as_bytes())
+    };
+    for host in 1..=20 {
+        for _ in 0..7 {
+            from(&format!("10.0.0.{host}"), "wrong horse", "")?;
+        }
+    }
+    assert_eq!(from("10.0.0.1", PASSWORD, "")?.status, 429);
+    assert_eq!(from("10.0.1.1", PASSWORD, "")?.status, 303);
+    // even at an address that is closed, whoever is signed in there
+    assert_eq!(from("10.0.0.1", PASSWORD, &cookie)?.status, 303);
     Ok(())
 }
 
