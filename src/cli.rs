@@ -97,6 +97,7 @@ Examples:
   mistress run shop.toml --target http://10.0.0.5:8080 --json shop.json
   mistress run shop.toml --rate 2k/s --duration 5m --set run.timeout=5s -e TENANT=blue
   mistress run shop.toml --cores 2,3 --strict --csv - >seconds.csv
+  mistress run https://shop.example/ -x http://proxy.example:3128
 
 With a URL, the load is closed (-u, 10 users by default) or open (-r), lasts 10 s, and connections
 are shared between users. With a profile, these options scale its loads.

@@ -65,6 +65,10 @@ impl Errors {
     pub(crate) fn redacted(mut self, redactor: &Redactor) -> Self {
         for problem in &mut self.problems {
             redactor.hide(&mut problem.message);
+            problem
+                .label
+                .iter_mut()
+                .for_each(|label| redactor.hide(label));
         }
         self
     }

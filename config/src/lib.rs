@@ -12,10 +12,12 @@ mod document;
 mod error;
 mod expansion;
 mod load_control;
+mod nearest;
 mod origin;
 mod overrides;
 mod plan;
 pub mod profile;
+mod proxy;
 pub mod random;
 mod redactor;
 mod scale;
@@ -27,12 +29,14 @@ mod web;
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
 pub use load_control::{Change, ControlledLoad, FACTOR_MAX};
+pub use nearest::nearest;
 pub use origin::{Origin, Scheme, ascii_host};
 pub use overrides::Override;
 pub use plan::{Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Model, Order, Plan};
 pub use plan::{ScriptText, StatsSink, Target, Weighted};
 pub use profile::{FailOnRules, RateFunction, RateFunctions, ReadOptions, load, load_with};
-pub use profile::{nearest, parse, parse_duration, parse_rate, read_from};
+pub use profile::{parse, parse_duration, parse_rate, read_from};
+pub use proxy::{Bypass, Proxies, Proxy, ProxyCredentials, ProxyScheme};
 pub use redactor::Redactor;
 pub use transport::{
     AddressPolicy, Close, Connections, PhaseTimeouts, Pool, Ports, ReconnectPolicy, Resume, Tls,

@@ -170,7 +170,10 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), String> {
 }
 
 /// Splits the port off; the host keeps its brackets.
-fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
+///
+/// # Errors
+/// What was found instead of a port from 1 to 65535.
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
     let colon = match authority.rfind(']') {
         Some(bracket) => authority[bracket..].find(':').map(|at| bracket + at),
         None => authority.find(':'),
@@ -193,7 +196,11 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
     }
 }
 
-fn check_host(host: &str) -> Result<String, String> {
+/// A host as this crate writes it: a name in lowercase ASCII or an address without brackets.
+///
+/// # Errors
+/// What was found instead.
+pub(crate) fn check_host(host: &str) -> Result<String, String> {
     let wrong = || {
         format!(
             "found the host {}, expected a name, an IPv4 address or an IPv6 address in brackets",

@@ -10,6 +10,7 @@ mod loads;
 mod model_kind;
 mod phases;
 mod piece;
+mod proxy;
 mod run;
 mod secrets;
 mod shapes;
@@ -32,7 +33,7 @@ use external::ExternalSources;
 pub use external::{RateFunction, RateFunctions};
 pub use fail_on::FailOnRules;
 use fields::Table;
-pub use fields::{nearest, parse_duration, parse_rate};
+pub use fields::{parse_duration, parse_rate};
 
 /// Largest profile read.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
@@ -191,6 +192,7 @@ fn read(
         &mut document.diagnostics,
     );
     expansion::expand(&mut document, &variables);
+    proxy::hide_credentials(&document.root, &mut variables);
     let redactor = variables.redactor();
     read_plan(document, path, check, options.functions, variables)
         .map_err(|errors| errors.redacted(&redactor))
@@ -205,6 +207,7 @@ fn read_plan(
     variables: Variables,
 ) -> Result<Plan, Errors> {
     let text = document.text();
+    let environment = proxy::environment(&mut document, &variables);
     let diagnostics = &mut document.diagnostics;
     let root = Table::root(&document.root);
     root.refuse_unknown(diagnostics, &TABLES);
@@ -225,7 +228,7 @@ fn read_plan(
     let web = web::read(&root, diagnostics);
     let tls = tls::read(&root, path, check, diagnostics);
     let tables = loads.zip(thresholds).zip(data);
-    let connections = connections::read(&root, diagnostics);
+    let connections = connections::read(&root, environment, diagnostics);
     let transport = web.zip(tls).zip(connections);
     match (document.errors(path), run, tables.zip(transport)) {
         (None, Some(run), Some((((loads, thresholds), data), ((web, tls), connections)))) => {

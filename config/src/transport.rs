@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::proxy::Proxies;
+
 /// How connections are opened, reused and closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connections {
@@ -33,6 +35,8 @@ pub struct Connections {
     pub ports: Ports,
     /// Timeouts of the phases of a request.
     pub limits: PhaseTimeouts,
+    /// The proxies that servers are reached through.
+    pub proxies: Proxies,
     /// Fixed addresses of host names, which are not resolved, in the order of the file.
     pub hosts: Vec<(String, Vec<IpAddr>)>,
 }
@@ -52,6 +56,7 @@ impl Default for Connections {
             close: Close::Graceful,
             ports: Ports::System,
             limits: PhaseTimeouts::default(),
+            proxies: Proxies::default(),
             hosts: Vec::new(),
         }
     }

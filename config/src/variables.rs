@@ -87,6 +87,8 @@ pub struct Variables {
     values: BTreeMap<String, (VariableSource, String)>,
     /// Names of those whose values are never shown.
     secrets: Vec<String>,
+    /// Other texts that are never shown, such as passwords inside of values.
+    hidden: Vec<String>,
 }
 
 impl Variables {
@@ -124,9 +126,15 @@ impl Variables {
         }
     }
 
-    /// What hides the values of the secret variables.
+    /// Has texts hidden as the values of secret variables are.
+    pub(crate) fn hide(&mut self, texts: Vec<String>) {
+        self.hidden.extend(texts);
+    }
+
+    /// What hides the values of the secret variables, and other texts.
     pub fn redactor(&self) -> Redactor {
-        Redactor::new(self.secrets.iter().filter_map(|name| self.get(name)))
+        let secrets = self.secrets.iter().filter_map(|name| self.get(name));
+        Redactor::new(secrets.chain(self.hidden.iter().map(String::as_str)))
     }
 
     /// A text with the values of its variables; `None` when it has none.

@@ -1,29 +1,44 @@
 //! The addresses of servers before a core asks: those of the profile, and those of the target.
 
 use crate::Error;
-use config::{Origin, Plan};
+use config::{Origin, Plan, ProxyScheme};
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 
-/// The addresses of the target, in the order of the system's resolver; none where it is a socket in
-/// the file system.
+/// The addresses that connections to the target are made to, in the order of the system's resolver:
+/// those of its proxy, or its own; none where it is a socket in the file system.
 ///
 /// # Errors
 ///
-/// The name has none.
+/// The name has none, or that of the target where this machine tells its address to the proxy.
 pub fn resolve(origin: &Origin, plan: &Plan) -> Result<Vec<SocketAddr>, Error> {
     if origin.socket.is_some() {
         return Ok(Vec::new());
     }
-    if let Some(fixed) = fixed_addresses(plan, &origin.host, origin.port) {
+    let target = || look_up("target", &origin.host, origin.port, plan);
+    let Some(proxy) = plan.connections.proxies.proxy_for(origin) else {
+        return target();
+    };
+    if proxy.scheme == ProxyScheme::Socks5 {
+        target()?;
+    }
+    look_up(proxy.named_by, &proxy.host, proxy.port, plan)
+}
+
+fn look_up(
+    place: &'static str,
+    host: &str,
+    port: u16,
+    plan: &Plan,
+) -> Result<Vec<SocketAddr>, Error> {
+    if let Some(fixed) = fixed_addresses(plan, host, port) {
         return Ok(fixed);
     }
     let failed = |source| Error::Resolve {
-        host: origin.host.clone(),
+        place,
+        host: host.to_owned(),
         source,
     };
-    let found = (origin.host.as_str(), origin.port)
-        .to_socket_addrs()
-        .map_err(failed)?;
+    let found = (host, port).to_socket_addrs().map_err(failed)?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
         if !addresses.contains(&address) {

@@ -143,7 +143,7 @@ impl Core {
     pub(crate) fn new(parts: CoreParts) -> Result<Core, crate::Error> {
         be_punctual();
         let mut ring = KernelRing::new(parts.sizes, parts.clock).map_err(ring_error)?;
-        let origins = Origins::with_target(&parts.origin, &parts.addresses, &mut ring)?;
+        let origins = Origins::new(&parts.plan, &parts.origin, &parts.addresses, &mut ring)?;
         let origins = Rc::new(RefCell::new(origins));
         let telemetry = Rc::new(Telemetry::new(parts.recorder, parts.events));
         let feeder = Feeder::new(Arc::clone(&parts.sources), parts.plan.seed);

@@ -29,8 +29,10 @@ pub enum Error {
         /// The Lua error.
         error: scripting::ScriptError,
     },
-    /// The host name of the target has no address.
+    /// The host name of the target, or of its proxy, has no address.
     Resolve {
+        /// What has the name: `target`, or the key or variable of a proxy.
+        place: &'static str,
         /// The name.
         host: String,
         /// What the resolver said.
@@ -101,9 +103,11 @@ impl fmt::Display for Error {
             | Error::Limits { problems } => f.write_str(&problems.join("\n")),
             Error::Tls(message) => f.write_str(message),
             Error::Hook { name, error } => write!(f, "{name} failed: {error}"),
-            Error::Resolve { host, source } => {
-                write!(f, "target: no address for {host:?}: {source}")
-            }
+            Error::Resolve {
+                place,
+                host,
+                source,
+            } => write!(f, "{place}: no address for {host:?}: {source}"),
             Error::Source { address, source } => write!(
                 f,
                 "connections.source: {address}: {source}; only addresses of this machine can be \

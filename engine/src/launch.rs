@@ -139,7 +139,9 @@ pub fn prepare(job: RunSpec) -> Result<Ready, Error> {
             text: notice.clone(),
         });
     }
-    let is_secure = job.origin.scheme == config::Scheme::Https;
+    let proxy = job.plan.connections.proxies.proxy_for(&job.origin);
+    let is_secure = job.origin.scheme == config::Scheme::Https
+        || proxy.is_some_and(|proxy| proxy.scheme == config::ProxyScheme::Https);
     let tls = Setup::open(&job.plan.tls, is_secure).map_err(Error::Tls)?;
     let tls = Arc::new(tls);
     try_sources(&job.plan.connections.source)?;

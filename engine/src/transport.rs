@@ -14,16 +14,19 @@ mod policy;
 mod pool;
 mod ports;
 mod protocol;
+mod proxied;
+mod proxy_session;
 mod reply;
 mod resolver;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod tls_io;
+mod tunnel;
 mod upload;
 mod wire;
 
-pub(crate) use origins::{OriginId, Origins};
+pub(crate) use origins::{OriginId, Origins, Via};
 pub(crate) use reply::{Keep, KeptReply};
 pub(crate) use stream::{Completed, NONE, Owner, Payload, Request, Stream, StreamId, Timings};
 
@@ -225,6 +228,8 @@ impl<R: RingIo> Transport<R> {
                 ConnectionState::Connecting | ConnectionState::Handshaking => {
                     connection.opened = now;
                 }
+                // The time that the proxy takes is a part of the connect.
+                ConnectionState::Tunneling => {}
                 _ => stream.sent = now,
             }
         }

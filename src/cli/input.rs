@@ -91,6 +91,10 @@ pub struct Changes {
     /// Target to load instead of the profile's: http://host[:port][/base] or "builtin"
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
+    /// Proxy for all servers, instead of those of HTTP_PROXY and its like:
+    /// [http|https|socks5|socks5h]://[name:password@]host[:port], or none (connections.proxy)
+    #[arg(short = 'x', long, value_name = "URL|none")]
+    pub proxy: Option<String>,
     /// Seed of all random choices, instead of the profile's; `random` chooses one, which the report
     /// shows
     #[arg(long, value_name = "N|random", value_parser = parse_seed)]

@@ -48,8 +48,11 @@ pub fn execute(arguments: &CheckArguments) -> Result<Exit, Failure> {
         _ => &arguments.input.source,
     };
     let source = format::escape(&source.display().to_string());
-    Stream::Out.print(&format!("{source} → {}\n", format::escape(&loaded.label)));
-    for line in threshold_names::unmentioned(&plan) {
+    Stream::Out.print(&format!("{source} → {}\n", format::escape(&loaded.title())));
+    for line in threshold_names::unmentioned(&plan)
+        .into_iter()
+        .chain(loaded.notice())
+    {
         let line = format!("notice: {}\n", format::escape(&line));
         Stream::Out.print(&style.apply(Paint::Warn, &line));
     }

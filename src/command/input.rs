@@ -149,6 +149,8 @@ fn overrides(arguments: &InputArguments, is_url: bool, seed: Option<u64>) -> Vec
         let name = changes.name.as_deref().map(toml_text);
         add("run.name", name, "--name");
         add("run.seed", number(seed), "--seed");
+        let proxy = changes.proxy.as_deref().map(toml_text);
+        add("connections.proxy", proxy, "--proxy");
         add("run.requests_max", number(load.requests), "--requests");
         add(
             "run.iterations_max",
@@ -204,6 +206,7 @@ fn told(arguments: &InputArguments, is_url: bool, seed: Option<u64>) -> Vec<Stri
         add("--iterations", number(load.iterations));
         add("--name", changes.name.clone());
         add("--seed", number(seed));
+        add("--proxy", changes.proxy.clone());
     }
     add("--target", changes.target.clone());
     for (path, value) in &changes.set {

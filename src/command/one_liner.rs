@@ -67,6 +67,9 @@ pub fn profile(arguments: &InputArguments, seed: Option<u64>) -> Result<MadeProf
     let pool = request.pool.map_or("shared", |pool| pool.as_str());
     made.line("\n[connections]", "");
     made.key("pool", &toml_text(pool), "--pool");
+    if let Some(proxy) = &arguments.changes.proxy {
+        made.key("proxy", &toml_text(proxy), "--proxy");
+    }
     made.headers(request)?;
     made.load(arguments);
     Ok(made)
@@ -409,12 +412,15 @@ mod tests {
             "ann:${PASSWORD}:x",
             "--pool",
             "user",
+            "-x",
+            "socks5h://ann:${PASSWORD}@p",
         ])
         .unwrap();
         for part in [
             "target = \"https://h\"",
             "requests_max = 7",
             "pool = \"user\"",
+            "proxy = \"socks5h://ann:${PASSWORD}@p\"",
             "\"X-Key\" = \"a\\\"b\"",
             "arrivals = \"even\"",
             "phases = [{ rate = \"2k/s\", for = \"1h\" }]",

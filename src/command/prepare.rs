@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use anyhow::anyhow;
-use config::{Cores, Origin, Plan, Target};
+use config::{Cores, Origin, Plan, Proxy, Target};
 use engine::TargetOptions;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -108,6 +108,8 @@ pub struct Loaded {
     pub origin: Origin,
     /// Its name in reports.
     pub label: String,
+    /// The proxy by which it is reached.
+    via: Option<Proxy>,
     /// Runs until dropped.
     _builtin: Option<engine::Target>,
 }
@@ -118,16 +120,45 @@ impl Loaded {
     /// # Errors
     /// It cannot start.
     pub fn start(plan: &Plan, cpus: &Cpus) -> Result<Loaded, Failure> {
-        let origin = match &plan.target {
-            Target::Http(origin) => origin.clone(),
-            Target::Builtin => return Loaded::builtin(cpus),
+        let mut loaded = match &plan.target {
+            Target::Http(origin) => {
+                let redactor = plan.variables.redactor();
+                Loaded {
+                    label: redactor.text(&origin.to_string()).into_owned(),
+                    origin: origin.clone(),
+                    via: None,
+                    _builtin: None,
+                }
+            }
+            Target::Builtin => Loaded::builtin(cpus)?,
         };
-        let redactor = plan.variables.redactor();
-        Ok(Loaded {
-            label: redactor.text(&origin.to_string()).into_owned(),
-            origin,
-            _builtin: None,
-        })
+        let proxies = &plan.connections.proxies;
+        loaded.via = proxies.proxy_for(&loaded.origin).cloned();
+        Ok(loaded)
+    }
+
+    /// The target and its proxy.
+    pub fn title(&self) -> String {
+        match &self.via {
+            Some(via) => format!("{} through the proxy {}", self.label, via.named()),
+            None => self.label.clone(),
+        }
+    }
+
+    /// The proxy by which it is reached, and what names that; empty for none.
+    pub fn proxy(&self) -> String {
+        self.via.as_ref().map_or(String::new(), Proxy::named)
+    }
+
+    /// Whether it is of this machine; `addresses` are what connections are made to, so nothing is
+    /// known of a target behind a proxy.
+    pub fn is_on_this_machine(&self, addresses: &[SocketAddr]) -> bool {
+        self.via.is_none() && engine::is_on_this_machine(&self.origin, addresses)
+    }
+
+    /// Tells of a proxy that neither the profile nor the arguments name.
+    pub fn notice(&self) -> Option<String> {
+        self.via.as_ref()?.notice(&self.label)
     }
 
     fn builtin(cpus: &Cpus) -> Result<Loaded, Failure> {
@@ -142,6 +173,7 @@ impl Loaded {
         Ok(Loaded {
             origin,
             label: format!("builtin at {url}"),
+            via: None,
             _builtin: Some(builtin),
         })
     }

@@ -64,14 +64,15 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     cpus.pin_away_from_load();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);
-    let outline = Outline::of(&plan, &loaded.label);
+    notices.extend(warn_of_proxy(&loaded));
+    let outline = Outline::of(&plan, &loaded.title());
     let stream = outputs.report;
     inputs.keys = live_keys(arguments, stream);
     let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
     // a name that does not resolve is reported at the start
     let servers = engine::resolve(&loaded.origin, &plan).unwrap_or_default();
-    let is_shared = engine::is_on_this_machine(&loaded.origin, &servers);
+    let is_shared = loaded.is_on_this_machine(&servers);
     notices.extend(warn_of_port_shortage(&plan, &servers, part));
     let id = run_id(arguments)?;
     let context = RunContext {
@@ -148,6 +149,13 @@ fn warn_of_limits(plan: &Plan, cpus: &Cpus, groups: &Groups) -> Vec<String> {
         Stream::Err.print(&format!("notice: {notice}\n"));
     }
     notices
+}
+
+/// Tells of a proxy of the environment, which is easily forgotten.
+fn warn_of_proxy(loaded: &Loaded) -> Option<String> {
+    let notice = loaded.notice()?;
+    Stream::Err.print(&format!("notice: {}\n", format::escape(&notice)));
+    Some(notice)
 }
 
 /// Warns of thresholds on names that the script does not seem to have.
@@ -355,6 +363,7 @@ fn facts(
         ended: Some(ended(finished)),
         seed: plan.seed,
         target: loaded.origin.to_string(),
+        proxy: loaded.proxy(),
         insecure: plan.tls.insecure,
         script: match plan.script_text {
             Some(_) => String::new(),

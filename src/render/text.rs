@@ -104,6 +104,9 @@ impl Text<'_> {
             )));
         }
         self.flow("run", &pieces);
+        if !run.proxy.is_empty() {
+            self.flow("proxy", &[Piece::new(escape(&run.proxy))]);
+        }
         if run.insecure {
             let text = "certificates of servers were not verified (tls.insecure)";
             self.flow("", &[Piece::new(text).paint(Paint::Warn)]);

@@ -142,6 +142,12 @@ closed_enum! {
         UploadRead => "upload_read",
         /// The script rejected the reply.
         Rejected => "rejected",
+        /// The proxy did not connect to the target: CONNECT was not answered with 2xx, or SOCKS not with 0.
+        ProxyRefused => "proxy_refused",
+        /// The connection ended before the proxy had answered CONNECT or SOCKS.
+        ProxyClosed => "proxy_closed",
+        /// The proxy's answer to CONNECT or SOCKS cannot be read.
+        ProxyProtocol => "proxy_protocol",
     }
 }
 

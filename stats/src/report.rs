@@ -206,6 +206,10 @@ pub struct RunFacts {
     pub seed: u64,
     /// The address of the target.
     pub target: String,
+    /// The proxy by which the target was reached, and the key or variable that named it; empty:
+    /// none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub proxy: String,
     /// Certificates of servers were not verified.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,

@@ -13,6 +13,7 @@ pub mod namespaces;
 pub mod need;
 pub mod nginx;
 pub mod origin;
+pub mod proxies;
 pub mod quota;
 pub mod random;
 pub mod responses;

@@ -1,4 +1,4 @@
-//! A server without sockets: requests in, answers out. The path of a request says how it is
+//! A server without sockets, reached directly or through SOCKS 5: requests in, answers out. The path of a request says how it is
 //! answered, and the body of the answer is the path, so that each reply can be told from any other.
 
 /// What a server sends, and what it does to the connection then.
@@ -29,6 +29,21 @@ pub struct ScriptedServer {
     has_continued: bool,
     /// It has answered before a request was whole, and reads no further.
     is_deaf: bool,
+    /// What it waits for as a SOCKS proxy, if it is spoken to as one.
+    socks: Socks,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Socks {
+    /// The first byte, which tells whether it is.
+    #[default]
+    Unknown,
+    /// The ways to sign in that the client offers.
+    Greeting,
+    SignIn,
+    Request,
+    /// It is not, or no more.
+    Done,
 }
 
 /// How requests to `/KIND/ID` are answered.
@@ -58,10 +73,55 @@ impl ScriptedServer {
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Answer> {
         self.bytes.extend_from_slice(bytes);
         let mut answers = Vec::new();
-        while let Some(answer) = self.next() {
+        while let Some(bytes) = self.next_of_socks() {
+            answers.push(open(bytes));
+        }
+        while self.socks == Socks::Done
+            && let Some(answer) = self.next()
+        {
             answers.push(answer);
         }
         answers
+    }
+
+    /// The answer to the first message of SOCKS, if it is whole.
+    fn next_of_socks(&mut self) -> Option<Vec<u8>> {
+        if self.socks == Socks::Unknown {
+            self.socks = match self.bytes.first()? {
+                5 => Socks::Greeting,
+                _ => Socks::Done,
+            };
+        }
+        let at = |index: usize| self.bytes.get(index).map(|byte| usize::from(*byte));
+        let (length, answer, next) = match self.socks {
+            Socks::Greeting => {
+                let length = 2 + at(1)?;
+                match self.bytes.get(2..length)?.contains(&2) {
+                    true => (length, vec![5, 2], Socks::SignIn),
+                    false => (length, vec![5, 0], Socks::Request),
+                }
+            }
+            Socks::SignIn => {
+                let user = at(1)?;
+                (3 + user + at(2 + user)?, vec![1, 0], Socks::Request)
+            }
+            Socks::Request => {
+                let address = match at(3)? {
+                    1 => 4,
+                    4 => 16,
+                    _ => 1 + at(4)?,
+                };
+                let reply = vec![5, 0, 0, 1, 127, 0, 0, 1, 0, 80];
+                (4 + address + 2, reply, Socks::Done)
+            }
+            Socks::Unknown | Socks::Done => return None,
+        };
+        if self.bytes.len() < length {
+            return None;
+        }
+        self.bytes.drain(..length);
+        self.socks = next;
+        Some(answer)
     }
 
     /// The answer to the first request, if it is whole, or has to be told to go on.
@@ -153,6 +213,23 @@ fn answer(path: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_a_socks_proxy_as_well() {
+        let asked: [&[u8]; 3] = [
+            b"\x05\x02\x00\x02",
+            b"\x01\x03ann\x04pass",
+            b"\x05\x01\x00\x03\x04name\x00\x50GET /ok/1 HTTP/1.1\r\n\r\n",
+        ];
+        let bytes = asked.concat();
+        for cut in 0..=bytes.len() {
+            let mut server = ScriptedServer::default();
+            let mut answers = server.take(&bytes[..cut]);
+            answers.extend(server.take(&bytes[cut..]));
+            let heads: Vec<&[u8]> = answers.iter().map(|one| &one.bytes[..2]).collect();
+            assert_eq!(heads, [&[5, 2][..], &[1, 0], &[5, 0], b"HT"], "{cut}");
+        }
+    }
 
     #[test]
     fn requests_are_answered_however_they_are_cut() {

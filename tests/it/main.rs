@@ -27,6 +27,7 @@ mod packages;
 mod pool;
 mod profile_schema;
 mod profiles;
+mod proxies;
 mod replies;
 mod reporting;
 mod request_log;

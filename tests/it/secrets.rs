@@ -68,11 +68,13 @@ fn a_missing_variable_is_told_with_its_place() {
 }
 
 /// Values of the secrets of the test below; none of them is part of another.
-const SECRETS: [(&str, &str); 4] = [
+const SECRETS: [(&str, &str); 5] = [
     ("HEADER_TOKEN", "tok-5fd1c0ffee"),
     ("PASSWORD", "pa/ss word+17\"q"),
     ("BODY_KEY", "body-key-a81f03"),
     ("LOGGED", "logged-value-77e2"),
+    // no variable: the profile has it in the URL of a proxy
+    ("PROXY", "prx-90aa17bd"),
 ];
 
 /// Whatever a value could be written as.
@@ -94,6 +96,9 @@ fn forms(value: &str) -> Vec<String> {
     if value == SECRETS[1].1 {
         forms.push("cGEvc3Mgd29yZCsxNyJx".to_owned());
         forms.push("OnBhL3NzIHdvcmQrMTci".to_owned());
+    }
+    if value == SECRETS[4].1 {
+        forms.push("YW5uOnByeC05MGFhMTdiZ".to_owned());
     }
     forms
 }
@@ -131,7 +136,12 @@ fn secretive(target: &str) -> Scratch {
         + &one_arrival("main")
         + "[secrets]\nHEADER_TOKEN = \"env\"\nPASSWORD = \"env\"\nLOGGED = \"env\"\n\
            BODY_KEY = \"@key.txt\"\n\
-           [headers]\nX-Token = \"${HEADER_TOKEN}\"\n";
+           [headers]\nX-Token = \"${HEADER_TOKEN}\"\n"
+        + &format!(
+            "[connections]\nproxy = \"http://ann:{}@{}\"\n",
+            SECRETS[4].1,
+            target.trim_start_matches("http://")
+        );
     let script = "local function broken() error('with ' .. env.LOGGED) end\n\
         return { main = function(user)\n  \
         user:post('/x?key=' .. env.BODY_KEY, {\n    \

@@ -9,7 +9,7 @@ use crate::project::cargo;
 use crate::run::{self, Limit};
 
 /// Package and full name of each test that fuzzes.
-const TARGETS: [(&str, &str); 7] = [
+const TARGETS: [(&str, &str); 8] = [
     ("mistress-engine", "http::tests::fuzz::response_heads"),
     ("mistress-engine", "http::tests::fuzz::chunked_bodies"),
     ("mistress-engine", "http::tests::fuzz::cookies"),
@@ -19,6 +19,10 @@ const TARGETS: [(&str, &str); 7] = [
         "http::tests::fuzz::challenges_and_locations",
     ),
     ("mistress-engine", "http::tests::fuzz::urls"),
+    (
+        "mistress-engine",
+        "transport::tunnel::tests::answers_of_any_kind",
+    ),
     (
         "mistress-config",
         "profile::tests::fuzz::profiles_of_any_kind",

@@ -18,6 +18,9 @@ const NEEDS: &[(&str, &str)] = &[
     ("nginx", "nginx-light"),
     ("wrk", "wrk"),
     ("apache2", "apache2-bin"),
+    ("tinyproxy", "tinyproxy-bin"),
+    ("microsocks", "microsocks"),
+    ("stunnel4", "stunnel4"),
     ("python3", "python3"),
     ("strace", "strace"),
     ("chromium", "chromium"),
@@ -26,6 +29,9 @@ const NEEDS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("tmux", "tmux"),
 ];
+
+/// Packages that Debian starts as services when it installs them, and the services.
+const STARTED: &[(&str, &str)] = &[("nginx-light", "nginx"), ("microsocks", "microsocks")];
 
 /// True when the environment says that this is a continuous integration run.
 pub fn in_ci() -> bool {
@@ -71,8 +77,10 @@ pub fn install(needs: &[(&'static str, &'static str)]) -> Result<(), Failure> {
         install.extend(["-o", "DPkg::Lock::Timeout=120"]);
         install.extend(&packages);
         as_root(&install)?;
-        if packages.contains(&"nginx-light") {
-            stop_installed_nginx();
+        for (package, service) in STARTED {
+            if packages.contains(package) {
+                stop_installed(service);
+            }
         }
     }
     let left: Vec<&str> = self::missing(needs)
@@ -131,11 +139,11 @@ fn as_root(args: &[&str]) -> Result<(), Failure> {
 }
 
 /// Debian starts a server when it installs one; the tests start their own on ports of their own.
-fn stop_installed_nginx() {
+fn stop_installed(service: &str) {
     if find_program("systemctl").is_some() {
-        let _ = as_root(&["systemctl", "disable", "--now", "nginx"]);
+        let _ = as_root(&["systemctl", "disable", "--now", service]);
     } else if find_program("service").is_some() {
-        let _ = as_root(&["service", "nginx", "stop"]);
+        let _ = as_root(&["service", service, "stop"]);
     }
 }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::fields::{self, Table, choose, wrong};
+use super::proxy::{self, Environment};
 use crate::document::{Diagnostics, Value};
 use crate::transport::{
     AddressPolicy, Close, Connections, PhaseTimeouts, Pool, Ports, ReconnectPolicy,
 };
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "keep_alive",
     "requests_max",
     "age_max",
@@ -25,6 +26,8 @@ const KEYS: [&str; 12] = [
     "close",
     "ports",
     "timeouts",
+    "proxy",
+    "no_proxy",
 ];
 const PHASES: [&str; 3] = ["connect", "tls", "first_byte"];
 const REQUESTS_MAX: u64 = u32::MAX as u64;
@@ -49,20 +52,31 @@ const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Reads both; `None` when something was reported.
-pub(super) fn read(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Connections> {
+pub(super) fn read(
+    root: &Table<'_, '_>,
+    environment: Environment,
+    errors: &mut Diagnostics,
+) -> Option<Connections> {
     let hosts = read_hosts(root, errors);
-    let connections = read_connections(root, errors);
+    let connections = match root.get("connections") {
+        Some(value) => read_connections(value, environment, errors),
+        None => proxy::read(None, environment, errors).map(|proxies| Connections {
+            proxies,
+            ..Connections::default()
+        }),
+    };
     Some(Connections {
         hosts: hosts?,
         ..connections?
     })
 }
 
-fn read_connections(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Connections> {
+fn read_connections(
+    value: &Value<'_>,
+    environment: Environment,
+    errors: &mut Diagnostics,
+) -> Option<Connections> {
     let standard = Connections::default();
-    let Some(value) = root.get("connections") else {
-        return Some(standard);
-    };
     let table = &Table::from_value(value, "connections", "a table: [connections]", errors)?;
     table.refuse_unknown(errors, &KEYS);
     let keep_alive = match table.get("keep_alive") {
@@ -71,22 +85,12 @@ fn read_connections(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Co
     };
     let requests_max = count(table, "requests_max", 1..=REQUESTS_MAX, errors);
     let pooling = read_pool(table, errors);
+    let ages = Duration::from_nanos(1)..=DAY;
     let limits = "a duration above zero and at most \"1d\"";
-    let age_max = length(
-        table,
-        "age_max",
-        Duration::from_nanos(1)..=DAY,
-        limits,
-        errors,
-    );
+    let age_max = length(table, "age_max", ages, limits, errors);
+    let intervals = Duration::from_secs(1)..=DAY;
     let limits = "a duration from \"1s\" to \"1d\"";
-    let resolve = length(
-        table,
-        "resolve",
-        Duration::from_secs(1)..=DAY,
-        limits,
-        errors,
-    );
+    let resolve = length(table, "resolve", intervals, limits, errors);
     let addresses = match table.get("addresses") {
         Some(value) => choose(value, "connections.addresses", &ADDRESS_POLICIES, errors),
         None => Some(standard.addresses),
@@ -104,6 +108,7 @@ fn read_connections(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Co
         None => Some(standard.ports),
     };
     let limits = read_limits(table, errors);
+    let proxies = proxy::read(Some(table), environment, errors);
     let (pool, per_origin, renew) = pooling?;
     Some(Connections {
         keep_alive: keep_alive?,
@@ -118,6 +123,7 @@ fn read_connections(root: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Co
         close: close?,
         ports: ports?,
         limits: limits?,
+        proxies: proxies?,
         hosts: Vec::new(),
     })
 }

@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use super::fields::{self, wrong};
 use crate::document::{Diagnostics, Value, quoted};
+use crate::nearest::nearest;
 use stats::threshold::FailOn;
 
 /// Rules that fail a run, each once.
@@ -61,7 +62,7 @@ fn words() -> Vec<&'static str> {
 fn named(word: &str) -> Result<FailOn, String> {
     FailOn::named(word).ok_or_else(|| {
         let found = quoted(word);
-        match fields::nearest(word, &words()) {
+        match nearest(word, &words()) {
             Some(known) => format!("found {found}; did you mean \"{known}\"?"),
             None => format!("found {found}, expected one of {}", words().join(", ")),
         }

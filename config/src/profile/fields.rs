@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::piece::LENGTH_MAX;
 use crate::document::{Diagnostics, Span, Value, quoted};
+use crate::nearest::nearest;
 use crate::units::{self, Fault};
 
 /// Longest name of a run or a scenario.
@@ -135,18 +136,6 @@ fn heading(name: &str) -> String {
         name if name.contains('.') => name.to_owned(),
         name => format!("[{name}]"),
     }
-}
-
-/// The key of `allowed` that `key` most likely stands for: the one with the smallest edit distance,
-/// at most a third of its length.
-pub fn nearest<'k>(key: &str, allowed: &[&'k str]) -> Option<&'k str> {
-    let key = key.to_lowercase();
-    allowed
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(&key, known), *known))
-        .filter(|(slips, known)| *slips <= known.len() / 3)
-        .min_by_key(|(slips, _)| *slips)
-        .map(|(_, known)| known)
 }
 
 /// Describes a value for messages.

@@ -8,6 +8,7 @@ mod fuzz;
 mod inputs;
 mod limits;
 mod ports;
+mod proxies;
 mod shapes;
 mod thresholds;
 mod web;

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::fields::{self, Table, wrong};
 use crate::document::{Diagnostics, Value, quoted};
+use crate::nearest::nearest;
 use crate::units;
 use stats::threshold::{Comparison, Metric, Of, Statistic, Threshold};
 
@@ -275,7 +276,7 @@ fn read_metric(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Metric> {
     if let Some(metric) = Metric::named(text) {
         return Some(metric);
     }
-    let hint = match fields::nearest(text, &names) {
+    let hint = match nearest(text, &names) {
         Some(known) => format!("; did you mean {known:?}?"),
         None => format!(", expected {allowed}"),
     };

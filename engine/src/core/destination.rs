@@ -3,27 +3,37 @@
 use super::session::Location;
 use super::state::CoreState;
 use super::template::{Template, is_idempotent};
-use crate::http::encode::{self, Head, compose};
+use crate::event::Event;
+use crate::http::encode::{self, Forward, Head, compose};
 use crate::http::url::{self, Server, default_name};
-use crate::transport::OriginId;
+use crate::transport::{OriginId, Via};
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 /// Location a request goes.
 pub(crate) struct Destination {
     pub(crate) origin: OriginId,
     pub(crate) authority: String,
     pub(crate) path: String,
+    via: Option<Rc<Via>>,
 }
 
 impl Destination {
     /// A path on a server that is known.
     pub(crate) fn of(state: &CoreState, origin: OriginId, path: String) -> Destination {
-        let authority = state.origins.borrow().get(origin).origin.authority();
+        let origins = state.origins.borrow();
+        let known = origins.get(origin);
         Destination {
             origin,
-            authority,
+            authority: known.origin.authority(),
             path,
+            via: known.via.clone(),
         }
+    }
+
+    /// What its requests have for a proxy, if they are sent to one.
+    pub(crate) fn forward(&self) -> Option<&Forward> {
+        self.via.as_ref()?.forward.as_ref()
     }
 
     pub(crate) fn location(&self) -> Location<'_> {
@@ -45,6 +55,7 @@ pub(crate) fn template(state: &CoreState, method: &str, url: &str) -> Result<Tem
     let head = Head::<&str, &str> {
         method,
         path: &to.path,
+        forward: to.forward(),
         authority: &to.authority,
         defaults: state.default_fields(to.origin),
         without: &[],
@@ -104,6 +115,15 @@ pub(crate) fn elsewhere(
         port: server.port,
         base_path: String::new(),
     };
-    let id = state.origins.borrow_mut().intern(&origin)?;
+    let mut origins = state.origins.borrow_mut();
+    let known = origins.count();
+    let id = origins.intern(&origin)?;
+    let is_new = id >= known;
+    let notice = is_new.then(|| origins.proxy_notice(id)).flatten();
+    drop(origins);
+    if let Some((proxy, text)) = notice {
+        let event = || Event::Notice { text };
+        state.telemetry.send_once(proxy, event);
+    }
     Ok(Destination::of(state, id, path))
 }

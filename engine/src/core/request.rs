@@ -277,6 +277,7 @@ fn message(
     let head = Head {
         method: &spec.method,
         path: &to.path,
+        forward: to.forward(),
         authority: &to.authority,
         defaults: state.default_fields(to.origin),
         without: &spec.without,

@@ -29,6 +29,8 @@ pub(crate) struct Head<'a, N, V> {
     pub(crate) method: &'a str,
     /// The target of the request line, as [`super::url::resolve`] makes it.
     pub(crate) path: &'a str,
+    /// The proxy that is sent the request, which is for the server of `authority`.
+    pub(crate) forward: Option<&'a Forward>,
     /// The Host field: `name`, `name:port` or `[v6]:port`.
     pub(crate) authority: &'a str,
     /// The fields of every request. `extra` and `headers` of the same name in any case replace
@@ -52,6 +54,15 @@ pub(crate) struct Head<'a, N, V> {
     pub(crate) expects_continue: bool,
     /// `false` adds `Connection: close`.
     pub(crate) keep_alive: bool,
+}
+
+/// What a request to an http server has for the proxy that is sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Forward {
+    /// Scheme and authority, which the target of the request line begins with.
+    pub(crate) server: String,
+    /// The value of Proxy-Authorization.
+    pub(crate) authorization: Option<String>,
 }
 
 /// Why a request is refused.
@@ -195,6 +206,10 @@ where
     if !head.cookie.is_empty() && !own("Cookie") {
         out.push(b"Cookie", head.cookie);
     }
+    let proxy = head.forward.and_then(|to| to.authorization.as_deref());
+    if let Some(value) = proxy.filter(|_| !own("Proxy-Authorization")) {
+        out.push(b"Proxy-Authorization", value.as_bytes());
+    }
     for (name, value) in head.headers.iter().filter(|(name, _)| !is_host(name)) {
         out.push(name.as_ref(), value.as_ref());
     }
@@ -211,10 +226,19 @@ where
     }
     Ok(Message {
         method: head.method.into(),
-        target: head.path.into(),
+        target: target(head.forward, head.path),
         fields: out,
         body: Vec::new(),
     })
+}
+
+/// The target of the request line; a proxy is told the server as well (RFC 9112 section 3.2).
+fn target(forward: Option<&Forward>, path: &str) -> Box<str> {
+    match forward {
+        None => path.into(),
+        Some(to) if path == "*" => to.server.as_str().into(),
+        Some(to) => format!("{}{path}", to.server).into(),
+    }
 }
 
 fn check<N: AsRef<[u8]>, V: AsRef<[u8]>>(head: &Head<'_, N, V>) -> Result<(), EncodeError> {

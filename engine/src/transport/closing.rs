@@ -29,7 +29,8 @@ impl<R: RingIo> Transport<R> {
                     self.cancel(slot, Kind::Connect);
                 }
             }
-            state @ (ConnectionState::Handshaking
+            state @ (ConnectionState::Tunneling
+            | ConnectionState::Handshaking
             | ConnectionState::Idle
             | ConnectionState::Busy) => {
                 if !self.policy.resets {

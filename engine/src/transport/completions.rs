@@ -3,7 +3,7 @@
 use super::connections::{Connection, ConnectionState, End, SHARED};
 use super::reply::failure_of;
 use super::stream::{Completed, NONE, Stage, StreamId, Streams};
-use super::wire::Progress;
+use super::wire::{Incoming, Progress};
 use super::{Deadline, Transport};
 use crate::clock::Moment;
 use crate::http::response::ResponseHeadCache;
@@ -87,14 +87,14 @@ impl<R: RingIo> Transport<R> {
         if usize::try_from(completion.result) != Ok(bytes.len()) {
             connection.send_failed = true;
         }
-        let (id, is_secure) = (connection.stream, connection.tls.is_some());
+        let (id, is_wrapped) = (connection.stream, connection.is_wrapped());
         let mut piece = None;
         if id != NONE && self.streams.get(id).is_upload() {
             piece = Some(bytes);
         } else {
             self.tls.give_back(bytes);
         }
-        if is_secure && self.send_unsent(slot) {
+        if is_wrapped && self.send_unsent(slot) {
             return;
         }
         let connection = self.connections.get_mut(slot);
@@ -161,8 +161,11 @@ impl<R: RingIo> Transport<R> {
     #[inline]
     fn feed(&mut self, slot: Slot, received: Received) {
         let connection = self.connections.get_mut(slot);
-        if connection.tls.is_some() {
-            return self.feed_encrypted(slot, received);
+        if connection.is_wrapped() {
+            return match &connection.proxied {
+                Some(_) => self.feed_proxied(slot, received),
+                None => self.feed_encrypted(slot, Incoming::Ring(received)),
+            };
         }
         let mut reader = ReplyReader {
             streams: &mut self.streams,
@@ -291,6 +294,7 @@ impl<R: RingIo> Transport<R> {
             }
             ConnectionState::Busy => self.ended_busy(slot, end),
             ConnectionState::Handshaking => self.fail(slot, end_in_handshake(end)),
+            ConnectionState::Tunneling => self.fail(slot, end_in_tunnel(end)),
             ConnectionState::Closing => self.settle(slot),
             ConnectionState::Free | ConnectionState::Connecting => {}
         }
@@ -360,7 +364,7 @@ impl<R: RingIo> Transport<R> {
         let id = connection.take_stream();
         let was_written = !matches!(
             connection.state,
-            ConnectionState::Connecting | ConnectionState::Handshaking
+            ConnectionState::Connecting | ConnectionState::Tunneling | ConnectionState::Handshaking
         );
         self.give_up(slot);
         if id != NONE {
@@ -409,12 +413,12 @@ impl<R: RingIo> Transport<R> {
     fn out_of_time(&mut self, slot: Slot, is_over: bool) {
         let connection = self.connections.get(slot);
         let kind = match connection.state {
-            ConnectionState::Connecting => FailureKind::ConnectTimeout,
+            ConnectionState::Connecting | ConnectionState::Tunneling => FailureKind::ConnectTimeout,
             ConnectionState::Handshaking => FailureKind::TlsTimeout,
             _ if !is_over => FailureKind::FirstByteTimeout,
             _ => FailureKind::Timeout,
         };
-        if kind == FailureKind::ConnectTimeout {
+        if connection.state == ConnectionState::Connecting {
             self.notice_dead(connection.origin, connection.address, kind);
         }
         self.fail(slot, kind);
@@ -429,5 +433,14 @@ fn end_in_handshake(end: End) -> FailureKind {
         End::Broken(libc::EHOSTUNREACH | libc::ENETUNREACH) => FailureKind::Unreachable,
         End::Broken(libc::ECONNRESET | libc::EPIPE) => FailureKind::ResetTls,
         End::Broken(_) => FailureKind::Io,
+    }
+}
+
+/// The failure that the end of a connection counts as before the proxy has made a way.
+fn end_in_tunnel(end: End) -> FailureKind {
+    match end {
+        End::Broken(libc::ETIMEDOUT) => FailureKind::ConnectTimeout,
+        End::Broken(libc::EHOSTUNREACH | libc::ENETUNREACH) => FailureKind::Unreachable,
+        End::Closed | End::Broken(_) => FailureKind::ProxyClosed,
     }
 }

@@ -108,20 +108,33 @@ impl<R: RingIo> Transport<R> {
     /// Makes a new connection for a stream.
     pub(super) fn open(&mut self, id: StreamId) {
         let origin = self.streams.get(id).origin;
+        let (dialled, told) = self.origins.borrow().looked_up(origin);
+        if let Some(told) = told
+            && self.addresses(id, told).is_none()
+        {
+            return;
+        }
+        if let Some(list) = self.addresses(id, dialled) {
+            self.dial(id, origin, &list);
+        }
+    }
+
+    /// The addresses of a server for a stream, which otherwise waits for them or fails.
+    fn addresses(&mut self, id: StreamId, origin: OriginId) -> Option<Vec<Address>> {
         self.ask_again(origin);
         let addresses = self.origins.borrow().get(origin).addresses.clone();
         match addresses {
-            Addresses::Known(list) => self.dial(id, origin, &list),
+            Addresses::Known(list) => return Some(list),
             Addresses::None => self.refuse(id, FailureKind::Dns),
             Addresses::Asked => self.wait_for_address(id),
             Addresses::Unknown => {
-                if self.look_up(origin) {
-                    self.wait_for_address(id);
-                } else {
-                    self.open(id);
+                if !self.look_up(origin) {
+                    return self.addresses(id, origin);
                 }
+                self.wait_for_address(id);
             }
         }
+        None
     }
 
     fn dial(&mut self, id: StreamId, origin: OriginId, list: &[Address]) {
@@ -186,16 +199,23 @@ impl<R: RingIo> Transport<R> {
             return self.connect_failed(slot, &io::Error::from_raw_os_error(-result));
         }
         connection.born = self.now;
+        self.telemetry.count(Counter::ConnectionOpened, 1);
+        self.receive(slot);
+        if !self.start_tunnel(slot) {
+            self.made(slot);
+        }
+    }
+
+    /// A connection leads to its server now.
+    pub(super) fn made(&mut self, slot: Slot) {
+        let connection = self.connections.get(slot);
         let took_ns = self.now.since(connection.opened);
         let stream = self.streams.get_mut(connection.stream);
         stream.ready = self.now;
         stream.waits().connect_ns = took_ns;
         let name = stream.name;
-        self.telemetry.record(|recorder| {
-            recorder.count(Counter::ConnectionOpened, 1);
-            recorder.connected(name, took_ns);
-        });
-        self.receive(slot);
+        self.telemetry
+            .record(|recorder| recorder.connected(name, took_ns));
         if !self.start_handshake(slot) {
             self.send(slot);
         }
@@ -216,11 +236,12 @@ impl<R: RingIo> Transport<R> {
         let (tried, id) = (usize::from(connection.tried), connection.stream);
         let of_ports = is_about_ports(error);
         let mut origins = self.origins.borrow_mut();
+        let dialled = origins.dialled(origin);
         if self.policy.prefers_living() && !of_ports {
-            origins.prefer_next(origin, failed);
+            origins.prefer_next(dialled, failed);
         }
         let (mut same, mut next) = (None, None);
-        if let Addresses::Known(list) = &origins.get(origin).addresses {
+        if let Addresses::Known(list) = &origins.get(dialled).addresses {
             let index = list.iter().position(|one| one.index == failed);
             same = index.map(|index| list[index]);
             let after = index.map_or(0, |index| (index + 1) % list.len());
@@ -256,7 +277,7 @@ impl<R: RingIo> Transport<R> {
                 | FailureKind::ResetConnect
         );
         let origins = self.origins.borrow();
-        let known = origins.get(origin);
+        let known = origins.get(origins.dialled(origin));
         let Addresses::Known(list) = &known.addresses else {
             return;
         };
@@ -281,14 +302,13 @@ impl<R: RingIo> Transport<R> {
         self.telemetry.record(|recorder| recorder.connections(open));
     }
 
-    /// Whether this is the first TLS handshake of a connection's owner, or of the pool, with its
+    /// Whether this is the first TLS handshake of a connection's owner, or of the pool, with an
     /// origin.
-    pub(super) fn is_first_handshake(&mut self, slot: Slot) -> bool {
-        let connection = self.connections.get(slot);
-        match connection.owner {
+    pub(super) fn is_first_handshake(&mut self, slot: Slot, origin: OriginId) -> bool {
+        match self.connections.get(slot).owner {
             NONE => true,
-            SHARED => self.is_first_handshake_of_pool(connection.origin),
-            owner => self.owners.is_first_handshake(owner, connection.origin),
+            SHARED => self.is_first_handshake_of_pool(origin),
+            owner => self.owners.is_first_handshake(owner, origin),
         }
     }
 }

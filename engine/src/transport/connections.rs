@@ -3,6 +3,7 @@
 use super::origins::OriginId;
 use super::ports::Port;
 use super::protocol::Protocol;
+use super::proxy_session::ProxySession;
 use super::stream::{NONE, Owner, StreamId};
 use crate::clock::Moment;
 use crate::ring::{GENERATION_MASK, Slot};
@@ -27,6 +28,8 @@ pub(super) enum ConnectionState {
     Free,
     /// A connect is under way; the stream waits.
     Connecting,
+    /// The proxy is asked for a way to the server; the stream waits.
+    Tunneling,
     /// A TLS handshake is under way; the stream waits.
     Handshaking,
     /// Nothing under way; a request may use it.
@@ -81,6 +84,9 @@ pub(super) struct Connection {
     pub(super) protocol: Protocol,
     /// With an origin over TLS, from the connect on.
     pub(super) tls: Option<Box<Session>>,
+    /// What stands around it, while a proxy is asked for the way to the server, and afterwards if
+    /// TLS with the proxy stays around it.
+    pub(super) proxied: Option<Box<ProxySession>>,
     /// Encrypted bytes that wait for the send under way.
     pub(super) unsent: Vec<u8>,
     /// The request that it carries or that waits for it to be made, or [`NONE`].
@@ -112,9 +118,16 @@ impl Connection {
             born: Moment(0),
             protocol: Protocol::negotiated(None),
             tls: None,
+            proxied: None,
             unsent: Vec::new(),
             stream: NONE,
         }
+    }
+
+    /// Whether bytes on it are not those of requests and replies: TLS or a proxy is around them.
+    #[inline]
+    pub(super) fn is_wrapped(&self) -> bool {
+        self.tls.is_some() | self.proxied.is_some()
     }
 
     pub(super) fn is_idle(&self) -> bool {

@@ -127,10 +127,7 @@ impl<R: RingIo> Transport<R> {
         for waiting in std::mem::take(&mut self.lookups.waiting) {
             let stream = self.streams.get_mut(waiting.stream);
             let (name, origin) = (stream.name, stream.origin);
-            if matches!(
-                self.origins.borrow().get(origin).addresses,
-                Addresses::Asked
-            ) {
+            if self.origins.borrow().is_asked(origin) {
                 self.lookups.waiting.push(waiting);
                 continue;
             }

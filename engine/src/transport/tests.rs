@@ -34,13 +34,15 @@ const FILE: &[u8] = b"from a file";
 const TIMEOUT: Duration = Duration::from_millis(200);
 
 /// What plans say about connections.
-const WISHES: [&str; 6] = [
+const WISHES: [&str; 8] = [
     "",
     "per_origin = 2",
     "pool = \"shared\"\nper_origin = 3",
     "requests_max = 2",
     "renew = \"request\"",
     "pool = \"shared\"\nclose = \"reset\"\ntimeouts = { connect = \"20ms\", first_byte = \"50ms\" }",
+    "proxy = \"socks5h://ann:pass@proxy.test\"",
+    "pool = \"shared\"\nper_origin = 3\nproxy = \"socks5h://proxy.test\"",
 ];
 
 fn plan(wishes: &str) -> Arc<Plan> {
@@ -74,6 +76,7 @@ fn head<'a>(method: &'a str, path: &'a str, body_bytes: Option<u64>) -> Head<'a,
     Head {
         method,
         path,
+        forward: None,
         authority: "server.test",
         defaults: &[],
         without: &[],
@@ -150,7 +153,7 @@ impl<'w, R: RingIo> Life<'w, R> {
             port: server.port(),
             ..plan_target(plan)
         };
-        let origins = Origins::with_target(&target, &[server, server], &mut ring);
+        let origins = Origins::new(plan, &target, &[server, server], &mut ring);
         let spec = TransportSpec {
             plan: Arc::clone(plan),
             ports: world.ports.clone(),

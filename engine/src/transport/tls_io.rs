@@ -5,10 +5,10 @@ use super::completions::ReplyReader;
 use super::connections::{ConnectionState, End};
 use super::protocol::{Protocol, encoded};
 use super::stream::NONE;
-use super::wire::{Encoded, Progress};
+use super::wire::{Encoded, Incoming, Progress};
 use crate::error_key::error_key;
 use crate::event::Event;
-use crate::ring::{Received, RingIo, Slot};
+use crate::ring::{RingIo, Slot};
 use crate::tls::{Fault, Session};
 use stats::FailureKind;
 
@@ -16,10 +16,10 @@ impl<R: RingIo> Transport<R> {
     /// Begins the TLS of a connection that has just been made; false when it has none.
     pub(super) fn start_handshake(&mut self, slot: Slot) -> bool {
         let origin = self.connections.get(slot).origin;
-        let Some(server) = self.origins.borrow().get(origin).server_name.clone() else {
+        let Some(server) = self.origins.borrow().tls_name(origin).cloned() else {
             return false;
         };
-        let is_first = self.is_first_handshake(slot);
+        let is_first = self.is_first_handshake(slot, origin);
         let mut out = self.tls.buffer();
         let begun = self.tls.session(server, is_first).and_then(|mut session| {
             session.hello(&mut out)?;
@@ -40,8 +40,8 @@ impl<R: RingIo> Transport<R> {
         true
     }
 
-    /// Sends encrypted bytes, behind those that are being sent.
-    fn write(&mut self, slot: Slot, bytes: Vec<u8>) {
+    /// Sends bytes as they are, behind those that are being sent.
+    pub(super) fn write_plain(&mut self, slot: Slot, bytes: Vec<u8>) {
         let connection = self.connections.get_mut(slot);
         if bytes.is_empty() {
             return self.tls.give_back(bytes);
@@ -69,6 +69,9 @@ impl<R: RingIo> Transport<R> {
             let more = std::mem::take(&mut connection.unsent);
             self.transmit(slot, more);
             return true;
+        }
+        if connection.state == ConnectionState::Tunneling {
+            return self.pass(slot);
         }
         let is_open = connection.tls.as_deref().is_some_and(Session::is_open);
         let waits = is_open && connection.state == ConnectionState::Handshaking;
@@ -120,11 +123,14 @@ impl<R: RingIo> Transport<R> {
     }
 
     /// Takes bytes of a connection over TLS.
-    pub(super) fn feed_encrypted(&mut self, slot: Slot, mut received: Received) {
+    pub(super) fn feed_encrypted(&mut self, slot: Slot, mut incoming: Incoming) {
         let mut out = self.tls.buffer();
         let connection = self.connections.get_mut(slot);
         let Some(mut session) = connection.tls.take() else {
-            return self.ring.give_back(received);
+            if let Incoming::Ring(received) = incoming {
+                self.ring.give_back(received);
+            }
+            return;
         };
         let mut progress = Progress::default();
         let mut reader = ReplyReader {
@@ -133,11 +139,16 @@ impl<R: RingIo> Transport<R> {
             now: self.now,
             is_traced: self.is_traced,
         };
-        let bytes = self.ring.bytes_mut(&mut received);
+        let bytes = match &mut incoming {
+            Incoming::Ring(received) => self.ring.bytes_mut(received),
+            Incoming::Unwrapped(bytes) => bytes,
+        };
         let taken = session.receive(bytes, &mut out, &mut |data| {
             reader.take(connection, data, &mut progress);
         });
-        self.ring.give_back(received);
+        if let Incoming::Ring(received) = incoming {
+            self.ring.give_back(received);
+        }
         let (is_open, is_closed) = (session.is_open(), session.is_closed());
         connection.tls = Some(session);
         let state = connection.state;
@@ -196,7 +207,12 @@ impl<R: RingIo> Transport<R> {
         if let Some(session) = &mut connection.tls {
             let mut out = self.tls.buffer();
             session.close(&mut out);
-            self.write(slot, out);
+            if let Some(proxied) = &mut connection.proxied {
+                let mut wrapped = self.tls.buffer();
+                proxied.wrap_last(&out, &mut wrapped);
+                out = wrapped;
+            }
+            self.write_plain(slot, out);
         }
     }
 
@@ -207,7 +223,7 @@ impl<R: RingIo> Transport<R> {
         let kind = fault.kind();
         if let Some(reason) = connection.tls.as_deref().and_then(Session::reason) {
             let origins = self.origins.borrow();
-            let server = origins.get(connection.origin).origin.authority();
+            let server = origins.tls_peer(connection.origin);
             let matter = format!("{server}\n{kind}\n{}", error_key(reason));
             self.telemetry.send_once(matter, || Event::Notice {
                 text: format!("{server}: {kind}: {reason}"),

@@ -1,6 +1,7 @@
 //! What passes between a connection and the protocol that it speaks.
 
 use crate::http::fault::Fault;
+use crate::ring::Received;
 
 /// A request as bytes.
 pub(super) enum Encoded {
@@ -21,4 +22,12 @@ pub(super) struct Progress {
     pub(super) timed_out: bool,
     /// The reply cannot be read.
     pub(super) fault: Option<Fault>,
+}
+
+/// Encrypted bytes that have come.
+pub(super) enum Incoming {
+    /// In a buffer of the ring's.
+    Ring(Received),
+    /// Inside of TLS with a proxy.
+    Unwrapped(Vec<u8>),
 }

@@ -183,7 +183,12 @@ fn request(exchange: &Exchange) -> Message<'_> {
     let bytes = &exchange.request[..];
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let (head, body) = bytes.split_at(end.map_or(bytes.len(), |end| end + 4));
-    message(head, body)
+    let mut sent = message(head, body);
+    // A proxy was sent the whole URL.
+    if let Some(path) = sent.first[1].strip_prefix(exchange.server.as_str()) {
+        sent.first[1] = path;
+    }
+    sent
 }
 
 fn redacted<'a>(name: &str, value: &'a str) -> &'a str {
@@ -400,6 +405,21 @@ mod tests {
         assert_eq!(entry["_failure"], "status");
         assert_eq!(entry["_tags"], json!({ "kind": "api" }));
         assert!(!entry.to_string().contains("abc"), "{entry}");
+    }
+
+    #[test]
+    fn a_request_to_a_proxy_has_the_url_once() {
+        let mut exchange = failed();
+        exchange.request = b"GET http://shop:8080/a?b=1 HTTP/1.1\r\n\
+            Proxy-Authorization: Basic YTpi\r\n\r\n"
+            .to_vec();
+        for text in [
+            json_line(&exchange, SystemTime::UNIX_EPOCH, 4).to_string(),
+            har_entry(&exchange, SystemTime::UNIX_EPOCH, 4).to_string(),
+        ] {
+            let url = "\"url\":\"http://shop:8080/a?b=1\"";
+            assert!(text.contains(url) && !text.contains("YTpi"), "{text}");
+        }
     }
 
     #[test]

@@ -151,6 +151,7 @@ pub fn facts(ended: Ending, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         ended: Some(ended),
         seed: 1,
         target: "http://127.0.0.1:8080".into(),
+        proxy: String::new(),
         insecure: false,
         script: "scenarios/shop.lua".into(),
         script_sha256: "ab".repeat(32),

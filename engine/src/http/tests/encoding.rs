@@ -1,7 +1,7 @@
 //! Requests as bytes, and what is refused.
 
 use super::super::content::ACCEPTED;
-use super::super::encode::{EncodeError, Head, STANDARD, USER_AGENT};
+use super::super::encode::{EncodeError, Forward, Head, STANDARD, USER_AGENT};
 use super::encode_head;
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
@@ -10,6 +10,7 @@ fn head<'a>(method: &'a str, headers: Fields<'a>) -> Head<'a, &'a str, &'a str> 
     Head {
         method,
         path: "/a?b",
+        forward: None,
         authority: "h:81",
         defaults: &STANDARD,
         without: &[],
@@ -299,6 +300,7 @@ fn bytes_beyond_ascii_and_odd_methods_pass() {
     let request = Head {
         method: "GET",
         path: "/",
+        forward: None,
         authority: "h",
         defaults: &[],
         without: &[],
@@ -312,4 +314,36 @@ fn bytes_beyond_ascii_and_odd_methods_pass() {
     };
     encode_head(&mut out, &request).unwrap();
     assert!(out.ends_with(b"X: \xff\r\n\r\n"));
+}
+
+#[test]
+fn a_proxy_is_told_the_server() {
+    let forward = Forward {
+        server: "http://h:81".to_owned(),
+        authorization: Some("Basic YTpi".to_owned()),
+    };
+    let through = |request| Head {
+        forward: Some(&forward),
+        ..request
+    };
+    check(
+        &through(head("GET", &[])),
+        &[
+            "GET http://h:81/a?b HTTP/1.1",
+            "Host: h:81",
+            "UA",
+            "Accept: */*",
+            "AE",
+            "Proxy-Authorization: Basic YTpi",
+        ],
+    );
+    let own = through(head("GET", &[("proxy-authorization", "own")]));
+    let text = encoded(&own);
+    assert!(text.contains("\r\nproxy-authorization: own\r\n"), "{text}");
+    assert!(!text.contains("YTpi"), "{text}");
+    let options = Head {
+        path: "*",
+        ..through(head("OPTIONS", &[]))
+    };
+    assert!(encoded(&options).starts_with("OPTIONS http://h:81 HTTP/1.1\r\n"));
 }

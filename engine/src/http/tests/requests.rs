@@ -237,7 +237,7 @@ proptest! {
         let mut bytes = Vec::new();
         for (path, headers, body) in &all {
             let body_bytes = body.as_ref().map(|body| body.len() as u64);
-            let head = Head { method: "POST", path, authority: "h", defaults: &[], without: &[], headers, extra: &[], cookie: b"", body_bytes, chunked: false, expects_continue: false, keep_alive: true };
+            let head = Head { method: "POST", path, forward: None, authority: "h", defaults: &[], without: &[], headers, extra: &[], cookie: b"", body_bytes, chunked: false, expects_continue: false, keep_alive: true };
             encode_head(&mut bytes, &head).unwrap();
             bytes.extend_from_slice(body.as_deref().unwrap_or_default());
         }
