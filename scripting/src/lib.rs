@@ -35,6 +35,7 @@ mod xml;
 /// to be put beside scripts, under any name that ends in `.lua`.
 pub const EDITOR_DEFINITIONS: &str = include_str!("editor/mistress.lua");
 
+pub use cookies::CookieJar;
 pub use error::{Error, ScriptError};
 pub use host::{Host, MetricKind, Row};
 pub use rates::rates;

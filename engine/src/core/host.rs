@@ -6,7 +6,7 @@ use super::state::{CoreState, Transaction};
 use crate::event::Event;
 use crate::feeder::Asker;
 use config::random;
-use scripting::{CookieSpec, Host, MetricKind, Row};
+use scripting::{CookieJar, CookieSpec, Host, MetricKind, Row};
 use stats::custom::CustomKind;
 use stats::{Counter, FailureKind};
 
@@ -200,22 +200,36 @@ impl Host for CoreState {
         self.files.open(path).map(drop)
     }
 
+    fn cookie_jar(&self, slot: u32) -> Result<CookieJar, String> {
+        self.make_jar(slot)
+    }
+
+    fn owns_cookie_jar(&self, slot: u32, jar: &CookieJar) -> bool {
+        self.owns_jar(slot, jar)
+    }
+
     fn cookie(
         &self,
         slot: u32,
+        jar: Option<&CookieJar>,
         name: &str,
         url: Option<&str>,
         f: &mut dyn FnMut(Option<&[u8]>),
     ) -> Result<(), String> {
-        self.lend_cookie(slot, name, url, f)
+        self.lend_cookie(slot, jar, name, url, f)
     }
 
-    fn set_cookie(&self, slot: u32, cookie: CookieSpec) -> Result<(), String> {
-        self.give_cookie(slot, cookie)
+    fn set_cookie(
+        &self,
+        slot: u32,
+        jar: Option<&CookieJar>,
+        cookie: CookieSpec,
+    ) -> Result<(), String> {
+        self.give_cookie(slot, jar, cookie)
     }
 
-    fn clear_cookies(&self, slot: u32) {
-        self.take_cookies(slot);
+    fn clear_cookies(&self, slot: u32, jar: Option<&CookieJar>) {
+        self.take_cookies(slot, jar);
     }
 
     fn embedded(&self, page: &str, base: Option<&str>, link: &str) -> Option<(String, bool)> {
