@@ -10,6 +10,7 @@ mod limits;
 mod ports;
 mod shapes;
 mod thresholds;
+mod tls;
 mod web;
 
 const RUN: &str = "[run]\nscript = \"s.lua\"\ntarget = \"builtin\"\n";

@@ -19,7 +19,7 @@ fn now_s() -> i64 {
 
 impl CoreState {
     /// The slot of the user that a slot is, or is a branch of.
-    fn root(&self, slot: u32) -> u32 {
+    pub(crate) fn root(&self, slot: u32) -> u32 {
         let script_users = self.script_users.borrow();
         let mut at = slot;
         while script_users[at as usize].parent != NONE {
