@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, Table};
 
-use crate::cookies::Jars;
+use crate::cookie_jars::Jars;
 use crate::{Host, RequestSpec};
 
 /// State shared by the native functions and [`Script`](crate::Script).

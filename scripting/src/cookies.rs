@@ -1,83 +1,21 @@
 //! Cookies of scripts: the options `cookies` and `jar`, the functions of users and of cookie jars.
 
-use std::any::Any;
-use std::fmt;
-use std::rc::Rc;
-
 use mlua::{Lua, LuaString, Table, Value};
 
 use crate::bindings::{Bindings, Shared, lend, or_message};
 use crate::location::kind;
 use crate::option_values::{boolean, bytes, pairs};
 use crate::text;
-use crate::{CookieSpec, Cookies};
+use crate::{CookieJar, CookieSpec, Cookies};
 
 /// The options of `user:set_cookie`.
 const KEYS: [&str; 5] = ["domain", "max_age", "path", "secure", "url"];
 
 type Result<T> = std::result::Result<T, String>;
 
-/// A cookie jar that a script keeps besides its user's own, from
-/// [`Host::cookie_jar`](crate::Host::cookie_jar). Handles of one jar are equal; the jar ends with
-/// the last of them.
-#[derive(Clone)]
-pub struct CookieJar(pub Rc<dyn Any>);
-
-impl PartialEq for CookieJar {
-    fn eq(&self, other: &CookieJar) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl fmt::Debug for CookieJar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CookieJar")
-    }
-}
-
 /// The metatable of cookie jars in Lua, in the registry. A jar is a table with its number.
 pub(crate) const JAR: &str = "mistress.cookie_jar";
 const NUMBER: &str = "number";
-
-/// The jars that scripts hold, by the numbers they have in Lua.
-#[derive(Default)]
-pub(crate) struct Jars {
-    list: Vec<Option<CookieJar>>,
-    free: Vec<usize>,
-    /// With how many to look for those that no script holds any more.
-    sweep_at: usize,
-}
-
-/// The fewest jars with which there is a sweep.
-const SWEPT_MIN: usize = 256;
-
-impl Jars {
-    /// Keeps a jar; its number.
-    fn add(&mut self, jar: CookieJar) -> usize {
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.list.push(None);
-            self.list.len() - 1
-        });
-        self.list[number] = Some(jar);
-        number
-    }
-
-    fn len(&self) -> usize {
-        self.list.len() - self.free.len()
-    }
-
-    /// Lets go of the jars that are not in `kept` any more, a weak table of jars by number.
-    fn sweep(&mut self, kept: &Table) -> mlua::Result<()> {
-        for (number, jar) in self.list.iter_mut().enumerate() {
-            if jar.is_some() && kept.raw_get::<Value>(number)?.is_nil() {
-                *jar = None;
-                self.free.push(number);
-            }
-        }
-        self.sweep_at = SWEPT_MIN.max(2 * self.len());
-        Ok(())
-    }
-}
 
 /// A new jar of the running user.
 fn make(
@@ -87,7 +25,7 @@ fn make(
     kept: &Table,
 ) -> mlua::Result<std::result::Result<Table, String>> {
     let mut jars = shared.jars.borrow_mut();
-    if jars.len() >= jars.sweep_at {
+    if jars.is_sweep_due() {
         jars.sweep(kept)?;
     }
     let mut made = shared.host.cookie_jar(slot);
@@ -116,7 +54,7 @@ pub(crate) fn jar(lua: &Lua, shared: &Shared, value: &Value) -> Result<CookieJar
         is_jar.then_some(number)?.ok()
     });
     let jars = shared.jars.borrow();
-    let jar = number.and_then(|number| jars.list.get(number)?.clone());
+    let jar = number.and_then(|number| jars.get(number));
     jar.ok_or_else(|| {
         format!(
             "jar must be a cookie jar from user:cookie_jar(), not {}",
