@@ -39,8 +39,8 @@ pub use profile::{parse, parse_duration, parse_rate, read_from};
 pub use proxy::{Bypass, Proxies, Proxy, ProxyCredentials, ProxyScheme};
 pub use redactor::Redactor;
 pub use transport::{
-    AddressPolicy, Close, Connections, PhaseTimeouts, Pool, Ports, ReconnectPolicy, Resume, Tls,
-    TlsIdentity, TlsVersions,
+    AddressPolicy, Close, Connections, Password, PhaseTimeouts, Pool, Ports, ReconnectPolicy,
+    Resume, Tls, TlsIdentity, TlsVersions,
 };
 pub use variables::{TextPart, VariableSource, Variables, is_variable_name, text_parts};
 pub use web::Web;

@@ -229,6 +229,9 @@ fn read_plan(
     let tls = tls::read(&root, path, check, diagnostics);
     let tables = loads.zip(thresholds).zip(data);
     let connections = connections::read(&root, environment, diagnostics);
+    if let (Some(tls), Some((_, data)), Some(connections)) = (&tls, &tables, &connections) {
+        tls::check_client_data(&root, tls, data, connections.pool, diagnostics);
+    }
     let transport = web.zip(tls).zip(connections);
     match (document.errors(path), run, tables.zip(transport)) {
         (None, Some(run), Some((((loads, thresholds), data), ((web, tls), connections)))) => {

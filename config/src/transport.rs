@@ -146,6 +146,11 @@ pub struct Tls {
     pub ca: Option<PathBuf>,
     /// The client's own certificate.
     pub identity: Option<TlsIdentity>,
+    /// The `[data.NAME]` whose rows name the certificate of each user, instead of `identity`; one of
+    /// [`Plan::data`](crate::Plan::data). Connections are not shared then.
+    pub client_data: Option<String>,
+    /// The password of PKCS#12 files, unless a row has its own.
+    pub password: Password,
     /// Server certificates are not verified.
     pub insecure: bool,
     /// Which handshakes try to resume an earlier session.
@@ -154,13 +159,40 @@ pub struct Tls {
     pub versions: TlsVersions,
 }
 
-/// The client certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsIdentity {
-    /// The certificate chain, own certificate first (PEM).
-    pub cert: PathBuf,
-    /// Its private key (PEM).
-    pub key: PathBuf,
+/// A client certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TlsIdentity {
+    /// PEM files.
+    Pem {
+        /// The certificate chain, own certificate first.
+        cert: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+    /// A PKCS#12 file (`.p12`, `.pfx`) with the chain and the key.
+    Pkcs12(PathBuf),
+}
+
+/// A password, which is not shown.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Password(String);
+
+impl Password {
+    /// The password `text`.
+    pub fn new(text: impl Into<String>) -> Password {
+        Password(text.into())
+    }
+
+    /// The password itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(***)")
+    }
 }
 
 /// Which handshakes try to resume an earlier session.

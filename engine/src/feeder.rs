@@ -18,7 +18,10 @@ pub(crate) use cursor::{Asker, Feeder};
 
 use crate::pacing::Segment;
 use config::{AtEnd, Model, Order, Plan};
-use file::{Opened, Store};
+use file::{Opened, RowReader, Store};
+use scripting::Row;
+use std::io;
+use std::path::Path;
 use walk::{Part, Walk, per_user};
 
 /// What is known of the plan's data sources; made once, read by all cores.
@@ -74,6 +77,17 @@ impl Sources {
         }
     }
 
+    /// The file of a source, and all its rows in their order.
+    pub(crate) fn rows(
+        &self,
+        data: &str,
+    ) -> Option<(&Path, impl Iterator<Item = io::Result<Row>> + '_)> {
+        let source = self.list.iter().find(|source| source.data.name == data)?;
+        let mut reader = RowReader::new();
+        let rows = (0..source.rows).map(move |row| source.read(&mut reader, row));
+        Some((&source.data.file, rows))
+    }
+
     /// What was taken for granted in the files, a line each with the file's path.
     pub(crate) fn notices(&self) -> &[String] {
         &self.notices
@@ -83,8 +97,15 @@ impl Sources {
 impl Source {
     fn new(data: &config::Data, opened: Opened, plan: &Plan, segment: Segment) -> Source {
         let is_finite = data.at_end != AtEnd::Wrap;
-        let walk =
-            |loads: &[&config::Load]| Walk::new(opened.rows, is_finite, Part::of(loads, segment));
+        // A row that is a user's certificate is drawn once, however many passes it has.
+        let is_for_users = plan.tls.client_data.as_ref() == Some(&data.name);
+        let walk = |loads: &[&config::Load]| {
+            let mut part = Part::of(loads, segment);
+            if is_for_users {
+                part.per_user = 1;
+            }
+            Walk::new(opened.rows, is_finite, part)
+        };
         let all: Vec<&config::Load> = plan.loads.iter().collect();
         let walks = match data.order {
             Order::Random => Vec::new(),
@@ -96,7 +117,8 @@ impl Source {
         };
         let of_load = |load: &config::Load| {
             let is_closed = matches!(load.model, Model::Closed { .. });
-            (per_user(load), is_closed)
+            let per_user = if is_for_users { 1 } else { per_user(load) };
+            (per_user, is_closed)
         };
         Source {
             data: data.clone(),
@@ -110,6 +132,14 @@ impl Source {
     /// The walk of users of `load`; none where rows are drawn at random.
     fn walk(&self, load: usize) -> Option<&Walk> {
         self.walks.get(load).or(self.walks.last())
+    }
+
+    /// Row number `row` of the file, below [`Source::rows`].
+    fn read(&self, reader: &mut RowReader, row: u64) -> io::Result<Row> {
+        match &self.store {
+            Store::Held(rows) => Ok(rows[row as usize].clone()),
+            Store::Indexed(index) => reader.read(index, row),
+        }
     }
 
     /// The ordinal that is meant for a user in its present pass, if any is.

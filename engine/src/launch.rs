@@ -14,7 +14,7 @@ use crate::messages::{Command, LauncherLink, Report};
 use crate::pacing::{Segment, Share};
 use crate::probe;
 use crate::ring_refusal;
-use crate::tls::Setup;
+use crate::tls::{Rows, Setup};
 use crate::watchdog;
 use config::{Origin, Plan};
 use glommio::{LocalExecutorBuilder, Placement};
@@ -142,8 +142,10 @@ pub fn prepare(job: RunSpec) -> Result<Ready, Error> {
     let proxy = job.plan.connections.proxies.proxy_for(&job.origin);
     let is_secure = job.origin.scheme == config::Scheme::Https
         || proxy.is_some_and(|proxy| proxy.scheme == config::ProxyScheme::Https);
-    let tls = Setup::open(&job.plan.tls, is_secure).map_err(Error::Tls)?;
-    let tls = Arc::new(tls);
+    let (tls, notice) = open_tls(&job.plan, &sources, is_secure)?;
+    if let Some(text) = notice {
+        let _ = job.events.try_send(Event::Notice { text });
+    }
     try_sources(&job.plan.connections.source)?;
     let addresses = resolve(&job.origin, &job.plan)?;
     let sizes = probe::sizes(&job.plan, job.cpus.len());
@@ -194,6 +196,19 @@ pub fn prepare(job: RunSpec) -> Result<Ready, Error> {
         scenarios,
         events: job.events,
     })
+}
+
+/// Reads certificates and keys; also what should be told of it.
+fn open_tls(
+    plan: &Plan,
+    sources: &Sources,
+    is_secure: bool,
+) -> Result<(Arc<Setup>, Option<String>), Error> {
+    let client_data = plan.tls.client_data.as_deref();
+    let mut found = client_data.and_then(|data| sources.rows(data));
+    let rows = found.as_mut().map(|(file, rows)| Rows { file, rows });
+    let (tls, notice) = Setup::open(&plan.tls, is_secure, rows).map_err(Error::Tls)?;
+    Ok((Arc::new(tls), notice))
 }
 
 impl Ready {

@@ -5,28 +5,35 @@
 //! a [`Session`].
 
 mod fault;
+mod identity;
 mod pem;
 mod session;
 mod session_cache;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod user_identities;
 
 pub(crate) use fault::Fault;
 pub(crate) use session::Session;
+pub(crate) use user_identities::Rows;
 
 use config::{Resume, TlsVersions};
-use rustls::client::{ClientConfig, Resumption, UnbufferedClientConnection};
+use rustls::client::{ClientConfig, ClientSessionStore, Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use session_cache::{SessionCache, WriteOnly};
+use session_cache::{SessionCache, TICKETS_MAX, WriteOnly};
 use std::sync::Arc;
 use trust::{Asked, Trust};
+use user_identities::UserIdentities;
 
 /// Buffers for encrypted bytes that a core keeps for the next sends.
 const SPARE_MAX: usize = 256;
 /// A buffer that has grown beyond this is not kept.
 const SPARE_BYTES_MAX: usize = 32 << 10;
+/// Tickets that are kept for one server and the certificate of one user.
+const USER_TICKETS_MAX: usize = 8;
 
 /// What all cores need to speak TLS.
 #[derive(Debug)]
@@ -34,30 +41,74 @@ pub(crate) struct Setup {
     trust: Trust,
     versions: TlsVersions,
     resume: Resume,
+    /// The certificates of users that have their own.
+    users: Arc<UserIdentities>,
 }
 
 impl Setup {
     /// Reads certificates and keys. `needed` says that the target is spoken to over TLS: then it
-    /// must be possible to verify it.
+    /// must be possible to verify it. `rows` name the certificates of users, where they have their
+    /// own. Also what should be told of reading them.
     ///
     /// # Errors
     /// What is wrong with the files; or that there is nobody to trust.
-    pub(crate) fn open(tls: &config::Tls, needed: bool) -> Result<Setup, String> {
-        Ok(Setup {
-            trust: Trust::open(tls, needed)?,
+    pub(crate) fn open(
+        tls: &config::Tls,
+        needed: bool,
+        rows: Option<Rows<'_>>,
+    ) -> Result<(Setup, Option<String>), String> {
+        let trust = Trust::open(tls, needed)?;
+        let (users, notice) = match rows {
+            Some(rows) => UserIdentities::read(rows, &tls.password, &trust.provider)?,
+            None => (UserIdentities::default(), None),
+        };
+        let setup = Setup {
+            trust,
             versions: tls.versions,
             resume: tls.resume,
-        })
+            users: Arc::new(users),
+        };
+        Ok((setup, notice))
     }
 }
 
-/// The TLS of one core.
-pub(crate) struct Tls {
+/// How connections of one certificate, or of none, are made: sessions of one are not resumed with
+/// another.
+struct Client {
     /// Resumes sessions where it can.
     resuming: Arc<ClientConfig>,
     /// Keeps sessions, but resumes none.
     full: Arc<ClientConfig>,
     asked: Arc<Asked>,
+}
+
+impl Client {
+    fn new(base: &ClientConfig, identity: Option<Arc<CertifiedKey>>, tickets_max: usize) -> Client {
+        let asked = Arc::new(Asked::new(identity));
+        let sessions = Arc::new(SessionCache::new(tickets_max));
+        let with = |store: Arc<dyn ClientSessionStore>| {
+            let mut config = base.clone();
+            config.client_auth_cert_resolver = Arc::clone(&asked) as _;
+            config.resumption = Resumption::store(store);
+            Arc::new(config)
+        };
+        Client {
+            full: with(Arc::new(WriteOnly(Arc::clone(&sessions)))),
+            resuming: with(sessions),
+            asked,
+        }
+    }
+}
+
+/// The TLS of one core.
+pub(crate) struct Tls {
+    /// What all its clients have in common.
+    base: ClientConfig,
+    /// Of users without a certificate of their own.
+    common: Client,
+    users: Arc<UserIdentities>,
+    /// By certificate of a user, made with its first connection.
+    own: Vec<Option<Box<Client>>>,
     resume: Resume,
     /// How many handshakes should have tried to resume and have not, below 1.
     owed: f64,
@@ -67,26 +118,25 @@ pub(crate) struct Tls {
 impl Tls {
     /// The TLS of one core, which offers these protocols, the preferred one first.
     pub(crate) fn new(setup: &Setup, alpn: &[&[u8]]) -> Tls {
-        let asked = Arc::new(Asked::new(setup.trust.identity.clone()));
-        let memory = Arc::new(SessionCache::default());
-        let full = config(
-            setup,
-            &asked,
-            alpn,
-            Resumption::store(Arc::new(WriteOnly(Arc::clone(&memory)))),
-        );
-        let resuming = config(setup, &asked, alpn, Resumption::store(memory));
+        let base = config(setup, alpn);
         Tls {
-            resuming: Arc::new(resuming),
-            full: Arc::new(full),
-            asked,
+            common: Client::new(&base, setup.trust.identity.clone(), TICKETS_MAX),
+            base,
+            users: Arc::clone(&setup.users),
+            own: Vec::new(),
             resume: setup.resume,
             owed: 0.0,
             spare: Vec::new(),
         }
     }
 
+    /// The number of the certificate that a row of the data file names, from 0.
+    pub(crate) fn identity_of_row(&self, row: u64) -> Option<u32> {
+        self.users.of_row(row as usize)
+    }
+
     /// The TLS of a new connection to `server`; `first` when its user has none with it so far.
+    /// `identity` is the number of the user's own certificate.
     ///
     /// # Errors
     /// What rustls says.
@@ -94,15 +144,34 @@ impl Tls {
         &mut self,
         server: ServerName<'static>,
         first: bool,
+        identity: Option<u32>,
     ) -> Result<Box<Session>, Fault> {
-        let config = if self.resumes(first) {
-            Arc::clone(&self.resuming)
-        } else {
-            Arc::clone(&self.full)
+        let resumes = self.resumes(first);
+        let client = match identity {
+            Some(identity) => self.client_of(identity),
+            None => &self.common,
         };
-        let machine = UnbufferedClientConnection::new(config, server);
+        let config = if resumes {
+            &client.resuming
+        } else {
+            &client.full
+        };
+        let asked = Arc::clone(&client.asked);
+        let machine = UnbufferedClientConnection::new(Arc::clone(config), server);
         let machine = machine.map_err(|error| Fault::of(&error))?;
-        Ok(Box::new(Session::new(machine, Arc::clone(&self.asked))))
+        Ok(Box::new(Session::new(machine, asked)))
+    }
+
+    /// The client with a user's certificate.
+    fn client_of(&mut self, identity: u32) -> &Client {
+        if self.own.is_empty() {
+            self.own.resize_with(self.users.len(), || None);
+        }
+        let (base, users) = (&self.base, &self.users);
+        self.own[identity as usize].get_or_insert_with(|| {
+            let own = users.get(identity).cloned();
+            Box::new(Client::new(base, own, USER_TICKETS_MAX))
+        })
     }
 
     /// Whether the next handshake tries to resume.
@@ -137,25 +206,18 @@ impl Tls {
     }
 }
 
-fn config(
-    setup: &Setup,
-    asked: &Arc<Asked>,
-    alpn: &[&[u8]],
-    resumption: Resumption,
-) -> ClientConfig {
+fn config(setup: &Setup, alpn: &[&[u8]]) -> ClientConfig {
     let versions = match setup.versions {
         TlsVersions::Both => &[&TLS13, &TLS12][..],
         TlsVersions::Tls12 => &[&TLS12],
         TlsVersions::Tls13 => &[&TLS13],
     };
-    let resolver = Arc::clone(asked) as Arc<dyn rustls::client::ResolvesClientCert>;
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&setup.trust.provider))
         .with_protocol_versions(versions)
         .expect("ring has suites for both versions")
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(&setup.trust.verifier))
-        .with_client_cert_resolver(resolver);
+        .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    config.resumption = resumption;
     config
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, Table};
 
+use crate::cookie_jars::Jars;
 use crate::{Host, RequestSpec};
 
 /// State shared by the native functions and [`Script`](crate::Script).
@@ -15,6 +16,8 @@ pub(crate) struct Shared {
     pub host: Rc<dyn Host>,
     /// The request of the call that is about to yield; taken when its code arrives.
     pub request: RefCell<Option<Box<RequestSpec>>>,
+    /// The cookie jars that scripts hold.
+    pub jars: RefCell<Jars>,
     /// Set when a host method panicked below Lua; the panic is resumed once Lua has unwound,
     /// because a script's `pcall` would otherwise swallow it.
     pub panicked: Cell<bool>,
@@ -26,6 +29,7 @@ impl Shared {
         Rc::new(Shared {
             host,
             request: RefCell::new(None),
+            jars: RefCell::default(),
             panicked: Cell::new(false),
             panic: RefCell::new(None),
         })

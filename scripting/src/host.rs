@@ -1,6 +1,6 @@
 //! What a running script needs from its environment.
 
-use crate::{CookieSpec, Tag};
+use crate::{CookieJar, CookieSpec, Tag};
 use serde_json::Value as Json;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -46,29 +46,48 @@ pub trait Host {
         Err(format!("there is no file {path:?}"))
     }
 
-    /// Lends the value of the user's cookie of that name to `f`: the one that a request to `url`
-    /// would carry, or without a URL the most recent one.
+    /// Makes a cookie jar for the user besides its own, which lasts as long as its handles. `Err`:
+    /// there are too many of this user.
+    fn cookie_jar(&self, slot: u32) -> Result<CookieJar, String> {
+        let _ = slot;
+        Err("users have no cookies here".to_owned())
+    }
+
+    /// Whether a jar was made for this user.
+    fn owns_cookie_jar(&self, slot: u32, jar: &CookieJar) -> bool {
+        let _ = (slot, jar);
+        false
+    }
+
+    /// Lends the value of the cookie of that name to `f`: the one that a request to `url` would
+    /// carry, or without a URL the most recent one. Without a jar it is one of the user's own.
     fn cookie(
         &self,
         slot: u32,
+        jar: Option<&CookieJar>,
         name: &str,
         url: Option<&str>,
         f: &mut dyn FnMut(Option<&[u8]>),
     ) -> Result<(), String> {
-        let _ = (slot, name, url);
+        let _ = (slot, jar, name, url);
         f(None);
         Ok(())
     }
 
-    /// Sets a cookie of the user.
-    fn set_cookie(&self, slot: u32, cookie: CookieSpec) -> Result<(), String> {
-        let _ = (slot, cookie);
+    /// Sets a cookie in the jar, or without one among the user's own.
+    fn set_cookie(
+        &self,
+        slot: u32,
+        jar: Option<&CookieJar>,
+        cookie: CookieSpec,
+    ) -> Result<(), String> {
+        let _ = (slot, jar, cookie);
         Err("users have no cookies here".to_owned())
     }
 
-    /// Deletes all cookies of the user.
-    fn clear_cookies(&self, slot: u32) {
-        let _ = slot;
+    /// Deletes all cookies of the jar, or without one the user's own.
+    fn clear_cookies(&self, slot: u32, jar: Option<&CookieJar>) {
+        let _ = (slot, jar);
     }
 
     /// The absolute URL at which the user's latest request ended, after redirects.

@@ -61,8 +61,9 @@ fn requests(bindings: &Bindings<'_>) -> mlua::Result<()> {
     )?;
     bindings.add(
         "request",
-        |lua, shared, args: (LuaString, LuaString, Value)| {
-            let spec = options::request(lua, &args.0, &args.1, &args.2).and_then(|spec| {
+        |lua, shared, (slot, method, url, given): (u32, LuaString, LuaString, Value)| {
+            let spec = options::request(lua, shared, &method, &url, &given).and_then(|spec| {
+                cookies::check_owner(shared, slot, spec.jar.as_ref())?;
                 if !spec.url.starts_with('/') {
                     shared.host.absolute_url(&spec.url)?;
                 }

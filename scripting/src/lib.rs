@@ -6,6 +6,7 @@
 
 mod bindings;
 mod cache;
+mod cookie_jars;
 mod cookies;
 mod error;
 mod extract;
@@ -36,6 +37,7 @@ mod xml;
 /// to be put beside scripts, under any name that ends in `.lua`.
 pub const EDITOR_DEFINITIONS: &str = include_str!("editor/mistress.lua");
 
+pub use cookie_jars::CookieJar;
 pub use error::{Error, ScriptError};
 pub use host::{Host, MetricKind, Row};
 pub use rates::rates;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use mlua::{Lua, LuaString, Value};
 
+use crate::bindings::Shared;
 use crate::location::{kind, quoted};
 use crate::option_values::{NamedValue, boolean, bytes, named, pairs};
 use crate::text::{self, Encoding};
@@ -14,7 +15,7 @@ use crate::uploads::{self, FilePart};
 use crate::{BodyPart, Cookies, RequestSpec, cookies, json, tags};
 
 /// The keys of a request's options.
-pub(crate) const KEYS: [&str; 21] = [
+pub(crate) const KEYS: [&str; 22] = [
     "basic_auth",
     "bearer",
     "body",
@@ -27,6 +28,7 @@ pub(crate) const KEYS: [&str; 21] = [
     "files",
     "form",
     "headers",
+    "jar",
     "json",
     "keep_body",
     "keepalive",
@@ -68,6 +70,7 @@ pub(crate) fn plain(method: &LuaString, url: &LuaString) -> Result<(String, Stri
 /// A request with options. The error names the key and the invalid value.
 pub(crate) fn request(
     lua: &Lua,
+    shared: &Shared,
     method: &LuaString,
     url: &LuaString,
     options: &Value,
@@ -75,6 +78,7 @@ pub(crate) fn request(
     let (method, url) = plain(method, url)?;
     let mut reader = Reader {
         lua,
+        shared,
         spec: RequestSpec {
             method,
             url,
@@ -100,6 +104,7 @@ pub(crate) fn request(
 
 struct Reader<'a> {
     lua: &'a Lua,
+    shared: &'a Shared,
     spec: RequestSpec,
     /// Encoded, appended to the URL at the end.
     query: String,
@@ -151,6 +156,7 @@ impl Reader<'_> {
             b"expect_continue" => spec.expect_continue = boolean("expect_continue", value)?,
             b"redirects" => spec.redirects = Some(redirects(value)?),
             b"cookies" => spec.cookies = cookies::of_request(value)?,
+            b"jar" => spec.jar = Some(cookies::jar(self.lua, self.shared, value)?),
             b"digest_auth" => spec.digest = Some(digest(value)?),
             b"keep_body" => spec.keep_body = boolean("keep_body", value)?,
             b"keepalive" => spec.keepalive = Some(boolean("keepalive", value)?),
@@ -237,6 +243,9 @@ impl Reader<'_> {
         }
         if spec.authorization.is_some() && spec.digest.is_some() {
             return Err("digest_auth: a request has one authorization".to_owned());
+        }
+        if spec.jar.is_some() && spec.cookies == Cookies::Off {
+            return Err("jar: cookies = false sends and keeps no cookies".to_owned());
         }
         for (option, header, set) in [
             (

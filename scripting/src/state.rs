@@ -8,7 +8,7 @@ use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 use crate::bindings::Shared;
 use crate::loader::Loader;
 use crate::location::OWN_CHUNK;
-use crate::{host_functions, integer, json, toolbox};
+use crate::{cookies, host_functions, integer, json, toolbox};
 
 const CORE: &str = include_str!("lua/core.lua");
 const BRANCHES: &str = include_str!("lua/branches.lua");
@@ -57,6 +57,9 @@ impl State {
         array.raw_set("__metatable", "array")?;
         lua.set_named_registry_value(json::ARRAY, &array)?;
         common.raw_set("array", array)?;
+        let jar = lua.create_table()?;
+        lua.set_named_registry_value(cookies::JAR, &jar)?;
+        common.raw_set("jar_meta", jar)?;
         common.raw_set("null", Value::NULL)?;
         common.raw_set("HEAD", lua.create_table()?)?;
         let variables = lua.create_table()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ScriptError, Tag};
+use crate::{CookieJar, ScriptError, Tag};
 
 /// What a user runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,8 @@ pub struct RequestSpec {
     pub redirects: Option<u8>,
     /// Which cookies are sent.
     pub cookies: Cookies,
+    /// Where cookies are taken from and kept; `None` means the user's own jar.
+    pub jar: Option<CookieJar>,
 }
 
 /// A part of a request's body.

@@ -103,7 +103,13 @@ impl Authority {
 
     /// A certificate for a client with this name.
     pub fn client(&self, name: &str) -> Identity {
+        self.client_with(name, Flaw::None)
+    }
+
+    /// A certificate for a client with this name, which is valid when a server's with this flaw is.
+    pub fn client_with(&self, name: &str, flaw: Flaw) -> Identity {
         let mut params = CertificateParams::default();
+        set_validity(&mut params, flaw);
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(params)
@@ -142,6 +148,12 @@ fn server_params(flaw: Flaw) -> CertificateParams {
         _ => NAMES.map(str::to_owned).to_vec(),
     };
     let mut params = CertificateParams::new(names).expect("the names are sound");
+    set_validity(&mut params, flaw);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+fn set_validity(params: &mut CertificateParams, flaw: Flaw) {
     let (from, to) = match flaw {
         Flaw::Expired => (2001, 2002),
         Flaw::NotYetValid => (4000, 4001),
@@ -149,8 +161,6 @@ fn server_params(flaw: Flaw) -> CertificateParams {
     };
     params.not_before = date_time_ymd(from, 1, 1);
     params.not_after = date_time_ymd(to, 1, 1);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params
 }
 
 /// Two authorities of one name would be taken for each other until a signature is looked at.

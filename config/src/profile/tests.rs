@@ -11,6 +11,7 @@ mod ports;
 mod proxies;
 mod shapes;
 mod thresholds;
+mod tls;
 mod web;
 
 const RUN: &str = "[run]\nscript = \"s.lua\"\ntarget = \"builtin\"\n";

@@ -66,7 +66,8 @@ impl Core {
             head,
         };
         if seen.has(HeadFlags::COOKIES) {
-            self.state.keep_cookies(done.ticket, answered.at, head);
+            let jar = pending.spec.as_ref().and_then(|spec| spec.jar.as_ref());
+            self.state.keep_cookies(done.ticket, jar, answered.at, head);
         }
         let next = if seen.has(HeadFlags::CHALLENGE) {
             self.answer_challenge(&answered)

@@ -4,9 +4,8 @@ use super::destination;
 use super::links;
 use super::state::{CoreState, Transaction};
 use crate::event::Event;
-use crate::feeder::Asker;
 use config::random;
-use scripting::{CookieSpec, Host, MetricKind, Row, Tag};
+use scripting::{CookieJar, CookieSpec, Host, MetricKind, Row, Tag};
 use stats::custom::CustomKind;
 use stats::{Counter, FailureKind};
 
@@ -170,15 +169,12 @@ impl Host for CoreState {
     }
 
     fn row(&self, slot: u32, data: &str) -> Result<Option<Row>, String> {
-        let chance = self.random(slot);
-        let asker = {
-            let user = &self.script_users.borrow()[slot as usize];
-            Asker {
-                load: user.load as usize,
-                number: user.number,
-                pass: user.pass,
-            }
-        };
+        if self.client_data.as_deref() == Some(data) {
+            // Each user has one row of it: that of its certificate.
+            let row = self.script_users.borrow()[self.root(slot) as usize].certificate_row;
+            return self.feeder.borrow_mut().read(data, row).map(Some);
+        }
+        let (asker, chance) = (self.asker(slot), self.random(slot));
         self.feeder.borrow_mut().row(data, asker, chance)
     }
 
@@ -213,22 +209,36 @@ impl Host for CoreState {
         self.files.open(path).map(drop)
     }
 
+    fn cookie_jar(&self, slot: u32) -> Result<CookieJar, String> {
+        self.make_jar(slot)
+    }
+
+    fn owns_cookie_jar(&self, slot: u32, jar: &CookieJar) -> bool {
+        self.owns_jar(slot, jar)
+    }
+
     fn cookie(
         &self,
         slot: u32,
+        jar: Option<&CookieJar>,
         name: &str,
         url: Option<&str>,
         f: &mut dyn FnMut(Option<&[u8]>),
     ) -> Result<(), String> {
-        self.lend_cookie(slot, name, url, f)
+        self.lend_cookie(slot, jar, name, url, f)
     }
 
-    fn set_cookie(&self, slot: u32, cookie: CookieSpec) -> Result<(), String> {
-        self.give_cookie(slot, cookie)
+    fn set_cookie(
+        &self,
+        slot: u32,
+        jar: Option<&CookieJar>,
+        cookie: CookieSpec,
+    ) -> Result<(), String> {
+        self.give_cookie(slot, jar, cookie)
     }
 
-    fn clear_cookies(&self, slot: u32) {
-        self.take_cookies(slot);
+    fn clear_cookies(&self, slot: u32, jar: Option<&CookieJar>) {
+        self.take_cookies(slot, jar);
     }
 
     fn embedded(&self, page: &str, base: Option<&str>, link: &str) -> Option<(String, bool)> {

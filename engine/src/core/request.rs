@@ -293,14 +293,15 @@ fn message(
     Ok((message, signed.is_some()))
 }
 
-/// The value of the Cookie field: the request's own ones, and those of the user with other names.
+/// The value of the Cookie field: the request's own ones, and those of its jar with other names.
 fn cookies(state: &CoreState, slot: u32, spec: &RequestSpec, at: Location<'_>) -> Vec<u8> {
+    let kept = |state: &CoreState| state.cookie_field(slot, spec.jar.as_ref(), at);
     let own = match &spec.cookies {
         Cookies::Off => return Vec::new(),
-        Cookies::Jar => return state.cookie_field(slot, at),
+        Cookies::Jar => return kept(state),
         Cookies::With(own) => own,
     };
-    let kept = state.cookie_field(slot, at);
+    let kept = kept(state);
     let is_other = |pair: &&[u8]| {
         let end = pair
             .iter()

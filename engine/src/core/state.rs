@@ -7,7 +7,7 @@ use super::template::Template;
 use crate::clock::{Clock, Moment};
 use crate::control::Control;
 use crate::event::Exchange;
-use crate::feeder::Feeder;
+use crate::feeder::{Asker, Feeder};
 use crate::http::encode::Field;
 use crate::telemetry::Telemetry;
 use crate::transport::{KeptReply, NONE, OriginId, Origins, Timings};
@@ -48,6 +48,8 @@ pub(crate) struct CoreState {
     pub(crate) held: RefCell<Option<HeldSample>>,
     /// The rows of data sources.
     pub(crate) feeder: RefCell<Feeder>,
+    /// The data whose rows name the client certificates of users.
+    pub(crate) client_data: Option<String>,
     /// What scripts send of files.
     pub(crate) files: Files,
     /// The fields that every request has.
@@ -101,6 +103,8 @@ pub(crate) struct ScriptUser {
     pub(crate) drawn: u64,
     /// The user or branch that a branch is of, or [`NONE`].
     pub(crate) parent: u32,
+    /// The row of the data file that names its client certificate, where users have their own.
+    pub(crate) certificate_row: u64,
     /// The template of its latest request, unless `went` says otherwise.
     pub(crate) template: u32,
     /// Server and path of its latest request, when that had options or was redirected.
@@ -172,8 +176,19 @@ impl CoreState {
             timings: Cell::default(),
             held: RefCell::default(),
             feeder: RefCell::new(feeder),
+            client_data: plan.tls.client_data.clone(),
             files: Files::new(&plan.script),
             default_fields: DefaultFields::of(plan),
+        }
+    }
+
+    /// The user of a slot, as one that asks for rows.
+    pub(crate) fn asker(&self, slot: u32) -> Asker {
+        let user = &self.script_users.borrow()[slot as usize];
+        Asker {
+            load: user.load as usize,
+            number: user.number,
+            pass: user.pass,
         }
     }
 

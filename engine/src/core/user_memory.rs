@@ -2,13 +2,13 @@
 //! scripts set, challenges and their answers.
 
 use super::destination;
-use super::session::{CHALLENGES_MAX, Location, UserSession};
+use super::session::{CHALLENGES_MAX, Location, ScriptJar, UserSession};
 use super::state::CoreState;
-use crate::http::cookies::{self, CookieScope, Draft};
+use crate::http::cookies::{self, CookieScope, Draft, Jar};
 use crate::http::digest::{Challenge, Signer, client_nonce};
 use crate::http::head_flags::values;
 use crate::transport::{NONE, OriginId};
-use scripting::CookieSpec;
+use scripting::{CookieJar, CookieSpec};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970.
@@ -19,7 +19,7 @@ fn now_s() -> i64 {
 
 impl CoreState {
     /// The slot of the user that a slot is, or is a branch of.
-    fn root(&self, slot: u32) -> u32 {
+    pub(crate) fn root(&self, slot: u32) -> u32 {
         let script_users = self.script_users.borrow();
         let mut at = slot;
         while script_users[at as usize].parent != NONE {
@@ -40,6 +40,46 @@ impl CoreState {
         let root = self.root(slot);
         let user = &mut self.script_users.borrow_mut()[root as usize];
         f(user.session.get_or_insert_default())
+    }
+
+    /// Lends the cookies of a jar; without one those of the user, if it remembers anything.
+    fn with_cookies<T>(
+        &self,
+        slot: u32,
+        jar: Option<&CookieJar>,
+        f: impl FnOnce(&mut Jar) -> T,
+    ) -> Option<T> {
+        match jar.and_then(ScriptJar::of) {
+            Some(jar) => Some(f(&mut jar.cookies.borrow_mut())),
+            None => self.with_session(slot, |session| f(&mut session.jar)),
+        }
+    }
+
+    /// Lends the cookies of a jar; without one those of the user, which remembers them from now on.
+    fn in_cookies<T>(
+        &self,
+        slot: u32,
+        jar: Option<&CookieJar>,
+        f: impl FnOnce(&mut Jar) -> T,
+    ) -> T {
+        match jar.and_then(ScriptJar::of) {
+            Some(jar) => f(&mut jar.cookies.borrow_mut()),
+            None => self.in_session(slot, |session| f(&mut session.jar)),
+        }
+    }
+
+    /// Makes a cookie jar for the user's script.
+    ///
+    /// # Errors
+    ///
+    /// A message for the script: it keeps too many.
+    pub(crate) fn make_jar(&self, slot: u32) -> Result<CookieJar, String> {
+        self.in_session(slot, UserSession::script_jar)
+    }
+
+    /// Whether a jar was made for this user.
+    pub(crate) fn owns_jar(&self, slot: u32, jar: &CookieJar) -> bool {
+        self.with_session(slot, |session| session.owns(jar)) == Some(true)
     }
 
     /// Whether the user, or the user it is a branch of, remembers anything.
@@ -66,22 +106,33 @@ impl CoreState {
     }
 
     /// The value of the Cookie field of a request; empty for none.
-    pub(crate) fn cookie_field(&self, slot: u32, at: Location<'_>) -> Vec<u8> {
+    pub(crate) fn cookie_field(
+        &self,
+        slot: u32,
+        jar: Option<&CookieJar>,
+        at: Location<'_>,
+    ) -> Vec<u8> {
         let mut field = Vec::new();
-        self.with_session(slot, |session| {
-            if !session.jar.is_empty() {
-                self.with_scope(at, |scope| session.jar.write(scope, now_s(), &mut field));
+        self.with_cookies(slot, jar, |kept| {
+            if !kept.is_empty() {
+                self.with_scope(at, |scope| kept.write(scope, now_s(), &mut field));
             }
         });
         field
     }
 
     /// Keeps the cookies that a reply sets.
-    pub(crate) fn keep_cookies(&self, slot: u32, at: Location<'_>, head: &[u8]) {
-        self.in_session(slot, |session| {
+    pub(crate) fn keep_cookies(
+        &self,
+        slot: u32,
+        jar: Option<&CookieJar>,
+        at: Location<'_>,
+        head: &[u8],
+    ) {
+        self.in_cookies(slot, jar, |kept| {
             self.with_scope(at, |scope| {
                 for field in values(head, "set-cookie") {
-                    session.jar.set(field, scope, now_s());
+                    kept.set(field, scope, now_s());
                 }
             });
         });
@@ -133,19 +184,20 @@ impl CoreState {
     pub(crate) fn lend_cookie(
         &self,
         slot: u32,
+        jar: Option<&CookieJar>,
         name: &str,
         url: Option<&str>,
         f: &mut dyn FnMut(Option<&[u8]>),
     ) -> Result<(), String> {
         let to = url.map(|url| destination::resolve(self, url)).transpose()?;
-        let found = self.with_session(slot, |session| match &to {
+        let found = self.with_cookies(slot, jar, |kept| match &to {
             None => {
-                let latest = session.jar.latest(name.as_bytes(), now_s());
+                let latest = kept.latest(name.as_bytes(), now_s());
                 latest.map(cookies::value)
             }
             Some(to) => {
                 let found = self.with_scope(to.location(), |scope| {
-                    let fitting = session.jar.matching(scope, now_s());
+                    let fitting = kept.matching(scope, now_s());
                     let named = fitting.into_iter().find(|cookie| cookie.name() == name);
                     named.map(cookies::value)
                 });
@@ -156,12 +208,17 @@ impl CoreState {
         Ok(())
     }
 
-    /// Gives the user a cookie that its script made.
+    /// Keeps a cookie that a script made.
     ///
     /// # Errors
     ///
     /// A message for the script: the URL cannot be understood, or the domain is none.
-    pub(crate) fn give_cookie(&self, slot: u32, spec: CookieSpec) -> Result<(), String> {
+    pub(crate) fn give_cookie(
+        &self,
+        slot: u32,
+        jar: Option<&CookieJar>,
+        spec: CookieSpec,
+    ) -> Result<(), String> {
         let to = destination::resolve(self, spec.url.as_deref().unwrap_or("/"))?;
         let host = self.origins.borrow().get(to.origin).origin.host.clone();
         let domain = spec.domain.as_deref().unwrap_or(&host);
@@ -178,12 +235,12 @@ impl CoreState {
             spec.domain.is_some(),
             age.map(|age| now_s().saturating_add(age)),
         );
-        self.in_session(slot, |session| session.jar.put(cookie, &scope, now_s()));
+        self.in_cookies(slot, jar, |kept| kept.put(cookie, &scope, now_s()));
         Ok(())
     }
 
-    /// Takes all cookies from the user.
-    pub(crate) fn take_cookies(&self, slot: u32) {
-        self.with_session(slot, |session| session.jar.clear());
+    /// Forgets all cookies of a jar or of the user.
+    pub(crate) fn take_cookies(&self, slot: u32, jar: Option<&CookieJar>) {
+        self.with_cookies(slot, jar, Jar::clear);
     }
 }

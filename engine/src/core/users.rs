@@ -1,6 +1,7 @@
 //! The users of one core: they come, run their scripts step by step, and go.
 
 mod branches;
+mod certificates;
 mod leaving;
 mod replies;
 mod steps;
@@ -92,7 +93,8 @@ impl Core {
         self.follow(slot, step);
     }
 
-    /// Makes the user known to the script; false when that failed and the user is gone.
+    /// Makes the user known to the script, and gives it its client certificate; false when that
+    /// failed and the user is gone.
     pub(super) fn admit(
         &mut self,
         slot: u32,
@@ -114,22 +116,30 @@ impl Core {
             stream: stream(Purpose::User, load, number),
             drawn: 0,
             parent: NONE,
+            certificate_row: 0,
             template: NONE,
             went: None,
             ..ScriptUser::default()
         });
         drop(script_users);
-        let Err(error) = self.script.attach(slot, number) else {
-            return true;
-        };
+        match self.script.attach(slot, number) {
+            Ok(()) => self.give_certificate(slot, load),
+            Err(error) => {
+                self.refuse(slot, error.to_string());
+                false
+            }
+        }
+    }
+
+    /// A user that could not begin is gone.
+    fn refuse(&mut self, slot: u32, message: String) {
         let error = ScriptError {
-            message: error.to_string(),
+            message,
             traceback: String::new(),
         };
         self.tell_error(slot, "(no scenario yet)".to_owned(), &error);
         self.state.telemetry.record(Recorder::iteration_failed);
         self.dismiss(slot);
-        false
     }
 
     pub(super) fn run(&mut self, slot: u32, stage: UserStage, entry: Entry) -> Step {

@@ -1,6 +1,6 @@
 //! The rows that one core hands out: which one a user gets, and its values.
 
-use super::file::{RowReader, Store};
+use super::file::RowReader;
 use super::walk::Walk;
 use super::{Source, Sources};
 use crate::pacing::{Purpose, stream};
@@ -74,25 +74,40 @@ impl Feeder {
         asker: Asker,
         chance: u64,
     ) -> Result<Option<Row>, String> {
-        let mut sources = self.sources.list.iter();
-        let Some(source_idx) = sources.position(|one| one.data.name == data) else {
-            return Err(self.unknown(data));
-        };
+        let row = self.draw(data, asker, chance)?;
+        row.map(|row| self.read(data, row)).transpose()
+    }
+
+    /// The number of the next row, as [`Feeder::row`].
+    pub(crate) fn draw(
+        &mut self,
+        data: &str,
+        asker: Asker,
+        chance: u64,
+    ) -> Result<Option<u64>, String> {
+        let source_idx = self.index_of(data)?;
         let source = &self.sources.list[source_idx];
-        let Some(row) = next_row(source, source_idx, asker, self.seed, chance) else {
-            return match source.data.at_end {
-                AtEnd::Error => Err(used_up(source, asker.load)),
-                AtEnd::Stop | AtEnd::Wrap => Ok(None),
-            };
-        };
-        match &source.store {
-            Store::Held(rows) => Ok(Some(rows[row as usize].clone())),
-            Store::Indexed(index) => {
-                let failed = |e| format!("{}: {e}", source.data.file.display());
-                let read = self.readers[source_idx].read(index, row);
-                read.map(Some).map_err(failed)
-            }
+        match (
+            next_row(source, source_idx, asker, self.seed, chance),
+            source.data.at_end,
+        ) {
+            (None, AtEnd::Error) => Err(used_up(source, asker.load)),
+            (row, _) => Ok(row),
         }
+    }
+
+    /// A row by its number in the file of `data`, from 0.
+    pub(crate) fn read(&mut self, data: &str, row: u64) -> Result<Row, String> {
+        let source_idx = self.index_of(data)?;
+        let source = &self.sources.list[source_idx];
+        let read = source.read(&mut self.readers[source_idx], row);
+        read.map_err(|e| format!("{}: {e}", source.data.file.display()))
+    }
+
+    fn index_of(&self, data: &str) -> Result<usize, String> {
+        let mut sources = self.sources.list.iter();
+        let found = sources.position(|one| one.data.name == data);
+        found.ok_or_else(|| self.unknown(data))
     }
 
     fn unknown(&self, data: &str) -> String {

@@ -1,6 +1,6 @@
 //! What can go wrong with TLS, as kinds that are counted.
 
-use rustls::{CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error};
 use stats::FailureKind;
 use time::OffsetDateTime;
 
@@ -15,7 +15,7 @@ pub(crate) enum Fault {
     UnknownCa,
     /// Anything else about the certificate.
     Certificate,
-    /// The server asked for a certificate, got none, and ended the connection.
+    /// The server asked for a certificate, and ended the connection since it got none or refused it.
     ClientCertificate,
     /// The server ended the connection with an alert.
     Alert,
@@ -43,6 +43,25 @@ impl Fault {
             Error::AlertReceived(_) => Fault::Alert,
             _ => Fault::Protocol,
         }
+    }
+
+    /// Whether the other side says that something is wrong with the certificate it got.
+    pub(super) fn is_about_certificate(error: &Error) -> bool {
+        use AlertDescription as A;
+        matches!(
+            error,
+            Error::AlertReceived(
+                A::NoCertificate
+                    | A::BadCertificate
+                    | A::UnsupportedCertificate
+                    | A::CertificateRevoked
+                    | A::CertificateExpired
+                    | A::CertificateUnknown
+                    | A::UnknownCA
+                    | A::AccessDenied
+                    | A::CertificateRequired
+            )
+        )
     }
 
     /// What is wrong, in words.

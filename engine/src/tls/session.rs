@@ -25,8 +25,8 @@ pub(crate) struct Session {
     /// The beginning of a record whose end has not come yet.
     partial: Vec<u8>,
     stage: Stage,
-    /// The server asked for a certificate that there is not.
-    asked_in_vain: bool,
+    /// The server asked for a certificate.
+    was_asked: bool,
     /// The server said that nothing more comes.
     is_closed: bool,
     /// Why it has failed, in words.
@@ -50,7 +50,7 @@ impl Session {
             asked,
             partial: Vec::new(),
             stage: Stage::Unheard,
-            asked_in_vain: false,
+            was_asked: false,
             is_closed: false,
             reason: None,
         }
@@ -172,7 +172,7 @@ impl Session {
                 continue;
             }
             if self.stage != Stage::Open {
-                self.asked_in_vain |= self.asked.in_vain();
+                self.was_asked |= self.asked.lately();
                 if is_open {
                     self.stage = Stage::Open;
                 }
@@ -185,7 +185,7 @@ impl Session {
     #[cold]
     fn failed(&mut self, error: &rustls::Error, out: &mut Vec<u8>) -> Fault {
         self.stage = Stage::Failed;
-        self.asked_in_vain |= self.asked.in_vain();
+        self.was_asked |= self.asked.lately();
         for _ in 0..LAST_WORDS_MAX {
             // Without anything to send it would read on, which a failed one must not.
             if !self.machine.wants_write() {
@@ -198,10 +198,15 @@ impl Session {
         }
         let reason = Fault::reason(error);
         match Fault::of(error) {
-            Fault::Alert if self.asked_in_vain => {
+            Fault::Alert if self.was_asked && !self.asked.has_identity() => {
                 let reason = format!(
                     "{reason}, after it had asked for a certificate; tls.cert and tls.key give one"
                 );
+                self.reason = Some(reason.into());
+                Fault::ClientCertificate
+            }
+            Fault::Alert if self.was_asked && Fault::is_about_certificate(error) => {
+                let reason = format!("{reason}: it refused the client certificate");
                 self.reason = Some(reason.into());
                 Fault::ClientCertificate
             }

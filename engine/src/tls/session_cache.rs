@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Servers whose sessions are kept; the others are not resumed.
 const SERVERS_MAX: usize = 1_000;
 /// Tickets of TLS 1.3 that are kept for one server; each is used once.
-const TICKETS_MAX: usize = 4_096;
+pub(super) const TICKETS_MAX: usize = 4_096;
 
 /// The sessions of one core. rustls wants to share it between threads, so there is a lock, which
 /// nobody ever waits for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SessionCache {
+    /// Tickets that are kept for one server.
+    tickets_max: usize,
     servers: Mutex<HashMap<ServerName<'static>, Known>>,
 }
 
@@ -27,6 +29,13 @@ struct Known {
 }
 
 impl SessionCache {
+    pub(super) fn new(tickets_max: usize) -> SessionCache {
+        SessionCache {
+            tickets_max,
+            servers: Mutex::default(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ServerName<'static>, Known>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,7 +76,7 @@ impl ClientSessionStore for SessionCache {
 
     fn insert_tls13_ticket(&self, server: ServerName<'static>, value: Tls13ClientSessionValue) {
         self.change(server, |known| {
-            if known.tickets.len() == TICKETS_MAX {
+            if known.tickets.len() == self.tickets_max {
                 known.tickets.pop_front();
             }
             known.tickets.push_back(value);

@@ -35,7 +35,7 @@ impl Pair {
             ..config::Tls::default()
         };
         change(&mut options);
-        let setup = Setup::open(&options, true).expect("certificates are sound");
+        let (setup, _) = Setup::open(&options, true, None).expect("certificates are sound");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(rustls::ALL_VERSIONS)
@@ -52,7 +52,7 @@ impl Pair {
 
     fn connect(&mut self, first: bool) -> Talk {
         let name = ServerName::try_from("localhost").expect("a name");
-        let mut session = self.tls.session(name, first).expect("a session");
+        let mut session = self.tls.session(name, first, None).expect("a session");
         let mut out = Vec::new();
         session.hello(&mut out).expect("a hello");
         let server = ServerConnection::new(Arc::clone(&self.server)).expect("a server");
@@ -328,7 +328,7 @@ fn mixed(
     let (cert, key) = Identity { certificate, key }.write(folder, name);
     config::Tls {
         insecure: true,
-        identity: Some(config::TlsIdentity { cert, key }),
+        identity: Some(config::TlsIdentity::Pem { cert, key }),
         ..config::Tls::default()
     }
 }
@@ -344,7 +344,7 @@ fn files_that_are_none_are_told_by_their_key() {
     };
     let identity = config::Tls {
         insecure: true,
-        identity: Some(config::TlsIdentity {
+        identity: Some(config::TlsIdentity::Pem {
             cert: empty.clone(),
             key: empty,
         }),
@@ -364,11 +364,11 @@ fn files_that_are_none_are_told_by_their_key() {
         (swapped, "a certificate is wanted, and it holds PRIVATE KEY"),
         (keyless, "a private key is wanted, and it holds CERTIFICATE"),
     ] {
-        let message = Setup::open(&tls, true).expect_err("they do not fit");
+        let message = Setup::open(&tls, true, None).expect_err("they do not fit");
         assert!(message.contains(expected), "{message}");
     }
     for (tls, key) in [(ca, "tls.ca"), (identity, "tls.cert")] {
-        let message = Setup::open(&tls, true).expect_err("it is no certificate");
+        let message = Setup::open(&tls, true, None).expect_err("it is no certificate");
         assert!(message.starts_with(key), "{message}");
         assert!(message.contains("empty.pem"), "{message}");
     }

@@ -1,11 +1,10 @@
 //! Whom a client believes, and how it shows who it is.
 
-use super::pem;
+use super::identity;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -27,7 +26,8 @@ impl Trust {
     pub(super) fn open(tls: &config::Tls, needed: bool) -> Result<Trust, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let identity = tls.identity.as_ref();
-        let identity = identity.map(|files| own_certificate(files, &provider));
+        let identity =
+            identity.map(|files| identity::read(files, &tls.password, "tls.", &provider));
         let identity = identity.transpose()?.map(Arc::new);
         let verifier: Arc<dyn ServerCertVerifier> = if tls.insecure {
             Arc::new(Unverified(
@@ -55,7 +55,7 @@ fn verifier(
     let mut named = Vec::new();
     match ca {
         Some(file) => {
-            named = certificates("tls.ca", file)?;
+            named = identity::certificates("tls.ca", file)?;
             for certificate in named.iter().cloned() {
                 let added = roots.add(certificate);
                 added.map_err(|e| format!("tls.ca: {}: {e}", file.display()))?;
@@ -154,44 +154,6 @@ fn lacks_issuer_alone(error: &rustls::Error) -> bool {
     }
 }
 
-fn own_certificate(
-    files: &config::TlsIdentity,
-    provider: &CryptoProvider,
-) -> Result<CertifiedKey, String> {
-    let chain = certificates("tls.cert", &files.cert)?;
-    let shown = files.key.display();
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| {
-        let why = pem::instead("a private key", &files.key).unwrap_or_else(|| e.to_string());
-        format!("tls.key: {shown}: {why}")
-    })?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|e| match e {
-        rustls::Error::InconsistentKeys(_) => format!(
-            "tls.key: {shown}: this is not the key of the certificate in {} (tls.cert)",
-            files.cert.display()
-        ),
-        e => format!(
-            "tls.key: {shown}: {e}; if it has a password, {}",
-            pem::DECRYPT
-        ),
-    })
-}
-
-/// The certificates of a PEM file, at least one.
-fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let shown = file.display();
-    let found = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| format!("{key}: {shown}: {e}"))?;
-    match found.is_empty() {
-        true => {
-            let why = pem::instead("a certificate", file);
-            let why = why.unwrap_or_else(|| "no certificate in PEM".to_owned());
-            Err(format!("{key}: {shown}: {why}"))
-        }
-        false => Ok(found),
-    }
-}
-
 /// Believes everybody.
 #[derive(Debug)]
 struct Unverified(Vec<SignatureScheme>);
@@ -259,9 +221,14 @@ impl Asked {
         }
     }
 
-    /// Whether a server has asked, since the last look, for a certificate that there is not.
-    pub(super) fn in_vain(&self) -> bool {
-        self.lately.swap(false, Ordering::Relaxed) && self.identity.is_none()
+    /// Whether a server has asked for a certificate since the last look.
+    pub(super) fn lately(&self) -> bool {
+        self.lately.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether there is a certificate to give.
+    pub(super) fn has_identity(&self) -> bool {
+        self.identity.is_some()
     }
 }
 

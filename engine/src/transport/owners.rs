@@ -39,6 +39,8 @@ struct OwnerState {
         reason = "there is one for each user, and few have any"
     )]
     queue: Option<Box<VecDeque<Queued>>>,
+    /// The number of its own client certificate, or [`NONE`].
+    identity: u32,
     /// Origins that it has begun TLS with, by their number; those beyond 64 share bits.
     handshakes: u64,
 }
@@ -47,6 +49,7 @@ impl OwnerState {
     const NEW: OwnerState = OwnerState {
         connection: NONE,
         queue: None,
+        identity: NONE,
         handshakes: 0,
     };
 }
@@ -124,6 +127,12 @@ impl Owners {
         let is_first = *handshakes & bit == 0;
         *handshakes |= bit;
         is_first
+    }
+
+    /// The number of an owner's own client certificate.
+    pub(super) fn identity(&self, owner: Owner) -> Option<u32> {
+        let state = self.table.get(owner as usize)?;
+        Some(state.identity).filter(|identity| *identity != NONE)
     }
 
     /// Whether requests for an origin came before, and wait.
@@ -269,6 +278,13 @@ impl<R: RingIo> Transport<R> {
             Acquired::Idle(slot) => self.reuse(slot, queued.stream),
             Acquired::New | Acquired::Later => self.open(queued.stream),
         }
+    }
+
+    /// Gives an owner the client certificate that a row of the data file names.
+    pub(crate) fn identify(&mut self, owner: Owner, row: u64) {
+        self.owners.admit(owner);
+        let identity = self.tls.identity_of_row(row);
+        self.owners.get_mut(owner).identity = identity.unwrap_or(NONE);
     }
 
     /// A new iteration of the owner begins.

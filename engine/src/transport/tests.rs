@@ -122,7 +122,9 @@ impl World {
                 range: (system.range.1 - 200, system.range.1),
                 ..system
             },
-            tls: tls::Setup::open(&plans[0].tls, false).expect("a setup"),
+            tls: tls::Setup::open(&plans[0].tls, false, None)
+                .expect("a setup")
+                .0,
             file: Rc::new(file),
             plans,
         }

@@ -21,7 +21,9 @@ impl<R: RingIo> Transport<R> {
         };
         let is_first = self.is_first_handshake(slot, origin);
         let mut out = self.tls.buffer();
-        let begun = self.tls.session(server, is_first).and_then(|mut session| {
+        let identity = self.owners.identity(self.connections.get(slot).owner);
+        let begun = self.tls.session(server, is_first, identity);
+        let begun = begun.and_then(|mut session| {
             session.hello(&mut out)?;
             Ok(session)
         });

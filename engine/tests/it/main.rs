@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failure")]
 
 mod allocation;
+mod client_certificates;
 mod connections;
 mod messages;
 mod pool;

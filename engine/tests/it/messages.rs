@@ -93,6 +93,10 @@ fn bakery(request: &Request) -> Vec<u8> {
             b"",
         ),
         "/gone" => response("200 OK", "set-cookie: a=; Max-Age=0\r\n", b""),
+        path if path.starts_with("/as?") => {
+            let session = format!("Location: /show\r\nSet-Cookie: who={}\r\n", &path[4..]);
+            response("302 Found", &session, b"")
+        }
         "/moved" => response("302 Found", "Location: /show\r\nSet-Cookie: m=9\r\n", b""),
         _ => response("200 OK", "", request.field("cookie").as_bytes()),
     }
@@ -137,6 +141,47 @@ fn users_keep_their_cookies() {
         user:check("off for the run", user:get("/show").body == "")
     "#;
     run(web.address(), script, "[http]\ncookies = false\n", &[]);
+}
+
+#[test]
+fn a_user_has_several_jars() {
+    let web = Web::start(bakery);
+    let script = r#"
+        local function sent(path, options)
+          return user:get(path, options).body
+        end
+        user:get("/as?me")
+        local ann, bob = user:cookie_jar(), user:cookie_jar()
+        local function login(name, jar)
+          return function()
+            local own = true
+            for _ = 1, 20 do
+              own = own and sent("/as?" .. name, { jar = jar }) == "who=" .. name
+            end
+            return own
+          end
+        end
+        local first, second, third = user:parallel { login("ann", ann), login("bob", bob), login("me") }
+        user:check("not mixed", first and second and third)
+        user:check("its own", sent("/show") == "who=me" and sent("/show", { jar = bob }) == "who=bob")
+        user:check("read", ann:cookie("who") == "ann" and user:cookie("who") == "me")
+        ann:set_cookie("x", "1")
+        user:check("set", sent("/show", { jar = ann, cookies = { y = 2 } }) == "who=ann; x=1; y=2")
+        ann:clear_cookies()
+        user:check("cleared", sent("/show", { jar = ann }) == "" and bob:cookie("who") == "bob")
+        user:clear_cookies()
+        user:check("own cleared", sent("/show") == "" and sent("/show", { jar = bob }) == "who=bob")
+        for _ = 1, 2000 do
+          user:cookie_jar():set_cookie("a", "b")
+        end
+        local kept, why = {}, nil
+        for i = 1, 300 do
+          local ok, made = pcall(user.cookie_jar, user)
+          kept[i], why = ok and made or nil, not ok and made or why
+        end
+        user:check("bounded", #kept < 256 and #kept > 250 and why:find("keeps 256 cookie jars already", 1, true))
+    "#;
+    run(web.address(), script, "", &[]);
 }
 
 /// The nonce changes with each path; `/stale` takes its first one for too old.

@@ -29,6 +29,7 @@ local User = {}
 ---@field files? table<string, table> files of a form
 ---@field form? Pairs fields of a form
 ---@field headers? Pairs a value of false omits a header
+---@field jar? CookieJar where cookies are taken from and kept; default: the user's own
 ---@field json? any sent as JSON
 ---@field keep_body? boolean keep the body of the reply as long as the reply
 ---@field keepalive? boolean false: close the connection afterwards
@@ -135,6 +136,22 @@ function User:transaction(name, fn, ...) end
 ---@return any ...
 function User:with_tags(tags, fn, ...) end
 
+---Cookies besides the user's own; from `user:cookie_jar()`.
+---@class CookieJar
+local CookieJar = {}
+
+---@param name string
+---@param url? string
+---@return string? value
+function CookieJar:cookie(name, url) end
+
+---@param name string
+---@param value string
+---@param options? { path?: string, domain?: string, url?: string, secure?: boolean, max_age?: number }
+function CookieJar:set_cookie(name, value, options) end
+
+function CookieJar:clear_cookies() end
+
 ---@class Conditions
 ---@field contains? string|string[]
 ---@field cookie? table<string, string|boolean|fun(value: string?): boolean>
@@ -206,6 +223,10 @@ function User:cookie(name, url) end
 function User:set_cookie(name, value, options) end
 
 function User:clear_cookies() end
+
+---A new jar without cookies, for the option `jar` of requests.
+---@return CookieJar
+function User:cookie_jar() end
 
 ---@param name string
 ---@param n? number default 1

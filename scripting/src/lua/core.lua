@@ -255,7 +255,7 @@ local function request(self, what, method, url, options)
     template_count = template_count + 1
     return co_yield(id)
   end
-  local message = native.request(method, url, options)
+  local message = native.request(slot_now, method, url, options)
   if message then
     return fail("user:" .. what .. ": " .. message)
   end

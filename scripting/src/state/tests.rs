@@ -73,7 +73,12 @@ fn editors_know_what_scripts_have_and_nothing_else() {
             known.extend(functions.map(|key| format!("{name}.{key}")));
         }
     }
-    for (class, table) in [("User", "User"), ("Reply", "methods")] {
+    let classes = [
+        ("User", "User"),
+        ("Reply", "methods"),
+        ("CookieJar", "cookie_jar"),
+    ];
+    for (class, table) in classes {
         let methods: Table = common.raw_get(table).unwrap();
         known.extend(
             keys(&methods)

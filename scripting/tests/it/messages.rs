@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mistress_scripting::{BodyPart, CookieSpec, Cookies, RequestSpec};
+use mistress_scripting::{BodyPart, CookieSpec, Cookies, Entry, RequestSpec, Step};
 
-use crate::world::{check_fails, world};
+use crate::world::{check_fails, load, world};
 
 fn with(options: &str) -> RequestSpec {
     let world = world(&format!("user:post('/p', {options})"));
@@ -115,6 +115,106 @@ fn cookies_are_read_set_and_cleared() {
         [Some(plain), Some(full), None]
     );
     assert!(world.host.checks.borrow().iter().all(|(_, passed)| *passed));
+}
+
+#[test]
+fn jars_have_the_functions_of_users() {
+    let world = world(
+        "local jar = user:cookie_jar()
+         jar:set_cookie('a', '1')
+         jar:clear_cookies()
+         user:check('read', jar:cookie('a') == 'of a in jar' and jar:cookie('a', '/x') == 'of a at /x in jar')
+         user:get('/', { jar = jar, cookies = { b = 2 } })
+         user:batch { { url = '/', jar = jar }, { url = '/', jar = user:cookie_jar() } }",
+    );
+    world.once().expect("the script is right");
+    assert!(world.host.checks.borrow().iter().all(|(_, passed)| *passed));
+    assert_eq!(world.host.cookies.borrow().len(), 2);
+    let requests = world.requests.take();
+    let [first, second, third] = &requests[..] else {
+        panic!("{requests:?}");
+    };
+    assert!(first.jar.is_some() && first.jar == second.jar && second.jar != third.jar);
+    assert_eq!(
+        first.cookies,
+        Cookies::With(vec![("b".to_owned(), b"2".to_vec())])
+    );
+}
+
+#[test]
+fn a_jar_is_for_its_user_alone() {
+    let source = "local jar return { main = function(user)
+        jar = jar or user:cookie_jar()
+        user:get('/', { jar = jar })
+    end, read = function(user) log(jar:cookie('a')) end }";
+    let world = load(&[("main.lua", source)]).expect("the script is right");
+    let run = |slot: u32, scenario: u32| {
+        world.script.attach(slot, u64::from(slot)).expect("a slot");
+        let step = world.script.run(slot, Entry::Scenario(scenario), false);
+        world.script.detach(slot);
+        step
+    };
+    assert!(matches!(run(0, 0), Step::Request(_)));
+    for (scenario, line) in [(0, "3: user:get"), (1, "4: jar:cookie")] {
+        let Step::Failed(error) = run(1, scenario) else {
+            panic!("the jar is another user's");
+        };
+        let wanted = format!("main.lua:{line}: the cookie jar belongs to another user");
+        assert!(error.message.starts_with(&wanted), "{error}");
+    }
+}
+
+#[test]
+fn jars_end_when_no_variable_holds_them() {
+    let world = world(
+        "local kept = {}
+         for i = 1, 5000 do
+           kept[i % 100] = user:cookie_jar()
+         end
+         kept[0]:clear_cookies()
+         for i = 100, 255 do
+           kept[i] = user:cookie_jar()
+         end
+         local ok, why = pcall(user.cookie_jar, user)
+         user:check('bounded', not ok and why == 'main.lua:9: user:cookie_jar: no more jars')",
+    );
+    world.once().expect("the script is right");
+    assert_eq!(world.host.jars.get(), 256);
+    assert!(world.host.checks.borrow().iter().all(|(_, passed)| *passed));
+}
+
+#[test]
+fn wrong_jars_are_errors() {
+    check_fails(&[
+        (
+            "user:get('/', { jar = {} })",
+            &["user:get: jar must be a cookie jar from user:cookie_jar(), not a table"],
+        ),
+        (
+            "user:get('/', { jar = user:cookie_jar(), cookies = false })",
+            &["jar: cookies = false sends and keeps no cookies"],
+        ),
+        (
+            "user:get('/', { jar = user })",
+            &["jar must be a cookie jar from user:cookie_jar(), not a table"],
+        ),
+        (
+            "user:cookie_jar():set('a', '1')",
+            &["unknown function of a cookie jar: \"set\"", "set_cookie"],
+        ),
+        (
+            "local jar = user:cookie_jar() jar.cookie('a')",
+            &["jar:cookie was not called on a cookie jar: write jar:cookie(...)"],
+        ),
+        (
+            "user:cookie_jar():set_cookie('a b', '1')",
+            &["jar:set_cookie: the cookie name"],
+        ),
+        (
+            "local jar = user.cookie_jar()",
+            &["user:cookie_jar was not called on the running user"],
+        ),
+    ]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use mistress_scripting::{
-    CookieSpec, Entry, Error, Host, MetricKind, Reply, RequestSpec, Row, Script, ScriptError, Step,
-    Tag,
+    CookieJar, CookieSpec, Entry, Error, Host, MetricKind, Reply, RequestSpec, Row, Script,
+    ScriptError, Step, Tag,
 };
 
 /// A prepared answer; the default is 200 with an empty body.
@@ -38,6 +38,18 @@ impl Answer {
     }
 }
 
+/// Slots of branches begin here.
+const BRANCHES: u32 = 100;
+
+/// A cookie jar of a slot's user, and how many there are.
+struct FakeJar(u32, Rc<Cell<u32>>);
+
+impl Drop for FakeJar {
+    fn drop(&mut self) {
+        self.1.set(self.1.get() - 1);
+    }
+}
+
 #[derive(Default)]
 pub struct Fake {
     /// "METHOD url" of each prepared request.
@@ -64,6 +76,8 @@ pub struct Fake {
     pub rows: RefCell<Vec<Row>>,
     /// Cookies that were set; none where all were cleared.
     pub cookies: RefCell<Vec<Option<CookieSpec>>>,
+    /// Cookie jars that there are, at most 256.
+    pub jars: Rc<Cell<u32>>,
     metrics: RefCell<Vec<(MetricKind, String)>>,
     /// Values of metrics in their order.
     pub values: RefCell<Vec<(MetricKind, String, f64)>>,
@@ -95,22 +109,40 @@ impl Host for Fake {
             _ => Ok(()),
         }
     }
+    fn cookie_jar(&self, slot: u32) -> Result<CookieJar, String> {
+        if self.jars.get() == 256 {
+            return Err("no more jars".to_owned());
+        }
+        self.jars.set(self.jars.get() + 1);
+        Ok(CookieJar(Rc::new(FakeJar(slot, Rc::clone(&self.jars)))))
+    }
+    fn owns_cookie_jar(&self, slot: u32, jar: &CookieJar) -> bool {
+        let jar = jar.0.downcast_ref::<FakeJar>();
+        jar.is_some_and(|jar| jar.0 == slot || slot >= BRANCHES)
+    }
     fn cookie(
         &self,
         _slot: u32,
+        jar: Option<&CookieJar>,
         name: &str,
         url: Option<&str>,
         f: &mut dyn FnMut(Option<&[u8]>),
     ) -> Result<(), String> {
         let at = url.map_or(String::new(), |url| format!(" at {url}"));
-        f(Some(format!("of {name}{at}").as_bytes()));
+        let jar = if jar.is_some() { " in jar" } else { "" };
+        f(Some(format!("of {name}{at}{jar}").as_bytes()));
         Ok(())
     }
-    fn set_cookie(&self, _slot: u32, cookie: CookieSpec) -> Result<(), String> {
+    fn set_cookie(
+        &self,
+        _slot: u32,
+        _jar: Option<&CookieJar>,
+        cookie: CookieSpec,
+    ) -> Result<(), String> {
         self.cookies.borrow_mut().push(Some(cookie));
         Ok(())
     }
-    fn clear_cookies(&self, _slot: u32) {
+    fn clear_cookies(&self, _slot: u32, _jar: Option<&CookieJar>) {
         self.cookies.borrow_mut().push(None);
     }
     fn reply_url(&self, _slot: u32) -> Option<String> {
@@ -284,7 +316,7 @@ pub fn load_in(folder: tempfile::TempDir) -> Result<World, Error> {
         answers: RefCell::default(),
         requests: RefCell::default(),
         retains: Cell::new(true),
-        slots: Cell::new(100),
+        slots: Cell::new(BRANCHES),
         _folder: folder,
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{Arrivals, Cores, Curve, Model, Origin, Resume, StatsSink, Target};
-use crate::{Tls, TlsIdentity, TlsVersions, Weighted};
+use crate::{Password, Tls, TlsIdentity, TlsVersions, Weighted};
 
 fn one(length_s: f64, from: f64, to: f64) -> Curve {
     Curve::new(&[(Duration::from_secs_f64(length_s), from, to)]).unwrap()
@@ -68,10 +68,12 @@ fn a_full_run_table_becomes_the_plan_it_says() {
     assert_eq!(plan.model_label(), "mixed");
     let tls = Tls {
         ca: Some(PathBuf::from("dir/ca.pem")),
-        identity: Some(TlsIdentity {
+        identity: Some(TlsIdentity::Pem {
             cert: PathBuf::from("dir/me.pem"),
             key: PathBuf::from("dir/me.key"),
         }),
+        client_data: None,
+        password: Password::default(),
         insecure: false,
         resume: Resume::Share(0.8),
         versions: TlsVersions::Tls13,

@@ -76,6 +76,7 @@ impl Core {
             stream,
             drawn: 0,
             parent,
+            certificate_row: 0,
             template: NONE,
             went: None,
             tags: of.tags,

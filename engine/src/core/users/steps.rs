@@ -32,7 +32,7 @@ impl Core {
                 path: &template.path,
                 known: Some(&template.scope),
             };
-            let cookies = self.state.cookie_field(slot, at);
+            let cookies = self.state.cookie_field(slot, None, at);
             if !cookies.is_empty() {
                 request.payload = Payload::WithCookies(template.request, cookies);
             }
