@@ -107,7 +107,7 @@ pub(crate) fn of_request(value: &Value) -> Result<Cookies> {
 }
 
 fn cookie_value(name: &str, value: &[u8]) -> Result<()> {
-    text::header_value(&format!("the cookie {name}"), value)?;
+    text::header_value(format_args!("the cookie {name}"), value)?;
     if value.contains(&b';') {
         return Err(format!(
             "the cookie {name} has a semicolon, which a cookie value can't hold"

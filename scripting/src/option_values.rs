@@ -1,5 +1,7 @@
 //! Reads the values of option tables; errors name the key and what was found.
 
+use std::fmt::{self, Display};
+
 use mlua::{Table, Value};
 
 use crate::integer;
@@ -24,7 +26,7 @@ pub(crate) fn boolean(key: &str, value: &Value) -> Result<bool> {
 }
 
 /// Converts a scalar to text: a string, a number or a boolean.
-pub(crate) fn scalar(what: &str, value: &Value) -> Result<Vec<u8>> {
+pub(crate) fn scalar(what: impl Display, value: &Value) -> Result<Vec<u8>> {
     match value {
         Value::String(s) => Ok(s.as_bytes().to_vec()),
         Value::Integer(i) => Ok(i.to_string().into_bytes()),
@@ -40,6 +42,20 @@ pub(crate) fn scalar(what: &str, value: &Value) -> Result<Vec<u8>> {
     }
 }
 
+/// Calls `f` with the pairs of a table, in one protected call of Lua instead of one for each.
+pub(crate) fn each(table: &Table, mut f: impl FnMut(&Value, &Value) -> Result<()>) -> Result<()> {
+    let mut outcome = Ok(());
+    let walked = table.for_each(|key: Value, value: Value| {
+        outcome = f(&key, &value);
+        match &outcome {
+            Ok(()) => Ok(()),
+            Err(_) => Err(mlua::Error::runtime("the rest is not looked at")),
+        }
+    });
+    outcome?;
+    walked.map_err(|error| error.to_string())
+}
+
 /// A value with a name.
 pub(crate) enum NamedValue {
     Scalar(Vec<u8>),
@@ -48,7 +64,7 @@ pub(crate) enum NamedValue {
 }
 
 impl NamedValue {
-    pub(crate) fn new(what: &str, value: &Value) -> Result<NamedValue> {
+    pub(crate) fn new(what: impl Display, value: &Value) -> Result<NamedValue> {
         match value {
             Value::Boolean(false) => Ok(NamedValue::False),
             other => Ok(NamedValue::Scalar(scalar(what, other)?)),
@@ -76,22 +92,33 @@ pub(crate) fn named(key: &str, value: &Value) -> Result<Vec<(Vec<u8>, NamedValue
         return list_of_pairs(key, table);
     }
     let mut pairs = Vec::new();
-    for pair in table.pairs::<Value, Value>() {
-        let (name, value) = pair.map_err(|error| error.to_string())?;
-        let name = scalar(&format!("a name in {key}"), &name)?;
-        let what = format!("{key}: {}", quoted(&name, 40));
-        match &value {
-            Value::Table(values) if integer::of(&value).is_none() => {
+    each(table, |name, value| {
+        let name = scalar(format_args!("a name in {key}"), name)?;
+        match value {
+            Value::Table(values) if integer::of(value).is_none() => {
                 for value in values.sequence_values::<Value>() {
                     let value = value.map_err(|error| error.to_string())?;
-                    pairs.push((name.clone(), NamedValue::new(&what, &value)?));
+                    pairs.push((name.clone(), NamedValue::new(Label(key, &name), &value)?));
                 }
             }
-            other => pairs.push((name, NamedValue::new(&what, other)?)),
+            other => {
+                let given = NamedValue::new(Label(key, &name), other)?;
+                pairs.push((name, given));
+            }
         }
-    }
+        Ok(())
+    })?;
     pairs.sort_by(|a, b| a.0.cmp(&b.0)); // stable: the values of one name keep their order
     Ok(pairs)
+}
+
+/// What a value is in messages: the option and the name in it.
+struct Label<'a>(&'a str, &'a [u8]);
+
+impl Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0, quoted(self.1, 40))
+    }
 }
 
 fn list_of_pairs(key: &str, table: &Table) -> Result<Vec<(Vec<u8>, NamedValue)>> {

@@ -9,7 +9,7 @@ use mlua::{Lua, LuaString, Value};
 
 use crate::bindings::Shared;
 use crate::location::{kind, quoted};
-use crate::option_values::{NamedValue, boolean, bytes, named, pairs};
+use crate::option_values::{NamedValue, boolean, bytes, each, named, pairs};
 use crate::text::{self, Encoding};
 use crate::uploads::{self, FilePart};
 use crate::{BodyPart, Cookies, RequestSpec, cookies, json, tags};
@@ -91,12 +91,7 @@ pub(crate) fn request(
     };
     match options {
         Value::Nil => {}
-        Value::Table(options) => {
-            for pair in options.pairs::<Value, Value>() {
-                let (key, value) = pair.map_err(|error| error.to_string())?;
-                reader.option(&key, &value)?;
-            }
-        }
+        Value::Table(options) => each(options, |key, value| reader.option(key, value))?,
         other => return Err(format!("the options must be a table, not {}", kind(other))),
     }
     reader.finish()
@@ -354,7 +349,7 @@ fn headers(value: &Value) -> Result<Headers> {
                 return Err("the header host can't be omitted: every request needs one".to_owned());
             }
             NamedValue::Scalar(value) => {
-                text::header_value(&format!("the header {name}"), &value)?;
+                text::header_value(format_args!("the header {name}"), &value)?;
                 check_single(&name, &value, &headers)?;
                 headers.push((name, value));
             }

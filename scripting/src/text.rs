@@ -1,6 +1,6 @@
 //! What a request head may contain, percent-encoding, and times with units.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use crate::location::quoted;
@@ -71,7 +71,7 @@ pub(crate) fn token(what: &str, bytes: &[u8]) -> Result<String> {
 }
 
 /// A UTF-8 string, or an error that names `what`.
-pub(crate) fn utf8(what: &str, bytes: Vec<u8>) -> Result<String> {
+pub(crate) fn utf8(what: impl Display, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| format!("{what} must be UTF-8"))
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn method(bytes: &[u8]) -> Result<String> {
 }
 
 /// Rejects a header value that would corrupt the head: control bytes other than a tab.
-pub(crate) fn header_value(what: &str, bytes: &[u8]) -> Result<()> {
+pub(crate) fn header_value(what: impl Display, bytes: &[u8]) -> Result<()> {
     let wrong = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
     match bytes.iter().position(|&byte| wrong(byte)) {
         Some(at) => Err(format!(

@@ -54,7 +54,7 @@ fn one(prefix: &str, field: &[u8], file: &Table) -> Result<FilePart> {
     let (mut path, mut content, mut name, mut content_type) = (None, None, None, None);
     for pair in file.pairs::<Value, Value>() {
         let (key, value) = pair.map_err(|error| error.to_string())?;
-        let key = scalar(&format!("{prefix}: a key"), &key)?;
+        let key = scalar(format_args!("{prefix}: a key"), &key)?;
         let what = format!("{prefix}: {}", String::from_utf8_lossy(&key));
         match &key[..] {
             b"path" => path = Some(text::utf8(&what, bytes(&what, &value)?)?),

@@ -11,7 +11,7 @@ use super::encodings::hex;
 use super::{Tools, text, times, utf8};
 use crate::cache::Cache;
 use crate::location::{kind, quoted};
-use crate::option_values::pairs;
+use crate::option_values::{each, pairs};
 use crate::text::{self as request_text, Encoding, percent};
 
 const KEYS: [&str; 10] = [
@@ -82,20 +82,20 @@ impl Given {
             other => return Err(format!("the options must be a table, not {}", kind(other))),
         };
         let mut read = Given::default();
-        for pair in table.pairs::<Value, Value>() {
-            let (key, value) = pair.map_err(|error| error.to_string())?;
-            let key = text("the key of an option", &key)?.as_bytes();
+        each(table, |key, value| {
+            let key = text("the key of an option", key)?.as_bytes();
             let Some(index) = KEYS.iter().position(|known| *known.as_bytes() == *key) else {
                 let name = String::from_utf8_lossy(&key);
                 return Err(request_text::unknown("option", &name, &KEYS));
             };
             match KEYS[index] {
-                "body" => read.body = text("body", &value)?.as_bytes().to_vec(),
-                "headers" => read.headers = headers(&value)?,
-                "time" => read.time = Some(value),
-                name => read.texts[index] = Some(utf8(name, &value)?),
+                "body" => read.body = text("body", value)?.as_bytes().to_vec(),
+                "headers" => read.headers = headers(value)?,
+                "time" => read.time = Some(value.clone()),
+                name => read.texts[index] = Some(utf8(name, value)?),
             }
-        }
+            Ok(())
+        })?;
         Ok(read)
     }
 
@@ -230,8 +230,8 @@ fn headers(given: &Value) -> Result<Vec<(String, String)>, String> {
         if COMPUTED.contains(&name.as_str()) {
             return Err(format!("headers: {name} is computed and can't be given"));
         }
-        request_text::header_value(&format!("the header {name}"), &value)?;
-        let value = request_text::utf8(&format!("the header {name}"), value)?;
+        request_text::header_value(format_args!("the header {name}"), &value)?;
+        let value = request_text::utf8(format_args!("the header {name}"), value)?;
         let value = value.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
         match headers.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => {

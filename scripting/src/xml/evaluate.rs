@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use roxmltree::Node;
+use roxmltree::{Attribute, Node};
 
 use super::Document;
 use super::axes::{Place, Search};
 use super::budget::Budget;
-use super::expression::{Expr, Expression, Operator, Step};
+use super::expression::{Axis, Expr, Expression, Operator, Space, Step, Test};
 
 /// The result of an expression; nodes by their texts, in the order of the document.
 #[derive(Debug, PartialEq)]
@@ -116,6 +116,19 @@ impl<'d> Search<'d> {
 
     /// Whether a step leads to a node with this text: most predicates are of this kind.
     fn has(&self, step: &Step, from: Place, text: &str) -> Result<bool, String> {
+        if let (Axis::Attribute, Test::Name(Space::Any, Some(name))) = (step.axis, &step.test)
+            && from.attribute == 0
+        {
+            let own = self.node(from).attributes();
+            self.budget.spend(own.len())?;
+            // There is one of a name at most.
+            let named = |one: &Attribute<'_, '_>| one.namespace().is_none() && one.name() == name;
+            let Some(value) = own.into_iter().find(named).map(|one| one.value()) else {
+                return Ok(false);
+            };
+            self.budget.spend(weight_of(value))?;
+            return Ok(value == text);
+        }
         let mut found = Vec::new();
         self.walk(step, from, &mut found)?;
         for at in found {
@@ -352,7 +365,7 @@ trait Weight {
 
 impl Weight for Cow<'_, str> {
     fn weight(&self) -> usize {
-        1 + self.len() / 64
+        weight_of(self)
     }
 }
 
@@ -360,6 +373,10 @@ impl Weight for f64 {
     fn weight(&self) -> usize {
         1
     }
+}
+
+fn weight_of(text: &str) -> usize {
+    1 + text.len() / 64
 }
 
 pub(super) fn truth(value: &Value<'_>) -> bool {
