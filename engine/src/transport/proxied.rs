@@ -50,7 +50,9 @@ impl<R: RingIo> Transport<R> {
     fn greet(&mut self, slot: Slot, proxy: OriginId, name: ServerName<'static>) {
         let is_first = self.is_first_handshake(slot, proxy);
         let mut out = self.tls.buffer();
-        let begun = self.tls.session(name, is_first).and_then(|mut session| {
+        // the certificates of users are for servers
+        let begun = self.tls.session(name, is_first, None);
+        let begun = begun.and_then(|mut session| {
             session.hello(&mut out)?;
             Ok(session)
         });
