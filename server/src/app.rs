@@ -1,6 +1,6 @@
 //! The server process: options, threads, and the complete router.
 
-use crate::store::{Sqlite, Store, narrow};
+use crate::store::{Sqlite, Store, make_private};
 use crate::{Error, access, api, export, health, ingest, live, node_check, pages};
 use axum::Router;
 use std::future::IntoFuture;
@@ -53,8 +53,8 @@ pub struct App {
     pub live: live::Broadcaster,
     /// Memory budget for batches being read.
     pub(crate) batch_memory: Arc<ingest::BatchMemory>,
-    /// Where exports are made.
-    pub(crate) exports: export::Places,
+    /// Makes exports.
+    pub(crate) exports: export::ExportPool,
 }
 
 impl App {
@@ -142,12 +142,18 @@ pub fn start(options: Options) -> Result<Running, Error> {
     let access = access::Access::open(&options)?;
     let token = access.own_token();
     let mut notices = Vec::new();
-    if narrow(&options.data_dir).map_err(data)? {
-        notices.push(format!(
-            "{}: other users could read this folder, which holds runs and accounts; now only \
-             its owner can",
-            options.data_dir.display()
-        ));
+    let folder = options.data_dir.display();
+    match make_private(&options.data_dir) {
+        Ok(false) => {}
+        Ok(true) => notices.push(format!(
+            "{folder}: other users could read this folder, which holds runs and accounts; now \
+             only its owner can"
+        )),
+        // a volume may belong to another user
+        Err(error) => notices.push(format!(
+            "{folder}: other users can read this folder, which holds runs and accounts, and its \
+             permissions cannot be changed: {error}"
+        )),
     }
     let listener = listen(options.bind)?;
     let addr = listener.local_addr().map_err(data)?;
@@ -165,7 +171,7 @@ pub fn start(options: Options) -> Result<Running, Error> {
         store: Arc::clone(&store) as Arc<dyn Store>,
         live,
         batch_memory: Arc::default(),
-        exports: export::Places::default(),
+        exports: export::ExportPool::default(),
     };
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()

@@ -2,11 +2,11 @@
 
 mod hlog;
 mod metrics;
-mod places;
+mod pool;
 mod report;
 mod series;
 
-pub(crate) use places::Places;
+pub(crate) use pool::ExportPool;
 
 use crate::access::{Guarded, Visitor};
 use crate::api::params::{UNKNOWN_OUTCOME, with_warmup};
@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use series::Series;
+use series::SeriesReader;
 use stats::{Of, Phase, RunReport};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -97,7 +97,7 @@ pub fn report(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
 
 /// What of a run an export has beyond its figures.
 #[derive(Debug, Clone, Copy)]
-pub struct Content {
+pub struct ExportOptions {
     /// The warm-up, in CSV and the interval log; in JSON it is in the series, and marked there.
     pub warmup: bool,
     /// Profile and script, in the page.
@@ -110,20 +110,20 @@ pub struct Content {
 /// When the store fails; [`Error::Write`] when `out` does.
 pub fn write(
     format: Format,
-    content: Content,
+    options: ExportOptions,
     run: &RunRecord,
     view: &dyn RunView,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     match format {
-        Format::Json => report(run, view)?.write_json(out, Series::of(view)?),
+        Format::Json => report(run, view)?.write_json(out, SeriesReader::of(view)?),
         Format::Csv => {
             let cores = series::cores(view)?.into_iter();
-            report(run, view)?.write_csv(out, cores, content.warmup, Series::of(view)?)
+            report(run, view)?.write_csv(out, cores, options.warmup, SeriesReader::of(view)?)
         }
         Format::Junit => Ok(out.write_all(report(run, view)?.to_junit().as_bytes())?),
-        Format::Hlog => log(content.warmup, run, view, out),
-        Format::Html => Ok(out.write_all(page(run, view, content.script)?.as_bytes())?),
+        Format::Hlog => log(options.warmup, run, view, out),
+        Format::Html => Ok(out.write_all(page(run, view, options.script)?.as_bytes())?),
     }
 }
 
@@ -179,7 +179,11 @@ fn log(
     out.write_all(hlog::head(&run.name, run.started_us).as_bytes())?;
     for minute in view.minutes().range(first_s / MINUTE_S..) {
         let (from, to) = (minute * MINUTE_S, (minute + 1) * MINUTE_S);
-        let from = from.max(first_s);
+        // the interval in which the warm-up ends is told by the second
+        let (from, level) = match from < first_s {
+            true => (first_s, 1),
+            false => (from, level),
+        };
         let mut lines: BTreeMap<(u64, usize), String> = BTreeMap::new();
         for (place, of) in [Of::Ok, Of::Failed].into_iter().enumerate() {
             let keys = keys(of, 0, Phase::Latency);
@@ -243,8 +247,8 @@ async fn export(
     let body = app.exports.body(move |out| {
         let (run, view) = opened(&*store, &id)?.ok_or_else(no_such_run)?;
         let script = visitor.sees_script(&run.id, &run.project);
-        let content = Content { warmup, script };
-        Ok(write(found, content, &run, &*view, out)?)
+        let options = ExportOptions { warmup, script };
+        Ok(write(found, options, &run, &*view, out)?)
     });
     Ok((
         [(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, name)],

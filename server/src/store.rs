@@ -33,7 +33,7 @@ pub(crate) use digest::{QUANTILES, RestOf, rest_of};
 pub(crate) use levels::MINUTE_S;
 pub(crate) use merge::{add_histogram, read};
 pub(crate) use rows::{CHECKS, CORES, COUNTERS, CUSTOMS, SLOTS, phase_key};
-pub(crate) use run_file::{cut, make_folder, narrow};
+pub(crate) use run_file::{cut, make_folder, make_private};
 
 use crate::Error;
 use stats::wire::{Batch, EventRow};

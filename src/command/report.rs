@@ -17,12 +17,12 @@ pub fn execute(arguments: &ReportArguments) -> Result<Exit, Failure> {
     let run = stored::find(&store, &arguments.run)?;
     let view = stored::view(&store, &run)?;
     if let Some(format) = arguments.format {
-        let content = export::Content {
+        let options = export::ExportOptions {
             warmup: arguments.warmup,
             script: true,
         };
         Stream::Out.deliver_by(
-            |out| match export::write(format, content, &run, &*view, out) {
+            |out| match export::write(format, options, &run, &*view, out) {
                 Err(server::Error::Write(error)) => Ok(Err(error)),
                 other => other.map(Ok).map_err(Failure::failed),
             },

@@ -238,13 +238,17 @@ fn token(row: &rusqlite::Row) -> rusqlite::Result<(Token, Hash)> {
     Ok((token, Hash(row.get(7)?)))
 }
 
+/// What was found under a hash, compared again in constant time.
+fn matching<T>(found: rusqlite::Result<(T, Hash)>, hash: Hash) -> Result<Option<T>, Error> {
+    let found = found.optional()?.filter(|(_, stored)| *stored == hash);
+    Ok(found.map(|(value, _)| value))
+}
+
 /// The token with this hash and the time of its last use.
 fn token_of(db: &Connection, hash: Hash) -> Result<Option<(Token, Option<i64>)>, Error> {
     let mut statement = db.prepare(&format!("{TOKENS} WHERE hash = ?"))?;
-    let found = statement.query_row([&hash.0[..]], token).optional()?;
-    Ok(found
-        .filter(|(_, stored)| *stored == hash)
-        .map(|(token, _)| (token.clone(), token.used_us)))
+    let found = statement.query_row([&hash.0[..]], token);
+    Ok(matching(found, hash)?.map(|token| (token.clone(), token.used_us)))
 }
 
 fn account_of(db: &Connection, hash: Hash, now_us: i64) -> Result<Option<String>, Error> {
@@ -253,10 +257,7 @@ fn account_of(db: &Connection, hash: Hash, now_us: i64) -> Result<Option<String>
     let found = statement.query_row(params![&hash.0[..], now_us], |row| {
         Ok((row.get(0)?, Hash(row.get(1)?)))
     });
-    let found = found.optional()?;
-    Ok(found
-        .filter(|(_, stored)| *stored == hash)
-        .map(|(name, _)| name))
+    matching(found, hash)
 }
 
 const LINKS: &str = "SELECT id, run, made_by, created_us, expires_us, script, hash FROM share_link";
@@ -276,8 +277,5 @@ fn link(row: &rusqlite::Row) -> rusqlite::Result<(Link, Hash)> {
 fn link_of(db: &Connection, hash: Hash, now_us: i64) -> Result<Option<Link>, Error> {
     let mut statement = db.prepare(&format!("{LINKS} WHERE hash = ? AND expires_us > ?"))?;
     let found = statement.query_row(params![&hash.0[..], now_us], link);
-    let found = found.optional()?;
-    Ok(found
-        .filter(|(_, stored)| *stored == hash)
-        .map(|(link, _)| link))
+    matching(found, hash)
 }

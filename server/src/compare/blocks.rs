@@ -3,7 +3,7 @@
 use super::{Block, block_s};
 use crate::Error;
 use crate::query::{self, Rest, keys};
-use crate::store::{COUNTERS, RunView, Totals, Wanted, level_for, read};
+use crate::store::{COUNTERS, RunView, StoredRow, Totals, Wanted, level_for, read};
 use stats::{Of, Phase};
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub fn of(view: &dyn RunView, of: Of) -> Result<Vec<Block>, Error> {
     let mut wanted = Rest::wanted(keys);
     wanted.push(COUNTERS);
     let wanted = Wanted::Keys(wanted);
-    view.read(load.from_s, length, level_for(step), &wanted, &mut |row| {
+    let mut visit = |row: StoredRow<'_>| {
         let part = parts.entry(row.time_s / step).or_default();
         if row.key != COUNTERS {
             return part.latency.add(row.key != keys.0, row.content);
@@ -41,7 +41,11 @@ pub fn of(view: &dyn RunView, of: Of) -> Result<Vec<Block>, Error> {
             part.block.done += requests.ok + requests.failed;
         }
         Ok(())
-    })?;
+    };
+    // coarse rows cover whole multiples of their width, and the warm-up may end within one
+    let aligned_s = load.from_s.next_multiple_of(step).min(length);
+    view.read(load.from_s, aligned_s, 1, &wanted, &mut visit)?;
+    view.read(aligned_s, length, level_for(step), &wanted, &mut visit)?;
     Ok(parts
         .into_iter()
         .map(|(number, part)| {

@@ -21,7 +21,7 @@ struct SecondParts {
 }
 
 /// The rows of the series in order, read minute by minute.
-pub(super) struct Series<'a> {
+pub(super) struct SeriesReader<'a> {
     view: &'a dyn RunView,
     minutes: btree_set::Iter<'a, u64>,
     /// Those of the minute that was read last.
@@ -29,13 +29,13 @@ pub(super) struct Series<'a> {
     has_nodes: bool,
 }
 
-impl<'a> Series<'a> {
+impl<'a> SeriesReader<'a> {
     /// All rows of a run.
     ///
     /// # Errors
     /// When the store fails.
     pub(super) fn of(view: &'a dyn RunView) -> Result<Self, Error> {
-        Ok(Series {
+        Ok(SeriesReader {
             view,
             minutes: view.minutes().iter(),
             rows: Vec::new().into_iter(),
@@ -76,7 +76,7 @@ impl<'a> Series<'a> {
     }
 }
 
-impl Iterator for Series<'_> {
+impl Iterator for SeriesReader<'_> {
     type Item = Result<Second, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -14,7 +14,7 @@ use stats::{Counter, Histogram, Of, Phase};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Widths that columns may have, in seconds. What is kept of a run has digests of all but the last.
+/// ColumnWidths that columns may have, in seconds. What is kept of a run has digests of all but the last.
 const STEPS_S: [u64; 14] = [
     1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 3_000, 6_000, 12_000,
 ];
@@ -101,14 +101,14 @@ impl Table {
         }
     }
 
-    fn rates(&self, name: &str, widths: &Widths) -> Value {
+    fn rates(&self, name: &str, widths: &ColumnWidths) -> Value {
         match self.0.get(name) {
             Some(values) => widths.rates(values),
             None => widths.rates(&vec![0.0; widths.0.len()]),
         }
     }
 
-    fn all_rates(&self, widths: &Widths) -> Value {
+    fn all_rates(&self, widths: &ColumnWidths) -> Value {
         let rows = self.0.iter();
         Value::Object(
             rows.map(|(name, v)| (name.clone(), widths.rates(v)))
@@ -122,12 +122,16 @@ const SHARE_MIN: f64 = 0.1;
 
 /// By column, how many of its seconds are in the run; none where nobody reported anything, and
 /// where the run ended too soon for a rate.
-pub(super) struct Widths(Vec<Option<f64>>);
+pub(super) struct ColumnWidths(Vec<Option<f64>>);
 
-impl Widths {
+impl ColumnWidths {
     /// Of a run that lasts `end_s` seconds, with rows of all requests that begin at and cover so
     /// many seconds.
-    pub(super) fn of(axis: Axis, end_s: f64, rows: impl Iterator<Item = (u64, u64)>) -> Widths {
+    pub(super) fn of(
+        axis: Axis,
+        end_s: f64,
+        rows: impl Iterator<Item = (u64, u64)>,
+    ) -> ColumnWidths {
         let mut widths = vec![None; axis.len()];
         for (time_s, seconds) in rows {
             for (column, _) in covered(axis, time_s, seconds) {
@@ -137,7 +141,7 @@ impl Widths {
                     Some(width).filter(|width| *width >= axis.step_s as f64 * SHARE_MIN);
             }
         }
-        Widths(widths)
+        ColumnWidths(widths)
     }
 
     /// The numbers of a column per second.
@@ -168,7 +172,7 @@ pub fn series(view: &dyn RunView, axis: Axis, name: u32, of: Of) -> Result<Value
     map.insert("of".to_owned(), of.as_str().into());
     let (rows, checks, cores) = counts_of_all(view, axis)?;
     let covered = rows.iter().map(|(time_s, row)| (*time_s, row.seconds));
-    let widths = Widths::of(axis, lasted_s(view)?, covered);
+    let widths = ColumnWidths::of(axis, lasted_s(view)?, covered);
     put_load(&mut map, axis, &widths, &rows);
     let counts: BTreeMap<u64, (u64, NameCounts)> = if name == 0 {
         let rows = rows.iter();
@@ -253,7 +257,7 @@ fn covered(axis: Axis, time_s: u64, seconds: u64) -> impl Iterator<Item = (usize
 fn put_load(
     map: &mut Map<String, Value>,
     axis: Axis,
-    widths: &Widths,
+    widths: &ColumnWidths,
     rows: &BTreeMap<u64, Totals>,
 ) {
     let connection_opened = Counter::ConnectionOpened.as_str();
@@ -318,7 +322,7 @@ fn put_load(
 fn put_requests(
     map: &mut Map<String, Value>,
     axis: Axis,
-    widths: &Widths,
+    widths: &ColumnWidths,
     counts: &BTreeMap<u64, (u64, NameCounts)>,
 ) {
     let len = axis.len();

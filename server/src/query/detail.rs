@@ -1,6 +1,6 @@
 //! A run as a whole: its card in a list, and everything but its series.
 
-use super::columns::{Axis, Widths, checks};
+use super::columns::{Axis, ColumnWidths, checks};
 use super::figures::{percentiles, phase, totals_of};
 use super::load::{lasted_s, throughput, warmup_s};
 use super::window::{measured, measured_totals, metrics};
@@ -27,7 +27,7 @@ pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
     let axis = Axis::new(view, 0, u64::MAX, SPARK_POINTS);
     let rows = super::figures::totals_by_time(view, axis.from, axis.end(), axis.level())?;
     let covered = rows.iter().map(|(time_s, row)| (*time_s, row.seconds));
-    let widths = Widths::of(axis, lasted_s(view)?, covered);
+    let widths = ColumnWidths::of(axis, lasted_s(view)?, covered);
     let mut spark = vec![0_u64; axis.len()];
     for (time_s, row) in rows {
         let requests = row.requests.unwrap_or_default();

@@ -84,8 +84,8 @@ pub(crate) fn make_folder(dir: &Path) -> std::io::Result<()> {
     std::fs::File::open(parent)?.sync_all()
 }
 
-/// Takes a folder from other users, if they have any right to it; whether they had.
-pub(crate) fn narrow(dir: &Path) -> std::io::Result<bool> {
+/// Removes the permissions of other users for a folder; whether they had any.
+pub(crate) fn make_private(dir: &Path) -> std::io::Result<bool> {
     let mode = std::fs::metadata(dir)?.permissions().mode();
     let is_wide = mode & 0o077 != 0;
     if is_wide {

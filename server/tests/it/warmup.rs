@@ -12,20 +12,24 @@ const WARMUP_S: u64 = 7;
 const LASTED_S: f64 = 39.5;
 
 fn kept(addr: SocketAddr, id: &str, without: &[u64]) -> Outcome {
+    kept_of(addr, id, LENGTH_S, LASTED_S, without)
+}
+
+fn kept_of(addr: SocketAddr, id: &str, length_s: u64, lasted_s: f64, without: &[u64]) -> Outcome {
     let mut whole = batch(id, 0, 1);
     let mut start = start();
     start.warmup_s = WARMUP_S;
-    start.planned_s = LENGTH_S as f64;
+    start.planned_s = length_s as f64;
     whole.start = Some(Box::new(start));
-    let seconds = (0..LENGTH_S).filter(|time_s| !without.contains(time_s));
+    let seconds = (0..length_s).filter(|time_s| !without.contains(time_s));
     whole.seconds = seconds
         .map(|time_s| second(0, time_s, &["GET /"]))
         .collect();
     for row in &mut whole.seconds {
         row.warmup = row.time_s < WARMUP_S;
     }
-    let mut end = end(LENGTH_S);
-    end.duration_s = LASTED_S;
+    let mut end = end(length_s);
+    end.duration_s = lasted_s;
     whole.end = Some(Box::new(end));
     let (status, ack) = post(addr, &whole)?;
     assert_eq!(status, 200, "{}", ack.error);
@@ -159,5 +163,22 @@ fn the_last_column_is_of_the_time_that_there_was() -> Outcome {
     let card = get(addr, "/api/v1/runs/cut")?["card"].clone();
     let spark = card["sparkline"].as_array().ok_or("no sparkline")?;
     assert_eq!((spark.len(), &spark[39]), (40, &json!(requests(39) * 2)));
+    Ok(())
+}
+
+/// Blocks of ten seconds, the warm-up ends within one.
+#[test]
+fn long_runs_are_compared_from_the_end_of_their_warmup() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let server = serve(dir.path())?;
+    for id in ["one", "two"] {
+        kept_of(server.addr(), id, 200, 200.0, &[])?;
+    }
+    let compared = get(server.addr(), "/api/v1/compare?runs=one,two")?;
+    let rate = ended(WARMUP_S..200) as f64 / (200 - WARMUP_S) as f64;
+    let found = compared["metrics"][0]["values"][0]
+        .as_f64()
+        .ok_or("no value")?;
+    assert!((found - rate).abs() < 1e-3, "{found} {rate}");
     Ok(())
 }

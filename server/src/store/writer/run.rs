@@ -54,7 +54,7 @@ struct CommittedBatch {
 }
 
 /// A batch that was committed, or why it is refused.
-type Outcome = Result<CommittedBatch, Error>;
+type CommitResult = Result<CommittedBatch, Error>;
 
 impl Run {
     /// Opens the file of a run, creating it if absent.
@@ -158,7 +158,7 @@ impl Run {
 
     /// Writes batches to the file, after adding the run to the list: what is in the file is not
     /// undone.
-    fn keep(&mut self, deliveries: &[Delivery], meta: &Meta) -> Result<Vec<Outcome>, Error> {
+    fn keep(&mut self, deliveries: &[Delivery], meta: &Meta) -> Result<Vec<CommitResult>, Error> {
         if self.all_ended() || self.recorded == Some(State::Lost) {
             // somebody may have reopened it meanwhile
             self.admission = Admission::of(meta.times(&self.id)?);
@@ -184,7 +184,7 @@ impl Run {
         committed
     }
 
-    fn commit(&mut self, deliveries: &[Delivery]) -> Result<Vec<Outcome>, Error> {
+    fn commit(&mut self, deliveries: &[Delivery]) -> Result<Vec<CommitResult>, Error> {
         let is_complete = self.is_complete();
         let change = self
             .db

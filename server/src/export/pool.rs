@@ -1,4 +1,4 @@
-//! Exports while they are made: few at a time, each on a thread of its own, in bounded memory.
+//! The threads of exports: few at a time, each export in bounded memory.
 //!
 //! An export is sent while it is read. It has its own thread, so that it keeps nobody else from
 //! the threads for blocking disk access; one that is not taken any more ends at its next bytes.
@@ -14,25 +14,25 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Exports at a time; others wait until it is their turn.
-const PLACES: usize = 2;
+const EXPORTS_MAX: usize = 2;
 /// Bytes that are sent at once.
 const CHUNK: usize = 64 << 10;
 /// Chunks of an export that wait to be taken.
 const CHUNKS: usize = 4;
-/// A client that takes nothing for so long loses its place.
+/// The export of a client that takes nothing for so long is given up.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
-/// The places of exports.
+/// Bounds how many exports are made at a time.
 #[derive(Clone)]
-pub(crate) struct Places(Arc<Semaphore>);
+pub(crate) struct ExportPool(Arc<Semaphore>);
 
-impl Default for Places {
+impl Default for ExportPool {
     fn default() -> Self {
-        Places(Arc::new(Semaphore::new(PLACES)))
+        ExportPool(Arc::new(Semaphore::new(EXPORTS_MAX)))
     }
 }
 
-impl Places {
+impl ExportPool {
     /// What `write` writes, as a body that is made while it is sent.
     ///
     /// # Errors
@@ -42,22 +42,22 @@ impl Places {
         write: impl FnOnce(&mut dyn Write) -> Result<(), ApiError> + Send + 'static,
     ) -> Result<Body, ApiError> {
         let interrupted = || ApiError::from(crate::Error::Write(io::ErrorKind::Interrupted.into()));
-        let place = Arc::clone(&self.0).acquire_owned().await;
-        let place = place.map_err(|_| interrupted())?;
+        let permit = Arc::clone(&self.0).acquire_owned().await;
+        let permit = permit.map_err(|_| interrupted())?;
         let (sender, mut chunks) = mpsc::channel(CHUNKS);
         let runtime = Handle::current();
         let work = move || {
-            let _place = place;
-            let mut sending = Sending {
+            let _permit = permit;
+            let mut out = ChunkWriter {
                 runtime,
                 sender,
                 chunk: Vec::new(),
             };
-            let written = write(&mut sending);
-            let sent = written.and_then(|()| Ok(sending.flush().map_err(crate::Error::Write)?));
+            let written = write(&mut out);
+            let sent = written.and_then(|()| Ok(out.flush().map_err(crate::Error::Write)?));
             if let Err(error) = sent {
                 // fails when nobody is there any more
-                let _ = sending.send(Err(error));
+                let _ = out.send(Err(error));
             }
         };
         let thread = std::thread::Builder::new().name("export".to_owned());
@@ -73,13 +73,13 @@ impl Places {
 }
 
 /// Sends what is written, chunk by chunk.
-struct Sending {
+struct ChunkWriter {
     runtime: Handle,
     sender: mpsc::Sender<Result<Bytes, ApiError>>,
     chunk: Vec<u8>,
 }
 
-impl Sending {
+impl ChunkWriter {
     fn send(&self, chunk: Result<Bytes, ApiError>) -> io::Result<()> {
         let sent = self.sender.send_timeout(chunk, TAKEN_WITHIN);
         let gone = |_| io::ErrorKind::BrokenPipe.into();
@@ -87,7 +87,7 @@ impl Sending {
     }
 }
 
-impl Write for Sending {
+impl Write for ChunkWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.chunk.extend_from_slice(bytes);
         if self.chunk.len() >= CHUNK {
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn what_is_written_arrives_in_order() {
         on_a_runtime(async {
-            let places = Places::default();
-            let body = places.body(|out| {
+            let pool = ExportPool::default();
+            let body = pool.body(|out| {
                 for number in 0..50_000 {
                     writeln!(out, "{number}").map_err(crate::Error::Write)?;
                 }
@@ -140,14 +140,14 @@ mod tests {
     #[test]
     fn an_early_error_is_told_and_a_late_one_breaks_off() {
         on_a_runtime(async {
-            let places = Places::default();
-            let early = places.body(|_| Err(ApiError::not_found("there is no such run")));
+            let pool = ExportPool::default();
+            let early = pool.body(|_| Err(ApiError::not_found("there is no such run")));
             let error = early.await.expect_err("nothing was written");
             assert_eq!(
                 (error.status.as_u16(), &*error.message),
                 (404, "there is no such run")
             );
-            let late = places.body(|out| {
+            let late = pool.body(|out| {
                 out.write_all(&[b'x'; CHUNK]).map_err(crate::Error::Write)?;
                 Err(ApiError::bad_request("late"))
             });
@@ -160,8 +160,8 @@ mod tests {
     fn an_export_ends_when_nobody_takes_it() {
         on_a_runtime(async {
             let (sender, ended) = std_mpsc::channel();
-            let places = Places::default();
-            let endless = places.body(move |out| {
+            let pool = ExportPool::default();
+            let endless = pool.body(move |out| {
                 let mut written = 0_usize;
                 let error = loop {
                     match out.write_all(&[b'x'; 4_096]) {
@@ -186,12 +186,12 @@ mod tests {
     #[test]
     fn few_are_made_at_a_time() {
         on_a_runtime(async {
-            let places = Places::default();
+            let pool = ExportPool::default();
             let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
             let exports = (0..6).map(|_| {
-                let (places, now, most) = (places.clone(), Arc::clone(&now), Arc::clone(&most));
+                let (pool, now, most) = (pool.clone(), Arc::clone(&now), Arc::clone(&most));
                 tokio::spawn(async move {
-                    let body = places.body(move |_| {
+                    let body = pool.body(move |_| {
                         most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         std::thread::sleep(Duration::from_millis(20));
                         now.fetch_sub(1, Ordering::SeqCst);
@@ -203,7 +203,7 @@ mod tests {
             for export in exports.collect::<Vec<_>>() {
                 assert!(export.await.is_ok_and(|made| made.is_ok()));
             }
-            assert_eq!(most.load(Ordering::SeqCst), PLACES as u32);
+            assert_eq!(most.load(Ordering::SeqCst), EXPORTS_MAX as u32);
         });
     }
 }
