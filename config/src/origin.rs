@@ -1,5 +1,6 @@
 //! Server addresses: `http://host[:port][/base]`, and the same with https.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -123,14 +124,28 @@ impl Origin {
 
     /// `host[:port]` as the Host header has it: without the default port, IPv6 in brackets.
     pub fn authority(&self) -> String {
-        let host = match self.host.contains(':') {
-            true => format!("[{}]", self.host),
-            false => self.host.clone(),
-        };
         match self.port == self.scheme.default_port() {
-            true => host,
-            false => format!("{host}:{}", self.port),
+            true => in_brackets(&self.host).into_owned(),
+            false => self.host_and_port(),
         }
+    }
+
+    /// `host:port`, IPv6 in brackets.
+    pub fn host_and_port(&self) -> String {
+        host_and_port(&self.host, self.port)
+    }
+}
+
+/// `host:port`, IPv6 in brackets.
+pub(crate) fn host_and_port(host: &str, port: u16) -> String {
+    format!("{}:{port}", in_brackets(host))
+}
+
+/// A host as URLs have it: IPv6 in brackets.
+fn in_brackets(host: &str) -> Cow<'_, str> {
+    match host.contains(':') {
+        true => format!("[{host}]").into(),
+        false => host.into(),
     }
 }
 

@@ -8,9 +8,10 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 
 use crate::nearest::nearest;
-use crate::origin::{Origin, Scheme, check_host, split_port};
+use crate::origin::{Origin, Scheme, check_host, host_and_port, split_port};
 use crate::variables::Variables;
 pub use bypass::Bypass;
 
@@ -131,10 +132,7 @@ impl Proxy {
 
     /// Where it listens: `host:port`, IPv6 in brackets.
     pub fn address(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        host_and_port(&self.host, self.port)
     }
 }
 
@@ -209,18 +207,7 @@ fn credentials(pair: &str) -> Result<Option<ProxyCredentials>, String> {
 
 /// The text without percent-encoding; `None` when it is no text.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = after.get(..2).filter(|_| first == b'%');
-        let byte = hex
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        bytes.push(byte.unwrap_or(first));
-        rest = byte.map_or(after, |_| &after[2..]);
-    }
-    let text = String::from_utf8(bytes).ok()?;
+    let text = percent_decode_str(text).decode_utf8().ok()?.into_owned();
     (!text.chars().any(char::is_control)).then_some(text)
 }
 

@@ -102,15 +102,6 @@ impl Known {
             _ => None,
         }
     }
-
-    /// `host:port`, IPv6 in brackets.
-    pub(super) fn host_and_port(&self) -> String {
-        let Origin { host, port, .. } = &self.origin;
-        match host.contains(':') {
-            true => format!("[{host}]:{port}"),
-            false => format!("{host}:{port}"),
-        }
-    }
 }
 
 impl Origins {

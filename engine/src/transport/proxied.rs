@@ -37,17 +37,17 @@ impl<R: RingIo> Transport<R> {
         connection.proxied = Some(Box::new(ProxySession {
             via: Rc::clone(&via),
             outer: None,
-            stage: Stage::Greeting,
+            stage: Stage::Handshaking,
         }));
         match name {
-            Some(name) => self.greet(slot, via.id, name),
-            None => self.ask(slot),
+            Some(name) => self.start_proxy_handshake(slot, via.id, name),
+            None => self.request_tunnel(slot),
         }
         true
     }
 
     /// Begins TLS with the proxy.
-    fn greet(&mut self, slot: Slot, proxy: OriginId, name: ServerName<'static>) {
+    fn start_proxy_handshake(&mut self, slot: Slot, proxy: OriginId, name: ServerName<'static>) {
         let is_first = self.is_first_handshake(slot, proxy);
         let mut out = self.tls.buffer();
         // the certificates of users are for servers
@@ -69,7 +69,7 @@ impl<R: RingIo> Transport<R> {
     }
 
     /// Asks the proxy for a way to the server.
-    fn ask(&mut self, slot: Slot) {
+    fn request_tunnel(&mut self, slot: Slot) {
         let origin = self.connections.get(slot).origin;
         let mut out = self.tls.buffer();
         let mut asked = Vec::new();
@@ -87,11 +87,11 @@ impl<R: RingIo> Transport<R> {
             }
             Route::Connect | Route::Forward => {
                 let authorization = via.authorization.as_deref();
-                Tunnel::connect(&known.host_and_port(), authorization, &mut asked)
+                Tunnel::connect(&known.origin.host_and_port(), authorization, &mut asked)
             }
         };
         drop(origins);
-        proxied.stage = Stage::Asking(tunnel);
+        proxied.stage = Stage::Requesting(tunnel);
         match proxied.wrap(&asked, &mut out) {
             Ok(()) => {
                 self.act_in_tunnel(slot);
@@ -178,9 +178,9 @@ impl<R: RingIo> Transport<R> {
         let Some(proxied) = &mut connection.proxied else {
             return;
         };
-        if let (Stage::Greeting, Some(outer)) = (&proxied.stage, &proxied.outer) {
+        if let (Stage::Handshaking, Some(outer)) = (&proxied.stage, &proxied.outer) {
             if outer.is_open() {
-                self.ask(slot);
+                self.request_tunnel(slot);
             }
             if !plain.is_empty() {
                 let text = "speaks before it is asked".to_owned();
@@ -188,12 +188,12 @@ impl<R: RingIo> Transport<R> {
             }
             return;
         }
-        let Stage::Asking(tunnel) = &mut proxied.stage else {
+        let Stage::Requesting(tunnel) = &mut proxied.stage else {
             return;
         };
         let mut answer = Vec::new();
         match tunnel.receive(plain, &mut answer) {
-            Ok(()) if answer.is_empty() => drop(self.pass(slot)),
+            Ok(()) if answer.is_empty() => drop(self.enter_tunnel(slot)),
             Ok(()) => {
                 self.act_in_tunnel(slot);
                 self.write(slot, answer);
@@ -202,16 +202,16 @@ impl<R: RingIo> Transport<R> {
         }
     }
 
-    /// The way to the server is used, if it is there and all that was said to the proxy is sent;
-    /// false when it is not.
-    pub(super) fn pass(&mut self, slot: Slot) -> bool {
+    /// Uses the tunnel for the server, if it is open and everything for the proxy is sent; false when
+    /// it is not.
+    pub(super) fn enter_tunnel(&mut self, slot: Slot) -> bool {
         let connection = self.connections.get_mut(slot);
         let is_sent = !connection.sending && connection.unsent.is_empty();
         let Some(proxied) = &mut connection.proxied else {
             return false;
         };
         match &proxied.stage {
-            Stage::Asking(tunnel) if tunnel.is_open() && is_sent => {}
+            Stage::Requesting(tunnel) if tunnel.is_open() && is_sent => {}
             _ => return false,
         }
         proxied.stage = Stage::Open;
@@ -222,7 +222,7 @@ impl<R: RingIo> Transport<R> {
         true
     }
 
-    /// The proxy makes no way: says why.
+    /// The proxy opened no tunnel: tells why.
     #[cold]
     fn fail_tunnel(&mut self, slot: Slot, fault: &TunnelFault) {
         let (kind, text) = match fault {
@@ -245,7 +245,12 @@ impl<R: RingIo> Transport<R> {
                 }
                 _ => String::new(),
             };
-            let server = self.origins.borrow().get(connection.origin).host_and_port();
+            let server = self
+                .origins
+                .borrow()
+                .get(connection.origin)
+                .origin
+                .host_and_port();
             let matter = format!("{proxy}\n{server}\n{kind}\n{text}");
             self.telemetry.send_once(matter, || Event::Notice {
                 text: format!("the proxy {proxy}, asked for {server}: {kind}: it {text}{advice}"),

@@ -14,11 +14,11 @@ pub(super) struct ProxySession {
 }
 
 pub(super) enum Stage {
-    /// TLS with the proxy is being made.
-    Greeting,
-    /// The proxy is asked for a way.
-    Asking(Tunnel),
-    /// The way is there, inside of TLS with the proxy.
+    /// The TLS handshake with the proxy is under way.
+    Handshaking,
+    /// The proxy was asked for a way to the server and has not answered yet.
+    Requesting(Tunnel),
+    /// The tunnel is open, inside TLS with the proxy.
     Open,
 }
 

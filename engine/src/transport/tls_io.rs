@@ -73,7 +73,7 @@ impl<R: RingIo> Transport<R> {
             return true;
         }
         if connection.state == ConnectionState::Tunneling {
-            return self.pass(slot);
+            return self.enter_tunnel(slot);
         }
         let is_open = connection.tls.as_deref().is_some_and(Session::is_open);
         let waits = is_open && connection.state == ConnectionState::Handshaking;
