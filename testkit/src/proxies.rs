@@ -2,7 +2,7 @@
 //! front of one.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
@@ -14,7 +14,7 @@ use crate::service::{Service, free_addrs, retried, scratch};
 /// Name and password that a proxy wants.
 pub type Credentials<'a> = (&'a str, &'a str);
 
-/// A running proxy on 127.0.0.1; stopped, and its folder removed, when it is dropped.
+/// A running proxy; stopped, and its folder removed, when it is dropped.
 pub struct Proxy {
     addr: SocketAddr,
     service: Service,
@@ -33,19 +33,19 @@ impl Proxy {
     }
 }
 
-/// Starts tinyproxy: absolute URLs, after which it closes, and CONNECT to any port.
+/// Starts tinyproxy on an address of this machine: absolute URLs, after which it closes, and CONNECT to any port.
 ///
 /// `None`, said loudly, when it is not installed.
 ///
 /// # Panics
 /// When it is missing and `CI` is set, or when it does not start; the message has its output.
-pub fn tinyproxy(credentials: Option<Credentials<'_>>) -> Option<Proxy> {
-    start("tinyproxy", "tinyproxy", |program, addr, folder| {
+pub fn tinyproxy(ip: IpAddr, credentials: Option<Credentials<'_>>) -> Option<Proxy> {
+    start(ip, "tinyproxy", "tinyproxy", |program, addr, folder| {
         let auth = credentials.map_or(String::new(), |(user, password)| {
             format!("BasicAuth {user} {password}\n")
         });
         let text = format!(
-            "Listen 127.0.0.1\nPort {}\nTimeout 600\nMaxClients 200\nLogLevel Connect\n\
+            "Listen {ip}\nPort {}\nTimeout 600\nMaxClients 200\nLogLevel Connect\n\
              LogFile \"{}\"\n{auth}",
             addr.port(),
             folder.join("access.log").display()
@@ -58,16 +58,16 @@ pub fn tinyproxy(credentials: Option<Credentials<'_>>) -> Option<Proxy> {
     })
 }
 
-/// Starts microsocks: SOCKS 5 for names and addresses.
+/// Starts microsocks on an address of this machine: SOCKS 5 for names and addresses.
 ///
 /// `None`, said loudly, when it is not installed.
 ///
 /// # Panics
 /// As [`tinyproxy`].
-pub fn microsocks(credentials: Option<Credentials<'_>>) -> Option<Proxy> {
-    start("microsocks", "microsocks", |program, addr, _| {
+pub fn microsocks(ip: IpAddr, credentials: Option<Credentials<'_>>) -> Option<Proxy> {
+    start(ip, "microsocks", "microsocks", |program, addr, _| {
         let mut command = Command::new(program);
-        command.args(["-i", "127.0.0.1", "-p", &addr.port().to_string()]);
+        command.args(["-i", &ip.to_string(), "-p", &addr.port().to_string()]);
         if let Some((user, password)) = credentials {
             command.args(["-u", user, "-P", password]);
         }
@@ -75,14 +75,15 @@ pub fn microsocks(credentials: Option<Credentials<'_>>) -> Option<Proxy> {
     })
 }
 
-/// Starts stunnel: TLS, with this certificate, in front of a server.
+/// Starts stunnel on 127.0.0.1: TLS, with this certificate, in front of a server.
 ///
 /// `None`, said loudly, when it is not installed.
 ///
 /// # Panics
 /// As [`tinyproxy`].
 pub fn tls_front(behind: SocketAddr, identity: &Identity) -> Option<Proxy> {
-    start("stunnel4", "stunnel4", |program, addr, folder| {
+    let ip = Ipv4Addr::LOCALHOST.into();
+    start(ip, "stunnel4", "stunnel4", |program, addr, folder| {
         let (certificate, key) = identity.write(folder, "front");
         let text = format!(
             "foreground = yes\npid =\nsyslog = no\n[front]\naccept = {addr}\nconnect = {behind}\n\
@@ -98,8 +99,9 @@ pub fn tls_front(behind: SocketAddr, identity: &Identity) -> Option<Proxy> {
     })
 }
 
-/// Starts a program that listens on a free port, with the command that is made for it.
+/// Starts a program that listens on a free port of an address, with the command that is made for it.
 fn start(
+    ip: IpAddr,
     name: &str,
     package: &str,
     command: impl Fn(&Path, SocketAddr, &Path) -> Result<Command, String>,
@@ -111,7 +113,7 @@ fn start(
     }
     let program = program?;
     let try_start = || {
-        let addr = free_addrs(Ipv4Addr::LOCALHOST.into(), 1)?.remove(0);
+        let addr = free_addrs(ip, 1)?.remove(0);
         let folder = scratch(name)?;
         let command = command(&program, addr, &folder)?;
         let mut service = Service::start(command, folder)?;

@@ -3,12 +3,12 @@
 mod hostile;
 
 use crate::binary::{Done, Program, Scratch, can_run, conserved, count};
-use crate::harness::{event, failures, one_arrival, run_table};
+use crate::harness::{Placement, event, failures, one_arrival, run_table};
 use serde_json::Value;
 use testkit::certificates::{Authority, Flaw, Identity};
 use testkit::faults::{FaultOrigin, Refused, Script, Step, TlsSide, UNRESOLVABLE, Versions, ok};
 use testkit::nginx::{self, Nginx, TlsPort};
-use testkit::proxies;
+use testkit::proxies::{self, Proxy};
 
 /// Name and password of the proxies.
 const CREDENTIALS: (&str, &str) = ("ann", "s3cr3t-p455");
@@ -52,8 +52,11 @@ fn server(identity: &Identity) -> Option<Nginx> {
 
 /// Runs a profile with this proxy; its requests all end ok, on so many connections.
 #[track_caller]
-fn goes_through(scratch: &Scratch, proxy: &str, connections: u64) -> Done {
-    let done = scratch.run(&["--cores", "1", "-x", proxy]).expect(0);
+fn goes_through(placement: &Placement, scratch: &Scratch, proxy: &str, connections: u64) -> Done {
+    let command = scratch.run_command(&["--cores", "1", "-x", proxy]);
+    let done = Program::start(placement.command(command))
+        .finish()
+        .expect(0);
     let result = scratch.result();
     conserved(&result);
     let ok = count(&result, "/totals/ok");
@@ -82,62 +85,107 @@ fn with_credentials(scheme: &str, host: impl std::fmt::Display) -> String {
     format!("{scheme}://{user}:{password}@{host}")
 }
 
+/// A server and real proxies beside it.
+struct Parts {
+    authority: Authority,
+    identity: Identity,
+    server: Nginx,
+    http: Proxy,
+    socks: Proxy,
+}
+
+impl Parts {
+    /// Starts them; none where they are not installed. The proxies demand these credentials.
+    fn start(placement: &Placement, credentials: Option<(&str, &str)>) -> Option<Parts> {
+        if !can_run() {
+            return None;
+        }
+        let authority = Authority::new();
+        let identity = authority.server(Flaw::None);
+        placement.serve(|ip| {
+            Some(Parts {
+                server: server(&identity)?,
+                http: proxies::tinyproxy(ip, credentials)?,
+                socks: proxies::microsocks(ip, credentials)?,
+                authority,
+                identity,
+            })
+        })
+    }
+}
+
 #[test]
 fn plain_and_tls_servers_are_reached_through_real_proxies() {
-    if !can_run() {
-        return;
-    }
-    let authority = Authority::new();
-    let identity = authority.server(Flaw::None);
-    let (Some(server), Some(http), Some(socks)) = (
-        server(&identity),
-        proxies::tinyproxy(Some(CREDENTIALS)),
-        proxies::microsocks(Some(CREDENTIALS)),
-    ) else {
+    let here = Placement::Loopback;
+    let Some(parts) = Parts::start(&here, Some(CREDENTIALS)) else {
         return;
     };
-    let Some(front) = proxies::tls_front(http.addr(), &identity) else {
+    let Some(front) = proxies::tls_front(parts.http.addr(), &parts.identity) else {
         return;
     };
-    let plain = scratch(&server.url(), "", &authority);
-    let port = server.tls_addr(0).port();
-    let secure = scratch(&format!("https://localhost:{port}"), "", &authority);
     let front = format!("localhost:{}", front.addr().port());
-    // tinyproxy closes after each plain request; a tunnel is kept
-    let rows = [
-        (with_credentials("http", http.addr()), REQUESTS),
-        (with_credentials("https", &front), REQUESTS),
-        (with_credentials("socks5", socks.addr()), 1),
-        (with_credentials("socks5h", socks.addr()), 1),
-    ];
-    for (proxy, connections) in &rows {
-        let before = server.status().requests;
-        goes_through(&plain, proxy, *connections);
-        assert_eq!(server.status().requests - before, REQUESTS, "{proxy}");
-        goes_through(&secure, proxy, 1);
-    }
-    let log = http.output();
-    assert!(log.contains(&format!("CONNECT localhost:{port}")), "{log}");
-    assert!(log.contains(&format!("GET {}/", server.url())), "{log}");
-    let wrong = format!("http://ann:wrong-p455@{}", http.addr());
+    let front = (with_credentials("https", &front), REQUESTS);
+    let secure = reached(&here, &parts, &[front]);
+    let wrong = format!("http://ann:wrong-p455@{}", parts.http.addr());
     let done = secure.run(&["--quiet", "-x", &wrong]).expect(0);
     assert_eq!(failures(&secure.result(), "proxy_refused"), REQUESTS);
     let advice = "check the credentials in its URL";
     assert!(done.out.contains(advice), "{}\n{}", done.out, done.err);
 }
 
+/// The server listens on the loopback interface of the proxies' host, which only they can reach.
+#[test]
+fn proxies_on_another_host_reach_what_is_behind_them() {
+    let Some(hosts) = Placement::separate_hosts() else {
+        return;
+    };
+    if let Some(parts) = Parts::start(&hosts, Some(CREDENTIALS)) {
+        reached(&hosts, &parts, &[]);
+    }
+}
+
+/// Reaches the server by both proxies and more, each with the connections that its plain requests
+/// take; the profile for the server over TLS.
+fn reached(placement: &Placement, parts: &Parts, more: &[(String, u64)]) -> Scratch {
+    let Parts {
+        authority,
+        server,
+        http,
+        socks,
+        ..
+    } = parts;
+    let plain = scratch(&server.url(), "", authority);
+    let port = server.tls_addr(0).port();
+    let secure = scratch(&format!("https://localhost:{port}"), "", authority);
+    // tinyproxy closes after each plain request; a tunnel is kept
+    let rows = [
+        (with_credentials("http", http.addr()), REQUESTS),
+        (with_credentials("socks5", socks.addr()), 1),
+        (with_credentials("socks5h", socks.addr()), 1),
+    ];
+    let requests = || placement.serve(|_| server.status().requests);
+    for (proxy, connections) in rows.iter().chain(more) {
+        let before = requests();
+        goes_through(placement, &plain, proxy, *connections);
+        assert_eq!(requests() - before, REQUESTS, "{proxy}");
+        goes_through(placement, &secure, proxy, 1);
+    }
+    let log = http.output();
+    assert!(log.contains(&format!("CONNECT localhost:{port}")), "{log}");
+    assert!(log.contains(&format!("GET {}/", server.url())), "{log}");
+    secure
+}
+
 #[test]
 fn a_proxy_costs_no_reuse_of_connections() {
-    if !can_run() {
-        return;
-    }
-    let authority = Authority::new();
-    let identity = authority.server(Flaw::None);
-    let (Some(server), Some(http), Some(socks)) = (
-        server(&identity),
-        proxies::tinyproxy(None),
-        proxies::microsocks(None),
-    ) else {
+    let Some(Parts {
+        authority,
+        server,
+        http,
+        socks,
+        ..
+    }) = Parts::start(&Placement::Loopback, None)
+    else {
         return;
     };
     // nginx takes absolute URLs too, keeps its connections, and answers itself

@@ -10,10 +10,36 @@ mod threshold;
 mod verdict;
 mod windows;
 
+use mistress_stats::threshold::{Comparison, Metric, Of, Statistic, Threshold};
 use mistress_stats::{Aggregator, Model, NameId, Recorder, Sample, WindowSource, link};
+use std::time::Duration;
 
 /// Milliseconds in nanoseconds.
 const MS: u64 = 1_000_000;
+
+/// A threshold of the whole run.
+fn rule(
+    of: Of,
+    metric: Metric,
+    statistic: Statistic,
+    comparison: Comparison,
+    limit: f64,
+) -> Threshold {
+    Threshold {
+        metric,
+        name: None,
+        tag: None,
+        of,
+        statistic,
+        comparison,
+        limit,
+        over: None,
+        abort: false,
+        delay: Duration::ZERO,
+        fail_on: None,
+        text: "a rule".to_owned(),
+    }
+}
 
 /// A core under test with one request name.
 struct Core {

@@ -57,20 +57,7 @@ fn refused(core: &mut Core, n: u64) {
 }
 
 fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Threshold {
-    Threshold {
-        metric,
-        name: None,
-        tag: None,
-        of: Of::Ok,
-        statistic,
-        comparison,
-        limit,
-        over: None,
-        abort: false,
-        delay: Duration::ZERO,
-        fail_on: None,
-        text: "a rule".to_owned(),
-    }
+    crate::rule(Of::Ok, metric, statistic, comparison, limit)
 }
 
 fn outcome(rule: Threshold) -> ThresholdResult {

@@ -6,7 +6,6 @@ use mistress_stats::threshold::{Comparison, Metric, Of, Statistic, Threshold};
 use mistress_stats::{
     Aggregator, FailureKind, Model, NAMES_MAX, NameKind, OTHER, Phase, Sample, Summary, Tag, TagsId,
 };
-use std::time::Duration;
 
 fn tags<const N: usize>(pairs: [(&str, &str); N]) -> Vec<Tag> {
     let owned = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -115,18 +114,9 @@ fn requests_count_under_their_name_and_once_under_each_tag() {
 #[test]
 fn thresholds_of_a_tag_look_at_its_requests_alone() {
     let rule = |metric, statistic, tag: &str, comparison, limit| Threshold {
-        metric,
-        name: None,
         tag: Some(tag.to_owned()),
-        of: Of::Ok,
-        statistic,
-        comparison,
-        limit,
-        over: None,
-        abort: false,
-        delay: Duration::ZERO,
-        fail_on: None,
         text: format!("{metric} of tag {tag:?}"),
+        ..crate::rule(Of::Ok, metric, statistic, comparison, limit)
     };
     let (below, above) = (Comparison::Below, Comparison::Above);
     let mean = Statistic::Mean;

@@ -8,20 +8,7 @@ use mistress_stats::{Aggregator, Counter, FailureKind, Model, Sample};
 use std::time::Duration;
 
 fn rule(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Threshold {
-    Threshold {
-        metric,
-        name: None,
-        tag: None,
-        of: Of::All,
-        statistic,
-        comparison,
-        limit,
-        over: None,
-        abort: false,
-        delay: Duration::ZERO,
-        fail_on: None,
-        text: "a rule".to_owned(),
-    }
+    crate::rule(Of::All, metric, statistic, comparison, limit)
 }
 
 /// Runs one core through `seconds`, each with so many good and failed requests of so many
