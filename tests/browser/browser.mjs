@@ -83,8 +83,8 @@ export class Watched {
     }
   }
 
-  /** Looks at a page in all sizes and both schemes: one wider than the window is a problem, as is what axe finds. */
-  async shoot(page, name) {
+  /** A page wider than the window is a problem. */
+  async fits(page, name) {
     for (const [width, height] of SIZES) {
       await page.setViewportSize({ width, height });
       await settled(page);
@@ -92,6 +92,11 @@ export class Watched {
       if (wide) this.problems.push(`${name} at ${width}: ${wide}`);
     }
     await page.setViewportSize({ width: SIZES[0][0], height: SIZES[0][1] });
+  }
+
+  /** Looks at a page in all sizes and both schemes: whether it fits, and what axe finds. */
+  async shoot(page, name) {
+    await this.fits(page, name);
     for (const colorScheme of SCHEMES) {
       await page.emulateMedia({ colorScheme });
       await this.axe(page, `${name}, ${colorScheme}`);

@@ -47,7 +47,7 @@ async function withManyNames(route) {
 }
 
 /** Plots of chosen names stand above the table, which has a fixed head, order, search and pages. */
-export async function namesAreFound(page, shoot) {
+export async function namesAreFound(seen, page) {
   await page.route("**/names*", withManyNames);
   await openTab(page, "overview");
   await openTab(page, "transactions");
@@ -79,9 +79,13 @@ export async function namesAreFound(page, shoot) {
   const plot = await page.locator('[data-plot="picked-latency"]').boundingBox();
   assert.ok(plot.y + plot.height <= (await table.boundingBox()).y, "plots stand above the table");
   await numbersAlign(table);
-  await shoot("run-names");
+  await seen.shoot(page, "run-names");
   await rows.first().getByRole("checkbox").uncheck();
+  await openTab(page, "distribution");
+  await seen.fits(page, "run-distribution of many names");
   await page.unroute("**/names*");
+  await page.reload();
+  await isShown(page, "distribution");
 }
 
 /** Every column of numbers has one unit and the same decimals. */

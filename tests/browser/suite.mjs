@@ -404,7 +404,7 @@ async function limits() {
 }
 
 async function names() {
-  await namesAreFound(state.page, (name) => seen.shoot(state.page, name));
+  await namesAreFound(seen, state.page);
 }
 
 async function colours() {

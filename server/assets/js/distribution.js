@@ -3,12 +3,14 @@
 import { get, isSaved } from "./api.js";
 import { phaseLabels } from "./charts.js";
 import { el, refill } from "./dom.js";
-import { count, perSecond, shortCount, us } from "./format.js";
+import { count, middleCut, perSecond, shortCount, us } from "./format.js";
 import { FreePlot } from "./freeplot.js";
 import { nameKey, nameLabel } from "./transactions.js";
 
 /** Bars of the histogram per decade of time. */
 const BARS_PER_DECADE = 24;
+/** Letters of a name to choose. */
+const OPTION_LENGTH = 40;
 
 /** A quantile as people say it, from 1/(1-q). */
 export function quantileLabel(spread) {
@@ -110,7 +112,7 @@ export class Distribution {
     refill(
       control,
       el("option", { value: "" }, "all requests"),
-      names.map((row) => el("option", { value: nameKey(row) }, nameLabel(row))),
+      names.map((row) => el("option", { value: nameKey(row) }, middleCut(nameLabel(row), OPTION_LENGTH))),
     );
     control.value = this.names.has(chosen) ? chosen : "";
   }

@@ -6,6 +6,7 @@ import { clock, count, percent } from "./format.js";
 import { failureShare } from "./of.js";
 import { replaceTable, sortable } from "./table.js";
 import { nameLabel } from "./transactions.js";
+import { timeOfDay, zoneAt } from "./zone.js";
 
 export class Failures {
   constructor(page) {
@@ -58,7 +59,11 @@ export class Failures {
     refill(
       this.samples,
       messages.length
-        ? el("ul", { class: "stack" }, messages.map(sample))
+        ? el(
+            "ul",
+            { class: "stack" },
+            messages.map((one) => sample(one, page.run.card.started_us)),
+          )
         : el("p", { class: "muted" }, "The run sent no messages."),
     );
   }
@@ -95,7 +100,9 @@ function nameColumns() {
   ];
 }
 
-function sample(one) {
-  const head = one.count > 1 ? `${clock(one.time_us / 1e6)} · ${count(one.count)} times` : clock(one.time_us / 1e6);
+function sample(one, startedUs) {
+  const times = one.count > 1 ? ` · ${count(one.count)} times` : "";
+  const at = startedUs + one.time_us;
+  const head = `${clock(one.time_us / 1e6)} · ${timeOfDay(at)} ${zoneAt(at)}${times}`;
   return el("li", null, el("div", { class: "muted small" }, head), el("div", { class: "mono said" }, one.text ?? ""));
 }

@@ -4,6 +4,8 @@ const NONE = "–";
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const grouped = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 4 });
 
+const signed = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
 /** True for what can be shown as a number. */
 export function isNumber(value) {
   return typeof value === "number" && Number.isFinite(value);
@@ -108,11 +110,10 @@ export function lasting(seconds) {
   return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
 }
 
-/** A difference as a signed percentage. */
+/** A difference as a signed percentage, always with one decimal. */
 export function signedPercent(value) {
   if (!isNumber(value)) return NONE;
-  const text = percent(value);
-  return value > 0 ? `+${text}` : text;
+  return `${value > 0 ? "+" : ""}${signed.format(value * 100)} %`;
 }
 
 /** The units of a column, small to large, by the function that shows one value alone. */

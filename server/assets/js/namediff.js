@@ -2,7 +2,7 @@
 
 import { get, segment } from "./api.js";
 import { el, refill } from "./dom.js";
-import { isNumber, perSecond, percent, us } from "./format.js";
+import { isNumber, perSecond, percent, signedPercent, us } from "./format.js";
 import { failureShare } from "./of.js";
 import { replaceTable, sortable } from "./table.js";
 
@@ -95,8 +95,7 @@ export class NameDifferences {
       const share = change(row, at);
       const isSmall = share === null || Math.abs(share) < CHANGE_MIN;
       const kind = isSmall ? "muted" : share > 0 === isLess ? "worse" : "better";
-      const text = share === null ? "–" : `${share > 0 ? "+" : ""}${(share * 100).toFixed(1)} %`;
-      return el("span", { class: kind }, text);
+      return el("span", { class: kind }, signedPercent(share));
     };
     return [
       { key: "name", label: "name", isName: true, text: (row) => row.name },

@@ -54,7 +54,7 @@ pub(crate) async fn of(response: Response) -> Response {
         title: title(status),
         status: status.as_u16(),
         is_refusal: status == StatusCode::FORBIDDEN,
-        text: text.clone(),
+        text: sentence(&text),
     });
     let Ok(shown) = shown else {
         return ApiError::new(status, text).into_response();
@@ -80,6 +80,13 @@ fn text_of(bytes: &[u8], status: StatusCode) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// With a capital letter, as a page has it; the words of the API begin with a small one.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase());
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 fn title(status: StatusCode) -> &'static str {
@@ -108,7 +115,7 @@ mod tests {
         let bytes = to_bytes(shown.into_body(), 1 << 20).await.expect("a body");
         let text = String::from_utf8_lossy(&bytes);
         assert!(text.contains("The server failed") && text.contains("Status 500"));
-        assert!(text.contains("store: &#60;disk&#62; full."), "{text}");
+        assert!(text.contains("Store: &#60;disk&#62; full."), "{text}");
     }
 
     #[tokio::test]
