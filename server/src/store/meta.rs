@@ -225,7 +225,10 @@ impl Meta {
             and(condition, tag.clone().into());
         }
         if let Some(before) = filter.before_us {
-            and("arrived_us < ?", (before as i64).into());
+            and(
+                "arrived_us < ?",
+                i64::try_from(before).unwrap_or(i64::MAX).into(),
+            );
         }
         if let Some(text) = &filter.text {
             let condition = "(instr(lower(name), ?) OR instr(lower(project), ?) \
