@@ -62,6 +62,11 @@ async fn trend(
     Extension(visitor): Extension<Visitor>,
     Path(project): Path<String>,
 ) -> Answer {
+    let (store, asked) = (Arc::clone(&app.store), project.clone());
+    let projects = app.blocking(move || store.projects()).await?;
+    if projects.iter().all(|known| known.name != asked) {
+        return Err(ApiError::not_found("no such project"));
+    }
     let filter = Filter {
         project: Some(project),
         limit: RUNS_MAX,

@@ -1,7 +1,7 @@
 //! The server process: options, threads, and the complete router.
 
 use crate::store::{Sqlite, Store, make_private};
-use crate::{Error, access, api, export, health, ingest, live, node_check, pages};
+use crate::{Error, access, api, export, health, ingest, live, node_check, openapi, pages};
 use axum::Router;
 use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
@@ -231,6 +231,7 @@ fn routes(app: App) -> Router {
         .merge(ingest::routes())
         .merge(node_check::routes())
         .merge(api::routes())
+        .merge(openapi::routes())
         .merge(live::routes())
         .merge(export::routes())
         .merge(health::routes())

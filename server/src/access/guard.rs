@@ -2,7 +2,7 @@
 
 use super::audit::AuditEntry;
 use super::origin::is_own;
-use super::routes::{Route, captured, find};
+use super::routes::{Route, allowed, captured, find};
 use super::schema::now_us;
 use super::secret::Claims;
 use super::visitor::{Decision, Object, Visitor};
@@ -11,7 +11,9 @@ use crate::pages::error_page;
 use crate::{ApiError, App};
 use axum::Router;
 use axum::extract::{MatchedPath, Query, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
+use axum::http::header::{
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN, WWW_AUTHENTICATE,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
@@ -157,7 +159,8 @@ fn row(head: &Parts) -> Result<&'static Route, Box<Response>> {
     };
     find(&head.method, matched.as_str()).ok_or_else(|| {
         let text = format!("{} is not allowed for this path", head.method);
-        refusal(StatusCode::METHOD_NOT_ALLOWED, text)
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, text);
+        Box::new(([(ALLOW, allowed(matched.as_str()))], error).into_response())
     })
 }
 
@@ -261,10 +264,11 @@ fn refuse(decision: Decision, visitor: &Visitor, row: &Route, uri: &Uri) -> Resp
                     .collect();
             Redirect::to(&format!("/sign-in?next={next}")).into_response()
         }
-        Decision::SignIn => *refusal(
-            StatusCode::UNAUTHORIZED,
-            "sign in first, or send a token with the required permission",
-        ),
+        Decision::SignIn => {
+            let text = "sign in first, or send a token with the required permission";
+            let error = ApiError::new(StatusCode::UNAUTHORIZED, text);
+            ([(WWW_AUTHENTICATE, "Bearer")], error).into_response()
+        }
         Decision::Hidden => {
             let text = "no such run or project, or you may not see it";
             *refusal(StatusCode::NOT_FOUND, text)
@@ -281,7 +285,7 @@ fn is_health(path: &str) -> bool {
 }
 
 /// True for paths of programs, which get JSON, never a page.
-fn is_data(path: &str) -> bool {
+pub(crate) fn is_data(path: &str) -> bool {
     ["/api/", "/ingest/", "/metrics", "/healthz", "/readyz"]
         .iter()
         .any(|start| path.starts_with(start))

@@ -3,7 +3,7 @@
 use crate::store::{Filter, RunView, SortKey};
 use crate::{ApiError, query};
 use serde::Deserialize;
-use stats::{Of, Phase};
+use stats::{NameKind, Of, Phase};
 
 /// The error for an unknown `of`.
 pub(crate) const UNKNOWN_OUTCOME: &str = "of: expected ok, failed or all";
@@ -115,7 +115,10 @@ impl RunParams {
 
     /// The id of the requested name; 0 for all requests.
     pub(super) fn name(&self, view: &dyn RunView) -> Result<u32, ApiError> {
-        let kind = self.kind.as_deref().unwrap_or("request");
+        let kind = self.kind.as_deref().filter(|kind| !kind.is_empty());
+        let kind = kind.map_or(Some(NameKind::Request), NameKind::named);
+        let kind = kind
+            .ok_or_else(|| ApiError::bad_request("kind: expected request, transaction or tag"))?;
         let name = self.name.as_deref().filter(|name| !name.is_empty());
         let id = query::name_id(view, kind, name)?;
         id.ok_or_else(|| {
