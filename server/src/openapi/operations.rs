@@ -131,8 +131,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     get(
         "/api/v1/runs",
-        "Runs, newest first",
-        &["project", "q", "tag", "verdict", "limit", "before"],
+        "Runs, newest first unless sorted otherwise",
+        &[
+            "project", "q", "tag", "verdict", "result", "missed", "since", "until", "min_s",
+            "max_s", "sort", "order", "limit", "offset", "before",
+        ],
         Json("Runs"),
     ),
     get(
