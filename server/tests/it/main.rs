@@ -2,6 +2,7 @@
 
 mod access;
 mod client;
+mod connections;
 mod crash;
 mod edges;
 mod exports;
@@ -12,5 +13,6 @@ mod late;
 mod nodes;
 mod outcomes;
 mod serve;
+mod siege;
 mod tags;
 mod warmup;
