@@ -35,7 +35,7 @@ pub use routes::{ROUTES, Route};
 pub use visitor::{Grant, Link, Visitor};
 
 pub(crate) use caller::Caller;
-pub(crate) use guard::{RequestRole, guard, sees_run};
+pub(crate) use guard::{RequestRole, guard, is_data, sees_run};
 pub(crate) use limit::network;
 pub(crate) use routes::{Guarded, find};
 

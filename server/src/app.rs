@@ -4,7 +4,9 @@ use crate::connections::{self, ConnectionLimits, TlsFiles};
 use crate::metrics::Metrics;
 use crate::observe::RequestLog;
 use crate::store::{Claim, Sqlite, Store, make_private};
-use crate::{Error, access, api, export, health, ingest, live, node_check, observe, pages};
+use crate::{
+    Error, access, api, export, health, ingest, live, node_check, observe, openapi, pages,
+};
 use axum::Router;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -297,6 +299,7 @@ fn routes(app: App) -> Router {
         .merge(ingest::routes())
         .merge(node_check::routes())
         .merge(api::routes())
+        .merge(openapi::routes())
         .merge(live::routes())
         .merge(export::routes())
         .merge(health::routes())

@@ -11,6 +11,7 @@ mod idle;
 mod ingest;
 mod late;
 mod nodes;
+mod openapi;
 mod outcomes;
 mod serve;
 mod siege;
