@@ -9,6 +9,7 @@ mod runs;
 pub use init::{Example, InitArguments};
 pub use input::{InputArguments, RequestArguments, Seed};
 
+pub use crate::command::LogFormat;
 use crate::render::columns::Columns;
 use clap::{Args, Parser, Subcommand};
 use config::{Cores, FailOnRules, Origin, StatsSink};
@@ -174,10 +175,13 @@ Examples:
   mistress serve --bind 127.0.0.1:8000 --data /var/lib/mistress
   mistress serve --add-admin ann
   mistress serve --bind 0.0.0.0:7777 --host load.example.com
+  mistress serve --bind 0.0.0.0:7777 --host load.example.com --tls-cert chain.pem --tls-key key.pem
+  mistress serve --log-format json --log-level warn 2>>mistress.log
 
 Exit codes:
   0    stopped by a signal, or the account was created
-  3    it cannot listen, or the store cannot be used";
+  2    the log level is unknown
+  3    it cannot listen, or the store or a file for TLS cannot be used";
 
 const REPORT_HELP: &str = "\
 RUN is the id of a run, a prefix of it, a run name (the newest run of that name), or `latest`.
@@ -383,6 +387,18 @@ pub struct ServeArguments {
     /// line of standard input
     #[arg(long, value_name = "NAME")]
     pub add_admin: Option<String>,
+    /// Serve https with this certificate and its chain, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, in PEM without a password
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// How the log is written to standard error
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug or off; RUST_LOG otherwise
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
 }
 
 /// Arguments of `push`.

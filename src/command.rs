@@ -9,6 +9,7 @@ mod exit;
 mod init;
 mod input;
 mod load;
+mod log;
 mod memory;
 mod one_liner;
 mod password;
@@ -27,6 +28,7 @@ mod target;
 mod threshold_names;
 
 pub use exit::Exit;
+pub use log::LogFormat;
 
 use crate::cli::{Arguments, Command};
 

@@ -36,11 +36,13 @@ pub use visitor::{Grant, Link, Visitor};
 
 pub(crate) use caller::Caller;
 pub(crate) use guard::{RequestRole, guard, is_data, sees_run};
-pub(crate) use routes::Guarded;
+pub(crate) use limit::network;
+pub(crate) use routes::{Guarded, find};
 
+use crate::log_limit::LogLimit;
 use crate::{App, Error, Options};
 use axum::Router;
-use limit::RateLimit;
+use limit::{RateLimit, Turns};
 use origin::Hosts;
 use secret::{Claims, Secret};
 use std::net::SocketAddr;
@@ -59,6 +61,10 @@ pub struct Access {
     pub(crate) hosts: Hosts,
     /// Limits sign-in attempts.
     pub(crate) limit: RateLimit,
+    /// The attempts of each address, one after the other.
+    pub(crate) turns: Turns,
+    /// Limits the lines about sign-ins in the log.
+    pub(crate) log: LogLimit,
     /// Bounds concurrent password hashing.
     pub(crate) hashing: Arc<Semaphore>,
     /// Bound to loopback: while no admin exists, everybody on this machine is one.
@@ -82,6 +88,8 @@ impl Access {
             accounts,
             hosts: Hosts::new(bind.ip(), &options.hosts),
             limit: RateLimit::default(),
+            log: LogLimit::default(),
+            turns: Turns::default(),
             hashing: Arc::new(Semaphore::new(HASHED_AT_ONCE)),
             is_loopback: bind.ip().is_loopback(),
             own_token: Secret::random()?,

@@ -1,8 +1,8 @@
 //! An error response: a status and one lowercase sentence as JSON.
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
 /// An error response: `{"error": "…"}` with its status.
 #[derive(Debug)]
@@ -41,7 +41,8 @@ impl From<crate::Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({ "error": self.message });
-        (self.status, Json(body)).into_response()
+        let body = serde_json::json!({ "error": &self.message });
+        let reason = crate::observe::Reason(self.message.into());
+        (self.status, Extension(reason), Json(body)).into_response()
     }
 }

@@ -1,20 +1,30 @@
 //! The server process: options, threads, and the complete router.
 
-use crate::store::{Sqlite, Store, make_private};
-use crate::{Error, access, api, export, health, ingest, live, node_check, openapi, pages};
+use crate::connections::{self, ConnectionLimits, TlsFiles};
+use crate::metrics::Metrics;
+use crate::observe::RequestLog;
+use crate::store::{Claim, Sqlite, Store, make_private};
+use crate::{
+    Error, access, api, export, health, ingest, live, node_check, observe, openapi, pages,
+};
 use axum::Router;
-use std::future::IntoFuture;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 /// Threads that serve requests.
 const WORKERS: usize = 2;
 /// Threads for blocking disk access; further requests queue.
 const BLOCKING_MAX: usize = 8;
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: u32 = 4_096;
 
 /// How long running requests may delay a stop.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -29,6 +39,10 @@ pub struct Options {
     /// Host names, besides the bound address and localhost, under which browsers may reach the
     /// server.
     pub hosts: Vec<String>,
+    /// Speaks TLS with these files.
+    pub tls: Option<TlsFiles>,
+    /// How many connections there may be, and how long each may let the server wait.
+    pub connections: ConnectionLimits,
 }
 
 impl Options {
@@ -38,6 +52,8 @@ impl Options {
             bind,
             data_dir: data_dir.into(),
             hosts: Vec::new(),
+            tls: None,
+            connections: ConnectionLimits::default(),
         }
     }
 }
@@ -55,9 +71,31 @@ pub struct App {
     pub(crate) batch_memory: Arc<ingest::BatchMemory>,
     /// Makes exports.
     pub(crate) exports: export::ExportPool,
+    /// The connections of clients.
+    pub(crate) connections: Arc<connections::Table>,
+    /// What is counted of requests and batches.
+    pub(crate) metrics: Arc<Metrics>,
+    /// What is logged of requests.
+    pub(crate) request_log: Arc<RequestLog>,
 }
 
 impl App {
+    /// Runs a change that a full disk must not prevent, on a thread for that purpose.
+    pub(crate) async fn with_room<T: Send + 'static>(
+        &self,
+        work: impl Fn() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let store = Arc::clone(&self.store);
+        let work = move || match work() {
+            Err(error) if error.is_full() => {
+                store.make_room();
+                work()
+            }
+            done => done,
+        };
+        self.blocking(work).await
+    }
+
     /// Runs blocking work on a thread for that purpose.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
@@ -80,6 +118,7 @@ impl App {
 /// A running server; stops when dropped.
 pub struct Running {
     addr: SocketAddr,
+    is_tls: bool,
     token: String,
     notices: Vec<String>,
     stop: Option<oneshot::Sender<()>>,
@@ -94,10 +133,11 @@ impl Running {
 
     /// The URL for a browser, without a path.
     pub fn url(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
         if self.addr.ip().is_loopback() || self.addr.ip().is_unspecified() {
-            format!("http://localhost:{}", self.addr.port())
+            format!("{scheme}://localhost:{}", self.addr.port())
         } else {
-            format!("http://{}", self.addr)
+            format!("{scheme}://{}", self.addr)
         }
     }
 
@@ -132,13 +172,19 @@ impl Drop for Running {
 /// Starts the server on its own threads, which inherit the CPU affinity of the calling one.
 ///
 /// # Errors
-/// When the address is taken, other machines can reach it and no admin exists, or the data folder
-/// cannot be used.
+/// When the address is taken, other machines can reach it and no admin exists, the data folder
+/// cannot be used, or a file for TLS.
 pub fn start(options: Options) -> Result<Running, Error> {
     let data = |source| Error::Data {
         path: options.data_dir.clone(),
         source,
     };
+    let tls = options
+        .tls
+        .as_ref()
+        .map(connections::acceptor)
+        .transpose()?;
+    let claim = Claim::of(&options.data_dir)?;
     let access = access::Access::open(&options)?;
     let token = access.own_token();
     let mut notices = Vec::new();
@@ -155,8 +201,6 @@ pub fn start(options: Options) -> Result<Running, Error> {
              permissions cannot be changed: {error}"
         )),
     }
-    let listener = listen(options.bind)?;
-    let addr = listener.local_addr().map_err(data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING_MAX)
@@ -164,27 +208,44 @@ pub fn start(options: Options) -> Result<Running, Error> {
         .enable_all()
         .build()
         .map_err(data)?;
+    let listener = listen(&runtime, options.bind)?;
+    let addr = listener.local_addr().map_err(data)?;
+    let is_tls = tls.is_some();
     let live = live::Broadcaster::default();
-    let store = Arc::new(Sqlite::start(&options.data_dir, Arc::new(live.clone()))?);
+    let store = Arc::new(Sqlite::start_claimed(
+        &options.data_dir,
+        claim,
+        Arc::new(live.clone()),
+    )?);
     let app = App {
         access: Arc::new(access),
         store: Arc::clone(&store) as Arc<dyn Store>,
         live,
         batch_memory: Arc::default(),
         exports: export::ExportPool::default(),
+        connections: connections::Table::new(options.connections),
+        metrics: Arc::default(),
+        request_log: Arc::default(),
     };
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("server-main".to_owned())
         .spawn(move || {
-            runtime.block_on(serve(listener, app, stopped));
+            runtime.block_on(serve(listener, app, tls, stopped));
             // pending disk access gets a moment to finish
             runtime.shutdown_timeout(STOP_MAX);
             store.stop();
+            tracing::info!("stopped");
         })
         .map_err(data)?;
+    for notice in &notices {
+        tracing::warn!(folder = folder.to_string().as_str(), "{notice}");
+    }
+    let limit = options.connections.open_max;
+    tracing::info!(address = %addr, tls = is_tls, connections_max = limit, "listening");
     Ok(Running {
         addr,
+        is_tls,
         token,
         notices,
         stop: Some(stop),
@@ -192,35 +253,42 @@ pub fn start(options: Options) -> Result<Running, Error> {
     })
 }
 
-fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
+fn listen(runtime: &Runtime, addr: SocketAddr) -> Result<TcpListener, Error> {
     let bind = || {
-        let listener = TcpListener::bind(addr)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
+        let socket = match addr {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        let _entered = runtime.enter();
+        socket.listen(BACKLOG)
     };
     bind().map_err(|source| Error::Bind { addr, source })
 }
 
-async fn serve(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-        return;
-    };
-    let live = app.live.clone();
+async fn serve(
+    listener: TcpListener,
+    app: App,
+    tls: Option<TlsAcceptor>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let (live, table) = (app.live.clone(), Arc::clone(&app.connections));
     let router = routes(app);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let (stopping, mut is_stopping) = tokio::sync::watch::channel(());
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
+    let stop = async move {
         let _ = stopped.await;
+        tracing::info!("stopping");
         // streams do not end by themselves
         live.close();
         drop(stopping);
-    });
+    };
     let too_late = async {
         let _ = is_stopping.changed().await;
         tokio::time::sleep(STOP_MAX).await;
     };
     tokio::select! {
-        _ = served.into_future() => {}
+        () = connections::serve(listener, router, table, tls, stop) => {}
         () = too_late => {}
     }
 }
@@ -238,5 +306,9 @@ fn routes(app: App) -> Router {
         .merge(pages::routes())
         .merge(access::routes());
     let packed = axum::middleware::from_fn(pages::compress::layer);
-    access::guard(open, &app).layer(packed).with_state(app)
+    let observed = axum::middleware::from_fn_with_state(app.clone(), observe::layer);
+    access::guard(open, &app)
+        .layer(packed)
+        .layer(observed)
+        .with_state(app)
 }

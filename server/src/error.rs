@@ -22,6 +22,13 @@ pub enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// A file for TLS could not be used.
+    Tls {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Another stats server writes to this data folder.
     InUse(PathBuf),
     /// What was made could not be written to where it was asked for.
@@ -44,11 +51,25 @@ pub enum Error {
     Refused(String),
 }
 
+impl Error {
+    /// Whether the disk is full.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Error::DiskFull(_) => true,
+            Error::Sqlite(error) => {
+                error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Bind { addr, source } => write!(f, "{addr}: cannot listen: {source}"),
             Error::Data { path, source } => write!(f, "{}: {source}", path.display()),
+            Error::Tls { path, why } => write!(f, "{}: {why}", path.display()),
             Error::InUse(path) => write!(
                 f,
                 "{}: another stats server uses this folder; stop it, or choose another with --data",
@@ -74,6 +95,7 @@ impl std::error::Error for Error {
             }
             Error::Sqlite(source) => Some(source),
             Error::InUse(_)
+            | Error::Tls { .. }
             | Error::Format(_)
             | Error::DiskFull(_)
             | Error::RunDeleted

@@ -1,14 +1,14 @@
 //! Runs as files of other formats, and /metrics.
 
 mod hlog;
-mod metrics;
+pub(crate) mod metrics;
 mod pool;
 mod report;
 mod series;
 
 pub(crate) use pool::ExportPool;
 
-use crate::access::{Guarded, Visitor};
+use crate::access::{EVERY_PROJECT, Guarded, Role, Visitor};
 use crate::api::params::{UNKNOWN_OUTCOME, with_warmup};
 use crate::pages::offline::{self, Saved};
 use crate::query::{Axis, Rest, keys};
@@ -302,7 +302,7 @@ async fn live(
     State(app): State<App>,
     Extension(visitor): Extension<Visitor>,
 ) -> Result<Response, ApiError> {
-    let store = Arc::clone(&app.store);
+    let (store, owned) = (Arc::clone(&app.store), app.clone());
     let text = app.blocking(move || {
         let filter = Filter {
             state: Some(RunState::Live),
@@ -318,7 +318,11 @@ async fn live(
                 cards.push(query::card(&run, Some(&*view))?);
             }
         }
-        Ok(metrics::of(&cards))
+        let mut text = metrics::of(&cards);
+        if visitor.may(Role::Guest, EVERY_PROJECT) {
+            text += &crate::metrics::text(&owned);
+        }
+        Ok(text)
     });
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text.await?).into_response())
 }

@@ -5,6 +5,7 @@ mod batch_check;
 mod message_limits;
 
 use crate::access::{EVERY_PROJECT, Guarded, Visitor};
+use crate::log_limit::LogLimit;
 use crate::store::{BATCH_MAX, Delivery};
 use crate::{App, Error};
 use axum::body::to_bytes;
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use prost::Message;
 use stats::wire::{Ack, Batch, MEDIA_TYPE, PATH, VERSION};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -29,15 +31,17 @@ const INLINE_MAX: usize = 512 << 10;
 /// How long a body may take to arrive, since it holds memory meanwhile.
 const BODY_TIME: Duration = Duration::from_secs(20);
 
-/// Memory budget for batches being read, in KiB: as sent, and unpacked.
+/// Memory budget for batches being read, in KiB: as sent, and unpacked; and the limit of lines
+/// about refused ones in the log.
 #[derive(Debug)]
-pub struct BatchMemory(Semaphore, Semaphore);
+pub struct BatchMemory(Semaphore, Semaphore, LogLimit);
 
 impl Default for BatchMemory {
     fn default() -> Self {
         BatchMemory(
             Semaphore::new(PACKED_BYTES_MAX >> 10),
             Semaphore::new(UNPACKED_BYTES_MAX >> 10),
+            LogLimit::default(),
         )
     }
 }
@@ -72,7 +76,15 @@ async fn batch(
 ) -> Response {
     match receive(&app, &visitor, request).await {
         Ok(through) => ack(StatusCode::OK, through, String::new()),
-        Err(BatchError(status, why)) => ack(status, 0, why),
+        Err(BatchError(status, why)) => {
+            app.metrics.batches_refused.fetch_add(1, Ordering::Relaxed);
+            let (sender, reason) = (visitor.name(), why.as_str());
+            app.batch_memory.2.pass(|more| {
+                let (sender, status) = (sender.as_str(), status.as_u16());
+                tracing::warn!(sender, status, reason, more, "batch refused");
+            });
+            ack(status, 0, why)
+        }
     }
 }
 
@@ -104,6 +116,7 @@ async fn receive(app: &App, visitor: &Visitor, request: Request) -> Result<u64, 
     };
     let (batch, packed) = unpacked?;
     authorize(app, visitor, &batch).await?;
+    let bytes = packed.len() as u64;
     let (sender, result) = oneshot::channel();
     let delivery = Delivery {
         batch,
@@ -121,9 +134,12 @@ async fn receive(app: &App, visitor: &Visitor, request: Request) -> Result<u64, 
     };
     app.store.deliver(Box::new(delivery)).map_err(|_| busy())?;
     match result.await {
-        Ok(Ok(through)) => Ok(through),
+        Ok(Ok(through)) => {
+            app.metrics.batch_bytes.fetch_add(bytes, Ordering::Relaxed);
+            Ok(through)
+        }
         Ok(Err(error @ Error::DiskFull(_))) => Err(BatchError(
-            StatusCode::INSUFFICIENT_STORAGE,
+            StatusCode::SERVICE_UNAVAILABLE,
             error.to_string(),
         )),
         Ok(Err(error @ Error::RunDeleted)) => Err(BatchError(StatusCode::GONE, error.to_string())),

@@ -68,6 +68,15 @@ impl Broadcaster {
         }
     }
 
+    /// How many listen.
+    pub(crate) fn listeners(&self) -> u64 {
+        let runs = self.runs();
+        runs.by_id
+            .values()
+            .map(|run| run.receiver_count() as u64)
+            .sum()
+    }
+
     /// Ends all streams.
     pub(crate) fn close(&self) {
         let mut runs = self.runs();

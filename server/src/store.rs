@@ -7,6 +7,7 @@ mod chunk;
 mod chunk_writer;
 mod delta_codec;
 mod digest;
+mod figures;
 mod histogram_codec;
 mod levels;
 mod memtable;
@@ -15,6 +16,7 @@ mod meta;
 mod migrate;
 mod names;
 mod packing;
+mod reserve;
 mod rows;
 mod run_file;
 mod run_query;
@@ -24,10 +26,12 @@ mod sqlite;
 mod streams;
 mod writer;
 
+pub use figures::StoreFigures;
 pub use levels::{COARSEST_S, LEVELS, level_for};
 pub use rows::{Checks, Core, Cores, Custom, Customs, NameCounts, Totals};
 pub use run_file::{Node, is_id};
 pub use run_query::SortKey;
+pub(crate) use sqlite::Claim;
 pub use sqlite::Sqlite;
 
 pub use digest::{Digest, Figures};
@@ -40,6 +44,7 @@ pub(crate) use run_file::{cut, make_folder, make_private};
 use crate::Error;
 use stats::wire::{Batch, EventRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 /// Maximum size of an uncompressed batch, in bytes.
 pub const BATCH_MAX: usize = 32 << 20;
@@ -57,6 +62,16 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     fn is_ready(&self) -> Result<bool, Error>;
+
+    /// What it counted of its own work.
+    fn figures(&self) -> StoreFigures;
+
+    /// The folder of its files.
+    fn folder(&self) -> &Path;
+
+    /// Gives up the space that is kept for a full disk; batches are refused until there is room
+    /// again.
+    fn make_room(&self);
 
     /// A run by its id.
     ///

@@ -2,9 +2,12 @@
 
 use super::console::Stream;
 use super::exit::{Exit, Failure};
+use super::log;
 use super::password;
 use super::store;
 use crate::cli::ServeArguments;
+use engine::Limits;
+use server::TlsFiles;
 use server::access::{Accounts, EVERY_PROJECT, Role};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -19,9 +22,13 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     if let Some(name) = &arguments.add_admin {
         return add_admin(&data, name);
     }
+    log::start(arguments.log_format, arguments.log_level.as_deref())?;
+    // the server takes as many connections as this leaves room for
+    Limits::raise();
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let mut options = server::Options::new(arguments.bind, &data);
     options.hosts.clone_from(&arguments.host);
+    options.tls = tls(arguments);
     let running = server::start(options).map_err(Failure::failed)?;
     for notice in running.notices() {
         Stream::Err.print(&format!("{notice}\n"));
@@ -35,6 +42,14 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     signals.forever().next();
     running.stop();
     Ok(Exit::Done)
+}
+
+/// Both files or none, as the arguments demand.
+fn tls(arguments: &ServeArguments) -> Option<TlsFiles> {
+    Some(TlsFiles {
+        cert: arguments.tls_cert.clone()?,
+        key: arguments.tls_key.clone()?,
+    })
 }
 
 /// Creates a server admin; a running server accepts it at once.

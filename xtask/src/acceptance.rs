@@ -7,6 +7,7 @@ mod parsers;
 mod pool;
 mod quota;
 mod runs;
+mod server;
 mod table;
 mod toolbox;
 mod truths;
@@ -26,6 +27,8 @@ cargo xtask acceptance AREA [ROW ...]
             some minutes
   quota     200 runs of 2 s under CPU quotas of 3, 4 and 10 of 20 ms and beside four programs that
             compute; about 15 minutes, as root
+  server    the stats server under 10 000 held connections, 3 000 slow heads, 6 000 broken batches
+            and guessed passwords; some minutes
   toolbox   what the functions of the toolbox cost a script, beside the crates that do the work;
             a minute
 
@@ -35,11 +38,12 @@ a row does not hold.";
 /// An area: its name, and what measures its rows.
 type Area = (&'static str, fn(&mut Table) -> Result<(), Failure>);
 
-const AREAS: [Area; 5] = [
+const AREAS: [Area; 6] = [
     ("network", network::measure),
     ("packages", packages::measure),
     ("parsers", parsers::measure),
     ("quota", quota::measure),
+    ("server", server::measure),
     ("toolbox", toolbox::measure),
 ];
 

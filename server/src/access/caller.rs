@@ -1,9 +1,9 @@
 //! The origin of a request.
 
 use super::origin::Hosts;
-use axum::extract::ConnectInfo;
+use crate::connections::Peer;
 use axum::http::{Extensions, HeaderMap};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Headers added by proxies: a request that has one does not come from this machine.
 const PROXIED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host"];
@@ -22,10 +22,11 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap, host: &str) -> Caller {
-        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = extensions.get::<Peer>();
+        let is_encrypted = peer.is_some_and(|peer| peer.is_encrypted);
         // An unknown peer counts as remote.
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::BROADCAST), |peer| {
-            peer.0.ip().to_canonical()
+            peer.addr.ip().to_canonical()
         });
         let is_proxied = PROXIED.iter().any(|name| headers.contains_key(*name));
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
@@ -35,7 +36,8 @@ impl Caller {
         Caller {
             address: forwarded.unwrap_or(peer),
             is_local: peer.is_loopback() && !is_proxied && Hosts::is_local(host),
-            is_https: text("x-forwarded-proto") == Some("https")
+            is_https: is_encrypted
+                || text("x-forwarded-proto") == Some("https")
                 || text("origin").is_some_and(|origin| origin.starts_with("https://")),
         }
     }

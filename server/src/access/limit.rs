@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 /// Burst of attempts for one account from one address.
@@ -21,6 +21,8 @@ const ADDRESS_BURST: u32 = 20;
 const ADDRESS_EVERY: Duration = Duration::from_secs(10);
 /// Maximum number of keys; beyond it, those that expire soonest are dropped.
 const KEYS_MAX: usize = 20_000;
+/// Addresses beyond which those without an attempt are forgotten.
+const TURNS_MAX: usize = 1_000;
 
 /// What attempts are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,6 +82,29 @@ impl RateLimit {
     }
 }
 
+/// One attempt of each address at a time: those of others wait for the places of hashing beside
+/// each other, so that many guesses of few addresses do not keep an owner waiting.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(Mutex<HashMap<IpAddr, Weak<TurnLock>>>);
+
+type TurnLock = tokio::sync::Mutex<()>;
+
+impl Turns {
+    /// What attempts of this address hold while they are made.
+    pub(crate) fn of(&self, address: IpAddr) -> Arc<TurnLock> {
+        let mut turns = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
+        if turns.len() > TURNS_MAX {
+            turns.retain(|_, turn| turn.strong_count() > 0);
+        }
+        let place = turns.entry(network(address)).or_default();
+        place.upgrade().unwrap_or_else(|| {
+            let turn = Arc::default();
+            *place = Arc::downgrade(&turn);
+            turn
+        })
+    }
+}
+
 #[cfg(test)]
 impl RateLimit {
     /// Number of keys.
@@ -100,7 +125,7 @@ fn forget(times: &mut HashMap<LimitKey, Instant>, now: Instant) {
 }
 
 /// An IPv6 host has a whole /64 of addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let bits = u128::from(address) & !u128::from(u64::MAX);

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form, Json, Router};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Maximum size of a form, in bytes.
@@ -119,6 +120,19 @@ async fn submit(
             (StatusCode::TOO_MANY_REQUESTS, "too many attempts", text)
         }
     };
+    let (address, account) = (caller.address_text(), sent.name.as_str());
+    app.access.log.pass(|more| {
+        tracing::info!(
+            account,
+            address = address.as_str(),
+            outcome,
+            more,
+            "sign in"
+        );
+    });
+    if matches!(attempt, Attempt::Wrong) {
+        app.metrics.sign_ins_failed.fetch_add(1, Ordering::Relaxed);
+    }
     // Attempts refused by the limit are not recorded: they could fill the log.
     if status != StatusCode::TOO_MANY_REQUESTS {
         record(&app, &caller, &sent.name, outcome).await?;
@@ -151,6 +165,8 @@ async fn attempt(
     if let Err(wait) = limit.attempt(Instant::now(), caller.address, name) {
         return Ok(Attempt::TooMany(wait));
     }
+    let turn = app.access.turns.of(caller.address);
+    let _turn = turn.lock().await;
     let attempt = unlimited(app, name, password).await?;
     if matches!(attempt, Attempt::Correct) {
         limit.succeeded(caller.address, name);
@@ -191,7 +207,7 @@ async fn signed_in(
 ) -> Result<Response, ApiError> {
     let (owned, name, old) = (app.clone(), sent.name.clone(), claims(headers).session);
     let secret: Secret = app
-        .blocking(move || {
+        .with_room(move || {
             let accounts = &owned.access.accounts;
             if let Some(old) = old {
                 accounts.end_session(old)?;
@@ -218,7 +234,7 @@ async fn record(app: &App, caller: &Caller, name: &str, outcome: &str) -> Result
     entry.object = name.to_owned();
     entry.outcome = outcome.to_owned();
     let owned = app.clone();
-    app.blocking(move || owned.access.accounts.record(&entry))
+    app.with_room(move || owned.access.accounts.record(&entry))
         .await
 }
 

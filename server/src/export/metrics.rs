@@ -39,94 +39,100 @@ const QUANTILES: [(&str, &str); 5] = [
     ("p999_us", "0.999"),
 ];
 
-/// The metrics of runs, given as cards of the JSON API.
-pub(super) fn of(cards: &[Value]) -> String {
-    let mut text = String::new();
-    head(&mut text, "runs_live", "gauge", "Runs that go on.");
-    let _ = writeln!(text, "mistress_runs_live {}", cards.len());
-    for (field, name, help) in COUNTERS {
-        head(&mut text, &format!("{name}_total"), "counter", help);
-        for card in cards {
-            let value = &card["totals"][field];
-            sample(
-                &mut text,
-                &format!("{name}_total"),
-                &labels(card),
-                value,
-                1.0,
-            );
-        }
-    }
-    head(
-        &mut text,
-        "users_max",
-        "gauge",
-        "Most users at once so far.",
-    );
-    for card in cards {
-        sample(
-            &mut text,
-            "users_max",
-            &labels(card),
-            &card["totals"]["users_max"],
-            1.0,
+/// A label: its name and its value.
+pub(crate) type Label<'a> = (&'a str, &'a str);
+
+/// Metrics as they are written, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Text(String);
+
+impl Text {
+    /// Begins a metric, whose name gets the prefix `mistress_`.
+    pub(crate) fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // writing to a String does not fail
+        let _ = writeln!(
+            self.0,
+            "# HELP mistress_{name} {help}\n# TYPE mistress_{name} {kind}"
         );
     }
+
+    /// A value of the metric.
+    pub(crate) fn sample(&mut self, name: &str, labels: &[Label<'_>], value: f64) {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+            .collect();
+        let labels = match labels.len() {
+            0 => String::new(),
+            _ => format!("{{{}}}", labels.join(",")),
+        };
+        let _ = writeln!(self.0, "mistress_{name}{labels} {value}");
+    }
+
+    /// A metric of one value.
+    pub(crate) fn one(&mut self, name: &str, kind: &str, help: &str, value: f64) {
+        self.head(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
+    /// What was written.
+    pub(crate) fn finish(self) -> String {
+        self.0
+    }
+}
+
+/// The metrics of runs, given as cards of the JSON API.
+pub(super) fn of(cards: &[Value]) -> String {
+    let mut text = Text::default();
+    let live = cards.len() as f64;
+    text.one("runs_live", "gauge", "Runs that go on.", live);
+    for (field, name, help) in COUNTERS {
+        let name = format!("{name}_total");
+        text.head(&name, "counter", help);
+        for card in cards {
+            sample(&mut text, &name, card, &[], &card["totals"][field], 1.0);
+        }
+    }
+    text.head("users_max", "gauge", "Most users at once so far.");
+    for card in cards {
+        let users = &card["totals"]["users_max"];
+        sample(&mut text, "users_max", card, &[], users, 1.0);
+    }
     latency(&mut text, cards);
-    text
+    text.finish()
 }
 
 /// A summary; its sum comes from the exact mean.
-fn latency(text: &mut String, cards: &[Value]) {
+fn latency(text: &mut Text, cards: &[Value]) {
     let name = "latency_seconds";
-    head(
-        text,
-        name,
-        "summary",
-        "Latency of the requests so far, from when they were due.",
-    );
+    let help = "Latency of the requests so far, from when they were due.";
+    text.head(name, "summary", help);
     for card in cards {
-        let (labels, latency) = (labels(card), &card["latency"]);
+        let latency = &card["latency"];
         for (field, quantile) in QUANTILES {
-            let labels = format!("{labels},quantile=\"{quantile}\"");
-            sample(text, name, &labels, &latency[field], 1e6);
+            let quantile = [("quantile", quantile)];
+            sample(text, name, card, &quantile, &latency[field], 1e6);
         }
         let count = latency["count"].as_f64().unwrap_or(0.0);
         let mean = latency["mean_us"].as_f64().unwrap_or(0.0);
         let sum = Value::from(count * mean);
-        sample(text, &format!("{name}_sum"), &labels, &sum, 1e6);
-        sample(
-            text,
-            &format!("{name}_count"),
-            &labels,
-            &latency["count"],
-            1.0,
-        );
+        sample(text, &format!("{name}_sum"), card, &[], &sum, 1e6);
+        let count = format!("{name}_count");
+        sample(text, &count, card, &[], &latency["count"], 1.0);
     }
 }
 
-fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    // writing to a String does not fail
-    let _ = writeln!(
-        text,
-        "# HELP mistress_{name} {help}\n# TYPE mistress_{name} {kind}"
-    );
-}
-
-fn sample(text: &mut String, name: &str, labels: &str, value: &Value, unit: f64) {
+/// A value of a run, if it has one.
+fn sample(text: &mut Text, name: &str, card: &Value, more: &[Label<'_>], value: &Value, unit: f64) {
+    let label = |key: &str| card[key].as_str().unwrap_or_default();
+    let run = [
+        ("run", label("id")),
+        ("project", label("project")),
+        ("name", label("name")),
+    ];
     if let Some(value) = value.as_f64() {
-        let _ = writeln!(text, "mistress_{name}{{{labels}}} {}", value / unit);
+        text.sample(name, &[&run[..], more].concat(), value / unit);
     }
-}
-
-fn labels(card: &Value) -> String {
-    let label = |key: &str| escaped(card[key].as_str().unwrap_or_default());
-    format!(
-        "run=\"{}\",project=\"{}\",name=\"{}\"",
-        label("id"),
-        label("project"),
-        label("name")
-    )
 }
 
 fn escaped(text: &str) -> String {

@@ -7,6 +7,7 @@ use crate::ApiError;
 use axum::body::{Body, Bytes};
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -24,15 +25,43 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Bounds how many exports are made at a time.
 #[derive(Clone)]
-pub(crate) struct ExportPool(Arc<Semaphore>);
+pub(crate) struct ExportPool {
+    places: Arc<Semaphore>,
+    waiting: Arc<AtomicU64>,
+}
 
 impl Default for ExportPool {
     fn default() -> Self {
-        ExportPool(Arc::new(Semaphore::new(EXPORTS_MAX)))
+        ExportPool {
+            places: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            waiting: Arc::default(),
+        }
+    }
+}
+
+/// Counts an export as long as it waits.
+struct Waiting(Arc<AtomicU64>);
+
+impl Waiting {
+    fn of(pool: &ExportPool) -> Waiting {
+        pool.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(Arc::clone(&pool.waiting))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl ExportPool {
+    /// How many exports are being made, and how many wait.
+    pub(crate) fn figures(&self) -> (u64, u64) {
+        let running = EXPORTS_MAX - self.places.available_permits();
+        (running as u64, self.waiting.load(Ordering::Relaxed))
+    }
+
     /// What `write` writes, as a body that is made while it is sent.
     ///
     /// # Errors
@@ -42,7 +71,9 @@ impl ExportPool {
         write: impl FnOnce(&mut dyn Write) -> Result<(), ApiError> + Send + 'static,
     ) -> Result<Body, ApiError> {
         let interrupted = || ApiError::from(crate::Error::Write(io::ErrorKind::Interrupted.into()));
-        let permit = Arc::clone(&self.0).acquire_owned().await;
+        let waiting = Waiting::of(self);
+        let permit = Arc::clone(&self.places).acquire_owned().await;
+        drop(waiting);
         let permit = permit.map_err(|_| interrupted())?;
         let (sender, mut chunks) = mpsc::channel(CHUNKS);
         let runtime = Handle::current();
@@ -108,7 +139,7 @@ impl Write for ChunkWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
     use std::sync::mpsc as std_mpsc;
 
     fn on_a_runtime(test: impl Future<Output = ()>) {

@@ -31,6 +31,10 @@ pub(crate) fn migrate(db: &mut Connection, what: &str, steps: &[&str]) -> Result
     let version = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     change.execute("INSERT INTO schema_version VALUES (?)", [version])?;
     change.commit()?;
+    // a new file is no migration
+    if steps.len() > missing.len() {
+        tracing::info!(file = what, version, "migrated");
+    }
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! The store in SQLite: opening it, reading it, and the queue to the writer thread.
 
+use super::figures::{StoreCounters, StoreFigures};
 use super::memtable::Memory;
 use super::meta::Meta;
+use super::reserve::Reserve;
 use super::run_reader::RunReader;
 use super::writer::{Writer, WriterJob};
 use super::{Delivery, Edit, Filter, Project, RunObserver, RunRecord, RunView, Store, run_file};
@@ -23,6 +25,9 @@ pub struct Sqlite {
     memory: Memory,
     /// Held by the one process that writes.
     lock: Option<File>,
+    /// Of the process that writes.
+    reserve: Option<Arc<Reserve>>,
+    counters: Arc<StoreCounters>,
     jobs: Option<SyncSender<WriterJob>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -41,6 +46,8 @@ impl Sqlite {
             meta: Arc::new(Meta::open(data_dir)?),
             memory: Memory::default(),
             lock: None,
+            reserve: None,
+            counters: Arc::default(),
             jobs: None,
             writer: Mutex::new(None),
         })
@@ -52,9 +59,22 @@ impl Sqlite {
     /// # Errors
     /// As [`Sqlite::open`].
     pub fn start(data_dir: &Path, watch: Arc<dyn RunObserver>) -> Result<Self, Error> {
-        let lock = locked(data_dir)?;
+        Sqlite::start_claimed(data_dir, Claim::of(data_dir)?, watch)
+    }
+
+    /// As [`Sqlite::start`], of a folder that this process has claimed.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub(crate) fn start_claimed(
+        data_dir: &Path,
+        claim: Claim,
+        watch: Arc<dyn RunObserver>,
+    ) -> Result<Self, Error> {
         let mut store = Sqlite::open(data_dir)?;
-        store.lock = Some(lock);
+        store.lock = Some(claim.lock);
+        let reserve = Arc::new(claim.reserve);
+        store.reserve = Some(Arc::clone(&reserve));
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = Writer::new(
             data_dir,
@@ -62,6 +82,7 @@ impl Sqlite {
             Arc::clone(&store.memory),
             watch,
             jobs.clone(),
+            (reserve, Arc::clone(&store.counters)),
         )?;
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
@@ -87,6 +108,26 @@ impl Sqlite {
             // the system releases it in any case when the process ends
             let _ = lock.unlock();
         }
+    }
+}
+
+/// A data folder that this process alone writes to, with the space that is kept for a full disk
+/// given up until the store has been opened.
+pub(crate) struct Claim {
+    lock: File,
+    reserve: Reserve,
+}
+
+impl Claim {
+    /// Claims a folder; created if absent.
+    ///
+    /// # Errors
+    /// When another server uses it, or it cannot be used.
+    pub(crate) fn of(data_dir: &Path) -> Result<Claim, Error> {
+        Ok(Claim {
+            lock: locked(data_dir)?,
+            reserve: Reserve::open(data_dir),
+        })
     }
 }
 
@@ -120,7 +161,9 @@ impl Store for Sqlite {
             return Err(delivery);
         };
         let job = WriterJob::Deliver(delivery);
+        self.counters.queued();
         jobs.try_send(job).map_err(|error| {
+            self.counters.taken();
             let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = error;
             match job {
                 WriterJob::Deliver(delivery) => delivery,
@@ -133,6 +176,20 @@ impl Store for Sqlite {
         self.meta.run("")?;
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(writer.as_ref().is_some_and(|writer| !writer.is_finished()))
+    }
+
+    fn figures(&self) -> StoreFigures {
+        self.counters.figures()
+    }
+
+    fn folder(&self) -> &Path {
+        &self.data_dir
+    }
+
+    fn make_room(&self) {
+        if let Some(reserve) = &self.reserve {
+            reserve.release();
+        }
     }
 
     fn run(&self, id: &str) -> Result<Option<RunRecord>, Error> {
@@ -157,19 +214,18 @@ impl Store for Sqlite {
     }
 
     fn remove(&self, id: &str) -> Result<bool, Error> {
-        let known = self.meta.remove(id)?;
-        match &self.jobs {
-            Some(jobs) if known => {
-                let (done, removed) = sync_channel(1);
-                let job = WriterJob::Remove(id.to_owned(), done);
-                if jobs.send(job).is_ok() {
-                    let _ = removed.recv();
-                }
+        let Some(jobs) = &self.jobs else {
+            let known = self.meta.remove(id)?;
+            if known {
+                run_file::remove(&self.data_dir, id);
             }
-            None if known => run_file::remove(&self.data_dir, id),
-            _ => {}
-        }
-        Ok(known)
+            return Ok(known);
+        };
+        let (done, removed) = sync_channel(1);
+        let gone = || Error::Format("the store is closed".to_owned());
+        let job = WriterJob::Remove(id.to_owned(), done);
+        jobs.send(job).map_err(|_| gone())?;
+        removed.recv().unwrap_or_else(|_| Err(gone()))
     }
 
     fn is_deleted(&self, id: &str) -> Result<bool, Error> {

@@ -6,8 +6,10 @@ mod worker;
 
 use self::run::Run;
 use self::worker::{BuiltChunks, Worker, guarded};
+use super::figures::StoreCounters;
 use super::memtable::Memory;
 use super::meta::{Meta, now_us};
+use super::reserve::Reserve;
 use super::run_reader::RunReader;
 use super::{Delivery, Filter, RunObserver, State, run_file};
 use crate::Error;
@@ -36,8 +38,8 @@ pub(crate) enum WriterJob {
     Deliver(Box<Delivery>),
     /// Write chunks to a run's file.
     Built(Box<BuiltChunks>),
-    /// Delete the file of a run and signal when it is done.
-    Remove(String, SyncSender<()>),
+    /// Delete a run, and tell whether it was there.
+    Remove(String, SyncSender<Result<bool, Error>>),
     /// Stop the thread.
     Stop,
 }
@@ -53,6 +55,8 @@ pub(crate) struct Writer {
     generations: u64,
     worker: Worker,
     retained: Option<Instant>,
+    reserve: Arc<Reserve>,
+    counters: Arc<StoreCounters>,
     /// Whether all readable figures in the list are of this version.
     figures_are_current: bool,
     stops: bool,
@@ -65,6 +69,7 @@ impl Writer {
         memory: Memory,
         watch: Arc<dyn RunObserver>,
         jobs: SyncSender<WriterJob>,
+        (reserve, counters): (Arc<Reserve>, Arc<StoreCounters>),
     ) -> Result<Self, Error> {
         let mut writer = Writer {
             data_dir: data_dir.to_owned(),
@@ -75,10 +80,13 @@ impl Writer {
             generations: 0,
             worker: Worker::start(data_dir, jobs)?,
             retained: None,
+            reserve,
+            counters,
             figures_are_current: false,
             stops: false,
         };
         writer.resume_live_runs()?;
+        writer.reserve.hold();
         Ok(writer)
     }
 
@@ -170,6 +178,7 @@ impl Writer {
         while let Some(job) = next {
             match job {
                 WriterJob::Deliver(delivery) => {
+                    self.counters.taken();
                     let id = delivery.batch.run_id.clone();
                     groups.entry(id).or_default().push(*delivery);
                     taken += 1;
@@ -182,8 +191,7 @@ impl Writer {
                 }
                 WriterJob::Remove(id, done) => {
                     refuse(groups.remove(&id).unwrap_or_default(), &Error::RunDeleted);
-                    self.remove(&id);
-                    let _ = done.send(());
+                    let _ = done.send(self.delete(&id));
                 }
                 WriterJob::Stop => self.stops = true,
             }
@@ -202,14 +210,25 @@ impl Writer {
         if deliveries.is_empty() {
             return;
         }
+        if !self.reserve.hold() {
+            let why = "the disk is full; delete runs, or make room otherwise";
+            return refuse(deliveries, &Error::DiskFull(why.to_owned()));
+        }
+        let began = Instant::now();
         match self.guard(id, |writer| writer.keep(id, &deliveries)) {
             Ok(Ok(through)) => {
+                self.counters.write(began.elapsed());
                 for (delivery, through) in deliveries.into_iter().zip(through) {
                     (delivery.done)(through);
                 }
                 self.maintain(id);
             }
-            Ok(Err(error)) | Err(error) => refuse(deliveries, &error),
+            Ok(Err(error)) | Err(error) => {
+                if error.is_full() {
+                    self.reserve.release();
+                }
+                refuse(deliveries, &error);
+            }
         }
     }
 
@@ -219,11 +238,12 @@ impl Writer {
         deliveries: &[Delivery],
     ) -> Result<Vec<Result<u64, Error>>, Error> {
         let (meta, watch) = (Arc::clone(&self.meta), Arc::clone(&self.watch));
+        let counters = Arc::clone(&self.counters);
         if self.runs.len() >= LIVE_MAX && !self.runs.contains_key(id) {
             return Err(Error::Format("too many runs at the same time".to_owned()));
         }
         let run = self.open(id)?;
-        run.deliver(deliveries, &meta, watch.as_ref())
+        run.deliver(deliveries, &meta, watch.as_ref(), &counters)
     }
 
     /// A deleted run only comes back with a new start; other batches are dropped.
@@ -297,9 +317,8 @@ impl Writer {
         {
             self.retained = Some(Instant::now());
             for id in self.meta.expired(now_us()).unwrap_or_default() {
-                if self.meta.remove(&id).unwrap_or(false) {
-                    self.remove(&id);
-                }
+                // what fails is tried again
+                let _ = self.delete(&id);
             }
         }
     }
@@ -351,6 +370,22 @@ impl Writer {
         }
     }
 
+    /// Deletes a run; false if there is none. Its file goes first, so that a full disk has room
+    /// for the change of the list; should that fail all the same, the run can be deleted again.
+    fn delete(&mut self, id: &str) -> Result<bool, Error> {
+        if self.meta.run(id)?.is_none() {
+            return Ok(false);
+        }
+        self.remove(id);
+        match self.meta.remove(id) {
+            Err(error) if error.is_full() => {
+                self.reserve.release();
+                self.meta.remove(id)
+            }
+            removed => removed,
+        }
+    }
+
     fn remove(&mut self, id: &str) {
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         memory.remove(id);
@@ -372,13 +407,12 @@ fn put(runs: &mut HashMap<String, Run>, made: BuiltChunks) -> Result<(), Error> 
 
 /// Answers deliveries with the error.
 fn refuse(deliveries: Vec<Delivery>, error: &Error) {
-    let is_full = matches!(error, Error::Sqlite(e)
-        if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
     for delivery in deliveries {
         (delivery.done)(Err(match error {
             Error::RunDeleted => Error::RunDeleted,
             Error::Format(why) => Error::Format(why.clone()),
-            _ if is_full => Error::DiskFull(error.to_string()),
+            Error::DiskFull(why) => Error::DiskFull(why.clone()),
+            _ if error.is_full() => Error::DiskFull(error.to_string()),
             _ => Error::Format(error.to_string()),
         }));
     }

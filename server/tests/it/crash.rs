@@ -1,6 +1,8 @@
 //! What is acknowledged outlives a kill and a full disk.
 
-use crate::nodes::{Outcome, await_state, get, latencies, post, serve, whole_run};
+use crate::client::{self, PASSWORD};
+use crate::nodes::{Outcome, await_state, get, latencies, post, serve, start, whole_run};
+use mistress_server::access::{Accounts, EVERY_PROJECT, Role};
 use stats::Histogram;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -26,7 +28,8 @@ fn a_server_to_be_killed() -> Outcome {
     Ok(())
 }
 
-fn child(dir: &Path) -> Result<(Child, SocketAddr), Box<dyn std::error::Error>> {
+/// A server in a child process.
+pub fn child(dir: &Path) -> Result<(Child, SocketAddr), Box<dyn std::error::Error>> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["crash::a_server_to_be_killed", "--exact", "--nocapture"])
         .env(CHILD, dir)
@@ -169,7 +172,8 @@ fn a_full_disk_refuses_and_loses_nothing() -> Outcome {
             return Err("the disk did not fill".into());
         }
     };
-    assert_eq!(refused.0, 507, "{}", refused.1);
+    assert_eq!(refused.0, 503, "{}", refused.1);
+    assert!(refused.1.contains("full"), "{}", refused.1);
     disk.resize("64m")?;
     let end = through + 50;
     for batch in &all[through..end] {
@@ -181,6 +185,57 @@ fn a_full_disk_refuses_and_loses_nothing() -> Outcome {
         .map(|s| (0..3).map(|n| latencies(0, s, n).count()).sum::<u64>())
         .sum();
     assert_eq!(series["count"], expected);
+    Ok(())
+}
+
+/// Takes what is left of a disk.
+fn fill(path: &Path) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    for len in [64 << 10, 4_096] {
+        while file.write_all(&vec![7; len]).is_ok() {}
+    }
+    Ok(())
+}
+
+#[test]
+fn a_full_disk_lets_an_admin_in_and_a_run_be_deleted() -> Outcome {
+    let disk = match SmallDisk::mount("8m") {
+        Ok(disk) => disk,
+        Err(error) => {
+            println!("skipped: a small disk cannot be mounted, which takes root: {error}");
+            return Ok(());
+        }
+    };
+    let data = disk.0.path().join("data");
+    let server = serve(&data)?;
+    let addr = server.addr();
+    for run in ["small", "other"] {
+        for batch in &whole_run(run, 0, 3, &NAMES) {
+            assert_eq!(post(addr, batch)?.0, 200);
+        }
+        await_state(addr, run, "done")?;
+    }
+    Accounts::open(&data)?.add("root", PASSWORD, Role::Admin, EVERY_PROJECT)?;
+    fill(&disk.0.path().join("foreign"))?;
+    let token = server.token().to_owned();
+    let late = client::deliver(addr, &token, start(), "late")?;
+    assert_eq!(late.status, 503, "{late:?}");
+    // until there is room, what the reserve had goes to nobody but the admin
+    let late = client::deliver(addr, &token, start(), "late")?;
+    assert_eq!(late.status, 503, "{late:?}");
+    let signed_in = client::sign_in(addr, "root", PASSWORD)?;
+    let cookie = signed_in.cookie().ok_or(format!("{signed_in:?}"))?;
+    let path = "/api/v1/runs/small";
+    let cookie = [("cookie", cookie.as_str())];
+    let deleted = client::send(addr, "DELETE", path, &cookie, b"")?;
+    assert!(deleted.status < 300, "{deleted:?}");
+    assert_eq!(client::send(addr, "GET", path, &cookie, b"")?.status, 404);
+    assert!(!data.join("runs").join("small.sqlite").exists());
+    let other = client::send(addr, "GET", "/api/v1/runs/other", &cookie, b"")?;
+    assert_eq!(other.status, 200, "{other:?}");
+    std::fs::remove_file(disk.0.path().join("foreign"))?;
+    let late = client::deliver(addr, &token, start(), "late")?;
+    assert_eq!(late.status, 200, "{late:?}");
     Ok(())
 }
 

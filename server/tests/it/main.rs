@@ -2,6 +2,7 @@
 
 mod access;
 mod client;
+mod connections;
 mod crash;
 mod edges;
 mod exports;
@@ -13,5 +14,6 @@ mod nodes;
 mod openapi;
 mod outcomes;
 mod serve;
+mod siege;
 mod tags;
 mod warmup;

@@ -1,5 +1,6 @@
 //! One live run in the writer thread: its file, its names, its memory.
 
+use super::super::figures::StoreCounters;
 use super::super::levels::{MINUTE_S, ROLLED};
 use super::super::memtable::{Due, Memory, Memtable};
 use super::super::meta::Meta;
@@ -132,8 +133,11 @@ impl Run {
         deliveries: &[Delivery],
         meta: &Meta,
         watch: &dyn RunObserver,
+        counters: &StoreCounters,
     ) -> Result<Vec<Result<u64, Error>>, Error> {
         let committed = self.keep(deliveries, meta)?;
+        let stored = committed.iter().flatten();
+        stored.for_each(|batch| counters.batch(batch.is_new));
         let stored = deliveries.iter().zip(&committed);
         let stored = stored.filter_map(|(delivery, committed)| {
             let committed = committed.as_ref().ok()?;

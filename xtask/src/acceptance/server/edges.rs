@@ -1,0 +1,38 @@
+//! Held connections, slow heads, broken batches and guessed passwords: the long form of a test.
+
+use std::time::{Duration, Instant};
+
+use super::Table;
+use crate::Failure;
+use crate::project::cargo;
+use crate::run::{self, Limit};
+
+/// The longest that it may take, with the building.
+const LIMIT: Duration = Duration::from_secs(1_200);
+
+/// Measures the rows of the siege.
+pub fn measure(table: &mut Table) -> Result<(), Failure> {
+    if !table.wants("siege") {
+        return Ok(());
+    }
+    let test = ["test", "--release", "-p", "mistress-server", "--test", "it"];
+    let siege = ["siege::", "--", "--nocapture"];
+    let mut command = cargo(&[&test[..], &siege[..]].concat());
+    command.env("MISTRESS_SIEGE", "long");
+    let mut rows = 0;
+    let mut said = Vec::new();
+    let limit = Limit::At(Instant::now() + LIMIT);
+    let end = run::lines(command, limit, |_, line| {
+        let parts: Vec<&str> = line.split('|').collect();
+        if let ["row", name, expected, measured, holds] = parts[..] {
+            table.row(name, expected, measured, holds == "true");
+            rows += 1;
+        } else {
+            said.push(line.to_owned());
+        }
+    })?;
+    if !end.is_success() || rows == 0 {
+        return Err(format!("the siege failed:\n{}", said.join("\n")).into());
+    }
+    Ok(())
+}
