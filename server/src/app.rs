@@ -1,8 +1,9 @@
 //! The server process: options, threads, and the complete router.
 
-use crate::store::{Sqlite, Store, make_private};
+use crate::store::{Expiry, RunObserver, Sqlite, State, Store, make_private};
 use crate::{Error, access, api, export, health, ingest, live, node_check, openapi, pages};
 use axum::Router;
+use stats::wire::EventRow;
 use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -29,6 +30,9 @@ pub struct Options {
     /// Host names, besides the bound address and localhost, under which browsers may reach the
     /// server.
     pub hosts: Vec<String>,
+    /// Most disk space for runs, in bytes: beyond it, those that arrived first are deleted, but no
+    /// pinned, baseline or live ones.
+    pub keep_bytes: Option<u64>,
 }
 
 impl Options {
@@ -38,6 +42,7 @@ impl Options {
             bind,
             data_dir: data_dir.into(),
             hosts: Vec::new(),
+            keep_bytes: None,
         }
     }
 }
@@ -165,9 +170,15 @@ pub fn start(options: Options) -> Result<Running, Error> {
         .build()
         .map_err(data)?;
     let live = live::Broadcaster::default();
-    let store = Arc::new(Sqlite::start(&options.data_dir, Arc::new(live.clone()))?);
+    let access = Arc::new(access);
+    let watch = Arc::new(Observers {
+        live: live.clone(),
+        access: Arc::clone(&access),
+    });
+    let store = Sqlite::start_keeping(&options.data_dir, watch, options.keep_bytes)?;
+    let store = Arc::new(store);
     let app = App {
-        access: Arc::new(access),
+        access,
         store: Arc::clone(&store) as Arc<dyn Store>,
         live,
         batch_memory: Arc::default(),
@@ -190,6 +201,30 @@ pub fn start(options: Options) -> Result<Running, Error> {
         stop: Some(stop),
         thread: Some(thread),
     })
+}
+
+/// Whoever wants to know of runs: their viewers, and the audit log.
+struct Observers {
+    live: live::Broadcaster,
+    access: Arc<access::Access>,
+}
+
+impl RunObserver for Observers {
+    fn second(&self, run: &str, time_s: u64) {
+        self.live.second(run, time_s);
+    }
+
+    fn event(&self, run: &str, event: &EventRow) {
+        self.live.event(run, event);
+    }
+
+    fn end(&self, run: &str, state: State) {
+        self.live.end(run, state);
+    }
+
+    fn expired(&self, run: &str, reason: Expiry) {
+        self.access.record_expired(run, reason.as_str());
+    }
 }
 
 fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {

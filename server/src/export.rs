@@ -22,6 +22,7 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use series::SeriesReader;
+use stats::report::Remarks;
 use stats::{Of, Phase, RunReport};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -92,7 +93,12 @@ impl Format {
 /// # Errors
 /// When the store fails.
 pub fn report(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
-    report::of(run, view)
+    let mut report = report::of(run, view)?;
+    report.remarks = Remarks {
+        comment: run.comment.clone(),
+        annotations: run.annotations.clone(),
+    };
+    Ok(report)
 }
 
 /// What of a run an export has beyond its figures.

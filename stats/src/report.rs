@@ -7,6 +7,9 @@ mod csv;
 mod finding;
 pub mod format;
 mod junit;
+mod remarks;
+
+pub use remarks::{Annotation, Remarks};
 
 use crate::kinds::closed_enum;
 use crate::second::Second;
@@ -26,6 +29,9 @@ pub struct RunReport {
     pub run: RunFacts,
     /// What was noticed about the machine, the files and the servers, each text once.
     pub notices: Vec<String>,
+    /// What people said about it.
+    #[serde(flatten)]
+    pub remarks: Remarks,
     /// What was measured.
     #[serde(flatten)]
     pub summary: Summary,
@@ -42,6 +48,7 @@ impl RunReport {
             schema: Self::SCHEMA,
             run,
             notices,
+            remarks: Remarks::default(),
             summary,
         }
     }

@@ -21,6 +21,7 @@ import {
   windowOf,
 } from "./runpage.mjs";
 import { exportsWork } from "./exports.mjs";
+import { annotates } from "./annotations.mjs";
 import { choosesRequests } from "./of.mjs";
 import { startRun } from "./runs.mjs";
 
@@ -259,6 +260,7 @@ async function everyTime() {
 async function everyKind() {
   await choosesRequests(state.page, state.result);
   await seen.shoot(state.page, "run-overview-chosen");
+  await annotates(state.page);
 }
 
 async function firstPaint() {

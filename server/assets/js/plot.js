@@ -1,6 +1,7 @@
 // One plot on the shared time axis: legend with values at the crosshair, markers, shaded windows,
 // a table that says the same. Drawing is uPlot's.
 
+import { drawAnnotations, hoverAnnotations } from "./annotations.js";
 import { el, refill } from "./dom.js";
 import { clock } from "./format.js";
 import { foldedTable, plain, tableHolder } from "./table.js";
@@ -16,6 +17,7 @@ export class Axis {
     this.key = key;
     this.plots = new Set();
     this.markers = [];
+    this.annotations = [];
     this.shaded = [];
     /** The second at which the warm-up ends. */
     this.warmupEnd = 0;
@@ -207,8 +209,12 @@ export class Plot {
       },
       hooks: {
         drawClear: [(u) => drawWarmup(u, this.axis.warmupEnd), (u) => drawShaded(u, this.axis.shaded)],
-        draw: [(u) => this.spec.paint?.(u), (u) => drawMarkers(u, this.axis.markers)],
-        setCursor: [(u) => this.readout(u.cursor.idx ?? null, u)],
+        draw: [
+          (u) => this.spec.paint?.(u),
+          (u) => drawMarkers(u, this.axis.markers),
+          (u) => drawAnnotations(u, this.axis.annotations),
+        ],
+        setCursor: [(u) => this.readout(u.cursor.idx ?? null, u), (u) => hoverAnnotations(u, this.axis.annotations)],
         setSelect: [(u) => this.selected(u)],
       },
     };

@@ -4,8 +4,12 @@ use super::memtable::Memory;
 use super::meta::Meta;
 use super::run_reader::RunReader;
 use super::writer::{Writer, WriterJob};
-use super::{Delivery, Edit, Filter, Project, RunObserver, RunRecord, RunView, Store, run_file};
+use super::{
+    CommentVersion, Delivery, Edit, Filter, Project, RunObserver, RunRecord, RunView, Store, Usage,
+    run_file,
+};
 use crate::Error;
+use stats::report::Annotation;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +27,8 @@ pub struct Sqlite {
     memory: Memory,
     /// Held by the one process that writes.
     lock: Option<File>,
+    /// Most space of all runs, in bytes.
+    keep_bytes: Option<u64>,
     jobs: Option<SyncSender<WriterJob>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -41,6 +47,7 @@ impl Sqlite {
             meta: Arc::new(Meta::open(data_dir)?),
             memory: Memory::default(),
             lock: None,
+            keep_bytes: None,
             jobs: None,
             writer: Mutex::new(None),
         })
@@ -52,9 +59,23 @@ impl Sqlite {
     /// # Errors
     /// As [`Sqlite::open`].
     pub fn start(data_dir: &Path, watch: Arc<dyn RunObserver>) -> Result<Self, Error> {
+        Sqlite::start_keeping(data_dir, watch, None)
+    }
+
+    /// As [`Sqlite::start`]; when runs take more than `keep_bytes`, those that arrived first are
+    /// deleted, but no pinned, baseline or live ones.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub fn start_keeping(
+        data_dir: &Path,
+        watch: Arc<dyn RunObserver>,
+        keep_bytes: Option<u64>,
+    ) -> Result<Self, Error> {
         let lock = locked(data_dir)?;
         let mut store = Sqlite::open(data_dir)?;
         store.lock = Some(lock);
+        store.keep_bytes = keep_bytes;
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = Writer::new(
             data_dir,
@@ -62,6 +83,7 @@ impl Sqlite {
             Arc::clone(&store.memory),
             watch,
             jobs.clone(),
+            keep_bytes,
         )?;
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
@@ -91,7 +113,7 @@ impl Sqlite {
 }
 
 /// Makes this process the only one that writes to the store.
-fn locked(data_dir: &Path) -> Result<File, Error> {
+pub(crate) fn locked(data_dir: &Path) -> Result<File, Error> {
     let path = data_dir.join("lock");
     let data = |source| Error::Data {
         path: path.clone(),
@@ -154,6 +176,29 @@ impl Store for Sqlite {
 
     fn edit(&self, id: &str, edit: &Edit) -> Result<bool, Error> {
         self.meta.edit(id, edit)
+    }
+
+    fn add_annotation(&self, run: &str, new: &Annotation) -> Result<Option<i64>, Error> {
+        self.meta.add_annotation(run, new)
+    }
+
+    fn put_annotation(&self, run: &str, changed: &Annotation) -> Result<bool, Error> {
+        self.meta.put_annotation(run, changed)
+    }
+
+    fn remove_annotation(&self, run: &str, id: i64) -> Result<bool, Error> {
+        self.meta.remove_annotation(run, id)
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            bytes: run_file::bytes_of_all(&self.data_dir),
+            keep_bytes: self.keep_bytes,
+        }
+    }
+
+    fn comments(&self, run: &str) -> Result<Vec<CommentVersion>, Error> {
+        self.meta.comments(run)
     }
 
     fn remove(&self, id: &str) -> Result<bool, Error> {

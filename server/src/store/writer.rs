@@ -1,13 +1,14 @@
 //! The writer thread: commits batches in groups, moves minutes into chunks, ends runs.
 
 mod admission;
+mod retention;
 mod run;
 mod worker;
 
 use self::run::Run;
 use self::worker::{BuiltChunks, Worker, guarded};
 use super::memtable::Memory;
-use super::meta::{Meta, now_us};
+use super::meta::Meta;
 use super::run_reader::RunReader;
 use super::{Delivery, Filter, RunObserver, State, run_file};
 use crate::Error;
@@ -53,6 +54,8 @@ pub(crate) struct Writer {
     generations: u64,
     worker: Worker,
     retained: Option<Instant>,
+    /// Most space of all runs, in bytes.
+    keep_bytes: Option<u64>,
     /// Whether all readable figures in the list are of this version.
     figures_are_current: bool,
     stops: bool,
@@ -65,6 +68,7 @@ impl Writer {
         memory: Memory,
         watch: Arc<dyn RunObserver>,
         jobs: SyncSender<WriterJob>,
+        keep_bytes: Option<u64>,
     ) -> Result<Self, Error> {
         let mut writer = Writer {
             data_dir: data_dir.to_owned(),
@@ -75,6 +79,7 @@ impl Writer {
             generations: 0,
             worker: Worker::start(data_dir, jobs)?,
             retained: None,
+            keep_bytes,
             figures_are_current: false,
             stops: false,
         };
@@ -296,11 +301,7 @@ impl Writer {
             .is_none_or(|at| at.elapsed() >= RETENTION_EVERY)
         {
             self.retained = Some(Instant::now());
-            for id in self.meta.expired(now_us()).unwrap_or_default() {
-                if self.meta.remove(&id).unwrap_or(false) {
-                    self.remove(&id);
-                }
-            }
+            self.apply_retention();
         }
     }
 

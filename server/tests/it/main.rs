@@ -1,11 +1,14 @@
 //! The server as its users meet it: over HTTP, on a free port, in a scratch folder.
 
 mod access;
+mod annotations;
+mod backup;
 mod client;
 mod crash;
 mod edges;
 mod exports;
 mod faults;
+mod grafana;
 mod idle;
 mod ingest;
 mod late;
@@ -13,5 +16,6 @@ mod nodes;
 mod openapi;
 mod outcomes;
 mod serve;
+mod space;
 mod tags;
 mod warmup;
