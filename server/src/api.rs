@@ -80,17 +80,7 @@ async fn runs(
     Query(params): Query<params::ListParams>,
 ) -> Answer {
     let limit = params.limit.unwrap_or(RUNS).min(RUNS_MAX);
-    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let filter = Filter {
-        project: filled(params.project),
-        state: None,
-        verdict: filled(params.verdict),
-        tag: filled(params.tag),
-        projects: None,
-        text: filled(params.q),
-        before_us: params.before,
-        limit,
-    };
+    let filter = params.filter(limit)?;
     cards(app, filter, visitor).await
 }
 

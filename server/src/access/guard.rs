@@ -7,9 +7,8 @@ use super::schema::now_us;
 use super::secret::Claims;
 use super::visitor::{Decision, Object, Visitor};
 use super::{Caller, Needs, Over, Role, headers};
-use crate::pages::{Shell, page};
+use crate::pages::error_page;
 use crate::{ApiError, App};
-use askama::Template;
 use axum::Router;
 use axum::extract::{MatchedPath, Query, Request, State};
 use axum::http::header::{
@@ -31,6 +30,7 @@ pub(crate) fn guard(open: Router<App>, app: &App) -> Router<App> {
 async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
     let is_data = is_data(head.uri.path());
+    let is_page = !is_data && error_page::is_wanted(&head);
     let mut response = match check(&app, &head).await {
         Err(refusal) => *refusal,
         Ok(Admitted {
@@ -40,16 +40,20 @@ async fn admit(State(app): State<App>, request: Request, next: Next) -> Response
             row,
         }) => {
             let entry = entry(row, &visitor, &caller, &head.uri);
-            head.extensions.insert(visitor);
+            head.extensions.insert(visitor.clone());
             head.extensions.insert(RequestRole(role));
             head.extensions.insert(caller);
-            let response = next.run(Request::from_parts(head, body)).await;
+            let mut response = next.run(Request::from_parts(head, body)).await;
+            // for the page of an error
+            response.extensions_mut().insert(visitor);
             record(&app, entry, response.status()).await;
             response
         }
     };
     if is_data {
         response = with_json_error(response).await;
+    } else if is_page {
+        response = error_page::of(response).await;
     }
     headers::add(response.headers_mut());
     response
@@ -124,8 +128,9 @@ async fn check(app: &App, head: &Parts) -> Result<Admitted, Box<Response>> {
             // Not logged: strangers could fill the log and push out other entries.
             let entry =
                 entry(row, &visitor, &caller, &head.uri).filter(|_| refused != Decision::SignIn);
-            let response = refuse(refused, &visitor, row, &head.uri);
+            let mut response = refuse(refused, &visitor, row, &head.uri);
             record(app, entry, response.status()).await;
+            response.extensions_mut().insert(visitor);
             Err(Box::new(response))
         }
     }
@@ -266,32 +271,12 @@ fn refuse(decision: Decision, visitor: &Visitor, row: &Route, uri: &Uri) -> Resp
         }
         Decision::Hidden => {
             let text = "no such run or project, or you may not see it";
-            refuse_with(is_page, visitor, StatusCode::NOT_FOUND, text)
+            *refusal(StatusCode::NOT_FOUND, text)
         }
         Decision::Refused | Decision::Allowed => {
             let text = format!("{} is not allowed to do this", visitor.name());
-            refuse_with(is_page, visitor, StatusCode::FORBIDDEN, &text)
+            *refusal(StatusCode::FORBIDDEN, text)
         }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "refused.html")]
-struct RefusedPage {
-    shell: Shell,
-    text: String,
-}
-
-/// Responds with a page to browsers, with JSON to programs.
-fn refuse_with(is_page: bool, visitor: &Visitor, status: StatusCode, text: &str) -> Response {
-    let shown = is_page.then(|| {
-        let shell = Shell::of(visitor, None, "");
-        let text = text.to_owned();
-        page(&RefusedPage { shell, text })
-    });
-    match shown {
-        Some(Ok(shown)) => (status, shown).into_response(),
-        _ => *refusal(status, text),
     }
 }
 

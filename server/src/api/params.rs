@@ -1,6 +1,6 @@
 //! Query parameters.
 
-use crate::store::RunView;
+use crate::store::{Filter, RunView, SortKey};
 use crate::{ApiError, query};
 use serde::Deserialize;
 use stats::{NameKind, Of, Phase};
@@ -15,8 +15,56 @@ pub(super) struct ListParams {
     pub(super) q: Option<String>,
     pub(super) tag: Option<String>,
     pub(super) verdict: Option<String>,
+    pub(super) result: Option<String>,
+    pub(super) missed: Option<String>,
+    pub(super) since: Option<u64>,
+    pub(super) until: Option<u64>,
+    pub(super) min_s: Option<f64>,
+    pub(super) max_s: Option<f64>,
+    pub(super) sort: Option<String>,
+    pub(super) order: Option<String>,
     pub(super) limit: Option<u32>,
+    pub(super) offset: Option<u32>,
     pub(super) before: Option<u64>,
+}
+
+impl ListParams {
+    /// The filter; `limit` is the most that one answer holds.
+    pub(super) fn filter(self, limit: u32) -> Result<Filter, ApiError> {
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let order = filled(self.order);
+        let sort = match filled(self.sort) {
+            None => SortKey::default(),
+            Some(word) => SortKey::named(&word).ok_or_else(|| {
+                let known = SortKey::WORDS.map(|(known, _)| known).join(", ");
+                ApiError::bad_request(format!("sort: found {word:?}, expected one of {known}"))
+            })?,
+        };
+        let ascending = match order.as_deref() {
+            None | Some("desc") => false,
+            Some("asc") => true,
+            Some(_) => return Err(ApiError::bad_request("order: expected asc or desc")),
+        };
+        Ok(Filter {
+            project: filled(self.project),
+            projects: None,
+            state: None,
+            verdict: filled(self.verdict),
+            result: filled(self.result),
+            missed: filled(self.missed),
+            tag: filled(self.tag),
+            text: filled(self.q),
+            before_us: self.before,
+            since_us: self.since,
+            until_us: self.until,
+            min_s: self.min_s,
+            max_s: self.max_s,
+            sort,
+            ascending,
+            offset: self.offset.unwrap_or(0),
+            limit,
+        })
+    }
 }
 
 /// The part of a run.
