@@ -3,7 +3,7 @@
 import { annotationList } from "./annotations.js";
 import { get } from "./api.js";
 import { nodeName } from "./charts.js";
-import { el } from "./dom.js";
+import { el, refill } from "./dom.js";
 import { clock } from "./format.js";
 import { replaceTable, sortable } from "./table.js";
 import { timeOfDay, zoneAt } from "./zone.js";
