@@ -1,8 +1,10 @@
 //! Command-line arguments and their help.
 
+mod backup;
 mod compare;
 mod init;
 mod input;
+mod keep;
 mod report;
 mod runs;
 
@@ -17,6 +19,7 @@ use engine::{Segment, Traced};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use backup::{BackupArguments, RestoreArguments};
 pub use compare::CompareArguments;
 pub use report::ReportArguments;
 pub use runs::{DeleteArguments, RunsAction, RunsArguments};
@@ -62,6 +65,12 @@ pub enum Command {
     /// List the runs of the local store, or delete some
     #[command(after_long_help = runs::HELP)]
     Runs(RunsArguments),
+    /// Back up the runs and accounts of a stats server, which may go on meanwhile
+    #[command(after_long_help = backup::BACKUP_HELP)]
+    Backup(BackupArguments),
+    /// Restore a backup of a stats server
+    #[command(after_long_help = backup::RESTORE_HELP)]
+    Restore(RestoreArguments),
     /// Upload results that could not be delivered during the run
     #[command(after_long_help = PUSH_HELP)]
     Push(PushArguments),
@@ -174,9 +183,9 @@ Examples:
   mistress serve
   mistress serve --bind 127.0.0.1:8000 --data /var/lib/mistress
   mistress serve --add-admin ann
-  mistress serve --bind 0.0.0.0:7777 --host load.example.com
   mistress serve --bind 0.0.0.0:7777 --host load.example.com --tls-cert chain.pem --tls-key key.pem
   mistress serve --log-format json --log-level warn 2>>mistress.log
+  mistress serve --bind 0.0.0.0:7777 --host load.example.com --keep-size 20GiB
 
 Exit codes:
   0    stopped by a signal, or the account was created
@@ -383,6 +392,9 @@ pub struct ServeArguments {
     /// Host name under which browsers may reach the server; may be repeated
     #[arg(long, value_name = "NAME")]
     pub host: Vec<String>,
+    /// How much it keeps.
+    #[command(flatten)]
+    pub keep: keep::KeepArguments,
     /// Create a server admin account and exit; prompts for the password, or reads it from the first
     /// line of standard input
     #[arg(long, value_name = "NAME")]

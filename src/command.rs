@@ -1,5 +1,6 @@
 //! The subcommands, one file each, and what they share: exit codes and preparation.
 
+mod backup;
 mod check;
 mod compare;
 mod console;
@@ -46,6 +47,8 @@ pub fn execute(arguments: Arguments) -> Exit {
         Command::Report(arguments) => report::execute(&arguments),
         Command::Compare(arguments) => compare::execute(&arguments),
         Command::Runs(arguments) => runs::execute(&arguments),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Push(arguments) => push::execute(&arguments),
         Command::Target(arguments) => target::execute(&arguments),
         Command::Doctor(arguments) => doctor::execute(&arguments),

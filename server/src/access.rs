@@ -101,6 +101,16 @@ impl Access {
         self.own_token.token_text(TokenKind::Ingest)
     }
 
+    /// Tells the audit log that a run was deleted by the rules of retention.
+    pub(crate) fn record_expired(&self, run: &str, reason: &str) {
+        let who = "retention".to_owned();
+        let mut entry = AuditEntry::now(who, String::new(), "delete a run");
+        entry.object = run.to_owned();
+        entry.outcome = reason.to_owned();
+        // the run is deleted already, whether that can be told or not
+        let _ = self.accounts.record(&entry);
+    }
+
     /// Resolves claims to a visitor; on this machine everybody is an admin until there is one.
     fn identify(&self, claims: &Claims, is_local: bool, now_us: i64) -> Result<Visitor, Error> {
         if let Some((TokenKind::Ingest, hash)) = claims.token

@@ -1,10 +1,11 @@
 //! The JSON API, documented in docs/api.md.
 
+mod annotations;
 mod edit;
 pub(crate) mod params;
 
 use self::params::RunParams;
-use crate::access::{Guarded, Visitor};
+use crate::access::{Guarded, Role, Visitor};
 use crate::query::{self, Axis};
 use crate::store::{Filter, RunView};
 use crate::{ApiError, App};
@@ -37,7 +38,33 @@ pub(crate) fn routes() -> Router<App> {
         .guarded(Method::GET, "/api/v1/runs/{id}", run)
         .guarded(Method::PATCH, "/api/v1/runs/{id}", edit::run)
         .guarded(Method::DELETE, "/api/v1/runs/{id}", edit::remove)
+        .guarded(
+            Method::GET,
+            "/api/v1/runs/{id}/annotations",
+            annotations::list,
+        )
+        .guarded(
+            Method::POST,
+            "/api/v1/runs/{id}/annotations",
+            annotations::add,
+        )
+        .guarded(
+            Method::PUT,
+            "/api/v1/runs/{id}/annotations/{annotation}",
+            annotations::edit,
+        )
+        .guarded(
+            Method::DELETE,
+            "/api/v1/runs/{id}/annotations/{annotation}",
+            annotations::remove,
+        )
+        .guarded(
+            Method::GET,
+            "/api/v1/runs/{id}/comments",
+            annotations::comments,
+        )
         .guarded(Method::GET, "/api/v1/runs/{id}/series", series)
+        .guarded(Method::GET, "/api/v1/runs/{id}/rows", rows)
         .guarded(Method::GET, "/api/v1/runs/{id}/names", names)
         .guarded(Method::GET, "/api/v1/runs/{id}/window", window)
         .guarded(Method::GET, "/api/v1/runs/{id}/distribution", distribution)
@@ -131,6 +158,9 @@ async fn run(
         if !visitor.sees_script(&record.id, &record.project) {
             query::hide_script(&mut run);
         }
+        if visitor.may(Role::Guest, &record.project) {
+            run["comment_versions"] = store.comments(&id)?.len().into();
+        }
         Ok(Some(run))
     });
     Ok(Json(found.await?.ok_or_else(no_such_run)?))
@@ -167,6 +197,23 @@ async fn series(
             params.points.unwrap_or(600),
         );
         Ok(query::series(view, axis, params.name(view)?, params.of()?)?)
+    })
+    .await
+}
+
+async fn rows(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(params): Query<RunParams>,
+) -> Answer {
+    let (store, asked) = (Arc::clone(&app.store), id.clone());
+    let record = app.blocking(move || store.run(&asked)).await?;
+    let record = record.ok_or_else(no_such_run)?;
+    answer(app, id, move |view| {
+        let points = params.points.unwrap_or(600);
+        let axis = Axis::new(view, params.from(), params.to(), points);
+        let (name, of) = (params.name(view)?, params.of()?);
+        Ok(query::rows(&record, view, axis, name, of)?)
     })
     .await
 }

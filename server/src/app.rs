@@ -3,11 +3,12 @@
 use crate::connections::{self, ConnectionLimits, TlsFiles};
 use crate::metrics::Metrics;
 use crate::observe::RequestLog;
-use crate::store::{Claim, Sqlite, Store, make_private};
+use crate::store::{Claim, Expiry, RunObserver, Sqlite, State, Store, make_private};
 use crate::{
     Error, access, api, export, health, ingest, live, node_check, observe, openapi, pages,
 };
 use axum::Router;
+use stats::wire::EventRow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +44,9 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// How many connections there may be, and how long each may let the server wait.
     pub connections: ConnectionLimits,
+    /// Most disk space for runs, in bytes: beyond it, those that arrived first are deleted, but no
+    /// pinned, baseline or live ones.
+    pub keep_bytes: Option<u64>,
 }
 
 impl Options {
@@ -54,6 +58,7 @@ impl Options {
             hosts: Vec::new(),
             tls: None,
             connections: ConnectionLimits::default(),
+            keep_bytes: None,
         }
     }
 }
@@ -212,13 +217,16 @@ pub fn start(options: Options) -> Result<Running, Error> {
     let addr = listener.local_addr().map_err(data)?;
     let is_tls = tls.is_some();
     let live = live::Broadcaster::default();
-    let store = Arc::new(Sqlite::start_claimed(
-        &options.data_dir,
-        claim,
-        Arc::new(live.clone()),
-    )?);
+    let access = Arc::new(access);
+    let watch = Arc::new(Observers {
+        live: live.clone(),
+        access: Arc::clone(&access),
+    });
+    let keep_bytes = options.keep_bytes;
+    let store = Sqlite::start_claimed(&options.data_dir, claim, watch, keep_bytes)?;
+    let store = Arc::new(store);
     let app = App {
-        access: Arc::new(access),
+        access,
         store: Arc::clone(&store) as Arc<dyn Store>,
         live,
         batch_memory: Arc::default(),
@@ -251,6 +259,30 @@ pub fn start(options: Options) -> Result<Running, Error> {
         stop: Some(stop),
         thread: Some(thread),
     })
+}
+
+/// Whoever wants to know of runs: their viewers, and the audit log.
+struct Observers {
+    live: live::Broadcaster,
+    access: Arc<access::Access>,
+}
+
+impl RunObserver for Observers {
+    fn second(&self, run: &str, time_s: u64) {
+        self.live.second(run, time_s);
+    }
+
+    fn event(&self, run: &str, event: &EventRow) {
+        self.live.event(run, event);
+    }
+
+    fn end(&self, run: &str, state: State) {
+        self.live.end(run, state);
+    }
+
+    fn expired(&self, run: &str, reason: Expiry) {
+        self.access.record_expired(run, reason.as_str());
+    }
 }
 
 fn listen(runtime: &Runtime, addr: SocketAddr) -> Result<TcpListener, Error> {

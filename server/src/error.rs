@@ -37,7 +37,7 @@ pub enum Error {
     Sqlite(rusqlite::Error),
     /// A file of the store does not have the expected format.
     Format(String),
-    /// Accounts, tokens or links cannot be changed; the text says why.
+    /// Accounts, tokens, links or annotations cannot be changed; the text says why.
     Access(String),
     /// The batch belongs to a deleted run.
     RunDeleted,
@@ -47,7 +47,7 @@ pub enum Error {
     OutOfTime(String),
     /// The disk is full.
     DiskFull(String),
-    /// The server refuses to start for safety; the text says what to do.
+    /// What was asked for would be unsafe, or lose something; the text says what to do.
     Refused(String),
 }
 

@@ -8,6 +8,7 @@ pub mod access;
 mod api;
 mod api_error;
 mod app;
+pub mod backup;
 mod body;
 pub mod compare;
 mod connections;

@@ -132,6 +132,9 @@ fn requirement(needs: Needs) -> Value {
         Needs::Nothing | Needs::Anybody => return json!("nothing"),
         Needs::Account => return json!("an account"),
         Needs::Ingest => return json!("an ingest token"),
+        Needs::Annotate => {
+            return json!("manager of the run's project, or an ingest token of it");
+        }
         Needs::Role(role, over) => (role, over),
     };
     json!(match over {
@@ -148,6 +151,7 @@ fn security(needs: Needs) -> Value {
     match needs {
         Needs::Nothing | Needs::Anybody => json!([]),
         Needs::Ingest => json!([{ "ingest_token": [] }, {}]),
+        Needs::Annotate => json!([{ "ingest_token": [] }, { "session": [] }, {}]),
         Needs::Role(Role::Guest, Over::Run | Over::Runs) => {
             json!([{ "read_token": [] }, { "session": [] }, { "share_link": [] }, {}])
         }
@@ -177,7 +181,7 @@ fn responses(route: &Route, operation: &Operation) -> Value {
     }
     match route.needs {
         Needs::Nothing | Needs::Anybody => {}
-        Needs::Role(_, Over::Project | Over::Run | Over::Runs) => {
+        Needs::Annotate | Needs::Role(_, Over::Project | Over::Run | Over::Runs) => {
             statuses.extend([401, 403, 404]);
         }
         _ => statuses.extend([401, 403]),

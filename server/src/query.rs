@@ -9,6 +9,7 @@ mod figures;
 mod heat;
 mod load;
 mod of;
+mod rows;
 mod span;
 mod window;
 
@@ -19,6 +20,7 @@ pub(crate) use figures::{counted, statuses, totals_of};
 pub use heat::{distribution, heatmap};
 pub(crate) use load::{LoadSpan, load, warmup_s};
 pub(crate) use of::{Rest, keys};
+pub use rows::rows;
 pub use span::span;
 pub use window::{failures, names};
 pub(crate) use window::{kind_of, measured, metrics};

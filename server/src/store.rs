@@ -18,7 +18,7 @@ mod names;
 mod packing;
 mod reserve;
 mod rows;
-mod run_file;
+pub(crate) mod run_file;
 mod run_query;
 mod run_reader;
 mod second_merge;
@@ -28,11 +28,13 @@ mod writer;
 
 pub use figures::StoreFigures;
 pub use levels::{COARSEST_S, LEVELS, level_for};
+pub use meta::CommentVersion;
 pub use rows::{Checks, Core, Cores, Custom, Customs, NameCounts, Totals};
 pub use run_file::{Node, is_id};
 pub use run_query::SortKey;
 pub(crate) use sqlite::Claim;
 pub use sqlite::Sqlite;
+pub(crate) use sqlite::locked;
 
 pub use digest::{Digest, Figures};
 pub(crate) use digest::{QUANTILES, RestOf, rest_of};
@@ -42,6 +44,7 @@ pub(crate) use rows::{CHECKS, CORES, COUNTERS, CUSTOMS, SLOTS, phase_key};
 pub(crate) use run_file::{cut, make_folder, make_private};
 
 use crate::Error;
+use stats::report::Annotation;
 use stats::wire::{Batch, EventRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -102,6 +105,33 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     fn edit(&self, id: &str, edit: &Edit) -> Result<bool, Error>;
+
+    /// Adds an annotation; its number, or none when there is no such run.
+    ///
+    /// # Errors
+    /// When the store fails; [`Error::Access`] when the run has too many.
+    fn add_annotation(&self, run: &str, new: &Annotation) -> Result<Option<i64>, Error>;
+
+    /// Changes times, kind and text of an annotation; false when the run has none of its number.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn put_annotation(&self, run: &str, changed: &Annotation) -> Result<bool, Error>;
+
+    /// Removes an annotation; false when the run has none of this number.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn remove_annotation(&self, run: &str, id: i64) -> Result<bool, Error>;
+
+    /// The space that runs take.
+    fn usage(&self) -> Usage;
+
+    /// The versions of a run's comment, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn comments(&self, run: &str) -> Result<Vec<CommentVersion>, Error>;
 
     /// Deletes a run; false when there is no such run.
     ///
@@ -269,6 +299,8 @@ pub struct RunRecord {
     pub tags: Vec<String>,
     /// Whether it is the baseline of its project.
     pub baseline: bool,
+    /// Annotations on its axis, by time; none in lists.
+    pub annotations: Vec<Annotation>,
 }
 
 impl RunRecord {
@@ -360,6 +392,8 @@ pub struct Filter {
 /// A change of a run's annotations; absent fields are kept.
 #[derive(Debug, Clone, Default)]
 pub struct Edit {
+    /// Who changes it.
+    pub author: String,
     /// The comment.
     pub comment: Option<String>,
     /// All tags, replacing the present ones.
@@ -393,6 +427,39 @@ pub trait RunObserver: Send + Sync + 'static {
     fn event(&self, run: &str, event: &EventRow);
     /// The run has ended.
     fn end(&self, run: &str, state: State);
+    /// The run was deleted since it is beyond a limit.
+    fn expired(&self, _run: &str, _reason: Expiry) {}
+}
+
+/// The limit that a run was beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// The age of runs of its project.
+    Age,
+    /// The number of runs of its project.
+    Number,
+    /// The space of all runs.
+    Size,
+}
+
+impl Expiry {
+    /// In a word, for logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Expiry::Age => "age",
+            Expiry::Number => "number",
+            Expiry::Size => "size",
+        }
+    }
+}
+
+/// The space that runs take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Of the files of all runs, in bytes.
+    pub bytes: u64,
+    /// Most that they may take, in bytes; none without a limit.
+    pub keep_bytes: Option<u64>,
 }
 
 /// Decompresses and decodes a batch.

@@ -29,6 +29,7 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     let mut options = server::Options::new(arguments.bind, &data);
     options.hosts.clone_from(&arguments.host);
     options.tls = tls(arguments);
+    options.keep_bytes = arguments.keep.keep_size;
     let running = server::start(options).map_err(Failure::failed)?;
     for notice in running.notices() {
         Stream::Err.print(&format!("{notice}\n"));

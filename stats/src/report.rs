@@ -7,6 +7,9 @@ mod csv;
 mod finding;
 pub mod format;
 mod junit;
+mod remarks;
+
+pub use remarks::{Annotation, Remarks};
 
 use crate::kinds::closed_enum;
 use crate::second::Second;
@@ -27,6 +30,8 @@ pub struct RunReport {
     pub run: RunFacts,
     /// What was noticed about the machine, the files and the servers, each text once.
     pub notices: Vec<String>,
+    /// What people said about it.
+    pub remarks: Remarks,
     /// What was measured.
     pub summary: Summary,
 }
@@ -42,6 +47,7 @@ impl RunReport {
             schema: Self::SCHEMA,
             run,
             notices,
+            remarks: Remarks::default(),
             summary,
         }
     }
@@ -60,7 +66,7 @@ impl RunReport {
         out: &mut dyn Write,
         seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
     ) -> Result<(), E> {
-        Self::begin_json(out, &self.run, &self.notices)?;
+        Self::begin_json(out, &self.run, &self.notices, &self.remarks)?;
         Self::end_json(out, &self.summary, seconds)
     }
 
@@ -69,18 +75,26 @@ impl RunReport {
     ///
     /// # Errors
     /// Of `out`.
-    pub fn begin_json(out: &mut dyn Write, run: &RunFacts, notices: &[String]) -> io::Result<()> {
+    pub fn begin_json(
+        out: &mut dyn Write,
+        run: &RunFacts,
+        notices: &[String],
+        remarks: &Remarks,
+    ) -> io::Result<()> {
         #[derive(Serialize)]
         struct Head<'a> {
             schema: u32,
             run: &'a RunFacts,
             notices: &'a [String],
+            #[serde(flatten)]
+            remarks: &'a Remarks,
         }
         let schema = Self::SCHEMA;
         let head = Head {
             schema,
             run,
             notices,
+            remarks,
         };
         out.write_all(fields(&head)?.as_bytes())
     }

@@ -9,7 +9,9 @@ const CHECKS = {
   html: (text) => assert.match(text, /^<!doctype html>[\s\S]*saved-data/i),
   json: (text, result) => {
     const kept = JSON.parse(text);
-    assert.deepEqual(Object.keys(kept).sort(), Object.keys(result).sort(), "the keys of the result");
+    // what people said of it is no part of what it measured
+    const measured = Object.keys(kept).filter((key) => !["comment", "annotations"].includes(key));
+    assert.deepEqual(measured.sort(), Object.keys(result).sort(), "the keys of the result");
     assert.equal(kept.totals.sent, result.totals.sent, "the requests of the run");
     assert.deepEqual(kept.latency, result.latency, "the latency of the run");
   },

@@ -23,6 +23,7 @@ import {
 import { coloursCanBeTold, labelsHaveRoom, limitsAreSeen, namesAreFound, timesHaveAZone } from "./glance.mjs";
 import { errorsHavePages, manyProjects, sortsAndFilters } from "./listing.mjs";
 import { exportsWork } from "./exports.mjs";
+import { annotates } from "./annotations.mjs";
 import { choosesRequests } from "./of.mjs";
 import { startRun } from "./runs.mjs";
 
@@ -263,6 +264,7 @@ async function everyTime() {
 async function everyKind() {
   await choosesRequests(state.page, state.result);
   await seen.shoot(state.page, "run-overview-chosen");
+  await annotates(state.page);
 }
 
 async function firstPaint() {

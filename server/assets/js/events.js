@@ -1,8 +1,9 @@
 // What happened in a run besides requests: errors of scripts, steering, warnings.
 
+import { annotationList } from "./annotations.js";
 import { get } from "./api.js";
 import { nodeName } from "./charts.js";
-import { el } from "./dom.js";
+import { el, refill } from "./dom.js";
 import { clock } from "./format.js";
 import { replaceTable, sortable } from "./table.js";
 import { timeOfDay, zoneAt } from "./zone.js";
@@ -13,7 +14,7 @@ export class Events {
     this.body = el("div", { class: "body" });
     this.panel = el(
       "div",
-      null,
+      { class: "stack" },
       el(
         "section",
         { class: "panel", "aria-label": "Events" },
@@ -21,6 +22,9 @@ export class Events {
         this.body,
       ),
     );
+    this.said = el("div");
+    this.panel.prepend(this.said);
+    this.saidOrder = { key: "when", isDown: false };
     this.order = { key: "time", isDown: false };
   }
 
@@ -30,6 +34,10 @@ export class Events {
     const rows = window
       ? events.filter((one) => one.time_us >= window[0] * 1e6 && one.time_us < window[1] * 1e6)
       : events;
+    refill(
+      this.said,
+      annotationList(this.page, this.saidOrder, () => this.page.remarked()),
+    );
     replaceTable(
       this.body,
       rows.length

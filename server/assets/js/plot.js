@@ -1,6 +1,7 @@
 // One plot on the shared time axis: legend with values at the crosshair, limits, markers, shaded
 // windows, a table that says the same. Drawing is uPlot's.
 
+import { drawAnnotations, hoverAnnotations } from "./annotations.js";
 import { el, refill } from "./dom.js";
 import { clock } from "./format.js";
 import { drawLimits, drawMarkers, drawShaded, drawWarmup } from "./paint.js";
@@ -23,6 +24,7 @@ export class Axis {
     this.key = key;
     this.plots = new Set();
     this.markers = [];
+    this.annotations = [];
     this.shaded = [];
     /** The second at which the warm-up ends. */
     this.warmupEnd = 0;
@@ -237,8 +239,9 @@ export class Plot {
           (u) => this.spec.paint?.(u),
           (u) => drawLimits(u, this.limits),
           (u) => drawMarkers(u, this.axis.markers),
+          (u) => drawAnnotations(u, this.axis.annotations),
         ],
-        setCursor: [(u) => this.readout(u.cursor.idx ?? null, u)],
+        setCursor: [(u) => this.readout(u.cursor.idx ?? null, u), (u) => hoverAnnotations(u, this.axis.annotations)],
         setSelect: [(u) => this.selected(u)],
       },
     };

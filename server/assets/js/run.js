@@ -247,6 +247,7 @@ class RunPage {
   }
 
   take(series) {
+    this.axis.annotations = this.run.annotations ?? [];
     learnNodes(this.run.nodes ?? []);
     this.series = series;
     if (!this.window && series.time_s.length) this.axis.end = series.time_s.at(-1) + series.step_s;
@@ -320,6 +321,13 @@ class RunPage {
     this.loading ??= new AbortController();
     await this.drawTiles();
     if (!this.isLive) this.drawHead();
+  }
+
+  /** Somebody said something of the run. */
+  async remarked() {
+    this.run = await get(this.path);
+    this.drawHead();
+    await this.loadSeries();
   }
 
   async ended() {

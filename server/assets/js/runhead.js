@@ -1,6 +1,7 @@
 // The head of a run's page: what it is, what the verdict says, what can be done with it.
 
-import { isSaved, may, segment, send } from "./api.js";
+import { annotate, hasHistory, showComments } from "./annotations.js";
+import { get, isSaved, may, segment, send } from "./api.js";
 import { confirmed, el, formDialog, icon, toast } from "./dom.js";
 import { clock, lasting } from "./format.js";
 import { shareRun } from "./share.js";
@@ -150,6 +151,7 @@ function actions(page) {
   const change = async (body, said) => {
     await send("PATCH", path, body);
     Object.assign(card, body);
+    if ("comment" in body) page.run.comment_versions = (page.run.comment_versions ?? 0) + 1;
     page.drawHead();
     toast(said);
   };
@@ -221,7 +223,14 @@ function more(page, path, guarded) {
           "Compare with the baseline",
         )
       : null;
+  const history = () => showComments(card, get);
   const items = [
+    may("edit")
+      ? el("button", { type: "button", on: { click: () => annotate(page, null, () => page.remarked()) } }, "Annotate")
+      : null,
+    hasHistory(page.run)
+      ? el("button", { type: "button", on: { click: guarded(history) } }, "History of the comment")
+      : null,
     against,
     el(
       "a",

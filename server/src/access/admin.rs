@@ -6,6 +6,7 @@ use super::{
     AuditEntry, EVERY_PROJECT, Guarded, Link, Role, Token, TokenKind, Visitor, time_format,
 };
 use crate::pages::{Shell, page};
+use crate::store::Usage;
 use crate::{ApiError, App, Error};
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -13,6 +14,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form, Router};
 use serde::Deserialize;
+use stats::report::format;
 
 /// Audit log entries shown on the page.
 const AUDIT_SHOWN: u32 = 200;
@@ -54,6 +56,8 @@ struct AdminPage {
     tokens: Vec<TokenRow>,
     links: Vec<LinkRow>,
     audit: Vec<AuditRow>,
+    /// The space that runs take, and what becomes of more.
+    space: String,
     /// The text that entries of the audit log are looked through for.
     sought: String,
 }
@@ -168,6 +172,7 @@ async fn filled(
                 .into_iter()
                 .map(LinkRow::of)
                 .collect(),
+            space: space(owned.store.usage()),
             audit: accounts
                 .audit(AUDIT_SHOWN, sought.trim())?
                 .into_iter()
@@ -292,6 +297,22 @@ async fn revoke_link(
         Ok(None)
     })
     .await
+}
+
+fn space(usage: Usage) -> String {
+    let bytes = |n: u64| format::bytes(n as f64);
+    let taken = bytes(usage.bytes);
+    match usage.keep_bytes {
+        Some(most) => format!(
+            "Runs take {taken} of at most {} (--keep-size); then those that arrived first are \
+             deleted, but no pinned, baseline or live ones.",
+            bytes(most)
+        ),
+        None => format!(
+            "Runs take {taken}. There is no limit for all; start the server with --keep-size to \
+             set one, and see the project for its own."
+        ),
+    }
 }
 
 fn role(text: &str) -> Result<Role, Error> {

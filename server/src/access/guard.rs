@@ -223,7 +223,7 @@ fn requested(row: &Route, uri: &Uri) -> RequestedObject {
     let part = |name| captured(row.path, uri.path(), name).unwrap_or_default();
     match row.needs {
         Needs::Role(_, Over::Project) => RequestedObject::Project(part("p")),
-        Needs::Role(_, Over::Run) => RequestedObject::Runs(vec![part("id")]),
+        Needs::Role(_, Over::Run) | Needs::Annotate => RequestedObject::Runs(vec![part("id")]),
         Needs::Role(_, Over::Runs) => RequestedObject::Runs(runs_of(uri)),
         _ => RequestedObject::Nothing,
     }

@@ -72,6 +72,7 @@ pub const ROUTES: &[Route] = &[
     route("PATCH", "/api/v1/runs/{id}", run(Manager)),
     route("DELETE", "/api/v1/runs/{id}", run(Admin)),
     route("GET", "/api/v1/runs/{id}/series", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/rows", run(Guest)),
     route("GET", "/api/v1/runs/{id}/names", run(Guest)),
     route("GET", "/api/v1/runs/{id}/window", run(Guest)),
     route("GET", "/api/v1/runs/{id}/distribution", run(Guest)),
@@ -81,6 +82,20 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/runs/{id}/checks", run(Guest)),
     route("GET", "/api/v1/runs/{id}/live", run(Guest)),
     route("GET", "/api/v1/runs/{id}/export/{format}", run(Guest)),
+    // what people say of a run
+    route("GET", "/api/v1/runs/{id}/annotations", run(Guest)),
+    route("POST", "/api/v1/runs/{id}/annotations", Needs::Annotate),
+    route(
+        "PUT",
+        "/api/v1/runs/{id}/annotations/{annotation}",
+        Needs::Annotate,
+    ),
+    route(
+        "DELETE",
+        "/api/v1/runs/{id}/annotations/{annotation}",
+        Needs::Annotate,
+    ),
+    route("GET", "/api/v1/runs/{id}/comments", run(Guest)),
     // share links of a run
     route("GET", "/api/v1/runs/{id}/links", run(Admin)),
     route("POST", "/api/v1/runs/{id}/links", run(Admin)),

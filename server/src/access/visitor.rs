@@ -220,6 +220,10 @@ impl Visitor {
                 self.0.who,
                 Identity::Local | Identity::Token(TokenKind::Ingest, _)
             )),
+            Needs::Annotate => match object {
+                Object::Runs(runs) if self.is_own_run(runs) => Decision::Allowed,
+                _ => self.decide(Needs::Role(Role::Manager, Over::Run), object),
+            },
             Needs::Role(role, Over::Server) => allow_if(self.may(role, EVERY_PROJECT)),
             Needs::Role(role, Over::Some) => allow_if(self.role_anywhere() >= Some(role)),
             Needs::Role(role, Over::Project | Over::Run | Over::Runs) => match object {
@@ -240,6 +244,13 @@ impl Visitor {
                 }
             },
         }
+    }
+
+    /// True for an ingest token of the projects of these runs.
+    fn is_own_run(&self, runs: &[(String, Option<String>)]) -> bool {
+        let is_ingest = matches!(self.0.who, Identity::Token(TokenKind::Ingest, _));
+        let mut projects = runs.iter().map(|(_, project)| project.as_deref());
+        is_ingest && projects.all(|project| project.is_some_and(|p| self.may_ingest(p)))
     }
 
     fn decide_of(&self, role: Role, project: &str, run: Option<&str>) -> Decision {

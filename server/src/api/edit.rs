@@ -1,11 +1,12 @@
 //! Changes: comments, tags, pins, baselines, retention, deletion.
 
 use super::{Answer, no_such_run};
+use crate::access::Visitor;
 use crate::body::Body;
 use crate::store::{Edit, Store};
 use crate::{ApiError, App, Error};
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ async fn change(
 pub(super) async fn run(
     State(app): State<App>,
     Path(id): Path<String>,
+    Extension(visitor): Extension<Visitor>,
     Body(run): Body<Run>,
 ) -> Answer {
     if run
@@ -79,6 +81,7 @@ pub(super) async fn run(
         )));
     }
     let edit = Edit {
+        author: visitor.name(),
         comment: run.comment,
         tags,
         pinned: run.pinned,

@@ -11,7 +11,7 @@ use crate::store::{
     COARSEST_S, NameCounts, Node, RunRecord, RunView, SLOTS, Wanted, add_histogram, phase_key, read,
 };
 use serde::Deserialize;
-use stats::report::{RunFacts, format};
+use stats::report::{Remarks, RunFacts, format};
 use stats::summary::{Generator, GeneratorCore, NameSummary, Phases, Summary, Throughput};
 use stats::threshold::ThresholdResult;
 use stats::{EndedInLoad, Histogram, Model, OTHER, Phase, RunReport};
@@ -24,13 +24,25 @@ use std::io::Write;
 /// When the store fails.
 pub(super) fn of(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
     let nodes = view.nodes()?;
-    if let Some(told) = told(&nodes) {
-        return Ok(told);
+    let mut report = match told(&nodes) {
+        Some(told) => told,
+        None => {
+            let parts = Parts::of(run, &nodes);
+            let mut summary = parts.outcome(run, view, &nodes)?;
+            add_times(&mut summary, view)?;
+            RunReport::new(parts.facts, parts.notices, summary)
+        }
+    };
+    report.remarks = remarks(run);
+    Ok(report)
+}
+
+/// What people said about a run.
+fn remarks(run: &RunRecord) -> Remarks {
+    Remarks {
+        comment: run.comment.clone(),
+        annotations: run.annotations.clone(),
     }
-    let parts = Parts::of(run, &nodes);
-    let mut summary = parts.outcome(run, view, &nodes)?;
-    add_times(&mut summary, view)?;
-    Ok(RunReport::new(parts.facts, parts.notices, summary))
 }
 
 /// The report of a run with thresholds and checks, without times and the series.
@@ -57,11 +69,12 @@ pub(super) fn write_json(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let nodes = view.nodes()?;
-    if let Some(told) = told(&nodes) {
+    if let Some(mut told) = told(&nodes) {
+        told.remarks = remarks(run);
         return told.write_json(out, SeriesReader::of(view)?);
     }
     let parts = Parts::of(run, &nodes);
-    RunReport::begin_json(out, &parts.facts, &parts.notices)?;
+    RunReport::begin_json(out, &parts.facts, &parts.notices, &remarks(run))?;
     out.flush()?;
     let mut summary = parts.outcome(run, view, &nodes)?;
     add_times(&mut summary, view)?;

@@ -164,6 +164,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Json("Series"),
     ),
     get(
+        "/api/v1/runs/{id}/rows",
+        "A run as rows over time, with times of the calendar",
+        &["from", "to", "points", "kind", "name", "of"],
+        Json("Rows"),
+    ),
+    get(
         "/api/v1/runs/{id}/names",
         "Requests, transactions and tags",
         WINDOW,
@@ -217,6 +223,40 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "application/xml",
             "text/html",
         ]),
+    ),
+    get(
+        "/api/v1/runs/{id}/annotations",
+        "Annotations on the axis of a run",
+        &[],
+        Json("Annotations"),
+    ),
+    change(
+        "POST",
+        "/api/v1/runs/{id}/annotations",
+        "Annotate a moment or some seconds of a run",
+        Some("NewAnnotation"),
+    )
+    .answers(Json("Annotation"))
+    .also(&[409]),
+    change(
+        "PUT",
+        "/api/v1/runs/{id}/annotations/{annotation}",
+        "Change an annotation",
+        Some("NewAnnotation"),
+    )
+    .answers(Json("Annotation"))
+    .also(&[409]),
+    change(
+        "DELETE",
+        "/api/v1/runs/{id}/annotations/{annotation}",
+        "Remove an annotation",
+        None,
+    ),
+    get(
+        "/api/v1/runs/{id}/comments",
+        "What the comment is and was",
+        &[],
+        Json("Comments"),
     ),
     get(
         "/api/v1/runs/{id}/links",

@@ -138,6 +138,7 @@ pub fn detail(record: &RunRecord, view: &dyn RunView, of: Of) -> Result<Value, E
         "seed": start.map(|start| start.seed),
         "program": start.map(|start| &start.program),
         "markers": markers.collect::<Vec<Value>>(),
+        "annotations": record.annotations,
         "thresholds": thresholds_of(&nodes),
         "verdict": verdict(record, &nodes),
         "nodes": nodes.iter().map(node).collect::<Vec<Value>>(),

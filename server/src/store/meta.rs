@@ -1,15 +1,19 @@
 //! `meta.sqlite`: the list of runs and projects, and their annotations.
 
+mod remarks;
+
+pub use remarks::CommentVersion;
+
 use super::migrate::migrate;
 use super::run_query;
-use super::{Edit, FIGURES_MARK, Filter, Project, RunRecord, State};
+use super::{Edit, Expiry, FIGURES_MARK, Filter, Project, RunRecord, State};
 use crate::Error;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE run (
     id TEXT PRIMARY KEY,
@@ -57,6 +61,29 @@ DROP INDEX run_started;
 DROP INDEX run_project;
 CREATE INDEX run_arrived ON run (arrived_us);
 CREATE INDEX run_project ON run (project, arrived_us);
+",
+    // what people say of a run, and what its comment was before
+    "
+CREATE TABLE annotation (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    at_s REAL NOT NULL,
+    until_s REAL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    author TEXT NOT NULL,
+    created_us INTEGER NOT NULL,
+    edited_us INTEGER
+) STRICT;
+CREATE INDEX annotation_run ON annotation (run, at_s);
+CREATE TABLE comment (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    at_us INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX comment_run ON comment (run, id);
 ",
 ];
 
@@ -197,7 +224,15 @@ impl Meta {
 
     pub(crate) fn run(&self, id: &str) -> Result<Option<RunRecord>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM run WHERE id = ?1");
-        Ok(self.db().query_row(&sql, [id], record).optional()?)
+        let db = self.db();
+        let found = db.query_row(&sql, [id], record).optional()?;
+        let with_annotations = |run: RunRecord| {
+            Ok::<_, Error>(RunRecord {
+                annotations: remarks::annotations(&db, id)?,
+                ..run
+            })
+        };
+        found.map(with_annotations).transpose()
     }
 
     pub(crate) fn runs(&self, filter: &Filter) -> Result<Vec<RunRecord>, Error> {
@@ -233,6 +268,9 @@ impl Meta {
     pub(crate) fn edit(&self, id: &str, edit: &Edit) -> Result<bool, Error> {
         let mut db = self.db();
         let change = db.transaction()?;
+        if let Some(comment) = &edit.comment {
+            remarks::keep_comment(&change, id, comment, &edit.author)?;
+        }
         let pinned = edit.pinned.map(i64::from);
         let changed = change.execute(
             "UPDATE run SET comment = coalesce(?2, comment), pinned = coalesce(?3, pinned), \
@@ -270,17 +308,34 @@ impl Meta {
     }
 
     /// Runs to be deleted by retention: neither pinned, nor a baseline, nor live.
-    pub(crate) fn expired(&self, now_us: u64) -> Result<Vec<String>, Error> {
+    pub(crate) fn expired(&self, now_us: u64) -> Result<Vec<(String, Expiry)>, Error> {
         let db = self.db();
         let mut query = db.prepare_cached(
-            "SELECT id FROM (SELECT run.id AS id, run.pinned, run.state, run.arrived_us, \
+            "SELECT id, arrived_us < ?1 - keep_days * 86400000000 FROM (SELECT run.id AS id, run.pinned, run.state, run.arrived_us, \
              p.baseline, p.keep_days, p.keep_runs, \
              row_number() OVER (PARTITION BY run.project ORDER BY run.arrived_us DESC) AS newest_rank \
              FROM run JOIN project p ON p.name = run.project) \
              WHERE pinned = 0 AND state <> 'live' AND id IS NOT baseline \
              AND (arrived_us < ?1 - keep_days * 86400000000 OR newest_rank > keep_runs)",
         )?;
-        let rows = query.query_map([now_us as i64], |row| row.get(0))?;
+        let rows = query.query_map([now_us as i64], |row| {
+            let is_old = row.get::<_, Option<bool>>(1)?.unwrap_or(false);
+            let reason = if is_old { Expiry::Age } else { Expiry::Number };
+            Ok((row.get(0)?, reason))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Runs that may be deleted for their space, those that arrived first in front: neither
+    /// pinned, nor a baseline, nor live.
+    pub(crate) fn removable(&self) -> Result<Vec<String>, Error> {
+        let db = self.db();
+        let mut query = db.prepare_cached(
+            "SELECT id FROM run WHERE pinned = 0 AND state <> 'live' \
+             AND NOT EXISTS (SELECT 1 FROM project WHERE baseline = run.id) \
+             ORDER BY arrived_us, id",
+        )?;
+        let rows = query.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -332,5 +387,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         tags: serde_json::from_str(&tags).unwrap_or_default(),
         baseline: row.get(13)?,
         arrived_us: row.get::<_, i64>(14)? as u64,
+        annotations: Vec::new(),
     })
 }

@@ -117,6 +117,22 @@ pub(crate) fn remove(data_dir: &Path, id: &str) {
     }
 }
 
+/// The space that the file of a run takes, in bytes.
+pub(crate) fn bytes_of(data_dir: &Path, id: &str) -> u64 {
+    let path = path(data_dir, id);
+    let files = ["", "-wal", "-shm"].map(|ending| format!("{}{ending}", path.display()));
+    let bytes = |file: &String| std::fs::metadata(file).map_or(0, |file| file.len());
+    files.iter().map(bytes).sum()
+}
+
+/// The space that the files of all runs take, in bytes.
+pub(crate) fn bytes_of_all(data_dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder(data_dir));
+    let files = entries.into_iter().flatten().flatten();
+    let bytes = files.map(|file| file.metadata().map_or(0, |file| file.len()));
+    bytes.sum()
+}
+
 /// Opens the file for writing, creating it if absent.
 pub(crate) fn open(path: &Path) -> Result<Connection, Error> {
     let mut db = Connection::open(path)?;

@@ -5,9 +5,13 @@ use super::memtable::Memory;
 use super::meta::Meta;
 use super::reserve::Reserve;
 use super::run_reader::RunReader;
-use super::writer::{Writer, WriterJob};
-use super::{Delivery, Edit, Filter, Project, RunObserver, RunRecord, RunView, Store, run_file};
+use super::writer::{Disk, Writer, WriterJob};
+use super::{
+    CommentVersion, Delivery, Edit, Filter, Project, RunObserver, RunRecord, RunView, Store, Usage,
+    run_file,
+};
 use crate::Error;
+use stats::report::Annotation;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +32,8 @@ pub struct Sqlite {
     /// Of the process that writes.
     reserve: Option<Arc<Reserve>>,
     counters: Arc<StoreCounters>,
+    /// Most space of all runs, in bytes.
+    keep_bytes: Option<u64>,
     jobs: Option<SyncSender<WriterJob>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -48,6 +54,7 @@ impl Sqlite {
             lock: None,
             reserve: None,
             counters: Arc::default(),
+            keep_bytes: None,
             jobs: None,
             writer: Mutex::new(None),
         })
@@ -59,10 +66,23 @@ impl Sqlite {
     /// # Errors
     /// As [`Sqlite::open`].
     pub fn start(data_dir: &Path, watch: Arc<dyn RunObserver>) -> Result<Self, Error> {
-        Sqlite::start_claimed(data_dir, Claim::of(data_dir)?, watch)
+        Sqlite::start_keeping(data_dir, watch, None)
     }
 
-    /// As [`Sqlite::start`], of a folder that this process has claimed.
+    /// As [`Sqlite::start`]; when runs take more than `keep_bytes`, those that arrived first are
+    /// deleted, but no pinned, baseline or live ones.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub fn start_keeping(
+        data_dir: &Path,
+        watch: Arc<dyn RunObserver>,
+        keep_bytes: Option<u64>,
+    ) -> Result<Self, Error> {
+        Sqlite::start_claimed(data_dir, Claim::of(data_dir)?, watch, keep_bytes)
+    }
+
+    /// As [`Sqlite::start_keeping`], of a folder that this process has claimed.
     ///
     /// # Errors
     /// As [`Sqlite::open`].
@@ -70,11 +90,18 @@ impl Sqlite {
         data_dir: &Path,
         claim: Claim,
         watch: Arc<dyn RunObserver>,
+        keep_bytes: Option<u64>,
     ) -> Result<Self, Error> {
         let mut store = Sqlite::open(data_dir)?;
         store.lock = Some(claim.lock);
+        store.keep_bytes = keep_bytes;
         let reserve = Arc::new(claim.reserve);
         store.reserve = Some(Arc::clone(&reserve));
+        let disk = Disk {
+            reserve,
+            counters: Arc::clone(&store.counters),
+            keep_bytes,
+        };
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = Writer::new(
             data_dir,
@@ -82,7 +109,7 @@ impl Sqlite {
             Arc::clone(&store.memory),
             watch,
             jobs.clone(),
-            (reserve, Arc::clone(&store.counters)),
+            disk,
         )?;
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
@@ -132,7 +159,7 @@ impl Claim {
 }
 
 /// Makes this process the only one that writes to the store.
-fn locked(data_dir: &Path) -> Result<File, Error> {
+pub(crate) fn locked(data_dir: &Path) -> Result<File, Error> {
     let path = data_dir.join("lock");
     let data = |source| Error::Data {
         path: path.clone(),
@@ -211,6 +238,29 @@ impl Store for Sqlite {
 
     fn edit(&self, id: &str, edit: &Edit) -> Result<bool, Error> {
         self.meta.edit(id, edit)
+    }
+
+    fn add_annotation(&self, run: &str, new: &Annotation) -> Result<Option<i64>, Error> {
+        self.meta.add_annotation(run, new)
+    }
+
+    fn put_annotation(&self, run: &str, changed: &Annotation) -> Result<bool, Error> {
+        self.meta.put_annotation(run, changed)
+    }
+
+    fn remove_annotation(&self, run: &str, id: i64) -> Result<bool, Error> {
+        self.meta.remove_annotation(run, id)
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            bytes: run_file::bytes_of_all(&self.data_dir),
+            keep_bytes: self.keep_bytes,
+        }
+    }
+
+    fn comments(&self, run: &str) -> Result<Vec<CommentVersion>, Error> {
+        self.meta.comments(run)
     }
 
     fn remove(&self, id: &str) -> Result<bool, Error> {

@@ -1,6 +1,7 @@
 //! The writer thread: commits batches in groups, moves minutes into chunks, ends runs.
 
 mod admission;
+mod retention;
 mod run;
 mod worker;
 
@@ -8,7 +9,7 @@ use self::run::Run;
 use self::worker::{BuiltChunks, Worker, guarded};
 use super::figures::StoreCounters;
 use super::memtable::Memory;
-use super::meta::{Meta, now_us};
+use super::meta::Meta;
 use super::reserve::Reserve;
 use super::run_reader::RunReader;
 use super::{Delivery, Filter, RunObserver, State, run_file};
@@ -44,6 +45,16 @@ pub(crate) enum WriterJob {
     Stop,
 }
 
+/// What the thread knows of the disk.
+pub(crate) struct Disk {
+    /// Space that is given up when the disk is full.
+    pub(super) reserve: Arc<Reserve>,
+    /// What was written, and how long it took.
+    pub(super) counters: Arc<StoreCounters>,
+    /// Most space of all runs, in bytes.
+    pub(super) keep_bytes: Option<u64>,
+}
+
 /// The state of the thread.
 pub(crate) struct Writer {
     data_dir: PathBuf,
@@ -55,8 +66,7 @@ pub(crate) struct Writer {
     generations: u64,
     worker: Worker,
     retained: Option<Instant>,
-    reserve: Arc<Reserve>,
-    counters: Arc<StoreCounters>,
+    disk: Disk,
     /// Whether all readable figures in the list are of this version.
     figures_are_current: bool,
     stops: bool,
@@ -69,7 +79,7 @@ impl Writer {
         memory: Memory,
         watch: Arc<dyn RunObserver>,
         jobs: SyncSender<WriterJob>,
-        (reserve, counters): (Arc<Reserve>, Arc<StoreCounters>),
+        disk: Disk,
     ) -> Result<Self, Error> {
         let mut writer = Writer {
             data_dir: data_dir.to_owned(),
@@ -80,13 +90,12 @@ impl Writer {
             generations: 0,
             worker: Worker::start(data_dir, jobs)?,
             retained: None,
-            reserve,
-            counters,
+            disk,
             figures_are_current: false,
             stops: false,
         };
         writer.resume_live_runs()?;
-        writer.reserve.hold();
+        writer.disk.reserve.hold();
         Ok(writer)
     }
 
@@ -178,7 +187,7 @@ impl Writer {
         while let Some(job) = next {
             match job {
                 WriterJob::Deliver(delivery) => {
-                    self.counters.taken();
+                    self.disk.counters.taken();
                     let id = delivery.batch.run_id.clone();
                     groups.entry(id).or_default().push(*delivery);
                     taken += 1;
@@ -210,14 +219,14 @@ impl Writer {
         if deliveries.is_empty() {
             return;
         }
-        if !self.reserve.hold() {
+        if !self.disk.reserve.hold() {
             let why = "the disk is full; delete runs, or make room otherwise";
             return refuse(deliveries, &Error::DiskFull(why.to_owned()));
         }
         let began = Instant::now();
         match self.guard(id, |writer| writer.keep(id, &deliveries)) {
             Ok(Ok(through)) => {
-                self.counters.write(began.elapsed());
+                self.disk.counters.write(began.elapsed());
                 for (delivery, through) in deliveries.into_iter().zip(through) {
                     (delivery.done)(through);
                 }
@@ -225,7 +234,7 @@ impl Writer {
             }
             Ok(Err(error)) | Err(error) => {
                 if error.is_full() {
-                    self.reserve.release();
+                    self.disk.reserve.release();
                 }
                 refuse(deliveries, &error);
             }
@@ -238,7 +247,7 @@ impl Writer {
         deliveries: &[Delivery],
     ) -> Result<Vec<Result<u64, Error>>, Error> {
         let (meta, watch) = (Arc::clone(&self.meta), Arc::clone(&self.watch));
-        let counters = Arc::clone(&self.counters);
+        let counters = Arc::clone(&self.disk.counters);
         if self.runs.len() >= LIVE_MAX && !self.runs.contains_key(id) {
             return Err(Error::Format("too many runs at the same time".to_owned()));
         }
@@ -316,10 +325,7 @@ impl Writer {
             .is_none_or(|at| at.elapsed() >= RETENTION_EVERY)
         {
             self.retained = Some(Instant::now());
-            for id in self.meta.expired(now_us()).unwrap_or_default() {
-                // what fails is tried again
-                let _ = self.delete(&id);
-            }
+            self.apply_retention();
         }
     }
 
@@ -379,7 +385,7 @@ impl Writer {
         self.remove(id);
         match self.meta.remove(id) {
             Err(error) if error.is_full() => {
-                self.reserve.release();
+                self.disk.reserve.release();
                 self.meta.remove(id)
             }
             removed => removed,

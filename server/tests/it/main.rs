@@ -1,12 +1,15 @@
 //! The server as its users meet it: over HTTP, on a free port, in a scratch folder.
 
 mod access;
+mod annotations;
+mod backup;
 mod client;
 mod connections;
 mod crash;
 mod edges;
 mod exports;
 mod faults;
+mod grafana;
 mod idle;
 mod ingest;
 mod late;
@@ -15,5 +18,6 @@ mod openapi;
 mod outcomes;
 mod serve;
 mod siege;
+mod space;
 mod tags;
 mod warmup;

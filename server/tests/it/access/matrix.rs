@@ -11,7 +11,7 @@ const RUN: &str = "0190-shop";
 /// What becomes of the requests of: nobody, a share link, an ingest token, a read token of the
 /// project, its guest, its manager, its admin, an admin of another project, an admin of all.
 /// `A` allowed, `s` sign in first, `h` as if it did not exist, `r` refused.
-const EXPECTED: [(&str, &str, &str); 51] = [
+const EXPECTED: [(&str, &str, &str); 57] = [
     ("GET", "/ingest/v1/hello", "ssArrrrrr"),
     ("POST", "/ingest/v1/batch", "ssArrrrrr"),
     ("GET", "/healthz", "AAAAAAAAA"),
@@ -35,6 +35,7 @@ const EXPECTED: [(&str, &str, &str); 51] = [
     ("PATCH", "/api/v1/runs/{id}", "ssrrrAAhA"),
     ("DELETE", "/api/v1/runs/{id}", "ssrrrrAhA"),
     ("GET", "/api/v1/runs/{id}/series", "sArAAAAhA"),
+    ("GET", "/api/v1/runs/{id}/rows", "sArAAAAhA"),
     ("GET", "/api/v1/runs/{id}/names", "sArAAAAhA"),
     ("GET", "/api/v1/runs/{id}/window", "sArAAAAhA"),
     ("GET", "/api/v1/runs/{id}/distribution", "sArAAAAhA"),
@@ -44,6 +45,19 @@ const EXPECTED: [(&str, &str, &str); 51] = [
     ("GET", "/api/v1/runs/{id}/checks", "sArAAAAhA"),
     ("GET", "/api/v1/runs/{id}/live", "sArAAAAhA"),
     ("GET", "/api/v1/runs/{id}/export/{format}", "sArAAAAhA"),
+    ("GET", "/api/v1/runs/{id}/annotations", "sArAAAAhA"),
+    ("POST", "/api/v1/runs/{id}/annotations", "ssArrAAhA"),
+    (
+        "PUT",
+        "/api/v1/runs/{id}/annotations/{annotation}",
+        "ssArrAAhA",
+    ),
+    (
+        "DELETE",
+        "/api/v1/runs/{id}/annotations/{annotation}",
+        "ssArrAAhA",
+    ),
+    ("GET", "/api/v1/runs/{id}/comments", "srrAAAAhA"),
     ("GET", "/api/v1/runs/{id}/links", "ssrrrrAhA"),
     ("POST", "/api/v1/runs/{id}/links", "ssrrrrAhA"),
     ("DELETE", "/api/v1/runs/{id}/links/{link}", "ssrrrrAhA"),
@@ -110,6 +124,7 @@ fn path(route: &Route, run: &str) -> String {
     };
     let path = route.path.replace("{id}", run).replace("{p}", "shop");
     let path = path.replace("{link}", "99").replace("{token}", "99");
+    let path = path.replace("{annotation}", "99");
     let path = path
         .replace("{name}", "x")
         .replace("{secret}", "x")
