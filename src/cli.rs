@@ -174,6 +174,7 @@ Examples:
   mistress serve --bind 127.0.0.1:8000 --data /var/lib/mistress
   mistress serve --add-admin ann
   mistress serve --bind 0.0.0.0:7777 --host load.example.com
+  mistress serve --url https://load.example.com --webhook-allow 127.0.0.1
 
 Exit codes:
   0    stopped by a signal, or the account was created
@@ -379,6 +380,14 @@ pub struct ServeArguments {
     /// Host name under which browsers may reach the server; may be repeated
     #[arg(long, value_name = "NAME")]
     pub host: Vec<String>,
+    /// URL under which people reach the server, such as https://load.example.com, for links in
+    /// messages; implies --host
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Address or network that webhooks may post to although they are refused by default (this
+    /// machine, link-local addresses); may be repeated
+    #[arg(long, value_name = "ADDRESS[/BITS]")]
+    pub webhook_allow: Vec<server::Network>,
     /// Create a server admin account and exit; prompts for the password, or reads it from the first
     /// line of standard input
     #[arg(long, value_name = "NAME")]

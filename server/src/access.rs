@@ -23,7 +23,7 @@ mod secret;
 mod sign_in;
 #[cfg(test)]
 mod tests;
-mod time_format;
+pub(crate) mod time_format;
 mod visitor;
 
 pub use accounts::{Account, Accounts};
@@ -34,9 +34,12 @@ pub use role::{EVERY_PROJECT, Needs, Over, Role, TokenKind};
 pub use routes::{ROUTES, Route};
 pub use visitor::{Grant, Link, Visitor};
 
+pub(crate) use accounts::check_project;
 pub(crate) use caller::Caller;
 pub(crate) use guard::{RequestRole, guard, sees_run};
+pub(crate) use links::user_error;
 pub(crate) use routes::Guarded;
+pub(crate) use schema::now_us;
 
 use crate::{App, Error, Options};
 use axum::Router;

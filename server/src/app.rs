@@ -1,8 +1,10 @@
 //! The server process: options, threads, and the complete router.
 
-use crate::store::{Sqlite, Store, make_private};
-use crate::{Error, access, api, export, health, ingest, live, node_check, pages};
+use crate::store::{Observers, Sqlite, Store, make_private};
+use crate::webhooks::{Context, Deliveries, WebhookOptions, Webhooks};
+use crate::{Error, access, api, export, health, ingest, live, node_check, pages, webhooks};
 use axum::Router;
+use axum::http::Uri;
 use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -29,6 +31,11 @@ pub struct Options {
     /// Host names, besides the bound address and localhost, under which browsers may reach the
     /// server.
     pub hosts: Vec<String>,
+    /// The URL under which people reach the server, without a path; its host needs no entry in
+    /// `hosts`. `None`: that of the bound address.
+    pub url: Option<String>,
+    /// How webhooks are delivered.
+    pub webhooks: WebhookOptions,
 }
 
 impl Options {
@@ -38,6 +45,8 @@ impl Options {
             bind,
             data_dir: data_dir.into(),
             hosts: Vec::new(),
+            url: None,
+            webhooks: WebhookOptions::default(),
         }
     }
 }
@@ -55,6 +64,8 @@ pub struct App {
     pub(crate) batch_memory: Arc<ingest::BatchMemory>,
     /// Makes exports.
     pub(crate) exports: export::ExportPool,
+    /// Tells other systems of runs.
+    pub(crate) webhooks: Webhooks,
 }
 
 impl App {
@@ -94,11 +105,7 @@ impl Running {
 
     /// The URL for a browser, without a path.
     pub fn url(&self) -> String {
-        if self.addr.ip().is_loopback() || self.addr.ip().is_unspecified() {
-            format!("http://localhost:{}", self.addr.port())
-        } else {
-            format!("http://{}", self.addr)
-        }
+        url_of(self.addr)
     }
 
     /// The token for batches of this process; no other process has it.
@@ -134,7 +141,8 @@ impl Drop for Running {
 /// # Errors
 /// When the address is taken, other machines can reach it and no admin exists, or the data folder
 /// cannot be used.
-pub fn start(options: Options) -> Result<Running, Error> {
+pub fn start(mut options: Options) -> Result<Running, Error> {
+    let public_url = public_url(&mut options)?;
     let data = |source| Error::Data {
         path: options.data_dir.clone(),
         source,
@@ -165,13 +173,24 @@ pub fn start(options: Options) -> Result<Running, Error> {
         .build()
         .map_err(data)?;
     let live = live::Broadcaster::default();
-    let store = Arc::new(Sqlite::start(&options.data_dir, Arc::new(live.clone()))?);
+    let accounts = Arc::new(access::Accounts::open(&options.data_dir)?);
+    let (webhooks, inbox) = Webhooks::new(&options.webhooks, Arc::clone(&accounts));
+    let observers = Observers(vec![Box::new(live.clone()), Box::new(webhooks.clone())]);
+    let store = Arc::new(Sqlite::start(&options.data_dir, Arc::new(observers))?);
+    let context = Context {
+        accounts,
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        options: options.webhooks.clone(),
+        url: public_url.unwrap_or_else(|| url_of(addr)),
+    };
+    let deliveries = Deliveries::start(webhooks.clone(), inbox, context)?;
     let app = App {
         access: Arc::new(access),
         store: Arc::clone(&store) as Arc<dyn Store>,
         live,
         batch_memory: Arc::default(),
         exports: export::ExportPool::default(),
+        webhooks,
     };
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
@@ -181,6 +200,7 @@ pub fn start(options: Options) -> Result<Running, Error> {
             // pending disk access gets a moment to finish
             runtime.shutdown_timeout(STOP_MAX);
             store.stop();
+            deliveries.stop(STOP_MAX);
         })
         .map_err(data)?;
     Ok(Running {
@@ -190,6 +210,41 @@ pub fn start(options: Options) -> Result<Running, Error> {
         stop: Some(stop),
         thread: Some(thread),
     })
+}
+
+/// The URL for people, if one is given; its host is one that browsers may use.
+///
+/// # Errors
+/// When it is no such URL.
+fn public_url(options: &mut Options) -> Result<Option<String>, Error> {
+    let Some(given) = &options.url else {
+        return Ok(None);
+    };
+    let url = given.trim_end_matches('/').to_owned();
+    let uri: Option<Uri> = url.parse().ok();
+    let authority = uri.as_ref().and_then(|uri| {
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let is_bare = uri.path() == "/" && uri.query().is_none();
+        let authority = uri.authority()?.as_str();
+        (is_http && is_bare && !authority.contains('@')).then(|| authority.to_owned())
+    });
+    let Some(authority) = authority else {
+        return Err(Error::Refused(format!(
+            "--url {given:?}: expected http://HOST or https://HOST, with a port if necessary, and \
+             without a path"
+        )));
+    };
+    options.hosts.push(authority);
+    Ok(Some(url))
+}
+
+/// The URL for a browser, without a path.
+fn url_of(addr: SocketAddr) -> String {
+    if addr.ip().is_loopback() || addr.ip().is_unspecified() {
+        format!("http://localhost:{}", addr.port())
+    } else {
+        format!("http://{addr}")
+    }
 }
 
 fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
@@ -235,6 +290,7 @@ fn routes(app: App) -> Router {
         .merge(export::routes())
         .merge(health::routes())
         .merge(pages::routes())
+        .merge(webhooks::routes())
         .merge(access::routes());
     let packed = axum::middleware::from_fn(pages::compress::layer);
     access::guard(open, &app).layer(packed).with_state(app)

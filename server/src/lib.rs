@@ -12,14 +12,17 @@ pub mod compare;
 mod error;
 pub mod export;
 mod health;
+mod http_client;
 mod ingest;
 mod live;
 mod node_check;
 mod pages;
 pub mod query;
 pub mod store;
+mod webhooks;
 
 pub(crate) use api_error::ApiError;
 pub(crate) use app::App;
 pub use app::{Options, Running, start};
 pub use error::Error;
+pub use webhooks::{Network, WebhookOptions};

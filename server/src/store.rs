@@ -352,12 +352,35 @@ pub struct Project {
 
 /// Receives notifications about runs.
 pub trait RunObserver: Send + Sync + 'static {
+    /// The first batch of a run was stored.
+    fn start(&self, _run: &str) {}
     /// A second is complete and can be read.
     fn second(&self, run: &str, time_s: u64);
     /// An event was stored.
     fn event(&self, run: &str, event: &EventRow);
     /// The run has ended.
     fn end(&self, run: &str, state: State);
+}
+
+/// Several observers, told in this order.
+pub(crate) struct Observers(pub(crate) Vec<Box<dyn RunObserver>>);
+
+impl RunObserver for Observers {
+    fn start(&self, run: &str) {
+        self.0.iter().for_each(|one| one.start(run));
+    }
+
+    fn second(&self, run: &str, time_s: u64) {
+        self.0.iter().for_each(|one| one.second(run, time_s));
+    }
+
+    fn event(&self, run: &str, event: &EventRow) {
+        self.0.iter().for_each(|one| one.event(run, event));
+    }
+
+    fn end(&self, run: &str, state: State) {
+        self.0.iter().for_each(|one| one.end(run, state));
+    }
 }
 
 /// Decompresses and decodes a batch.

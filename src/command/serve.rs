@@ -22,6 +22,8 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
     let mut options = server::Options::new(arguments.bind, &data);
     options.hosts.clone_from(&arguments.host);
+    options.url.clone_from(&arguments.url);
+    options.webhooks.allow.clone_from(&arguments.webhook_allow);
     let running = server::start(options).map_err(Failure::failed)?;
     for notice in running.notices() {
         Stream::Err.print(&format!("{notice}\n"));

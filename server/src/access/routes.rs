@@ -65,6 +65,18 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/projects/{p}/trend", project(Guest)),
     route("PUT", "/api/v1/projects/{p}/baseline", project(Manager)),
     route("PUT", "/api/v1/projects/{p}/retention", project(Admin)),
+    route("GET", "/api/v1/projects/{p}/webhooks", project(Manager)),
+    route("POST", "/api/v1/projects/{p}/webhooks", project(Manager)),
+    route(
+        "DELETE",
+        "/api/v1/projects/{p}/webhooks/{webhook}",
+        project(Manager),
+    ),
+    route(
+        "POST",
+        "/api/v1/projects/{p}/webhooks/{webhook}/test",
+        project(Manager),
+    ),
     route("GET", "/api/v1/runs", SOME),
     route("GET", "/api/v1/compare", RUNS),
     route("GET", "/api/v1/runs/{id}", run(Guest)),
@@ -92,6 +104,19 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/account", Needs::Account),
     route("POST", "/account/password", Needs::Account),
     route("POST", "/account/sign-out-everywhere", Needs::Account),
+    // webhooks of a project
+    route("GET", "/projects/{p}/webhooks", project(Manager)),
+    route("POST", "/projects/{p}/webhooks", project(Manager)),
+    route(
+        "POST",
+        "/projects/{p}/webhooks/{webhook}/test",
+        project(Manager),
+    ),
+    route(
+        "POST",
+        "/projects/{p}/webhooks/{webhook}/remove",
+        project(Manager),
+    ),
     // other accounts
     route("GET", "/admin", SERVER),
     route("POST", "/admin/accounts", SERVER),

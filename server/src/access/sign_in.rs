@@ -6,8 +6,9 @@ use super::guard::claims;
 use super::schema::now_us;
 use super::secret::{SESSION_COOKIE, Secret};
 use super::visitor::Identity;
-use super::{Caller, Guarded, Visitor, cookies};
+use super::{Caller, Guarded, Role, Visitor, cookies};
 use crate::pages::{Shell, page};
+use crate::webhooks::webhooks_path;
 use crate::{ApiError, App, Error};
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -52,7 +53,8 @@ struct SignInPage {
 #[template(path = "account.html")]
 struct AccountPage {
     shell: Shell,
-    roles: Vec<(String, &'static str)>,
+    /// Project, role, and the page of the project's webhooks for those who may see it.
+    roles: Vec<(String, &'static str, Option<String>)>,
     /// False for the local admin, who has no password.
     has_password: bool,
     error: Option<String>,
@@ -254,7 +256,10 @@ fn account_page(shell: Shell, visitor: &Visitor, error: Option<String>) -> Accou
     AccountPage {
         shell,
         roles: grants
-            .map(|grant| (grant.project.clone(), grant.role.name()))
+            .map(|grant| {
+                let webhooks = (grant.role >= Role::Manager).then(|| webhooks_path(&grant.project));
+                (grant.project.clone(), grant.role.name(), webhooks)
+            })
             .collect(),
         has_password: visitor.is_signed_in(),
         error,

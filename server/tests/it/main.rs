@@ -14,3 +14,4 @@ mod outcomes;
 mod serve;
 mod tags;
 mod warmup;
+mod webhooks;

@@ -133,7 +133,11 @@ impl Run {
         meta: &Meta,
         watch: &dyn RunObserver,
     ) -> Result<Vec<Result<u64, Error>>, Error> {
+        let is_first = self.nodes.is_empty();
         let committed = self.keep(deliveries, meta)?;
+        if is_first && !self.nodes.is_empty() {
+            watch.start(&self.id);
+        }
         let stored = deliveries.iter().zip(&committed);
         let stored = stored.filter_map(|(delivery, committed)| {
             let committed = committed.as_ref().ok()?;

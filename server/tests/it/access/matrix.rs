@@ -11,7 +11,7 @@ const RUN: &str = "0190-shop";
 /// What becomes of the requests of: nobody, a share link, an ingest token, a read token of the
 /// project, its guest, its manager, its admin, an admin of another project, an admin of all.
 /// `A` allowed, `s` sign in first, `h` as if it did not exist, `r` refused.
-const EXPECTED: [(&str, &str, &str); 50] = [
+const EXPECTED: [(&str, &str, &str); 58] = [
     ("GET", "/ingest/v1/hello", "ssArrrrrr"),
     ("POST", "/ingest/v1/batch", "ssArrrrrr"),
     ("GET", "/healthz", "AAAAAAAAA"),
@@ -28,6 +28,18 @@ const EXPECTED: [(&str, &str, &str); 50] = [
     ("GET", "/api/v1/projects/{p}/trend", "ssrAAAAhA"),
     ("PUT", "/api/v1/projects/{p}/baseline", "ssrrrAAhA"),
     ("PUT", "/api/v1/projects/{p}/retention", "ssrrrrAhA"),
+    ("GET", "/api/v1/projects/{p}/webhooks", "ssrrrAAhA"),
+    ("POST", "/api/v1/projects/{p}/webhooks", "ssrrrAAhA"),
+    (
+        "DELETE",
+        "/api/v1/projects/{p}/webhooks/{webhook}",
+        "ssrrrAAhA",
+    ),
+    (
+        "POST",
+        "/api/v1/projects/{p}/webhooks/{webhook}/test",
+        "ssrrrAAhA",
+    ),
     ("GET", "/api/v1/runs", "ssrAAAAAA"),
     ("GET", "/api/v1/compare", "sArAAAAhA"),
     ("GET", "/api/v1/runs/{id}", "sArAAAAhA"),
@@ -53,6 +65,14 @@ const EXPECTED: [(&str, &str, &str); 50] = [
     ("GET", "/account", "ssrrAAAAA"),
     ("POST", "/account/password", "ssrrAAAAA"),
     ("POST", "/account/sign-out-everywhere", "ssrrAAAAA"),
+    ("GET", "/projects/{p}/webhooks", "ssrrrAAhA"),
+    ("POST", "/projects/{p}/webhooks", "ssrrrAAhA"),
+    ("POST", "/projects/{p}/webhooks/{webhook}/test", "ssrrrAAhA"),
+    (
+        "POST",
+        "/projects/{p}/webhooks/{webhook}/remove",
+        "ssrrrAAhA",
+    ),
     ("GET", "/admin", "ssrrrrrrA"),
     ("POST", "/admin/accounts", "ssrrrrrrA"),
     ("POST", "/admin/accounts/{name}/role", "ssrrrrrrA"),
@@ -109,6 +129,7 @@ fn path(route: &Route, run: &str) -> String {
     };
     let path = route.path.replace("{id}", run).replace("{p}", "shop");
     let path = path.replace("{link}", "99").replace("{token}", "99");
+    let path = path.replace("{webhook}", "99");
     let path = path
         .replace("{name}", "x")
         .replace("{secret}", "x")
