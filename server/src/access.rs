@@ -20,6 +20,7 @@ mod role;
 mod routes;
 mod schema;
 mod secret;
+mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use credentials::Token;
 pub use password::PASSWORD_MIN;
 pub use role::{EVERY_PROJECT, Needs, Over, Role, TokenKind};
 pub use routes::{ROUTES, Route};
+pub use sessions::Session;
 pub use visitor::{Grant, Link, Visitor};
 
 pub(crate) use accounts::check_project;

@@ -173,17 +173,8 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         .build()
         .map_err(data)?;
     let live = live::Broadcaster::default();
-    let accounts = Arc::new(access::Accounts::open(&options.data_dir)?);
-    let (webhooks, inbox) = Webhooks::new(&options.webhooks, Arc::clone(&accounts));
-    let observers = Observers(vec![Box::new(live.clone()), Box::new(webhooks.clone())]);
-    let store = Arc::new(Sqlite::start(&options.data_dir, Arc::new(observers))?);
-    let context = Context {
-        accounts,
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        options: options.webhooks.clone(),
-        url: public_url.unwrap_or_else(|| url_of(addr)),
-    };
-    let deliveries = Deliveries::start(webhooks.clone(), inbox, context)?;
+    let url = public_url.unwrap_or_else(|| url_of(addr));
+    let (store, webhooks, deliveries) = observed_store(&options, live.clone(), url)?;
     let app = App {
         access: Arc::new(access),
         store: Arc::clone(&store) as Arc<dyn Store>,
@@ -210,6 +201,26 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         stop: Some(stop),
         thread: Some(thread),
     })
+}
+
+/// The store, and the webhooks that are told of its runs.
+fn observed_store(
+    options: &Options,
+    live: live::Broadcaster,
+    url: String,
+) -> Result<(Arc<Sqlite>, Webhooks, Deliveries), Error> {
+    let accounts = Arc::new(access::Accounts::open(&options.data_dir)?);
+    let (webhooks, inbox) = Webhooks::new(&options.webhooks, Arc::clone(&accounts));
+    let observers = Observers(vec![Box::new(live), Box::new(webhooks.clone())]);
+    let store = Arc::new(Sqlite::start(&options.data_dir, Arc::new(observers))?);
+    let context = Context {
+        accounts,
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        options: options.webhooks.clone(),
+        url,
+    };
+    let deliveries = Deliveries::start(webhooks.clone(), inbox, context)?;
+    Ok((store, webhooks, deliveries))
 }
 
 /// The URL for people, if one is given; its host is one that browsers may use.

@@ -256,10 +256,10 @@ fn refuse(decision: Decision, visitor: &Visitor, row: &Route, uri: &Uri) -> Resp
                     .collect();
             Redirect::to(&format!("/sign-in?next={next}")).into_response()
         }
-        Decision::SignIn => *refusal(
-            StatusCode::UNAUTHORIZED,
-            "sign in first, or send a token with the required permission",
-        ),
+        Decision::SignIn => {
+            let text = "sign in first, or send a token with the required permission";
+            *refusal(StatusCode::UNAUTHORIZED, visitor.expired().unwrap_or(text))
+        }
         Decision::Hidden => {
             let text = "no such run or project, or you may not see it";
             refuse_with(is_page, visitor, StatusCode::NOT_FOUND, text)

@@ -104,6 +104,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/account", Needs::Account),
     route("POST", "/account/password", Needs::Account),
     route("POST", "/account/sign-out-everywhere", Needs::Account),
+    route("POST", "/account/sign-out-others", Needs::Account),
+    route("POST", "/account/sessions/{session}/end", Needs::Account),
     // webhooks of a project
     route("GET", "/projects/{p}/webhooks", project(Manager)),
     route("POST", "/projects/{p}/webhooks", project(Manager)),
@@ -123,6 +125,11 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/admin/accounts/{name}/role", SERVER),
     route("POST", "/admin/accounts/{name}/password", SERVER),
     route("POST", "/admin/accounts/{name}/sign-out", SERVER),
+    route(
+        "POST",
+        "/admin/accounts/{name}/sessions/{session}/end",
+        SERVER,
+    ),
     route("POST", "/admin/accounts/{name}/remove", SERVER),
     route("POST", "/admin/tokens", SERVER),
     route("POST", "/admin/tokens/{token}/revoke", SERVER),

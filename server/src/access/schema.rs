@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Each step migrates from one version to the next; released steps are never edited.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE account (
     name TEXT PRIMARY KEY,
@@ -94,6 +94,14 @@ CREATE TABLE webhook_delivery (
     next_us INTEGER
 ) STRICT;
 CREATE INDEX webhook_delivery_webhook ON webhook_delivery (webhook, id);
+",
+    // when tokens expire; where sessions come from, and when they were last used
+    "
+ALTER TABLE token ADD COLUMN expires_us INTEGER;
+ALTER TABLE session ADD COLUMN used_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE session ADD COLUMN address TEXT NOT NULL DEFAULT '';
+ALTER TABLE session ADD COLUMN agent TEXT NOT NULL DEFAULT '';
+UPDATE session SET used_us = created_us;
 ",
 ];
 

@@ -11,7 +11,7 @@ const RUN: &str = "0190-shop";
 /// What becomes of the requests of: nobody, a share link, an ingest token, a read token of the
 /// project, its guest, its manager, its admin, an admin of another project, an admin of all.
 /// `A` allowed, `s` sign in first, `h` as if it did not exist, `r` refused.
-const EXPECTED: [(&str, &str, &str); 58] = [
+const EXPECTED: [(&str, &str, &str); 61] = [
     ("GET", "/ingest/v1/hello", "ssArrrrrr"),
     ("POST", "/ingest/v1/batch", "ssArrrrrr"),
     ("GET", "/healthz", "AAAAAAAAA"),
@@ -65,6 +65,8 @@ const EXPECTED: [(&str, &str, &str); 58] = [
     ("GET", "/account", "ssrrAAAAA"),
     ("POST", "/account/password", "ssrrAAAAA"),
     ("POST", "/account/sign-out-everywhere", "ssrrAAAAA"),
+    ("POST", "/account/sign-out-others", "ssrrAAAAA"),
+    ("POST", "/account/sessions/{session}/end", "ssrrAAAAA"),
     ("GET", "/projects/{p}/webhooks", "ssrrrAAhA"),
     ("POST", "/projects/{p}/webhooks", "ssrrrAAhA"),
     ("POST", "/projects/{p}/webhooks/{webhook}/test", "ssrrrAAhA"),
@@ -78,6 +80,11 @@ const EXPECTED: [(&str, &str, &str); 58] = [
     ("POST", "/admin/accounts/{name}/role", "ssrrrrrrA"),
     ("POST", "/admin/accounts/{name}/password", "ssrrrrrrA"),
     ("POST", "/admin/accounts/{name}/sign-out", "ssrrrrrrA"),
+    (
+        "POST",
+        "/admin/accounts/{name}/sessions/{session}/end",
+        "ssrrrrrrA",
+    ),
     ("POST", "/admin/accounts/{name}/remove", "ssrrrrrrA"),
     ("POST", "/admin/tokens", "ssrrrrrrA"),
     ("POST", "/admin/tokens/{token}/revoke", "ssrrrrrrA"),
@@ -110,7 +117,9 @@ fn visitors(served: &Served) -> Result<Vec<Visitor>> {
     let opened = send(served.addr(), "GET", path, &[], b"")?;
     assert_eq!(opened.header("location"), Some("/r/0190%2Dshop"));
     let token = |kind, project| -> Result<Visitor> {
-        let token = served.accounts.add_token(kind, "ci", project, "root")?;
+        let token = served
+            .accounts
+            .add_token(kind, "ci", project, "root", None)?;
         Ok(("authorization", format!("Bearer {token}")))
     };
     let mut visitors = vec![
@@ -129,7 +138,7 @@ fn path(route: &Route, run: &str) -> String {
     };
     let path = route.path.replace("{id}", run).replace("{p}", "shop");
     let path = path.replace("{link}", "99").replace("{token}", "99");
-    let path = path.replace("{webhook}", "99");
+    let path = path.replace("{webhook}", "99").replace("{session}", "99");
     let path = path
         .replace("{name}", "x")
         .replace("{secret}", "x")
@@ -307,7 +316,7 @@ fn a_token_of_a_project_delivers_runs_of_that_project_only() -> Result {
     let served = Served::with_accounts()?;
     let token = served
         .accounts
-        .add_token(TokenKind::Ingest, "ci", "shop", "root")?;
+        .add_token(TokenKind::Ingest, "ci", "shop", "root", None)?;
     let deliver = |project: &str, id: &str| -> Result<u16> {
         let mut start = start();
         start.project = project.to_owned();
