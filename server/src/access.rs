@@ -38,7 +38,7 @@ pub use visitor::{Grant, Link, Visitor};
 
 pub(crate) use accounts::check_project;
 pub(crate) use caller::Caller;
-pub(crate) use guard::{RequestRole, guard, sees_run};
+pub(crate) use guard::{RequestRole, guard, is_data, sees_run};
 pub(crate) use links::user_error;
 pub(crate) use routes::Guarded;
 pub(crate) use schema::now_us;

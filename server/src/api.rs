@@ -53,17 +53,7 @@ async fn runs(
     Query(params): Query<params::ListParams>,
 ) -> Answer {
     let limit = params.limit.unwrap_or(RUNS).min(RUNS_MAX);
-    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let filter = Filter {
-        project: filled(params.project),
-        state: None,
-        verdict: filled(params.verdict),
-        tag: filled(params.tag),
-        projects: None,
-        text: filled(params.q),
-        before_us: params.before,
-        limit,
-    };
+    let filter = params.filter(limit)?;
     cards(app, filter, visitor).await
 }
 
@@ -72,6 +62,11 @@ async fn trend(
     Extension(visitor): Extension<Visitor>,
     Path(project): Path<String>,
 ) -> Answer {
+    let (store, asked) = (Arc::clone(&app.store), project.clone());
+    let projects = app.blocking(move || store.projects()).await?;
+    if projects.iter().all(|known| known.name != asked) {
+        return Err(ApiError::not_found("no such project"));
+    }
     let filter = Filter {
         project: Some(project),
         limit: RUNS_MAX,

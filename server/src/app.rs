@@ -2,7 +2,9 @@
 
 use crate::store::{Observers, Sqlite, Store, make_private};
 use crate::webhooks::{Context, Deliveries, WebhookOptions, Webhooks};
-use crate::{Error, access, api, export, health, ingest, live, node_check, pages, webhooks};
+use crate::{
+    Error, access, api, export, health, ingest, live, node_check, openapi, pages, webhooks,
+};
 use axum::Router;
 use axum::http::Uri;
 use std::future::IntoFuture;
@@ -297,6 +299,7 @@ fn routes(app: App) -> Router {
         .merge(ingest::routes())
         .merge(node_check::routes())
         .merge(api::routes())
+        .merge(openapi::routes())
         .merge(live::routes())
         .merge(export::routes())
         .merge(health::routes())

@@ -116,19 +116,23 @@ pub fn write(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     match format {
-        Format::Json => report(run, view)?.write_json(out, SeriesReader::of(view)?),
+        Format::Json => report::write_json(run, view, out),
         Format::Csv => {
-            let cores = series::cores(view)?.into_iter();
-            report(run, view)?.write_csv(out, cores, options.warmup, SeriesReader::of(view)?)
+            let mut cores = series::cores(view)?;
+            cores.extend(report::cores(run, view)?);
+            RunReport::write_csv(out, cores, options.warmup, SeriesReader::of(view)?)
         }
-        Format::Junit => Ok(out.write_all(report(run, view)?.to_junit().as_bytes())?),
+        Format::Junit => {
+            let report = report::without_times(run, view)?;
+            Ok(out.write_all(report.to_junit().as_bytes())?)
+        }
         Format::Hlog => log(options.warmup, run, view, out),
-        Format::Html => Ok(out.write_all(page(run, view, options.script)?.as_bytes())?),
+        Format::Html => offline::write(out, &run.name, || saved(run, view, options.script)),
     }
 }
 
-/// The page of a run with all it shows.
-fn page(run: &RunRecord, view: &dyn RunView, with_script: bool) -> Result<String, Error> {
+/// What the page of a run shows.
+fn saved(run: &RunRecord, view: &dyn RunView, with_script: bool) -> Result<Saved, Error> {
     let axis = |points| Axis::new(view, 0, u64::MAX, points);
     let from = query::warmup_s(view)?;
     let distribution = |of| query::distribution(view, from, u64::MAX, 0, (Phase::Latency, of));
@@ -145,7 +149,7 @@ fn page(run: &RunRecord, view: &dyn RunView, with_script: bool) -> Result<String
     if !with_script {
         query::hide_script(&mut detail);
     }
-    let saved = Saved {
+    Ok(Saved {
         run: detail,
         series: query::series(view, axis(PAGE_POINTS), 0, Of::Ok)?,
         names: query::names(view, from, u64::MAX, Of::Ok)?,
@@ -156,8 +160,7 @@ fn page(run: &RunRecord, view: &dyn RunView, with_script: bool) -> Result<String
         failures: query::failures(view, from, u64::MAX)?,
         checks: json!({ "checks": query::checks(view, from, u64::MAX)? }),
         events: query::events(view)?,
-    };
-    offline::page(&saved).map_err(|refusal| Error::Format(refusal.message))
+    })
 }
 
 /// The latencies, interval by interval: of requests that ended ok, and under a tag of the failed.

@@ -2,6 +2,7 @@
 
 mod assets;
 pub(crate) mod compress;
+pub(crate) mod error_page;
 pub mod offline;
 mod shell;
 

@@ -32,11 +32,14 @@ use stats::wire::Kind;
 ///
 /// # Errors
 /// When the run has no such name.
-pub fn name_id(view: &dyn RunView, kind: &str, name: Option<&str>) -> Result<Option<u32>, Error> {
+pub fn name_id(
+    view: &dyn RunView,
+    kind: NameKind,
+    name: Option<&str>,
+) -> Result<Option<u32>, Error> {
     let Some(name) = name else {
         return Ok(Some(0));
     };
-    let kind = NameKind::named(kind).unwrap_or(NameKind::Request);
     let kind = i32::from(Kind::from(kind));
     let mut names = view.names().iter();
     let found = names.find(|(_, (k, n))| *k == kind && n == name);

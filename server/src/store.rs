@@ -17,6 +17,7 @@ mod names;
 mod packing;
 mod rows;
 mod run_file;
+mod run_query;
 mod run_reader;
 mod second_merge;
 mod sqlite;
@@ -26,6 +27,7 @@ mod writer;
 pub use levels::{COARSEST_S, LEVELS, level_for};
 pub use rows::{Checks, Core, Cores, Custom, Customs, NameCounts, Totals};
 pub use run_file::{Node, is_id};
+pub use run_query::SortKey;
 pub use sqlite::Sqlite;
 
 pub use digest::{Digest, Figures};
@@ -266,9 +268,9 @@ impl RunRecord {
     }
 }
 
-/// Figures contain this text since they tell how the run came out; those without it come from
-/// earlier versions.
-pub(crate) const FIGURES_MARK: &str = "\"result\":";
+/// Figures contain this text since they tell which thresholds were missed; those without it come
+/// from earlier versions.
+pub(crate) const FIGURES_MARK: &str = "\"thresholds\":";
 
 /// The state of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -318,6 +320,24 @@ pub struct Filter {
     pub text: Option<String>,
     /// Arrived before this time.
     pub before_us: Option<u64>,
+    /// That came out like this: `passed`, `missed`, `stopped` or `failed`.
+    pub result: Option<String>,
+    /// That missed a threshold with this in its words, ignoring case.
+    pub missed: Option<String>,
+    /// Started at this time or later, in microseconds since 1970.
+    pub since_us: Option<u64>,
+    /// Started before this time, in microseconds since 1970.
+    pub until_us: Option<u64>,
+    /// That took this many seconds or more; runs under way took none so far.
+    pub min_s: Option<f64>,
+    /// That took less than this many seconds.
+    pub max_s: Option<f64>,
+    /// What they are sorted by.
+    pub sort: SortKey,
+    /// Whether the least comes first.
+    pub ascending: bool,
+    /// Runs at the beginning to leave out.
+    pub offset: u32,
     /// Maximum number of runs.
     pub limit: u32,
 }

@@ -15,10 +15,11 @@ use crate::verdict::Reason;
 use crate::wire::{ReasonRow, RunEnd, Span, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-/// The report of a run; serialises as the JSON result without its series.
-#[derive(Debug, Clone, Serialize)]
+/// The report of a run.
+#[derive(Debug, Clone)]
 pub struct RunReport {
     /// [`RunReport::SCHEMA`].
     pub schema: u32,
@@ -27,7 +28,6 @@ pub struct RunReport {
     /// What was noticed about the machine, the files and the servers, each text once.
     pub notices: Vec<String>,
     /// What was measured.
-    #[serde(flatten)]
     pub summary: Summary,
 }
 
@@ -60,9 +60,43 @@ impl RunReport {
         out: &mut dyn Write,
         seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
     ) -> Result<(), E> {
-        let text = serde_json::to_string(self).expect("the keys of all maps are text");
-        let fields = text.strip_suffix('}').expect("it is an object");
-        write!(out, "{fields},\"series\":[")?;
+        Self::begin_json(out, &self.run, &self.notices)?;
+        Self::end_json(out, &self.summary, seconds)
+    }
+
+    /// Writes how the JSON result begins: what is known before its figures are; then comes
+    /// [`RunReport::end_json`].
+    ///
+    /// # Errors
+    /// Of `out`.
+    pub fn begin_json(out: &mut dyn Write, run: &RunFacts, notices: &[String]) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Head<'a> {
+            schema: u32,
+            run: &'a RunFacts,
+            notices: &'a [String],
+        }
+        let schema = Self::SCHEMA;
+        let head = Head {
+            schema,
+            run,
+            notices,
+        };
+        out.write_all(fields(&head)?.as_bytes())
+    }
+
+    /// Writes the rest of the JSON result, with these seconds in place of the summary's own.
+    ///
+    /// # Errors
+    /// Of `out`, or of a second.
+    pub fn end_json<E: From<io::Error>>(
+        out: &mut dyn Write,
+        summary: &Summary,
+        seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
+    ) -> Result<(), E> {
+        let rest = fields(summary)?;
+        let rest = rest.strip_prefix('{').unwrap_or_default();
+        write!(out, ",{rest},\"series\":[")?;
         for (number, second) in seconds.enumerate() {
             if number > 0 {
                 out.write_all(b",")?;
@@ -107,26 +141,24 @@ impl RunReport {
 
     /// The series as CSV, without the warm-up.
     pub fn to_csv(&self) -> String {
+        let known = self.summary.generator.cores.iter();
+        let known = known.map(|core| (core.node, core.core));
         let rows = self.summary.series.iter().flat_map(|second| &second.cores);
-        let cores = rows.map(|core| (core.node, core.core));
-        text(|out| self.write_csv(out, cores, false, self.own_series()))
+        let cores = known.chain(rows.map(|core| (core.node, core.core)));
+        text(|out| Self::write_csv(out, cores.collect(), false, self.own_series()))
     }
 
-    /// Writes these seconds in place of its own as CSV, one after the other. `cores` are those that
-    /// they have, each by its node, in runs of several, and its number there.
+    /// Writes the seconds of a run as CSV, one after the other. `cores` are those of its
+    /// generator, each by its node, in runs of several, and its number there.
     ///
     /// # Errors
     /// Of `out`, or of a second.
     pub fn write_csv<E: From<io::Error>>(
-        &self,
         out: &mut dyn Write,
-        cores: impl Iterator<Item = (Option<u32>, u32)>,
+        cores: BTreeSet<(Option<u32>, u32)>,
         with_warmup: bool,
         seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
     ) -> Result<(), E> {
-        let known = self.summary.generator.cores.iter();
-        let known = known.map(|core| (core.node, core.core));
-        let cores = known.chain(cores).collect();
         csv::write(out, cores, with_warmup, seconds)
     }
 
@@ -160,6 +192,13 @@ impl RunReport {
             summary_json: text(|out| self.write_json(out, none)),
         }
     }
+}
+
+/// The fields of an object as JSON, without the brace that ends it.
+fn fields(object: &impl Serialize) -> io::Result<String> {
+    let mut text = serde_json::to_string(object)?;
+    text.pop();
+    Ok(text)
 }
 
 /// What is written into memory.

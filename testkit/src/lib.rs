@@ -12,6 +12,7 @@ pub mod fuzz;
 pub mod namespaces;
 pub mod need;
 pub mod nginx;
+pub mod openapi;
 pub mod origin;
 pub mod proxies;
 pub mod quota;

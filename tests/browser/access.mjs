@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { refused } from "./browser.mjs";
 import { isShown, openTab, TABS } from "./runpage.mjs";
 import { addAdmin, startProfile } from "./runs.mjs";
 
@@ -23,13 +24,6 @@ async function browserOf(seen, base, name) {
   await page.waitForSelector('#list[data-ready="true"]');
   assert.equal(await page.locator(".who .name").textContent(), name);
   return page;
-}
-
-/** Runs something whose refusal the browser reports on its console. */
-async function refused(seen, statuses, action) {
-  seen.expected.push(...statuses);
-  await action();
-  seen.expected.length = 0;
 }
 
 /** What the server answers when the page itself asks for something. */
@@ -95,8 +89,14 @@ export async function admin(seen, state, { BASE, WORK }) {
   const token = await page.locator("#token").textContent();
   const run = startProfile(QUICKSTART, BASE, join(WORK, "quickstart.json"), token);
   state.quickstart = (await run.link).split("/").at(-1);
+  state.quickstartEnded = run.ended;
   await seen.shoot(page, "admin");
-  await run.ended;
+}
+
+/** The first run that anybody makes, when it has ended. */
+export async function quickstart(seen, state, { BASE }) {
+  const { page } = state;
+  await state.quickstartEnded;
   await page.goto(`${BASE}/report/${state.quickstart}`);
   await isShown(page, "overview");
   await seen.shoot(page, "quickstart-overview");
@@ -170,7 +170,18 @@ export async function sharedLink(seen, state, { BASE }) {
   await refused(seen, [401, 403, 404], async () => {
     assert.ok([401, 404].includes(await asks(other, "GET", `/api/v1/runs/${state.quickstart}`)), "no other run");
     await page.goto(`${BASE}/admin`);
-    await page.getByRole("button", { name: /^Revoke the link to / }).click();
+    // asked first, and the keyboard can say no and yes
+    const revoke = page.getByRole("button", { name: /^Revoke the link to / });
+    await revoke.click();
+    await page.getByRole("dialog").getByText("sees the run no more").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    assert.equal(await asks(other, "GET", `/api/v1/runs/${state.id}`), 200, "nothing happens without a yes");
+    await revoke.focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
     await page.getByText("No active links").waitFor();
     assert.ok(
       [401, 404].includes(await asks(other, "GET", `/api/v1/runs/${state.id}`)),

@@ -15,11 +15,22 @@ const FLAGS = [
   "--disable-sync",
 ];
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-export const SIZES = [
+/** The sizes that every page must fit; with screenshots, the sizes of these. */
+const SIZES = [
   [1280, 900],
   [400, 800],
 ];
-export const SCHEMES = ["light", "dark"];
+const SHOT_SIZES = [[1440, 900], ...SIZES];
+const SCHEMES = ["light", "dark"];
+/** How people see who cannot tell some colours apart, as the browser simulates it. */
+const DEFICIENCIES = ["deuteranopia", "protanopia", "tritanopia"];
+
+/** Runs something whose refusal the browser reports on its console. */
+export async function refused(seen, statuses, action) {
+  seen.expected.push(...statuses);
+  await action();
+  seen.expected.length = 0;
+}
 
 /** A browser for pages of `base`; what is wrong in any page gathers in `problems`. */
 export class Watched {
@@ -72,28 +83,62 @@ export class Watched {
     }
   }
 
-  /** Screenshots in all sizes and schemes; a page wider than the window is a problem. */
-  async shoot(page, name, settle) {
+  /** Looks at a page in all sizes and both schemes: one wider than the window is a problem, as is what axe finds. */
+  async shoot(page, name) {
     for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await settled(page);
+      const wide = await page.evaluate(widest);
+      if (wide) this.problems.push(`${name} at ${width}: ${wide}`);
+    }
+    await page.setViewportSize({ width: SIZES[0][0], height: SIZES[0][1] });
+    for (const colorScheme of SCHEMES) {
+      await page.emulateMedia({ colorScheme });
+      await this.axe(page, `${name}, ${colorScheme}`);
+    }
+    if (this.folder) await this.screenshots(page, name);
+    await page.emulateMedia({ colorScheme: "light" });
+  }
+
+  /** Pictures in all sizes and schemes, and as those see them who cannot tell some colours apart. */
+  async screenshots(page, name) {
+    const take = (as) => page.screenshot({ path: join(this.folder, `${name}-${as}.png`), fullPage: true });
+    await page.mouse.move(0, 0);
+    const session = await page.context().newCDPSession(page);
+    for (const [width, height] of SHOT_SIZES) {
       await page.setViewportSize({ width, height });
       for (const colorScheme of SCHEMES) {
         await page.emulateMedia({ colorScheme });
-        await settle?.(page);
-        await page.mouse.move(0, 0);
         await page.evaluate(() => scrollTo(0, 0));
-        await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        if (over > 0) this.problems.push(`${name} at ${width}: ${over} pixels too wide`);
-        await page.screenshot({ path: join(this.folder, `${name}-${width}-${colorScheme}.png`), fullPage: true });
-        if (width === SIZES[0][0] || colorScheme === "light")
-          await this.axe(page, `${name} at ${width}, ${colorScheme}`);
+        await settled(page);
+        await take(`${width}-${colorScheme}`);
+        if (width !== SIZES[0][0]) continue;
+        for (const type of DEFICIENCIES) {
+          await session.send("Emulation.setEmulatedVisionDeficiency", { type });
+          await take(`${width}-${colorScheme}-${type}`);
+        }
+        await session.send("Emulation.setEmulatedVisionDeficiency", { type: "none" });
       }
     }
+    await session.detach();
     await page.setViewportSize({ width: SIZES[0][0], height: SIZES[0][1] });
-    await page.emulateMedia({ colorScheme: "light" });
   }
 
   async stop() {
     await this.browser.close();
   }
+}
+
+/** Waits until the page was drawn anew. */
+async function settled(page) {
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+}
+
+/** In the page: by how much it is too wide, and what sticks out furthest; null when it fits. */
+function widest() {
+  const over = document.documentElement.scrollWidth - innerWidth;
+  if (over <= 0) return null;
+  const right = (node) => node.getBoundingClientRect().right;
+  const out = [...document.body.querySelectorAll("*")].filter((node) => right(node) >= innerWidth + over - 1);
+  return `${over} pixels too wide, by ${out.map((node) => `${node.tagName}.${node.className}`).slice(0, 4)}`;
 }

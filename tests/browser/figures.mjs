@@ -2,7 +2,19 @@
 
 import assert from "node:assert/strict";
 
-const UNITS = { µs: 1, ms: 1e3, s: 1e6, min: 6e7, B: 1, kB: 1e3, MB: 1e6, GB: 1e9, M: 1e6, G: 1e9, "%": 0.01 };
+const UNITS = {
+  µs: 1,
+  ms: 1e3,
+  s: 1e6,
+  min: 6e7,
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  M: 1e6,
+  G: 1e9,
+  "%": 0.01,
+};
 /** Acceptance: within 0.1 %. */
 const SHARE_MAX = 0.001;
 

@@ -1,9 +1,9 @@
 // All that a user does with the stats server's pages, in one browser, with runs of the real program.
-// Environment: BASE (the server), MISTRESS (the program), DATA (where it keeps runs), OUT (folder for screenshots), WORK (a scratch folder).
+// Environment: BASE (the server), MISTRESS (the program), DATA (where it keeps runs), OUT (a folder for what a failed step shows), SHOTS (a folder for pictures of every page; none without), WORK (a scratch folder).
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { accountOfTheMachine, admin, anAdmin, guest, manager, sharedLink, signIn } from "./access.mjs";
+import { accountOfTheMachine, admin, anAdmin, guest, manager, quickstart, sharedLink, signIn } from "./access.mjs";
 import { Watched } from "./browser.mjs";
 import { shows } from "./figures.mjs";
 import {
@@ -20,11 +20,13 @@ import {
   watchTilesMove,
   windowOf,
 } from "./runpage.mjs";
+import { coloursCanBeTold, labelsHaveRoom, limitsAreSeen, namesAreFound, timesHaveAZone } from "./glance.mjs";
+import { errorsHavePages, manyProjects, sortsAndFilters } from "./listing.mjs";
 import { exportsWork } from "./exports.mjs";
 import { choosesRequests } from "./of.mjs";
 import { startRun } from "./runs.mjs";
 
-const { BASE, DATA, OUT, WORK } = process.env;
+const { BASE, DATA, OUT, SHOTS, WORK } = process.env;
 /** Acceptance: the first paint of a run's page, compressed, in all. */
 const FIRST_PAINT_BYTES_MAX = 150_000;
 const state = {};
@@ -48,7 +50,7 @@ async function isKnown(page, id) {
 }
 
 async function liveRun() {
-  const run = startRun(WORK, BASE, { name: "first", rate: 60, lasts: 20 });
+  const run = startRun(WORK, BASE, { name: "first", rate: 60, lasts: 12 });
   state.first = run;
   const link = await run.link;
   assert.match(link, /\/r\/[\w-]+$/);
@@ -194,6 +196,8 @@ async function tagsHaveRows(page, names) {
 }
 
 async function everyTab() {
+  state.others = shortRuns();
+  state.others.catch(() => {});
   const { page } = state;
   for (const tab of TABS) {
     await openTab(page, tab);
@@ -280,8 +284,13 @@ async function hasRuns(page, many) {
   await page.waitForFunction((wanted) => document.querySelectorAll(".run").length === wanted, many);
 }
 
+/** Two short runs, one after the other, while other pages are looked at. */
+async function shortRuns() {
+  for (const rate of [90, 80]) await startRun(WORK, BASE, { name: "second", rate, lasts: 2, passes: true }).ended;
+}
+
 async function history() {
-  for (const rate of [90, 80]) await startRun(WORK, BASE, { name: "second", rate, lasts: 2 }).ended;
+  await state.others;
   const { page } = state;
   await page.goto(`${BASE}/report/list`);
   await page.waitForSelector('#list[data-ready="true"]');
@@ -325,6 +334,17 @@ async function compare() {
     .waitFor();
   await page.locator('[data-plot="spectrum"] canvas').waitFor();
   await page.locator(".diff .del").first().waitFor();
+  const byName = page.getByRole("region", { name: "Differences by name" });
+  await byName.getByRole("rowheader", { name: "look" }).waitFor();
+  const changes = await byName.locator("tbody tr td:last-child").allTextContents();
+  const sizes = changes.map((text) => Math.abs(Number.parseFloat(text) || 0));
+  assert.deepEqual(
+    sizes,
+    [...sizes].sort((a, b) => b - a),
+    "the largest change comes first",
+  );
+  await page.getByLabel("Figure compared by name").selectOption("rate");
+  await byName.getByRole("button", { name: "B done per second" }).waitFor();
   await seen.shoot(page, "compare");
 }
 
@@ -379,6 +399,38 @@ async function deleteRun() {
   await hasRuns(page, 2);
 }
 
+async function limits() {
+  await limitsAreSeen(state.page, state.result);
+}
+
+async function names() {
+  await namesAreFound(state.page, (name) => seen.shoot(state.page, name));
+}
+
+async function colours() {
+  await coloursCanBeTold(state.page);
+}
+
+async function labels() {
+  await labelsHaveRoom(state.page);
+}
+
+async function zones() {
+  await timesHaveAZone(seen, BASE, state.id);
+}
+
+async function listing() {
+  await sortsAndFilters(seen, BASE);
+}
+
+async function projects() {
+  await manyProjects(seen, BASE);
+}
+
+async function errors() {
+  await errorsHavePages(seen, BASE);
+}
+
 /** Steps of `access.mjs`, with what they need to know. */
 function access(step) {
   return Object.defineProperty(() => step(seen, state, { BASE, DATA, WORK }), "name", { value: step.name });
@@ -395,20 +447,28 @@ const STEPS = [
   everyTab,
   everyTime,
   everyKind,
+  limits,
+  names,
+  colours,
+  labels,
   firstPaint,
+  zones,
   history,
+  listing,
+  projects,
+  errors,
   compare,
   exported,
   savedFile,
   themeSwitch,
   deleteRun,
-  ...[accountOfTheMachine, anAdmin, signIn, admin, manager, guest, sharedLink].map(access),
+  ...[accountOfTheMachine, anAdmin, signIn, admin, manager, guest, quickstart, sharedLink].map(access),
 ];
 /** Without what these leave behind, the steps after them have nothing to do. */
 const NEEDED = ["liveRun", "theEndStays", "anAdmin", "signIn"];
 
 async function main() {
-  seen = await Watched.start(BASE, OUT);
+  seen = await Watched.start(BASE, SHOTS);
   const only = (process.env.ONLY ?? "").split(",").filter(Boolean);
   let failed = 0;
   for (const step of STEPS.filter((one) => !only.length || only.includes(one.name))) {

@@ -13,6 +13,9 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
 }
 
+/// Pictures of every page are kept when this variable is set; most of the time nobody looks at them.
+const SHOTS: &str = "MISTRESS_SHOTS";
+
 /// Where screenshots go.
 fn shots() -> std::io::Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
@@ -55,7 +58,11 @@ fn the_pages_do_in_a_browser_what_their_users_need() -> Result<(), Box<dyn std::
         .find_map(|word| word.strip_suffix("/report/list"))
         .ok_or("the server says where it is")?;
     let shots = shots()?;
-    let output = Command::new(node)
+    let mut suite = Command::new(node);
+    if std::env::var_os(SHOTS).is_some() {
+        suite.env("SHOTS", &shots);
+    }
+    let output = suite
         .arg(folder().join("suite.mjs"))
         .env("BASE", base)
         .env("MISTRESS", env!("CARGO_BIN_EXE_mistress"))
@@ -66,7 +73,11 @@ fn the_pages_do_in_a_browser_what_their_users_need() -> Result<(), Box<dyn std::
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout);
     // past the harness, which keeps back what a test that passes prints
-    writeln!(std::io::stderr(), "\nscreenshots: {}", shots.display())?;
+    writeln!(
+        std::io::stderr(),
+        "\n{said}screenshots: {}",
+        shots.display()
+    )?;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{errors}");
     Ok(())

@@ -38,6 +38,8 @@ cargo xtask COMMAND
   bench memory    resident memory per user, and whether any is lost
   bench ingest    an hour of 20 nodes in a minute: nothing lost or doubled, waits, memory, disk
   bench zoom      a run of 10 hours with 200 names: how long its page and its zooms take
+  bench export    a run of 24 hours with 50 names: when its exports begin, the memory they take,
+                  and what a dozen at once do to other calls
   bench feeder    rows of a file of a gigabyte: per second, in which memory, each once
   bench reporting what telling a stats server costs the load's cores, in requests per CPU-second
 
@@ -63,7 +65,7 @@ fn main() -> ExitCode {
         ["bench", "versus", options @ ..] => bench::versus(options).map(|()| true),
         ["bench", "https", options @ ..] => bench::https(options).map(|()| true),
         ["bench", "reporting", options @ ..] => bench::reporting(options).map(|()| true),
-        ["bench", what @ ("ingest" | "zoom")] => bench::store(what).map(|()| true),
+        ["bench", what @ ("ingest" | "zoom" | "export")] => bench::store(what).map(|()| true),
         ["bench", "feeder"] => bench::feeder().map(|()| true),
         ["bench", "memory", options @ ..] => bench::memory(options).map(|()| true),
         _ => {

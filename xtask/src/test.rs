@@ -26,7 +26,8 @@ const SUITES: &[&[&str]] = &[
     ],
     &[
         "test",
-        "--release",
+        "--profile",
+        "tests",
         "--package",
         "mistress",
         "--no-fail-fast",

@@ -19,6 +19,8 @@ const STATS = [
   ["max", "max"],
 ];
 const RING = ["c1", "c2", "c3", "c5", "c6", "c7", "c8", "c4"];
+/** Ticks of bytes stand at powers of two, so that they are round in KiB and MiB. */
+const BYTE_STEPS = Array.from({ length: 50 }, (_, at) => 2 ** at);
 /** More cores than this are drawn as one band. */
 const CORES_DRAWN_MAX = 8;
 
@@ -66,14 +68,13 @@ export function percentileLines(times, series) {
     colour,
     isHidden,
     values: times?.[key] ?? orNull(series),
-    dash: key === "mean" ? [4, 3] : undefined,
   }));
 }
 
 function throughput(series) {
   const lines = [];
   if (isAny(series.planned))
-    lines.push({ key: "planned", label: "planned arrivals", colour: "c9", dash: [5, 4], values: series.planned });
+    lines.push({ key: "planned", label: "planned arrivals", colour: "c9", values: series.planned });
   if (isAny(series.started)) lines.push({ key: "started", label: "started", colour: "c6", values: series.started });
   if (isAny(series.dropped)) lines.push({ key: "dropped", label: "dropped", colour: "c2", values: series.dropped });
   lines.push({ key: "done", label: "requests done", colour: "c1", area: true, values: series.done });
@@ -264,6 +265,7 @@ export function overview(refresh) {
       title: "Network",
       note: "bytes per second",
       format: bytesPerSecond,
+      incrs: BYTE_STEPS,
       lines: (s) => [
         { key: "in", label: "received", colour: "c1", area: true, values: s.bytes_in },
         { key: "out", label: "sent", colour: "c2", values: s.bytes_out },

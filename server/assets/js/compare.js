@@ -3,16 +3,19 @@
 import { get, segment } from "./api.js";
 import { CHOICES, ring } from "./charts.js";
 import { byId, el, icon, refill } from "./dom.js";
-import { clock, count, lasting, moment, perSecond, shortCount, us } from "./format.js";
+import { clock, count, lasting, perSecond, shortCount, us } from "./format.js";
 import { differences } from "./differences.js";
 import { diffView } from "./diff.js";
 import { spectrumPlot, spectrumPoints } from "./distribution.js";
 import { filesOf } from "./files.js";
+import { NameDifferences } from "./namediff.js";
 import { ofChooser, ofText, ofWord, readOf } from "./of.js";
 import { readPlace, writePlace } from "./place.js";
 import { Axis, Plot } from "./plot.js";
 import { badges } from "./runhead.js";
-import { startTheme } from "./theme.js";
+import { shortName } from "./table.js";
+import { startFrame } from "./frame.js";
+import { moment } from "./zone.js";
 
 const RUNS_MAX = 6;
 const POINTS = 500;
@@ -53,7 +56,7 @@ class ComparePage {
       return;
     }
     this.build();
-    await Promise.all([this.drawTime(), this.drawTable(), this.drawSpectrum()]);
+    await Promise.all([this.drawTime(), this.drawTable(), this.drawSpectrum(), this.drawNames()]);
     this.drawFiles();
     this.root.dataset.ready = "true";
   }
@@ -101,6 +104,10 @@ class ComparePage {
     };
     this.spectrum = spectrumPlot("spectrum");
     this.tableNode = el("div", { class: "body" });
+    this.names = new NameDifferences(
+      this.ids,
+      this.ids.map((_, at) => letter(at)),
+    );
     this.filesNode = el("div");
     this.whole = el(
       "button",
@@ -130,6 +137,7 @@ class ComparePage {
         ),
         this.tableNode,
       ),
+      this.names.node,
       el(
         "div",
         { class: "plots" },
@@ -165,7 +173,7 @@ class ComparePage {
               "span",
               { class: "row nowrap" },
               runLetter(at),
-              el("a", { class: "name", href: `/report/${segment(card.id)}` }, card.name),
+              el("a", { class: "name", href: `/report/${segment(card.id)}` }, shortName(card.name)),
             ),
             this.removeButton(card, at),
           ),
@@ -202,6 +210,7 @@ class ComparePage {
     this.drawTime();
     this.drawTable();
     this.drawSpectrum();
+    this.drawNames();
   }
 
   zoomed(window) {
@@ -211,6 +220,7 @@ class ComparePage {
     this.timer = setTimeout(() => {
       this.drawTime();
       this.drawSpectrum();
+      this.drawNames();
     }, 100);
   }
 
@@ -293,6 +303,15 @@ class ComparePage {
     }
   }
 
+  /** Differences by name, in the window shown. */
+  async drawNames() {
+    try {
+      await this.names.refresh(this.query);
+    } catch (error) {
+      refill(this.names.body, el("p", { class: "error", role: "alert" }, error.message));
+    }
+  }
+
   async drawSpectrum() {
     const answers = await Promise.all(
       this.ids.map((id) => get(`/runs/${segment(id)}/distribution`, { ...this.query, phase: "latency" })),
@@ -347,5 +366,5 @@ function runLetter(at) {
   return node;
 }
 
-startTheme();
+startFrame();
 new ComparePage(byId("compare")).start();

@@ -1,7 +1,7 @@
 // The table of differences between runs, with what can be said beyond noise.
 
 import { el } from "./dom.js";
-import { perSecond, signedPercent, metricText } from "./format.js";
+import { bytes, columnFormat, count, percent, perSecond, signedPercent, us } from "./format.js";
 
 /**
  * `answer.metrics`: { metric, label, unit, isLowerBetter, values[], differences[] } in the order of
@@ -23,8 +23,9 @@ export function differences(answer, letters) {
       ),
     ),
   );
-  const rows = metrics.map((metric) =>
-    el(
+  const rows = metrics.map((metric) => {
+    const shown = shownAs(metric);
+    return el(
       "tr",
       null,
       el("th", { scope: "row" }, metric.label ?? metric.metric),
@@ -32,12 +33,12 @@ export function differences(answer, letters) {
         el(
           "td",
           { class: "num" },
-          el("div", null, shown(metric, metric.values?.[at])),
+          el("div", null, shown(metric.values?.[at])),
           at ? difference(metric, metric.differences?.[at]) : null,
         ),
       ),
-    ),
-  );
+    );
+  });
   return el(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": "Differences between the runs" },
@@ -51,18 +52,10 @@ export function differences(answer, letters) {
   );
 }
 
-function shown(metric, value) {
-  if (metric.unit === "per_s") return perSecond(value);
-  return metricText(
-    metric.unit === "us"
-      ? "latency"
-      : metric.unit === "share"
-        ? "share"
-        : metric.unit === "bytes"
-          ? "bytes"
-          : metric.metric,
-    value,
-  );
+/** How the values of a figure are shown: in one unit, with the same decimals. */
+function shownAs(metric) {
+  const show = { per_s: perSecond, us, share: percent, bytes }[metric.unit] ?? count;
+  return columnFormat(show, metric.values ?? []);
 }
 
 function difference(metric, one) {

@@ -2,9 +2,10 @@
 
 import { get } from "./api.js";
 import { nodeName } from "./charts.js";
-import { el, refill } from "./dom.js";
+import { el } from "./dom.js";
 import { clock } from "./format.js";
-import { sortable } from "./table.js";
+import { replaceTable, sortable } from "./table.js";
+import { timeOfDay, zoneAt } from "./zone.js";
 
 export class Events {
   constructor(page) {
@@ -29,22 +30,28 @@ export class Events {
     const rows = window
       ? events.filter((one) => one.time_us >= window[0] * 1e6 && one.time_us < window[1] * 1e6)
       : events;
-    refill(
+    replaceTable(
       this.body,
       rows.length
-        ? sortable("Events", eventColumns(), rows, this.order)
+        ? sortable("Events", eventColumns(this.page.run.card.started_us), rows, this.order)
         : el("p", { class: "empty" }, "Nothing to tell."),
     );
   }
 }
 
-function eventColumns() {
+function eventColumns(startedUs) {
   return [
     {
       key: "time",
       label: "time",
       sort: (row) => row.time_us,
       text: (row) => clock(Math.max(0, Math.floor(row.time_us / 1e5) / 10)),
+    },
+    {
+      key: "moment",
+      label: zoneAt(startedUs),
+      isFixed: true,
+      text: (row) => timeOfDay(startedUs + row.time_us),
     },
     { key: "kind", label: "kind", text: (row) => row.kind ?? "" },
     { key: "node", label: "node", text: (row) => nodeName(row.node) },

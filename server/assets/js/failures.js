@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { el, refill } from "./dom.js";
 import { clock, count, percent } from "./format.js";
 import { failureShare } from "./of.js";
-import { sortable } from "./table.js";
+import { replaceTable, sortable } from "./table.js";
 import { nameLabel } from "./transactions.js";
 
 export class Failures {
@@ -34,7 +34,7 @@ export class Failures {
     ]);
     const kinds = counted(answer).map(([kind, many]) => ({ kind, count: many }));
     const total = kinds.reduce((sum, row) => sum + row.count, 0);
-    refill(
+    replaceTable(
       this.kinds,
       kinds.length
         ? sortable("Kinds of failures", kindColumns(total, page.run.failure_kinds), kinds, this.kindOrder)
@@ -48,7 +48,7 @@ export class Failures {
     const rows = names.flatMap((row) =>
       counted(row).map(([kind, many]) => ({ name: nameLabel(row), kind, count: many, sent: row.sent })),
     );
-    refill(
+    replaceTable(
       this.names,
       rows.length
         ? sortable("Failures by name", nameColumns(), rows, this.nameOrder)
@@ -74,13 +74,13 @@ function kindColumns(total, meanings) {
   return [
     { key: "kind", label: "kind", isName: true, text: (row) => row.kind },
     { key: "meaning", label: "meaning", isLong: true, text: (row) => meanings[row.kind] ?? "" },
-    { key: "count", label: "failures", isNumber: true, sort: (row) => row.count, text: (row) => count(row.count) },
+    { key: "count", label: "failures", isNumber: true, figure: count, sort: (row) => row.count },
     {
       key: "share",
       label: "of all failures",
       isNumber: true,
-      sort: (row) => row.count,
-      text: (row) => percent(total ? row.count / total : 0),
+      figure: percent,
+      sort: (row) => (total ? row.count / total : 0),
     },
   ];
 }
@@ -90,8 +90,8 @@ function nameColumns() {
   return [
     { key: "name", label: "name", isName: true, text: (row) => row.name },
     { key: "kind", label: "kind", text: (row) => row.kind },
-    { key: "count", label: "failures", isNumber: true, sort: (row) => row.count, text: (row) => count(row.count) },
-    { key: "share", label: "of its requests", isNumber: true, sort: share, text: (row) => percent(share(row)) },
+    { key: "count", label: "failures", isNumber: true, figure: count, sort: (row) => row.count },
+    { key: "share", label: "of its requests", isNumber: true, figure: percent, sort: share },
   ];
 }
 

@@ -48,14 +48,14 @@ export function us(value) {
   return `${grouped.format(value / 6e7)} min`;
 }
 
-/** Bytes in decimal units. */
+/** Bytes in binary units, as the terminal has them. */
 export function bytes(value) {
   if (!isNumber(value)) return NONE;
-  const units = ["B", "kB", "MB", "GB", "TB", "PB"];
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let at = 0;
   let left = value;
-  while (Math.abs(left) >= 1000 && at < units.length - 1) {
-    left /= 1000;
+  while (Math.abs(left) >= 999.5 && at < units.length - 1) {
+    left /= 1024;
     at += 1;
   }
   return `${grouped.format(left)} ${units[at]}`;
@@ -108,19 +108,6 @@ export function lasting(seconds) {
   return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
 }
 
-/** A moment (microseconds since 1970) in the visitor's own time zone. */
-export function moment(us1970) {
-  if (!isNumber(us1970)) return NONE;
-  const date = new Date(us1970 / 1000);
-  return date.toLocaleString("en-GB", {
-    day: "numeric",
-    month: "short",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-  });
-}
-
 /** A difference as a signed percentage. */
 export function signedPercent(value) {
   if (!isNumber(value)) return NONE;
@@ -128,11 +115,68 @@ export function signedPercent(value) {
   return value > 0 ? `+${text}` : text;
 }
 
-/** What a threshold or a metric of this kind holds, by the words in its name. */
-export function metricText(metric, value) {
-  if (!isNumber(value)) return NONE;
-  if (/latency|service_time|lag|first_byte|connect$|tls|dns|_us$/.test(metric)) return us(value);
-  if (/share|ratio|busy/.test(metric)) return percent(value);
-  if (/bytes/.test(metric)) return bytes(value);
-  return count(value);
+/** The units of a column, small to large, by the function that shows one value alone. */
+const COLUMN_UNITS = new Map([
+  [
+    us,
+    [
+      [1, " µs"],
+      [1e3, " ms"],
+      [1e6, " s"],
+    ],
+  ],
+  [
+    bytes,
+    [
+      [1, " B"],
+      [1024, " KiB"],
+      [1024 ** 2, " MiB"],
+      [1024 ** 3, " GiB"],
+      [1024 ** 4, " TiB"],
+    ],
+  ],
+  [
+    bytesPerSecond,
+    [
+      [1, " B/s"],
+      [1024, " KiB/s"],
+      [1024 ** 2, " MiB/s"],
+      [1024 ** 3, " GiB/s"],
+    ],
+  ],
+  [percent, [[0.01, " %"]]],
+  [perSecond, [[1, "/s"]]],
+  [count, [[1, ""]]],
+]);
+
+/**
+ * How a column shows its values: all in one unit, with the same decimals, so that they align.
+ * Typical values have three digits or more; smaller ones that would read as 0 are told as below
+ * the last digit.
+ */
+export function columnFormat(show, values) {
+  const units = COLUMN_UNITS.get(show);
+  const sizes = values.filter((value) => isNumber(value) && value !== 0).map(Math.abs);
+  if (!units || !sizes.length) return show;
+  sizes.sort((a, b) => a - b);
+  const typical = sizes[sizes.length >> 1];
+  const [scale, unit] = units.findLast(([one]) => one <= typical * 1.0001) ?? units[0];
+  const isWhole = sizes.every((value) => Number.isInteger(value / scale));
+  const decimals = isWhole ? 0 : Math.min(2, Math.max(0, 2 - Math.floor(Math.log10(typical / scale))));
+  const fixed = new Intl.NumberFormat("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const least = 10 ** -decimals;
+  return (value) => {
+    if (!isNumber(value)) return NONE;
+    const size = Math.abs(value / scale);
+    if (size > 0 && size < least / 2) return `<${fixed.format(least)}${unit}`;
+    return `${fixed.format(value / scale)}${unit}`;
+  };
+}
+
+/** A long text without its middle; the whole is its `title`. */
+export function middleCut(text, most) {
+  const letters = [...text];
+  if (letters.length <= most) return text;
+  const tail = Math.floor((most - 1) / 2);
+  return `${letters.slice(0, most - 1 - tail).join("")}…${letters.slice(-tail).join("")}`;
 }

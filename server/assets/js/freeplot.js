@@ -2,7 +2,7 @@
 
 import { el, refill } from "./dom.js";
 import { foldedTable, plain, tableHolder } from "./table.js";
-import { FONT, colour, faded, onTheme } from "./theme.js";
+import { FONT, colour, dashOf, faded, onTheme, swatch } from "./theme.js";
 
 /**
  * `spec`: id, title, note, x { format, isLog, ticks(values) }, y { format, tick, isLog }.
@@ -111,6 +111,7 @@ export class FreePlot {
       stroke: () => colour(line.colour),
       spanGaps: true,
       width: 1.8,
+      dash: dashOf(line),
       points: { show: false },
     };
     if (line.isDots) {
@@ -127,6 +128,7 @@ export class FreePlot {
         paths: window.uPlot.paths.stepped({ align: 1 }),
         fill: () => faded(line.colour, 0.18),
         width: 1,
+        dash: undefined,
       };
     return shared;
   }
@@ -136,9 +138,13 @@ export class FreePlot {
     refill(
       this.legend,
       this.lines.map((line, at) => {
-        const swatch = el("span", { class: "swatch" });
-        swatch.style.background = colour(line.colour);
-        const item = el("button", { type: "button", "aria-pressed": "true" }, swatch, line.label, this.values[at]);
+        const item = el(
+          "button",
+          { type: "button", "aria-pressed": "true" },
+          swatch(line),
+          line.label,
+          this.values[at],
+        );
         item.addEventListener("click", () => {
           const isShown = item.getAttribute("aria-pressed") !== "true";
           item.setAttribute("aria-pressed", String(isShown));
@@ -163,10 +169,10 @@ export class FreePlot {
 
   fillTable() {
     if (!this.details.open) return;
-    const rows = this.lines.flatMap((line) =>
-      line.points.map(([x, y]) => [this.spec.x.format(x), line.label, this.spec.y.format(y)]),
-    );
-    refill(this.tableHolder, plain(this.spec.title, [this.spec.x.label, "line", this.spec.y.label], rows));
+    const rows = this.lines.flatMap((line) => line.points.map(([x, y]) => [this.spec.x.format(x), line.label, y]));
+    const { x, y } = this.spec;
+    const heads = [x.label, "line", { label: y.label, isNumber: true, figure: y.format }];
+    refill(this.tableHolder, plain(this.spec.title, heads, rows));
   }
 
   resize() {

@@ -2,30 +2,39 @@
 
 import { get, may, segment, send } from "./api.js";
 import { byId, confirmed, el, icon, refill, toast } from "./dom.js";
-import { count, lasting, moment, percent, perSecond, us } from "./format.js";
+import { columnFormat, count, lasting, middleCut, percent, perSecond, us } from "./format.js";
 import { failureShare } from "./of.js";
 import { readPlace, writePlace } from "./place.js";
 import { projectPanel } from "./project.js";
 import { badges, editRemarks } from "./runhead.js";
 import { sparkline } from "./spark.js";
-import { startTheme } from "./theme.js";
+import { startFrame } from "./frame.js";
+import { ListFilters } from "./listfilters.js";
+import { shortName } from "./table.js";
+import { moment } from "./zone.js";
 
 const PAGE_SIZE = 50;
 const COMPARED_MAX = 6;
 /** While a run is live its figures are asked for this often. */
 const LIVE_PAUSE_MS = 2000;
-const TYPING_PAUSE_MS = 250;
+/** More projects than this are chosen in a list, not by buttons. */
+const PROJECT_BUTTONS_MAX = 10;
+/** Letters of the name of a run or a project before its middle is left out. */
+const RUN_NAME_LENGTH = 90;
+const PROJECT_NAME_LENGTH = 32;
+/** The columns of figures: key of the order, head, how one is shown, the value of a run. */
+const COLUMNS = [
+  ["requests", "requests", count, (run) => run.totals?.sent],
+  ["failed", "failed", percent, (run) => (run.totals ? failureShare(run.totals) : null)],
+  ["p50", "p50", us, (run) => run.latency?.p50_us],
+  ["p99", "p99", us, (run) => run.latency?.p99_us],
+];
 
 class ListPage {
   constructor(root) {
     this.root = root;
     const { words } = readPlace();
-    this.filter = {
-      project: words.get("project") ?? "",
-      q: words.get("q") ?? "",
-      tag: words.get("tag") ?? "",
-      verdict: words.get("verdict") ?? "",
-    };
+    this.filters = new ListFilters(words, () => this.load());
     this.picked = new Map(words.getAll("pick").map((id) => [id, null]));
     this.runs = [];
     this.rows = new Map();
@@ -44,14 +53,17 @@ class ListPage {
     this.moreNode = el("div");
     this.dock = el("div", { class: "dock", role: "region", "aria-label": "Runs to compare", hidden: true });
     this.summary = el("p", { class: "muted small", role: "status" });
+    const sorter = (key, label) =>
+      el("button", { type: "button", title: `Sort by ${label}`, on: { click: () => this.filters.sortBy(key) } }, label);
     const head = el(
       "div",
-      { class: "runs-head", "aria-hidden": "true" },
+      { class: "runs-head" },
       el("span"),
-      el("span", null, "run"),
-      el("span", null, "state"),
+      el("span", null, sorter("date", "date"), " · ", sorter("name", "name")),
+      el("span", null, sorter("result", "result")),
       el("span", null, "rate"),
-      ["requests", "failed", "p50", "p99", "lasted"].map((name) => el("span", { class: "num" }, name)),
+      COLUMNS.map(([key, label]) => el("span", { class: "num" }, sorter(key, label))),
+      el("span", { class: "num" }, sorter("duration", "lasted")),
       el("span"),
     );
     refill(
@@ -59,57 +71,9 @@ class ListPage {
       el("div", { class: "row" }, el("h1", { class: "grow" }, "Runs"), this.summary),
       this.projectsNode,
       this.projectNode,
-      this.filters(),
+      this.filters.node,
       el("section", { class: "panel", "aria-label": "Runs" }, head, this.listNode, this.moreNode),
       this.dock,
-    );
-  }
-
-  filters() {
-    const change = (key, value) => {
-      this.filter[key] = value;
-      writePlace({ [key]: value || null });
-      clearTimeout(this.typing);
-      this.typing = setTimeout(() => this.load(), key === "verdict" ? 0 : TYPING_PAUSE_MS);
-    };
-    const q = el("input", {
-      type: "search",
-      id: "q",
-      placeholder: "Name, comment, target",
-      on: { input: () => change("q", q.value.trim()) },
-    });
-    this.tagField = el("input", {
-      type: "search",
-      id: "tag",
-      placeholder: "any",
-      on: { input: () => change("tag", this.tagField.value.trim()) },
-    });
-    const verdict = el(
-      "select",
-      { id: "verdict", on: { change: () => change("verdict", verdict.value) } },
-      [
-        ["", "any"],
-        ["clean", "clean"],
-        ["suspect", "suspect"],
-        ["invalid", "invalid"],
-      ].map(([value, text]) => el("option", { value }, text)),
-    );
-    q.value = this.filter.q;
-    this.tagField.value = this.filter.tag;
-    verdict.value = this.filter.verdict;
-    const field = (id, label, control, kind) =>
-      el("div", { class: kind ? `field ${kind}` : "field" }, el("label", { for: id }, label), control);
-    return el(
-      "form",
-      {
-        class: "filters",
-        role: "search",
-        "aria-label": "Filter the runs",
-        on: { submit: (event) => event.preventDefault() },
-      },
-      field("q", "Search", q, "search"),
-      field("tag", "Tag", this.tagField),
-      field("verdict", "Verdict", verdict),
     );
   }
 
@@ -125,39 +89,54 @@ class ListPage {
 
   drawProjects() {
     const all = this.projects.reduce((sum, one) => sum + one.runs, 0);
+    const chosen = this.filters.values.project;
     const button = (name, label, runs) =>
       el(
         "button",
         {
           class: "button small",
           type: "button",
-          "aria-pressed": String(this.filter.project === name),
+          title: label,
+          "aria-pressed": String(chosen === name),
           on: { click: () => this.chooseProject(name) },
         },
-        label,
+        middleCut(label, PROJECT_NAME_LENGTH),
         el("span", { class: "count" }, count(runs)),
       );
+    const isMany = this.projects.length > PROJECT_BUTTONS_MAX;
     refill(
       this.projectsNode,
       button("", "All projects", all),
-      this.projects.map((one) => button(one.name, one.name, one.runs)),
+      isMany ? this.projectList(chosen) : this.projects.map((one) => button(one.name, one.name, one.runs)),
     );
-    const chosen = this.projects.find((one) => one.name === this.filter.project);
-    refill(this.projectNode, chosen ? projectPanel(chosen, () => this.loadProjects()) : null);
+    const found = this.projects.find((one) => one.name === chosen);
+    refill(this.projectNode, found ? projectPanel(found, () => this.loadProjects()) : null);
+  }
+
+  /** A list to choose one of many projects from. */
+  projectList(chosen) {
+    const control = el(
+      "select",
+      { "aria-label": "Project", on: { change: () => this.chooseProject(control.value) } },
+      el("option", { value: "" }, `one of ${count(this.projects.length)} projects`),
+      this.projects.map(({ name, runs }) =>
+        el("option", { value: name, title: name }, `${middleCut(name, RUN_NAME_LENGTH)} (${count(runs)})`),
+      ),
+    );
+    control.value = chosen;
+    return control;
   }
 
   chooseProject(name) {
-    this.filter.project = name;
-    writePlace({ project: name || null });
+    this.filters.set("project", name);
     this.drawProjects();
-    this.load();
   }
 
   async load() {
     this.loading?.abort();
     this.loading = new AbortController();
     try {
-      const { runs } = await get("/runs", { ...this.filter, limit: PAGE_SIZE }, this.loading.signal);
+      const { runs } = await get("/runs", { ...this.filters.query, limit: PAGE_SIZE }, this.loading.signal);
       this.runs = runs;
       this.isWhole = runs.length < PAGE_SIZE;
       this.draw();
@@ -168,7 +147,7 @@ class ListPage {
   }
 
   async loadMore() {
-    const { runs } = await get("/runs", { ...this.filter, limit: PAGE_SIZE, before: this.runs.at(-1).arrived_us });
+    const { runs } = await get("/runs", { ...this.filters.query, limit: PAGE_SIZE, offset: this.runs.length });
     this.isWhole = runs.length < PAGE_SIZE;
     const known = new Set(this.runs.map((run) => run.id));
     this.runs.push(...runs.filter((run) => !known.has(run.id)));
@@ -177,7 +156,9 @@ class ListPage {
 
   draw() {
     this.rows.clear();
-    const isFiltered = Object.values(this.filter).some(Boolean);
+    const isFiltered = this.filters.isAny;
+    this.formats = COLUMNS.map(([, , show, value]) => columnFormat(show, this.runs.map(value)));
+    this.root.dataset.sort = this.filters.sortedBy;
     const none = isFiltered
       ? el("li", { class: "empty" }, el("strong", null, "No run fits"), "Take a filter away.")
       : el("li", { class: "empty" }, el("strong", null, "No runs yet"), "mistress run PROFILE.toml shows itself here.");
@@ -196,7 +177,7 @@ class ListPage {
                 type: "button",
                 on: { click: () => this.loadMore().catch((error) => toast(error.message)) },
               },
-              "Older runs",
+              "More runs",
             ),
           ),
     );
@@ -213,8 +194,7 @@ class ListPage {
   }
 
   cells(run) {
-    const { totals, latency, throughput } = run;
-    const failed = failureShare(totals);
+    const { throughput } = run;
     const figure = (label, value, kind) =>
       el(
         "span",
@@ -235,26 +215,25 @@ class ListPage {
       el(
         "div",
         { class: "what" },
-        el("a", { class: "name", href: `/report/${segment(run.id)}` }, run.name),
+        el("a", { class: "name", href: `/report/${segment(run.id)}` }, shortName(run.name, RUN_NAME_LENGTH)),
         el(
           "div",
           { class: "under" },
           el("span", null, moment(run.started_us)),
-          el("span", null, run.project),
+          el("span", null, shortName(run.project, PROJECT_NAME_LENGTH)),
           run.baseline ? el("span", { class: "badge info" }, "baseline") : null,
           (run.tags ?? []).map((tag) => this.tag(tag)),
         ),
         run.comment ? el("p", { class: "comment" }, run.comment) : null,
       ),
-      el("div", { class: "state row" }, badges(run)),
+      el("div", { class: "state row" }, badges(run), missedBadge(run)),
       el(
         "div",
         { class: "figures" },
         el("div", { class: "spark-cell" }, sparkline(run.sparkline ?? [], rate)),
-        figure("requests", count(totals.sent)),
-        figure("failed", failed === null ? "–" : percent(failed), failed ? "worse" : ""),
-        figure("p50", us(latency?.p50_us)),
-        figure("p99", us(latency?.p99_us)),
+        COLUMNS.map(([key, label, , value], at) =>
+          figure(label, this.formats[at](value(run)), key === "failed" && value(run) > 0 ? "worse" : ""),
+        ),
         figure("lasted", lasting(run.duration_s)),
       ),
       this.acts(run),
@@ -270,8 +249,7 @@ class ListPage {
         title: `Only runs with the tag ${text}`,
         on: {
           click: () => {
-            this.tagField.value = text;
-            this.tagField.dispatchEvent(new Event("input"));
+            this.filters.set("tag", text);
           },
         },
       },
@@ -385,7 +363,7 @@ class ListPage {
   async renewLive() {
     if (document.hidden || this.root.querySelector("dialog")) return;
     try {
-      const { runs } = await get("/runs", { ...this.filter, limit: PAGE_SIZE });
+      const { runs } = await get("/runs", { ...this.filters.query, limit: PAGE_SIZE });
       const isOther =
         runs.length < Math.min(this.runs.length, PAGE_SIZE) || runs.some((run, at) => run.id !== this.runs[at]?.id);
       if (isOther) {
@@ -406,5 +384,13 @@ class ListPage {
   }
 }
 
-startTheme();
+/** How many of a run's thresholds were missed; their words show on hover. */
+function missedBadge(run) {
+  const { met = 0, missed = [] } = run.thresholds ?? {};
+  if (!missed.length) return null;
+  const title = `missed: ${missed.join("; ")}`;
+  return el("span", { class: "muted small", title }, `${missed.length} of ${met + missed.length} missed`);
+}
+
+startFrame();
 new ListPage(byId("list")).start();

@@ -1,10 +1,10 @@
 // The machines and cores that made the load, in the window shown.
 
 import { coreName, nodeName, ring } from "./charts.js";
-import { el, refill } from "./dom.js";
+import { el } from "./dom.js";
 import { count, isNumber, lasting, percent, us } from "./format.js";
 import { Plot } from "./plot.js";
-import { sortable } from "./table.js";
+import { replaceTable, sortable } from "./table.js";
 
 export class Nodes {
   constructor(page) {
@@ -16,16 +16,19 @@ export class Nodes {
       el("section", { class: "panel", "aria-label": title }, el("div", { class: "head" }, el("h2", null, title)), node);
     this.panel = el("div", { class: "stack" }, part("Nodes", this.nodes), part("Cores", this.cores), this.plotsNode);
     this.order = { key: "core", isDown: false };
+    this.nodeOrder = {};
   }
 
   async refresh() {
     const nodes = this.page.run.nodes ?? [];
-    refill(
+    replaceTable(
       this.nodes,
-      nodes.length ? sortable("Nodes", nodeColumns(), nodes, {}) : el("p", { class: "muted" }, "none has reported yet"),
+      nodes.length
+        ? sortable("Nodes", nodeColumns(), nodes, this.nodeOrder)
+        : el("p", { class: "muted" }, "none has reported yet"),
     );
     const cores = this.page.series.cores ?? [];
-    refill(
+    replaceTable(
       this.cores,
       cores.length
         ? sortable("Cores", coreColumns(), cores.map(summed), this.order)
@@ -77,10 +80,10 @@ function summed(core) {
 function coreColumns() {
   return [
     { key: "core", label: "core", isName: true, text: (row) => row.name },
-    { key: "mean", label: "busy, mean", isNumber: true, sort: (row) => row.mean, text: (row) => percent(row.mean) },
-    { key: "most", label: "busy, most", isNumber: true, sort: (row) => row.most, text: (row) => percent(row.most) },
-    { key: "lag", label: "greatest lag", isNumber: true, sort: (row) => row.lag, text: (row) => us(row.lag) },
-    { key: "turn", label: "longest turn", isNumber: true, sort: (row) => row.turn, text: (row) => us(row.turn) },
+    { key: "mean", label: "busy, mean", isNumber: true, figure: percent, sort: (row) => row.mean },
+    { key: "most", label: "busy, most", isNumber: true, figure: percent, sort: (row) => row.most },
+    { key: "lag", label: "greatest lag", isNumber: true, figure: us, sort: (row) => row.lag },
+    { key: "turn", label: "longest turn", isNumber: true, figure: us, sort: (row) => row.turn },
   ];
 }
 

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { overview } from "./charts.js";
 import { el } from "./dom.js";
 import { HeatMap } from "./heat.js";
+import { limitsOf } from "./limits.js";
 import { ofText } from "./of.js";
 import { Plot } from "./plot.js";
 
@@ -48,7 +49,10 @@ export class Overview {
     if (!series) return;
     for (const spec of this.specs) {
       if (spec.isOfSome) this.plots.get(spec.id).remark(`of ${ofText(this.page.of)}`);
-      if (!spec.isHeat) this.plots.get(spec.id).update(series.time_s, spec.lines(series));
+      if (spec.isHeat) continue;
+      const shown = { of: this.page.of, stat: spec.choice?.value };
+      const limits = limitsOf(this.page.run.thresholds, spec.id, shown);
+      this.plots.get(spec.id).update(series.time_s, spec.lines(series), limits);
     }
   }
 }

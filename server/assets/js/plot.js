@@ -1,14 +1,21 @@
-// One plot on the shared time axis: legend with values at the crosshair, markers, shaded windows,
-// a table that says the same. Drawing is uPlot's.
+// One plot on the shared time axis: legend with values at the crosshair, limits, markers, shaded
+// windows, a table that says the same. Drawing is uPlot's.
 
 import { el, refill } from "./dom.js";
 import { clock } from "./format.js";
+import { drawLimits, drawMarkers, drawShaded, drawWarmup } from "./paint.js";
 import { foldedTable, plain, tableHolder } from "./table.js";
-import { FONT, colour, faded, onTheme } from "./theme.js";
+import { FONT, colour, dashOf, faded, onTheme, swatch } from "./theme.js";
+import { inZone, timeOfDay, zoneAt } from "./zone.js";
 
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 /** More rows than this make a table that nobody reads and browsers build slowly. */
 const TABLE_ROWS_MAX = 1000;
+const DAY_S = 86400;
+/** A limit that is this many times the greatest value of a plot, or less, is brought into view. */
+const LIMIT_REACH = 3;
+/** The same where the axis is logarithmic, to both sides. */
+const LIMIT_REACH_LOG = 10;
 
 /** What all plots of a page share: crosshair, window, markers, shaded windows. */
 export class Axis {
@@ -21,6 +28,8 @@ export class Axis {
     this.warmupEnd = 0;
     this.window = null;
     this.end = 10;
+    /** When second 0 was, in microseconds since 1970; null where runs of several times are shown. */
+    this.startedUs = null;
     /** Without a crosshair the legends tell the last step of a live run, and nothing of one that ended. */
     this.isLive = false;
     this.zoomed = zoomed;
@@ -59,6 +68,20 @@ export class Axis {
     return this.show([low, Math.max(low + 1, Math.round(low + width))]);
   }
 
+  /** The time of the day of a second, with its day where the axis spans several; null where none is known. */
+  wallTime(second) {
+    if (this.startedUs === null) return null;
+    const at = this.startedUs + second * 1e6;
+    const [from, to] = this.range();
+    const day = to - from > DAY_S ? `${inZone(at, { day: "numeric", month: "short" })} ` : "";
+    return day + timeOfDay(at);
+  }
+
+  /** What that time is told in, such as `UTC+2`. */
+  get zone() {
+    return this.startedUs === null ? null : zoneAt(this.startedUs);
+  }
+
   /** Puts the crosshair of all plots at a second. */
   point(second) {
     for (const plot of this.plots) plot.point(second);
@@ -67,15 +90,16 @@ export class Axis {
 
 /**
  * A plot. `spec`: id, title, note, format(value), isLog, isWide, right (format of a second axis),
- * choice { label, options, value }, min, max.
+ * choice { label, options, value }, min, max, incrs (steps of the ticks).
  * Lines: { key, label, colour, values, low, dash, width, area, isHidden, isRight, isPoints, format }.
- * A line with `low` is a band from `low` to `values`.
+ * A line with `low` is a band from `low` to `values`. Limits: { key, label, value, isMissed, missedAt }.
  */
 export class Plot {
   constructor(spec, axis) {
     this.spec = spec;
     this.axis = axis;
     this.lines = [];
+    this.limits = [];
     this.time = [];
     this.hidden = new Map();
     this.chart = null;
@@ -88,6 +112,7 @@ export class Plot {
     const { spec } = this;
     const titleId = `plot-${spec.id}`;
     this.legend = el("div", { class: "legend" });
+    this.pointed = el("span", { class: "pointed" });
     this.canvas = el("div", {
       class: "canvas",
       tabindex: "0",
@@ -140,10 +165,11 @@ export class Plot {
   }
 
   /** Other data; the same lines in the same order keep what the visitor switched off. */
-  update(time, lines) {
+  update(time, lines, limits = []) {
     this.time = time;
     this.lines = lines;
-    const shape = lines.map((line) => line.key).join("\n");
+    this.limits = limits;
+    const shape = [...lines, ...limits].map((one) => one.key).join("\n");
     const hasAny = lines.some((line) => line.values.some((value) => value !== null && value !== undefined));
     this.nothing.hidden = hasAny;
     if (!this.chart || shape !== this.shape) {
@@ -198,7 +224,7 @@ export class Plot {
       scales: this.scales(),
       axes: this.axes(),
       legend: { show: false },
-      padding: [10, this.spec.right ? 4 : 14, 0, 0],
+      padding: [10, this.spec.right ? 4 : this.axis.startedUs === null ? 14 : 30, 0, 0],
       cursor: {
         sync: { key: this.axis.key, scales: ["x", null] },
         points: { size: 6 },
@@ -207,7 +233,11 @@ export class Plot {
       },
       hooks: {
         drawClear: [(u) => drawWarmup(u, this.axis.warmupEnd), (u) => drawShaded(u, this.axis.shaded)],
-        draw: [(u) => this.spec.paint?.(u), (u) => drawMarkers(u, this.axis.markers)],
+        draw: [
+          (u) => this.spec.paint?.(u),
+          (u) => drawLimits(u, this.limits),
+          (u) => drawMarkers(u, this.axis.markers),
+        ],
         setCursor: [(u) => this.readout(u.cursor.idx ?? null, u)],
         setSelect: [(u) => this.selected(u)],
       },
@@ -222,7 +252,7 @@ export class Plot {
       spanGaps: false,
       stroke: () => colour(line.colour),
       width: line.isBandOnly ? 0 : (line.width ?? 1.6),
-      dash: line.dash,
+      dash: dashOf(line),
       fill: line.area ? () => faded(line.colour, 0.12) : undefined,
       points: { show: line.isPoints ?? this.time.length < 3, size: 5 },
     };
@@ -230,8 +260,16 @@ export class Plot {
 
   scales() {
     const { spec } = this;
-    const linear = (top) => (_u, _low, high) => [spec.min ?? 0, spec.max ?? (high > 0 ? high * 1.08 : top)];
-    const log = (_u, low, high) => (low > 0 ? spread(low, high) : [100, 100000]);
+    const values = () => this.limits.map((limit) => limit.value).filter((value) => value > 0);
+    const linear = (top) => (_u, _low, high) => {
+      const all = [high, ...values().filter((value) => value <= high * LIMIT_REACH)];
+      return [spec.min ?? 0, spec.max ?? (high > 0 ? Math.max(...all) * 1.08 : top)];
+    };
+    const log = (_u, low, high) => {
+      if (!(low > 0)) return [100, 100000];
+      const near = values().filter((value) => value <= high * LIMIT_REACH_LOG && value * LIMIT_REACH_LOG >= low);
+      return spread(Math.min(low, ...near), Math.max(high, ...near));
+    };
     return {
       x: { time: false, range: () => this.axis.range() },
       y: spec.isLog ? { distr: 3, range: spec.range ?? log } : { range: linear(1) },
@@ -248,12 +286,20 @@ export class Plot {
     };
     const format = this.spec.tick ?? this.spec.format;
     const axes = [
-      { ...shared, incrs: STEPS_S, values: (_u, splits) => splits.map(clock), space: 64, size: 26, gap: 6 },
+      {
+        ...shared,
+        incrs: STEPS_S,
+        values: (_u, splits) => splits.map((second) => this.tickText(second)),
+        space: this.axis.startedUs === null ? 64 : 76,
+        size: this.axis.startedUs === null ? 26 : 40,
+        gap: 6,
+      },
       {
         ...shared,
         scale: "y",
         size: 62,
         gap: 6,
+        incrs: this.spec.incrs,
         values: (_u, splits) => splits.map((v) => (v === null ? "" : format(v))),
       },
     ];
@@ -270,6 +316,12 @@ export class Plot {
       });
     }
     return axes;
+  }
+
+  /** Run time, and below it local time. */
+  tickText(second) {
+    const wall = this.axis.wallTime(second);
+    return wall === null ? clock(second) : `${clock(second)}\n${wall}`;
   }
 
   height() {
@@ -333,20 +385,27 @@ export class Plot {
       this.lines.map((line) => {
         const value = el("span", { class: "value" });
         this.values.push(value);
-        const swatch = el("span", { class: "swatch" });
-        swatch.style.background = colour(line.colour);
         const first = at;
         at += line.low ? 2 : 1;
         const button = el(
           "button",
           { type: "button", "aria-pressed": String(!this.isHidden(line)), title: line.title },
-          swatch,
+          swatch(line),
           line.label,
           value,
         );
         button.addEventListener("click", () => this.toggle(line, button, first));
         return button;
       }),
+      this.limits.map((limit) =>
+        el(
+          "span",
+          { class: `limit${limit.isMissed ? " worse" : ""}`, data: { limit: limit.key } },
+          swatch({ colour: limit.isMissed ? "bad" : "muted", dash: [6, 3] }),
+          `limit: ${limit.label}`,
+        ),
+      ),
+      this.pointed,
     );
     this.readout(null);
   }
@@ -366,6 +425,10 @@ export class Plot {
     this.lines.forEach((line, number) => {
       this.values[number].textContent = at < 0 ? "" : cell(line, at, this.spec.format);
     });
+    const second = this.time[index ?? -1];
+    const wall = second === undefined ? null : this.axis.wallTime(second);
+    this.pointed.textContent =
+      second === undefined ? "" : [clock(second), wall && `${wall} ${this.axis.zone}`].filter(Boolean).join(" · ");
     this.spec.pointed?.(u ?? this.chart, index);
   }
 
@@ -378,13 +441,21 @@ export class Plot {
 
   fillTable() {
     if (!this.details.open) return;
-    const [from, to] = this.axis.range();
+    const { axis, lines, spec, time } = this;
+    const [from, to] = axis.range();
+    const isWall = axis.startedUs !== null;
     const rows = [];
-    for (let at = 0; at < this.time.length && rows.length < TABLE_ROWS_MAX; at += 1) {
-      if (this.time[at] < from || this.time[at] > to) continue;
-      rows.push([clock(this.time[at]), ...this.lines.map((line) => cell(line, at, this.spec.format))]);
+    for (let at = 0; at < time.length && rows.length < TABLE_ROWS_MAX; at += 1) {
+      if (time[at] < from || time[at] > to) continue;
+      const values = lines.map((line) => (line.low ? [line.low[at], line.values[at]] : line.values[at]));
+      rows.push([clock(time[at]), ...(isWall ? [axis.wallTime(time[at])] : []), ...values]);
     }
-    refill(this.tableHolder, plain(this.spec.title, ["time", ...this.lines.map((line) => line.label)], rows));
+    const heads = [
+      "time",
+      ...(isWall ? [{ label: axis.zone }] : []),
+      ...lines.map((line) => ({ label: line.label, isNumber: true, figure: line.format ?? spec.format })),
+    ];
+    refill(this.tableHolder, plain(spec.title, heads, rows));
   }
 
   remove() {
@@ -418,64 +489,4 @@ function decades(u, splits) {
     const lead = Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
     return leads.includes(lead) ? value : null;
   });
-}
-
-/** The warm-up, which is in no figure but in the plots: shaded, and called so where there is room. */
-function drawWarmup(u, end) {
-  const { ctx } = u;
-  const left = Math.max(u.bbox.left, u.valToPos(0, "x", true));
-  const right = Math.min(u.bbox.left + u.bbox.width, u.valToPos(end, "x", true));
-  if (right <= left) return;
-  const ratio = window.uPlot.pxRatio;
-  ctx.save();
-  ctx.fillStyle = faded("muted", 0.14);
-  ctx.fillRect(left, u.bbox.top, right - left, u.bbox.height);
-  ctx.fillStyle = colour("muted");
-  ctx.font = `${10 * ratio}px system-ui, sans-serif`;
-  ctx.textBaseline = "bottom";
-  const text = "warm-up";
-  if (ctx.measureText(text).width + 8 * ratio < right - left)
-    ctx.fillText(text, left + 4 * ratio, u.bbox.top + u.bbox.height - 2 * ratio);
-  ctx.restore();
-}
-
-function drawShaded(u, windows) {
-  const { ctx } = u;
-  ctx.save();
-  ctx.fillStyle = colour("limited");
-  for (const [from, to] of windows) {
-    const left = Math.max(u.bbox.left, u.valToPos(from, "x", true));
-    const right = Math.min(u.bbox.left + u.bbox.width, u.valToPos(to, "x", true));
-    if (right > left) ctx.fillRect(left, u.bbox.top, right - left, u.bbox.height);
-  }
-  ctx.restore();
-}
-
-function drawMarkers(u, markers) {
-  const { ctx } = u;
-  const ratio = window.uPlot.pxRatio;
-  ctx.save();
-  ctx.strokeStyle = colour("line-strong");
-  ctx.fillStyle = colour("muted");
-  ctx.font = `${10 * ratio}px system-ui, sans-serif`;
-  ctx.textBaseline = "top";
-  ctx.textAlign = "left";
-  ctx.lineWidth = ratio;
-  let free = u.bbox.left;
-  for (const marker of markers) {
-    const x = Math.round(u.valToPos(marker.time_s, "x", true)) + 0.5;
-    if (x < u.bbox.left - 1 || x > u.bbox.left + u.bbox.width) continue;
-    ctx.setLineDash([3 * ratio, 3 * ratio]);
-    ctx.beginPath();
-    ctx.moveTo(x, u.bbox.top);
-    ctx.lineTo(x, u.bbox.top + u.bbox.height);
-    ctx.stroke();
-    const width = ctx.measureText(marker.label).width;
-    const left = x + 4 * ratio;
-    if (left >= free && left + width < u.bbox.left + u.bbox.width) {
-      ctx.fillText(marker.label, left, u.bbox.top + 2 * ratio);
-      free = left + width + 6 * ratio;
-    }
-  }
-  ctx.restore();
 }

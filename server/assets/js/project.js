@@ -5,6 +5,7 @@ import { CHOICES } from "./charts.js";
 import { el, formDialog, refill, toast } from "./dom.js";
 import { count, percent, us } from "./format.js";
 import { FreePlot } from "./freeplot.js";
+import { inZone } from "./zone.js";
 
 const DAY_S = 86400;
 
@@ -91,7 +92,7 @@ async function drawTrend(project, node) {
   }
   const first = Math.min(...runs.map((run) => run.started_us));
   const spread = (Math.max(...runs.map((run) => run.started_us)) - first) / 1e6;
-  const day = (value) => new Date((first + value * DAY_S * 1e6) / 1000).toLocaleString("en-GB", labelParts(spread));
+  const day = (value) => inZone(first + value * DAY_S * 1e6, labelParts(spread));
   const points = (pick) =>
     runs
       .map((run) => [(run.started_us - first) / 1e6 / DAY_S, pick(run)])

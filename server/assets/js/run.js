@@ -5,6 +5,7 @@ import { byId, el, refill } from "./dom.js";
 import { learnNodes, learnPhases } from "./charts.js";
 import { joinSeries } from "./columns.js";
 import { clock, readClock } from "./format.js";
+import { missedMarkers } from "./limits.js";
 import { ofChooser, ofWord, readOf } from "./of.js";
 import { Overview } from "./overview.js";
 import { readPlace, writePlace } from "./place.js";
@@ -19,7 +20,7 @@ import { Checks } from "./checks.js";
 import { Nodes } from "./nodes.js";
 import { Files } from "./files.js";
 import { Events } from "./events.js";
-import { startTheme } from "./theme.js";
+import { startFrame } from "./frame.js";
 
 /** Steps asked for; a plot has about as many pixels. */
 const POINTS = 600;
@@ -160,7 +161,8 @@ class RunPage {
 
   drawHead() {
     refill(this.headNode, runHead(this));
-    this.axis.markers = this.run.markers ?? [];
+    this.axis.markers = [...(this.run.markers ?? []), ...missedMarkers(this.run.thresholds)];
+    this.axis.startedUs = this.run.card.started_us ?? null;
     this.axis.warmupEnd = this.run.warmup_s ?? 0;
     this.axis.isLive = this.isLive;
     this.drawBar();
@@ -340,5 +342,5 @@ function merged(windows) {
   return kept;
 }
 
-startTheme();
+startFrame();
 new RunPage(byId("run")).start();

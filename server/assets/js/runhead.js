@@ -2,8 +2,9 @@
 
 import { isSaved, may, segment, send } from "./api.js";
 import { confirmed, el, formDialog, icon, toast } from "./dom.js";
-import { clock, lasting, moment } from "./format.js";
+import { clock, lasting } from "./format.js";
 import { shareRun } from "./share.js";
+import { moment, zoneAt } from "./zone.js";
 
 const FORMATS = [
   ["html", "Page as one file"],
@@ -80,7 +81,7 @@ export function badges(card) {
 export function facts(run) {
   const { card } = run;
   const all = [
-    ["started", moment(card.started_us)],
+    ["started", `${moment(card.started_us)} ${zoneAt(card.started_us)}`],
     ["lasted", card.duration_s > 0 ? lasting(card.duration_s) : null],
     ["target", card.target],
     ["seed", run.seed],

@@ -2,7 +2,7 @@
 
 import { segment, send } from "./api.js";
 import { el, formDialog } from "./dom.js";
-import { moment } from "./format.js";
+import { moment } from "./zone.js";
 
 const HOURS = 72;
 

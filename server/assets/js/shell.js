@@ -1,5 +1,5 @@
 // Pages without a module of their own: only the frame works.
 
-import { startTheme } from "./theme.js";
+import { startFrame } from "./frame.js";
 
-startTheme();
+startFrame();

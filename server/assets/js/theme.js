@@ -1,6 +1,6 @@
 // The switch between light and dark, and the colours of the page for those who draw.
 
-import { byId } from "./dom.js";
+import { byId, svg } from "./dom.js";
 
 /** What the axes of plots are written in. */
 export const FONT = "11px system-ui, sans-serif";
@@ -23,6 +23,33 @@ export function faded(name, alpha) {
   const hex = colour(name);
   const part = (at) => parseInt(hex.slice(at, at + 2), 16);
   return /^#[0-9a-f]{6}$/i.test(hex) ? `rgb(${part(1)} ${part(3)} ${part(5)} / ${alpha})` : hex;
+}
+
+/** Each colour of lines has dashes of its own, so that lines differ without colours too. */
+const DASHES = {
+  c2: [10, 4],
+  c3: [3, 3],
+  c4: [16, 3],
+  c5: [14, 4, 3, 4],
+  c6: [6, 3],
+  c7: [8, 3, 2, 3],
+  c8: [8, 3, 2, 3, 2, 3],
+  c9: [2, 4],
+};
+
+/** The dashes of a line { colour, dash }; undefined for a solid one. */
+export function dashOf(line) {
+  return line.dash ?? DASHES[line.colour];
+}
+
+/** A piece of a line as the legend shows it. */
+export function swatch(line) {
+  const stroke = { stroke: `var(--${line.colour})`, "stroke-dasharray": dashOf(line)?.join(" ") };
+  return svg(
+    "svg",
+    { class: "swatch", viewBox: "0 0 22 8", "aria-hidden": "true" },
+    svg("path", { d: "M0 4H22", ...stroke }),
+  );
 }
 
 /** Calls back whenever other colours hold. */

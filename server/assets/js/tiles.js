@@ -2,7 +2,8 @@
 
 import { el } from "./dom.js";
 import { failureShare } from "./of.js";
-import { bytes, clock, count, isNumber, percent, perSecond, us } from "./format.js";
+import { bytes, clock, count, isNumber, middleCut, percent, perSecond, us } from "./format.js";
+import { measuredText } from "./limits.js";
 
 /** Tiles of the run's summary; with `figures`, of the window they are of, as [from, to]. Latencies are of the requests `of` names. */
 export function tilesOf(run, figures, window, of) {
@@ -72,16 +73,30 @@ function tile([key, label, value, sub, isBad]) {
   );
 }
 
+/** Thresholds shown beside the tiles; the rest is in their tab. */
+const CHIPS_MAX = 12;
+const CHIP_LENGTH = 60;
+
+/** The thresholds, those that were missed first, each with what was measured. */
 function chips(run) {
-  const thresholds = run.thresholds ?? [];
+  const thresholds = [...(run.thresholds ?? [])].sort((a, b) => (a.met === false ? 0 : 1) - (b.met === false ? 0 : 1));
   if (!thresholds.length) return null;
   const words = { true: ["met", "met"], false: ["missed", "missed"] };
+  const left = thresholds.length - CHIPS_MAX;
   return el(
     "ul",
     { class: "row chips", "aria-label": "Thresholds" },
-    thresholds.map((one) => {
+    thresholds.slice(0, CHIPS_MAX).map((one) => {
       const [kind, word] = words[one.met] ?? ["", "open"];
-      return el("li", { class: `badge ${kind}` }, one.text, el("span", null, `· ${word}`));
+      const measured = word === "open" ? null : ` ${measuredText(one)}`;
+      const since = isNumber(one.first_missed_s) && !one.met ? `, first at ${clock(one.first_missed_s)}` : null;
+      return el(
+        "li",
+        { class: `badge ${kind}`, title: one.text },
+        middleCut(one.text, CHIP_LENGTH),
+        el("span", null, `· ${word}`, measured, since),
+      );
     }),
+    left > 0 ? el("li", { class: "muted small" }, `and ${left} more in “Checks and thresholds”`) : null,
   );
 }

@@ -3,14 +3,17 @@
 import { get, isSaved } from "./api.js";
 import { CHOICES, ring } from "./charts.js";
 import { el, refill } from "./dom.js";
-import { bytes, count, percent, perSecond, shortCount, us } from "./format.js";
+import { bytes, count, middleCut, percent, perSecond, shortCount, us } from "./format.js";
+import { limitsOf } from "./limits.js";
 import { failureShare, ofText } from "./of.js";
 import { writePlace } from "./place.js";
 import { Plot } from "./plot.js";
-import { sortable } from "./table.js";
+import { replaceTable, sortable } from "./table.js";
 
 const PICKED_MAX = 6;
 const NAME_POINTS = 400;
+/** Letters of a name in the legend of a plot. */
+const LEGEND_LENGTH = 40;
 
 /** One name of a run as one word. */
 export function nameKey(row) {
@@ -44,6 +47,7 @@ export class Transactions {
     this.panel = el(
       "div",
       { class: "stack" },
+      this.plotsNode,
       el(
         "section",
         { class: "panel", "aria-labelledby": "names-title" },
@@ -57,7 +61,6 @@ export class Transactions {
         ),
         el("div", { class: "body" }, this.hint, this.table),
       ),
-      this.plotsNode,
     );
     this.rows = [];
     this.plots = null;
@@ -103,7 +106,7 @@ export class Transactions {
       refill(this.table, el("p", { class: "empty" }, words ? "no name holds this" : "nothing was requested here"));
       return;
     }
-    refill(this.table, sortable("Requests, transactions and tags", this.columns(), rows, this.order));
+    replaceTable(this.table, sortable("Requests, transactions and tags", this.columns(), rows, this.order));
   }
 
   columns() {
@@ -111,8 +114,8 @@ export class Transactions {
       key,
       label,
       isNumber: true,
+      figure: show,
       sort: value,
-      text: (row) => show(value(row)),
     });
     const latency = (key, label) => number(key, label, (row) => row.latency?.[`${key}_us`] ?? null, us);
     const ofFailed = (key, label) =>
@@ -126,7 +129,7 @@ export class Transactions {
       ? [
           {
             ...number("unfinished", "unfinished", (row) => row.unfinished, count),
-            node: (row) => el("span", { class: row.unfinished ? "worse" : "muted" }, count(row.unfinished)),
+            node: (row, text) => el("span", { class: row.unfinished ? "worse" : "muted" }, text),
           },
         ]
       : [];
@@ -137,12 +140,7 @@ export class Transactions {
       number("rate", "done", (row) => row.requests_per_s, perSecond),
       {
         ...number("failed", "failed", failureShare, percent),
-        node: (row) =>
-          el(
-            "span",
-            { class: failureShare(row) ? "worse" : "muted" },
-            failureShare(row) ? percent(failureShare(row)) : "0",
-          ),
+        node: (row, text) => el("span", { class: failureShare(row) ? "worse" : "muted" }, text),
       },
       ...unfinished,
       latency("p50", "p50"),
@@ -241,20 +239,26 @@ export class Transactions {
 
   draw() {
     const time = this.shown[0].series.time_s;
+    const { thresholds } = this.page.run;
+    const names = this.shown.map(({ row }) => row);
+    const stat = this.plots.stat.value;
     const lines = (pick) =>
       this.shown.map(({ row, series }, at) => ({
         key: nameKey(row),
-        label: nameLabel(row),
+        label: middleCut(nameLabel(row), LEGEND_LENGTH),
+        title: nameLabel(row),
         colour: ring(at),
         values: aligned(time, series, pick(series)),
       }));
     this.plots.latency.update(
       time,
-      lines((series) => series.latency?.[this.plots.stat.value]),
+      lines((series) => series.latency?.[stat]),
+      limitsOf(thresholds, "latency", { of: this.page.of, stat, names }),
     );
     this.plots.rate.update(
       time,
       lines((series) => series.done),
+      limitsOf(thresholds, "throughput", { names }),
     );
     this.plots.failed.update(
       time,

@@ -2,17 +2,18 @@
 
 use super::audit::AuditEntry;
 use super::origin::is_own;
-use super::routes::{Route, captured, find};
+use super::routes::{Route, allowed, captured, find};
 use super::schema::now_us;
 use super::secret::Claims;
 use super::visitor::{Decision, Object, Visitor};
 use super::{Caller, Needs, Over, Role, headers};
-use crate::pages::{Shell, page};
+use crate::pages::error_page;
 use crate::{ApiError, App};
-use askama::Template;
 use axum::Router;
 use axum::extract::{MatchedPath, Query, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
+use axum::http::header::{
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN, WWW_AUTHENTICATE,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
@@ -29,6 +30,7 @@ pub(crate) fn guard(open: Router<App>, app: &App) -> Router<App> {
 async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
     let is_data = is_data(head.uri.path());
+    let is_page = !is_data && error_page::is_wanted(&head);
     let mut response = match check(&app, &head).await {
         Err(refusal) => *refusal,
         Ok(Admitted {
@@ -38,16 +40,20 @@ async fn admit(State(app): State<App>, request: Request, next: Next) -> Response
             row,
         }) => {
             let entry = entry(row, &visitor, &caller, &head.uri);
-            head.extensions.insert(visitor);
+            head.extensions.insert(visitor.clone());
             head.extensions.insert(RequestRole(role));
             head.extensions.insert(caller);
-            let response = next.run(Request::from_parts(head, body)).await;
+            let mut response = next.run(Request::from_parts(head, body)).await;
+            // for the page of an error
+            response.extensions_mut().insert(visitor);
             record(&app, entry, response.status()).await;
             response
         }
     };
     if is_data {
         response = with_json_error(response).await;
+    } else if is_page {
+        response = error_page::of(response).await;
     }
     headers::add(response.headers_mut());
     response
@@ -122,8 +128,9 @@ async fn check(app: &App, head: &Parts) -> Result<Admitted, Box<Response>> {
             // Not logged: strangers could fill the log and push out other entries.
             let entry =
                 entry(row, &visitor, &caller, &head.uri).filter(|_| refused != Decision::SignIn);
-            let response = refuse(refused, &visitor, row, &head.uri);
+            let mut response = refuse(refused, &visitor, row, &head.uri);
             record(app, entry, response.status()).await;
+            response.extensions_mut().insert(visitor);
             Err(Box::new(response))
         }
     }
@@ -152,7 +159,8 @@ fn row(head: &Parts) -> Result<&'static Route, Box<Response>> {
     };
     find(&head.method, matched.as_str()).ok_or_else(|| {
         let text = format!("{} is not allowed for this path", head.method);
-        refusal(StatusCode::METHOD_NOT_ALLOWED, text)
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, text);
+        Box::new(([(ALLOW, allowed(matched.as_str()))], error).into_response())
     })
 }
 
@@ -258,36 +266,18 @@ fn refuse(decision: Decision, visitor: &Visitor, row: &Route, uri: &Uri) -> Resp
         }
         Decision::SignIn => {
             let text = "sign in first, or send a token with the required permission";
-            *refusal(StatusCode::UNAUTHORIZED, visitor.expired().unwrap_or(text))
+            let text = visitor.expired().unwrap_or(text);
+            let error = ApiError::new(StatusCode::UNAUTHORIZED, text);
+            ([(WWW_AUTHENTICATE, "Bearer")], error).into_response()
         }
         Decision::Hidden => {
             let text = "no such run or project, or you may not see it";
-            refuse_with(is_page, visitor, StatusCode::NOT_FOUND, text)
+            *refusal(StatusCode::NOT_FOUND, text)
         }
         Decision::Refused | Decision::Allowed => {
             let text = format!("{} is not allowed to do this", visitor.name());
-            refuse_with(is_page, visitor, StatusCode::FORBIDDEN, &text)
+            *refusal(StatusCode::FORBIDDEN, text)
         }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "refused.html")]
-struct RefusedPage {
-    shell: Shell,
-    text: String,
-}
-
-/// Responds with a page to browsers, with JSON to programs.
-fn refuse_with(is_page: bool, visitor: &Visitor, status: StatusCode, text: &str) -> Response {
-    let shown = is_page.then(|| {
-        let shell = Shell::of(visitor, None, "");
-        let text = text.to_owned();
-        page(&RefusedPage { shell, text })
-    });
-    match shown {
-        Some(Ok(shown)) => (status, shown).into_response(),
-        _ => *refusal(status, text),
     }
 }
 
@@ -296,7 +286,7 @@ fn is_health(path: &str) -> bool {
 }
 
 /// True for paths of programs, which get JSON, never a page.
-fn is_data(path: &str) -> bool {
+pub(crate) fn is_data(path: &str) -> bool {
     ["/api/", "/ingest/", "/metrics", "/healthz", "/readyz"]
         .iter()
         .any(|start| path.starts_with(start))

@@ -5,6 +5,7 @@ use super::credentials::LINK_HOURS;
 use super::schema::now_us;
 use super::secret::{LINK_COOKIE, link_hash};
 use super::{Caller, Link, Visitor, cookies};
+use crate::body::Body;
 use crate::{ApiError, App, Error};
 use axum::extract::{Path, State};
 use axum::http::Method;
@@ -22,6 +23,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct NewLink {
     hours: Option<i64>,
     #[serde(default)]
@@ -57,8 +59,15 @@ async fn open(
 
 async fn list(State(app): State<App>, Path(run): Path<String>) -> Result<Json<Value>, ApiError> {
     let owned = app.clone();
-    let links = app.blocking(move || owned.access.accounts.links(Some(&run), now_us()));
-    let links: Vec<Value> = links.await?.iter().map(shown).collect();
+    let links = app.blocking(move || {
+        // the guard admits a server admin even for a run that does not exist
+        if owned.project_of(&run)?.is_none() {
+            return Ok(None);
+        }
+        owned.access.accounts.links(Some(&run), now_us()).map(Some)
+    });
+    let links = links.await?.ok_or_else(no_such_run)?;
+    let links: Vec<Value> = links.iter().map(shown).collect();
     Ok(Json(json!({ "links": links })))
 }
 
@@ -76,11 +85,10 @@ async fn add(
     State(app): State<App>,
     Extension(visitor): Extension<Visitor>,
     Path(run): Path<String>,
-    Json(wanted): Json<NewLink>,
+    Body(wanted): Body<NewLink>,
 ) -> Result<Json<Value>, ApiError> {
     let owned = app.clone();
     let made = app.blocking(move || {
-        // The guard admits a server admin even for a run that does not exist.
         if owned.project_of(&run)?.is_none() {
             return Ok(None);
         }
@@ -91,7 +99,7 @@ async fn add(
             .map(Some)
     });
     let Some((secret, link)) = made.await.map_err(user_error)? else {
-        return Err(ApiError::not_found("no such run"));
+        return Err(no_such_run());
     };
     let mut answer = shown(&link);
     answer["path"] = json!(format!("/share/{}", secret.text()));
@@ -104,8 +112,16 @@ async fn revoke(
 ) -> Result<Json<Value>, ApiError> {
     let owned = app.clone();
     let revoked = app.blocking(move || owned.access.accounts.revoke_link(link, Some(&run)));
-    revoked.await.map_err(user_error)?;
+    revoked.await.map_err(|error| match error {
+        // the one mistake that there can be
+        Error::Access(text) => ApiError::not_found(text),
+        other => ApiError::from(other),
+    })?;
     Ok(Json(json!({})))
+}
+
+fn no_such_run() -> ApiError {
+    ApiError::not_found("no such run")
 }
 
 /// Reports mistakes of the visitor as 400.

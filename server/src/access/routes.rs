@@ -60,6 +60,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/r/{id}", run(Guest)),
     // data
     route("GET", "/metrics", SOME),
+    route("GET", "/api/openapi.json", Needs::Nothing),
     route("GET", "/api/v1/visitor", Needs::Anybody),
     route("GET", "/api/v1/projects", SOME),
     route("GET", "/api/v1/projects/{p}/trend", project(Guest)),
@@ -172,6 +173,16 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> for Router<S> {
         let filter = MethodFilter::try_from(method).expect("a method of the table");
         self.route(path, on(filter, handler))
     }
+}
+
+/// The methods that the table has for a path as matched by axum, as `Allow` lists them.
+pub(crate) fn allowed(path: &str) -> String {
+    let rows = ROUTES.iter().filter(|row| row.path == path);
+    let methods = rows.map(|row| match row.method {
+        "GET" => "GET, HEAD",
+        other => other,
+    });
+    methods.collect::<Vec<_>>().join(", ")
 }
 
 /// The value of `{name}` in a path matched by `pattern`, decoded like axum does.

@@ -1,6 +1,7 @@
 //! Changes: comments, tags, pins, baselines, retention, deletion.
 
 use super::{Answer, no_such_run};
+use crate::body::Body;
 use crate::store::{Edit, Store};
 use crate::{ApiError, App, Error};
 use axum::Json;
@@ -9,11 +10,11 @@ use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Maximum length of a comment, in bytes.
+/// Maximum length of a comment, in characters.
 const COMMENT_MAX: usize = 10_000;
 /// Maximum number of tags of a run.
 const TAGS_MAX: usize = 32;
-/// Maximum length of a tag, in bytes.
+/// Maximum length of a tag, in characters.
 const TAG_MAX: usize = 64;
 
 #[derive(Deserialize)]
@@ -56,15 +57,15 @@ async fn change(
 pub(super) async fn run(
     State(app): State<App>,
     Path(id): Path<String>,
-    Json(run): Json<Run>,
+    Body(run): Body<Run>,
 ) -> Answer {
     if run
         .comment
         .as_ref()
-        .is_some_and(|text| text.len() > COMMENT_MAX)
+        .is_some_and(|text| text.chars().count() > COMMENT_MAX)
     {
         return Err(ApiError::bad_request(format!(
-            "comment: at most {COMMENT_MAX} bytes"
+            "comment: at most {COMMENT_MAX} characters"
         )));
     }
     let tags = run.tags.map(|tags| {
@@ -72,9 +73,9 @@ pub(super) async fn run(
         tags.filter(|tag| !tag.is_empty()).collect::<Vec<_>>()
     });
     let listed = tags.as_deref().unwrap_or_default();
-    if listed.len() > TAGS_MAX || listed.iter().any(|tag| tag.len() > TAG_MAX) {
+    if listed.len() > TAGS_MAX || listed.iter().any(|tag| tag.chars().count() > TAG_MAX) {
         return Err(ApiError::bad_request(format!(
-            "tags: at most {TAGS_MAX} of {TAG_MAX} bytes each"
+            "tags: at most {TAGS_MAX} of {TAG_MAX} characters each"
         )));
     }
     let edit = Edit {
@@ -93,7 +94,7 @@ pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>) -> An
 pub(super) async fn baseline(
     State(app): State<App>,
     Path(project): Path<String>,
-    Json(baseline): Json<Baseline>,
+    Body(baseline): Body<Baseline>,
 ) -> Answer {
     let work = move |store: &dyn Store| store.set_baseline(&project, baseline.run.as_deref());
     change(app, work, || {
@@ -105,7 +106,7 @@ pub(super) async fn baseline(
 pub(super) async fn retention(
     State(app): State<App>,
     Path(project): Path<String>,
-    Json(keep): Json<Retention>,
+    Body(keep): Body<Retention>,
 ) -> Answer {
     let work = move |store: &dyn Store| store.set_retention(&project, keep.days, keep.runs);
     change(app, work, || ApiError::not_found("no such project")).await

@@ -1,9 +1,9 @@
 //! Query parameters.
 
-use crate::store::RunView;
+use crate::store::{Filter, RunView, SortKey};
 use crate::{ApiError, query};
 use serde::Deserialize;
-use stats::{Of, Phase};
+use stats::{NameKind, Of, Phase};
 
 /// The error for an unknown `of`.
 pub(crate) const UNKNOWN_OUTCOME: &str = "of: expected ok, failed or all";
@@ -15,8 +15,56 @@ pub(super) struct ListParams {
     pub(super) q: Option<String>,
     pub(super) tag: Option<String>,
     pub(super) verdict: Option<String>,
+    pub(super) result: Option<String>,
+    pub(super) missed: Option<String>,
+    pub(super) since: Option<u64>,
+    pub(super) until: Option<u64>,
+    pub(super) min_s: Option<f64>,
+    pub(super) max_s: Option<f64>,
+    pub(super) sort: Option<String>,
+    pub(super) order: Option<String>,
     pub(super) limit: Option<u32>,
+    pub(super) offset: Option<u32>,
     pub(super) before: Option<u64>,
+}
+
+impl ListParams {
+    /// The filter; `limit` is the most that one answer holds.
+    pub(super) fn filter(self, limit: u32) -> Result<Filter, ApiError> {
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let order = filled(self.order);
+        let sort = match filled(self.sort) {
+            None => SortKey::default(),
+            Some(word) => SortKey::named(&word).ok_or_else(|| {
+                let known = SortKey::WORDS.map(|(known, _)| known).join(", ");
+                ApiError::bad_request(format!("sort: found {word:?}, expected one of {known}"))
+            })?,
+        };
+        let ascending = match order.as_deref() {
+            None | Some("desc") => false,
+            Some("asc") => true,
+            Some(_) => return Err(ApiError::bad_request("order: expected asc or desc")),
+        };
+        Ok(Filter {
+            project: filled(self.project),
+            projects: None,
+            state: None,
+            verdict: filled(self.verdict),
+            result: filled(self.result),
+            missed: filled(self.missed),
+            tag: filled(self.tag),
+            text: filled(self.q),
+            before_us: self.before,
+            since_us: self.since,
+            until_us: self.until,
+            min_s: self.min_s,
+            max_s: self.max_s,
+            sort,
+            ascending,
+            offset: self.offset.unwrap_or(0),
+            limit,
+        })
+    }
 }
 
 /// The part of a run.
@@ -67,7 +115,10 @@ impl RunParams {
 
     /// The id of the requested name; 0 for all requests.
     pub(super) fn name(&self, view: &dyn RunView) -> Result<u32, ApiError> {
-        let kind = self.kind.as_deref().unwrap_or("request");
+        let kind = self.kind.as_deref().filter(|kind| !kind.is_empty());
+        let kind = kind.map_or(Some(NameKind::Request), NameKind::named);
+        let kind = kind
+            .ok_or_else(|| ApiError::bad_request("kind: expected request, transaction or tag"))?;
         let name = self.name.as_deref().filter(|name| !name.is_empty());
         let id = query::name_id(view, kind, name)?;
         id.ok_or_else(|| {

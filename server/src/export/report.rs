@@ -4,6 +4,7 @@
 //! given. Of runs of several nodes, of earlier versions and of runs that go on the report is put
 //! together from the store.
 
+use super::series::SeriesReader;
 use crate::Error;
 use crate::query::{self, LoadSpan, counted, kind_of, statuses};
 use crate::store::{
@@ -14,7 +15,8 @@ use stats::report::{RunFacts, format};
 use stats::summary::{Generator, GeneratorCore, NameSummary, Phases, Summary, Throughput};
 use stats::threshold::ThresholdResult;
 use stats::{EndedInLoad, Histogram, Model, OTHER, Phase, RunReport};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 /// The report of a run, without the series.
 ///
@@ -22,17 +24,56 @@ use std::collections::BTreeMap;
 /// When the store fails.
 pub(super) fn of(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
     let nodes = view.nodes()?;
-    let told = match &nodes[..] {
-        [only] => only
-            .end
-            .as_ref()
-            .map(|end| RunReport::from_json(&end.summary_json)),
-        _ => None,
-    };
-    match told {
-        Some(Ok(told)) => Ok(told),
-        _ => composed(run, view, &nodes),
+    if let Some(told) = told(&nodes) {
+        return Ok(told);
     }
+    let parts = Parts::of(run, &nodes);
+    let mut summary = parts.outcome(run, view, &nodes)?;
+    add_times(&mut summary, view)?;
+    Ok(RunReport::new(parts.facts, parts.notices, summary))
+}
+
+/// The report of a run with thresholds and checks, without times and the series.
+///
+/// # Errors
+/// When the store fails.
+pub(super) fn without_times(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
+    let nodes = view.nodes()?;
+    if let Some(told) = told(&nodes) {
+        return Ok(told);
+    }
+    let parts = Parts::of(run, &nodes);
+    let summary = parts.outcome(run, view, &nodes)?;
+    Ok(RunReport::new(parts.facts, parts.notices, summary))
+}
+
+/// Writes the JSON result; it begins before the figures are put together.
+///
+/// # Errors
+/// When the store fails; [`Error::Write`] when `out` does.
+pub(super) fn write_json(
+    run: &RunRecord,
+    view: &dyn RunView,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let nodes = view.nodes()?;
+    if let Some(told) = told(&nodes) {
+        return told.write_json(out, SeriesReader::of(view)?);
+    }
+    let parts = Parts::of(run, &nodes);
+    RunReport::begin_json(out, &parts.facts, &parts.notices)?;
+    out.flush()?;
+    let mut summary = parts.outcome(run, view, &nodes)?;
+    add_times(&mut summary, view)?;
+    RunReport::end_json(out, &summary, SeriesReader::of(view)?)
+}
+
+/// What the only node of a run told when it ended.
+fn told(nodes: &[Node]) -> Option<RunReport> {
+    let [only] = nodes else {
+        return None;
+    };
+    RunReport::from_json(&only.end.as_ref()?.summary_json).ok()
 }
 
 /// What a node told of its part when it ended, as far as it is of use for a report of all nodes.
@@ -45,53 +86,97 @@ struct NodeReport {
     generator: Generator,
 }
 
-fn composed(run: &RunRecord, view: &dyn RunView, nodes: &[Node]) -> Result<RunReport, Error> {
-    let part = |node: &Node| -> Option<NodeReport> {
-        let mut part: NodeReport = serde_json::from_str(&node.end.as_ref()?.summary_json).ok()?;
-        let of_node = |core: &mut GeneratorCore| core.node = Some(node.node);
-        if nodes.len() > 1 {
-            part.generator.cores.iter_mut().for_each(of_node);
+/// What nodes told of their parts, put together.
+struct Parts {
+    facts: RunFacts,
+    notices: Vec<String>,
+    thresholds: Vec<ThresholdResult>,
+    cores: Vec<GeneratorCore>,
+}
+
+impl Parts {
+    fn of(run: &RunRecord, nodes: &[Node]) -> Self {
+        let part = |node: &Node| -> Option<NodeReport> {
+            let text = &node.end.as_ref()?.summary_json;
+            let mut part: NodeReport = serde_json::from_str(text).ok()?;
+            let of_node = |core: &mut GeneratorCore| core.node = Some(node.node);
+            if nodes.len() > 1 {
+                part.generator.cores.iter_mut().for_each(of_node);
+            }
+            Some(part)
+        };
+        let parts: Vec<NodeReport> = nodes.iter().filter_map(part).collect();
+        let mut all = Parts {
+            facts: facts(run, nodes, &parts),
+            notices: Vec::new(),
+            thresholds: Vec::new(),
+            cores: Vec::new(),
+        };
+        for part in parts {
+            for notice in part.notices {
+                if !all.notices.contains(&notice) {
+                    all.notices.push(notice);
+                }
+            }
+            all.thresholds.extend(part.thresholds);
+            all.cores.extend(part.generator.cores);
         }
-        Some(part)
-    };
-    let parts: Vec<NodeReport> = nodes.iter().filter_map(part).collect();
-    let run_facts = facts(run, nodes, &parts);
-    let mut notices: Vec<String> = Vec::new();
-    let (mut thresholds, mut cores) = (Vec::new(), Vec::new());
-    for part in parts {
-        let new = part
-            .notices
-            .into_iter()
-            .filter(|one| !notices.contains(one));
-        notices.extend(new.collect::<Vec<_>>());
-        thresholds.extend(part.thresholds);
-        cores.extend(part.generator.cores);
+        all
     }
+
+    /// What came of the run, without times.
+    fn outcome(
+        &self,
+        run: &RunRecord,
+        view: &dyn RunView,
+        nodes: &[Node],
+    ) -> Result<Summary, Error> {
+        let measured = query::measured(view)?;
+        Ok(Summary {
+            model: Model::named(&run.model).unwrap_or(Model::Mixed),
+            verdict: query::verdict(run, nodes),
+            totals: measured.totals,
+            throughput: measured.throughput,
+            phases: measured.phases,
+            status: measured.status,
+            failures: measured.failures,
+            events: measured.events,
+            histogram: String::new(),
+            histogram_failed: String::new(),
+            checks: query::checks(view, query::load(view)?.from_s, u64::MAX)?,
+            metrics: query::metrics(view)?,
+            thresholds: self.thresholds.clone(),
+            names_folded: false,
+            names: Vec::new(),
+            generator: Generator {
+                cores: self.cores.clone(),
+            },
+            series: Vec::new(),
+        })
+    }
+}
+
+/// The cores that nodes told of, each by its node, if there are several, and its number there.
+///
+/// # Errors
+/// When the store fails.
+pub(super) fn cores(
+    run: &RunRecord,
+    view: &dyn RunView,
+) -> Result<BTreeSet<(Option<u32>, u32)>, Error> {
+    let cores = Parts::of(run, &view.nodes()?).cores.into_iter();
+    Ok(cores.map(|core| (core.node, core.core)).collect())
+}
+
+/// Adds the times of the run and of its names.
+fn add_times(summary: &mut Summary, view: &dyn RunView) -> Result<(), Error> {
     let load = query::load(view)?;
-    let from = load.from_s;
-    let measured = query::measured(view)?;
-    let names = names(view, load)?;
-    let all = histograms(view, from)?;
-    let summary = Summary {
-        model: Model::named(&run.model).unwrap_or(Model::Mixed),
-        verdict: query::verdict(run, nodes),
-        totals: measured.totals,
-        throughput: measured.throughput,
-        phases: measured.phases,
-        status: measured.status,
-        failures: measured.failures,
-        events: measured.events,
-        histogram: encoded(&all, Phase::Latency),
-        histogram_failed: encoded(&all, Phase::LatencyFailed),
-        checks: query::checks(view, from, u64::MAX)?,
-        metrics: query::metrics(view)?,
-        thresholds,
-        names_folded: names.iter().any(|name| name.name == OTHER),
-        names,
-        generator: Generator { cores },
-        series: Vec::new(),
-    };
-    Ok(RunReport::new(run_facts, notices, summary))
+    let all = histograms(view, load.from_s)?;
+    summary.histogram = encoded(&all, Phase::Latency);
+    summary.histogram_failed = encoded(&all, Phase::LatencyFailed);
+    summary.names = names(view, load)?;
+    summary.names_folded = summary.names.iter().any(|name| name.name == OTHER);
+    Ok(())
 }
 
 /// Who, when, where, with what: as the first node told it, or as far as its start told.
@@ -133,17 +218,7 @@ fn names(view: &dyn RunView, load: LoadSpan) -> Result<Vec<NameSummary>, Error> 
     let from = load.from_s;
     let in_load = ended_in_load(view, load)?;
     let load_s = load.within(from, u64::MAX);
-    let mut sums: BTreeMap<u32, (NameCounts, ByPhase)> = BTreeMap::new();
-    let phases = Phase::ALL.iter().map(|phase| phase_key(0, *phase));
-    let wanted = Wanted::Slots(std::iter::once(0).chain(phases).collect());
-    view.read(from, u64::MAX, COARSEST_S, &wanted, &mut |row| {
-        let (counts, phases) = sums.entry(row.key / SLOTS).or_default();
-        match row.key % SLOTS {
-            0 => counts.add(&read(row.content)?),
-            slot => add_histogram(phases.entry(slot).or_default(), row.content)?,
-        }
-        Ok(())
-    })?;
+    let sums = name_sums(view, from)?;
     let named = sums.iter().filter_map(|(id, (counts, phases))| {
         let (kind, name) = view.names().get(id)?;
         Some(NameSummary {
@@ -168,6 +243,47 @@ fn names(view: &dyn RunView, load: LoadSpan) -> Result<Vec<NameSummary>, Error> 
     let mut names: Vec<NameSummary> = named.collect();
     names.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     Ok(names)
+}
+
+/// Counters and times by the id of a name.
+type NameSums = BTreeMap<u32, (NameCounts, ByPhase)>;
+
+/// What there is of every name from a second on; two threads share the work where they may.
+fn name_sums(view: &dyn RunView, from: u64) -> Result<NameSums, Error> {
+    let slots: Vec<u32> = std::iter::once(0)
+        .chain(Phase::ALL.iter().map(|phase| phase_key(0, *phase)))
+        .collect();
+    let Some(other) = view.fork()? else {
+        return sums_of_slots(view, from, slots);
+    };
+    // neighbours cost about the same
+    let (own, others): (Vec<u32>, Vec<u32>) = slots.iter().partition(|slot| **slot % 2 == 0);
+    std::thread::scope(|scope| {
+        let others = scope.spawn(move || sums_of_slots(&*other, from, others));
+        let mut sums = sums_of_slots(view, from, own)?;
+        let others = others
+            .join()
+            .map_err(|_| Error::Format("the server met a bug".to_owned()))??;
+        for (id, (_, phases)) in others {
+            sums.entry(id).or_default().1.extend(phases);
+        }
+        Ok(sums)
+    })
+}
+
+/// What there is of every name under some slots.
+fn sums_of_slots(view: &dyn RunView, from: u64, slots: Vec<u32>) -> Result<NameSums, Error> {
+    let mut sums = NameSums::new();
+    let wanted = Wanted::Slots(slots);
+    view.read(from, u64::MAX, COARSEST_S, &wanted, &mut |row| {
+        let (counts, phases) = sums.entry(row.key / SLOTS).or_default();
+        match row.key % SLOTS {
+            0 => counts.add(&read(row.content)?),
+            slot => add_histogram(phases.entry(slot).or_default(), row.content)?,
+        }
+        Ok(())
+    })?;
+    Ok(sums)
 }
 
 /// What ended of each name within the time of load, by id.

@@ -2,11 +2,11 @@
 //! are all in it, and its policy lets nothing be fetched.
 
 use super::assets;
-use crate::ApiError;
+use crate::Error;
 use askama::Template;
-use axum::http::StatusCode;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 
 /// The module that starts the page of a run.
 const ENTRY: &str = "run.js";
@@ -44,26 +44,36 @@ struct OfflinePage {
     early: &'static str,
     plots: &'static str,
     script: String,
-    data: String,
+    data: &'static str,
 }
 
-/// The file.
+/// Where the data goes: no text of a page has such a character.
+const DATA: &str = "\u{0}";
+
+/// Writes the file; what comes before its data is sent before that is read.
 ///
 /// # Errors
-/// When the data cannot be written as JSON.
-pub fn page(saved: &Saved) -> Result<String, ApiError> {
-    let broken = |what: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, what);
-    let data = serde_json::to_string(saved).map_err(|error| broken(error.to_string()))?;
-    let name = saved.run.pointer("/card/name").and_then(Value::as_str);
+/// Of `saved`; when the data cannot be written as JSON; [`Error::Write`] when `out` cannot.
+pub(crate) fn write(
+    out: &mut dyn Write,
+    name: &str,
+    saved: impl FnOnce() -> Result<Saved, Error>,
+) -> Result<(), Error> {
     let page = OfflinePage {
-        title: name.unwrap_or("run").to_owned(),
+        title: name.replace(DATA, ""),
         style: [text("vendor/uplot/uPlot.min.css"), text("app.css")].join("\n"),
         early: text("theme-early.js"),
         plots: text("vendor/uplot/uPlot.iife.min.js"),
         script: bundle(ENTRY),
-        data: quiet(&data),
+        data: DATA,
     };
-    page.render().map_err(|error| broken(error.to_string()))
+    let page = page.render().map_err(io::Error::other)?;
+    let (before, after) = page.split_once(DATA).unwrap_or((&page, ""));
+    out.write_all(before.as_bytes())?;
+    out.flush()?;
+    let data = serde_json::to_string(&saved()?).map_err(io::Error::from)?;
+    out.write_all(quiet(&data).as_bytes())?;
+    Ok(out.write_all(after.as_bytes())?)
 }
 
 fn text(path: &str) -> &'static str {
@@ -157,7 +167,9 @@ mod tests {
             run: serde_json::json!({ "card": { "name": name } }),
             ..Saved::default()
         };
-        let page = page(&saved).expect("a page");
+        let mut page = Vec::new();
+        write(&mut page, name, || Ok(saved)).expect("a page");
+        let page = String::from_utf8(page).expect("it is text");
         assert!(!page.contains("<script>alert"), "it came through");
         assert!(page.contains("default-src 'none'"));
     }

@@ -13,6 +13,8 @@ use stats::wire::{ReasonRow, RunEnd};
 use stats::{FailureKind, Of, Phase, Verdict};
 use std::collections::BTreeMap;
 
+/// Missed thresholds that a card names.
+const MISSED_MAX: usize = 100;
 /// Points of the small plot of a card.
 const SPARK_POINTS: u64 = 60;
 
@@ -40,11 +42,23 @@ pub fn figures(view: &dyn RunView) -> Result<Value, Error> {
     let mut spark: Vec<Option<u64>> = rates.map(|rate| rate.map(|rate| rate as u64)).collect();
     // nothing is told of an end that was too short for a rate
     spark.pop_if(|last| last.is_none());
+    let nodes = view.nodes()?;
     Ok(json!({
         "totals": totals_of(&totals), "throughput": throughput(view)?,
         "latency": percentiles(&latency), "sparkline": spark,
-        "result": result(&view.nodes()?),
+        "result": result(&nodes), "thresholds": thresholds_told(&nodes),
     }))
+}
+
+/// How many thresholds held, and the words of those that did not.
+fn thresholds_told(nodes: &[Node]) -> Value {
+    let ends = nodes.iter().filter_map(|node| node.end.as_ref());
+    let rows: Vec<_> = ends.flat_map(|end| &end.thresholds).collect();
+    let missed = rows.iter().filter(|row| !row.met).map(|row| &row.text);
+    json!({
+        "met": rows.iter().filter(|row| row.met).count(),
+        "missed": missed.take(MISSED_MAX).collect::<Vec<_>>(),
+    })
 }
 
 /// How a run came out, which says nothing of the generator: `failed`, `missed` (a threshold, or a
@@ -93,6 +107,7 @@ pub fn card(record: &RunRecord, view: Option<&dyn RunView>) -> Result<Value, Err
         "pinned": record.pinned, "baseline": record.baseline,
         "totals": data["totals"], "throughput": data["throughput"], "latency": data["latency"],
         "sparkline": data["sparkline"], "result": data["result"],
+        "thresholds": data["thresholds"],
     }))
 }
 

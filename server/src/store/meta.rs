@@ -1,6 +1,7 @@
 //! `meta.sqlite`: the list of runs and projects, and their annotations.
 
 use super::migrate::migrate;
+use super::run_query;
 use super::{Edit, FIGURES_MARK, Filter, Project, RunRecord, State};
 use crate::Error;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -200,42 +201,8 @@ impl Meta {
     }
 
     pub(crate) fn runs(&self, filter: &Filter) -> Result<Vec<RunRecord>, Error> {
-        let mut sql = format!("SELECT {COLUMNS} FROM run WHERE 1");
-        let mut values: Vec<rusqlite::types::Value> = Vec::new();
-        let mut and = |condition: &str, value: rusqlite::types::Value| {
-            values.push(value);
-            sql.push_str(" AND ");
-            sql.push_str(&condition.replace('?', &format!("?{}", values.len())));
-        };
-        if let Some(project) = &filter.project {
-            and("project = ?", project.clone().into());
-        }
-        if let Some(projects) = &filter.projects {
-            let list = serde_json::json!(projects).to_string();
-            and("project IN (SELECT value FROM json_each(?))", list.into());
-        }
-        if let Some(state) = filter.state {
-            and("state = ?", state.as_str().to_owned().into());
-        }
-        if let Some(verdict) = &filter.verdict {
-            and("verdict = ?", verdict.clone().into());
-        }
-        if let Some(tag) = &filter.tag {
-            let condition = "EXISTS (SELECT 1 FROM tag WHERE run = run.id AND tag = ?)";
-            and(condition, tag.clone().into());
-        }
-        if let Some(before) = filter.before_us {
-            and("arrived_us < ?", (before as i64).into());
-        }
-        if let Some(text) = &filter.text {
-            let condition = "(instr(lower(name), ?) OR instr(lower(project), ?) \
-                OR instr(lower(comment), ?) OR instr(lower(target), ?) OR instr(id, ?))";
-            and(condition, text.to_lowercase().into());
-        }
-        and(
-            "1 = 1 ORDER BY arrived_us DESC, id DESC LIMIT ?",
-            i64::from(filter.limit).into(),
-        );
+        let (tail, values) = run_query::tail(filter);
+        let sql = format!("SELECT {COLUMNS} FROM run{tail}");
         let db = self.db();
         let mut query = db.prepare_cached(&sql)?;
         let rows = query.query_map(params_from_iter(values), record)?;

@@ -143,7 +143,6 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Option<Connection>, Error> {
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(std::time::Duration::from_secs(10))?;
     db.pragma_update(None, "query_only", true)?;
-    db.pragma_update(None, "mmap_size", 1_i64 << 30)?;
     Ok(Some(db))
 }
 

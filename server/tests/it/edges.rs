@@ -84,6 +84,12 @@ fn every_error_of_the_api_is_json() -> Outcome {
         ("PATCH /api/v1/runs/r", r#"{"comment":7}"#, 422),
         ("PATCH /api/v1/runs/r", r#"{"nothing":7}"#, 422),
         ("GET /api/v1/runs/%ff", "", 400),
+        ("GET /api/v1/runs/r/series?kind=phase", "", 400),
+        ("GET /api/v1/projects/none/trend", "", 404),
+        ("GET /api/v1/runs/none/links", "", 404),
+        ("DELETE /api/v1/runs/r/links/7", "", 404),
+        ("PUT /api/v1/projects/shop/retention", "[null,null]", 422),
+        ("POST /api/v1/runs/r/links", r#"{"days":7}"#, 422),
     ];
     for (line, body, expected) in rows {
         let head = format!("{line} HTTP/1.1\r\n{json}");

@@ -10,6 +10,7 @@ mod idle;
 mod ingest;
 mod late;
 mod nodes;
+mod openapi;
 mod outcomes;
 mod serve;
 mod tags;

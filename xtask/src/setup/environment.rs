@@ -1,28 +1,34 @@
-//! The Python environment of the test application, below `target/`.
+//! The Python environments of the tests, below `target/`.
 
 use std::process::Command;
 
-use testkit::shop::{ENVIRONMENT, FOLDER};
+use testkit::{openapi, shop};
 
 use crate::Failure;
 use crate::project::root;
 use crate::run::{self, Limit};
 use crate::setup::as_root;
 
-/// Makes the environment, or renews it when the requirements have changed since.
+/// Makes the environments, or renews one when its requirements have changed since.
 ///
 /// # Errors
 /// When Python has no `venv` and none can be installed, or a package cannot be had.
 pub fn install() -> Result<(), Failure> {
-    let folder = root().join(ENVIRONMENT);
-    let wanted_file = root().join(FOLDER).join("requirements.txt");
+    install_one(shop::ENVIRONMENT, shop::FOLDER)?;
+    install_one(openapi::ENVIRONMENT, openapi::FOLDER)
+}
+
+/// Makes the environment at `environment` of the requirements in `folder`.
+fn install_one(environment: &str, requirements: &str) -> Result<(), Failure> {
+    let folder = root().join(environment);
+    let wanted_file = root().join(requirements).join("requirements.txt");
     let wanted = std::fs::read_to_string(&wanted_file)?;
     // What was installed, written when all of it was.
     let stamp = folder.join("installed.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    println!("installing the packages of {FOLDER}");
+    println!("installing the packages of {requirements}");
     let make = || -> Result<bool, Failure> {
         let mut venv = Command::new("python3");
         venv.args(["-m", "venv", "--clear"]).arg(&folder);
@@ -38,7 +44,7 @@ pub fn install() -> Result<(), Failure> {
     pip.args(["install", "-q", "--disable-pip-version-check", "-r"]);
     pip.arg(&wanted_file);
     if !succeeds(pip)? {
-        return Err(format!("the packages of {FOLDER} could not be installed").into());
+        return Err(format!("the packages of {requirements} could not be installed").into());
     }
     std::fs::write(stamp, wanted)?;
     Ok(())

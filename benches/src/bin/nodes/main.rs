@@ -1,5 +1,6 @@
-//! Simulated load nodes against a stats server: `nodes ingest|zoom PATH-OF-MISTRESS`.
+//! Simulated load nodes against a stats server: `nodes ingest|zoom|export PATH-OF-MISTRESS`.
 
+mod export;
 mod ingest;
 mod model;
 mod server;
@@ -16,7 +17,8 @@ fn main() -> ExitCode {
     let done = match args.as_slice() {
         [what, mistress] if what == "ingest" => ingest::run(Path::new(mistress)),
         [what, mistress] if what == "zoom" => zoom::run(Path::new(mistress)),
-        _ => Err("usage: nodes ingest|zoom PATH-OF-MISTRESS".into()),
+        [what, mistress] if what == "export" => export::run(Path::new(mistress)),
+        _ => Err("usage: nodes ingest|zoom|export PATH-OF-MISTRESS".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -89,8 +89,19 @@ pub fn second(random: &mut Random, time_s: u64, names: u64, requests: u64) -> Se
     }
 }
 
-/// A batch, compressed. The first has the start of the run, the last its end.
+/// A batch of the run `bench`, as [`batch_of`] has it.
 pub fn batch(
+    node: u32,
+    sequence: u64,
+    rows: Vec<SecondRow>,
+    is_last: bool,
+) -> std::io::Result<Vec<u8>> {
+    batch_of("bench", node, sequence, rows, is_last)
+}
+
+/// A batch of a run, compressed. The first has the start of the run, the last its end.
+pub fn batch_of(
+    run: &str,
     node: u32,
     sequence: u64,
     rows: Vec<SecondRow>,
@@ -100,7 +111,7 @@ pub fn batch(
     let start = (sequence == 1).then(|| {
         Box::new(RunStart {
             project: "bench".to_owned(),
-            name: "bench".to_owned(),
+            name: run.to_owned(),
             model: "open".to_owned(),
             started_us: 1_700_000_000_000_000,
             ..RunStart::default()
@@ -116,7 +127,7 @@ pub fn batch(
     });
     let batch = Batch {
         version: VERSION,
-        run_id: "bench".to_owned(),
+        run_id: run.to_owned(),
         node,
         node_name: format!("node-{node}"),
         epoch: 1,

@@ -44,6 +44,13 @@ impl Server {
         Ok(kib.ok_or("no VmHWM")?.parse::<f64>()? / 1_024.0)
     }
 
+    /// Begins to look for the most resident memory anew; that of this moment, in MiB.
+    pub fn reset_memory_max(&self) -> Result<f64, Failure> {
+        // 5 resets the peak: proc_pid_clear_refs(5)
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?;
+        self.memory_max_mib()
+    }
+
     /// Bytes of the files of runs, in MB.
     pub fn disk_mb(&self) -> Result<f64, Failure> {
         let mut sum = 0;
@@ -107,13 +114,29 @@ impl Client {
     }
 
     pub fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        self.ask(path, &mut |piece| body.extend_from_slice(piece))?;
+        Ok(body)
+    }
+
+    /// Reads a body without keeping it: how long its first byte took, and its length in bytes.
+    pub fn drain(&mut self, path: &str) -> Result<(Duration, u64), Failure> {
+        let began = Instant::now();
+        let (mut first, mut bytes) = (None, 0);
+        self.ask(path, &mut |piece| {
+            first.get_or_insert_with(|| began.elapsed());
+            bytes += piece.len() as u64;
+        })?;
+        Ok((first.ok_or("an empty body")?, bytes))
+    }
+
+    fn ask(&mut self, path: &str, take: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
         let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
         self.stream.get_mut().write_all(head.as_bytes())?;
-        let (status, body) = self.reply()?;
-        if status != 200 {
-            return Err(format!("{path}: {status}").into());
+        match self.reply(take)? {
+            200 => Ok(()),
+            status => Err(format!("{path}: {status}").into()),
         }
-        Ok(body)
     }
 
     /// Posts a batch and waits for its acknowledgement.
@@ -127,7 +150,8 @@ impl Client {
         let mut request = head.into_bytes();
         request.extend_from_slice(packed);
         self.stream.get_mut().write_all(&request)?;
-        let (status, body) = self.reply()?;
+        let mut body = Vec::new();
+        let status = self.reply(&mut |piece| body.extend_from_slice(piece))?;
         let ack = Ack::decode(body.as_slice())?;
         if status != 200 {
             return Err(format!("a batch: {status}: {}", ack.error).into());
@@ -135,7 +159,8 @@ impl Client {
         Ok(ack)
     }
 
-    fn reply(&mut self) -> Result<(u16, Vec<u8>), Failure> {
+    /// Reads a reply, handing out its body piece by piece; its status.
+    fn reply(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<u16, Failure> {
         let (mut status, mut length) = (0, None);
         let mut line = String::new();
         loop {
@@ -152,24 +177,24 @@ impl Client {
                 length = Some(bytes.trim().parse::<usize>()?);
             }
         }
-        let mut body = Vec::new();
+        let mut piece = Vec::new();
         if let Some(length) = length {
-            body.resize(length, 0);
-            self.stream.read_exact(&mut body)?;
-            return Ok((status, body));
+            piece.resize(length, 0);
+            self.stream.read_exact(&mut piece)?;
+            take(&piece);
+            return Ok(status);
         }
         loop {
             line.clear();
             self.stream.read_line(&mut line)?;
-            let size = usize::from_str_radix(line.trim_end(), 16)?;
-            let start = body.len();
-            body.resize(start + size, 0);
-            self.stream.read_exact(&mut body[start..])?;
+            piece.resize(usize::from_str_radix(line.trim_end(), 16)?, 0);
+            self.stream.read_exact(&mut piece)?;
             line.clear();
             self.stream.read_line(&mut line)?;
-            if size == 0 {
-                return Ok((status, body));
+            if piece.is_empty() {
+                return Ok(status);
             }
+            take(&piece);
         }
     }
 }

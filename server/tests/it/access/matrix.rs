@@ -11,7 +11,7 @@ const RUN: &str = "0190-shop";
 /// What becomes of the requests of: nobody, a share link, an ingest token, a read token of the
 /// project, its guest, its manager, its admin, an admin of another project, an admin of all.
 /// `A` allowed, `s` sign in first, `h` as if it did not exist, `r` refused.
-const EXPECTED: [(&str, &str, &str); 61] = [
+const EXPECTED: [(&str, &str, &str); 62] = [
     ("GET", "/ingest/v1/hello", "ssArrrrrr"),
     ("POST", "/ingest/v1/batch", "ssArrrrrr"),
     ("GET", "/healthz", "AAAAAAAAA"),
@@ -23,6 +23,7 @@ const EXPECTED: [(&str, &str, &str); 61] = [
     ("GET", "/report/{id}", "sArAAAAhA"),
     ("GET", "/r/{id}", "sArAAAAhA"),
     ("GET", "/metrics", "ssrAAAAAA"),
+    ("GET", "/api/openapi.json", "AAAAAAAAA"),
     ("GET", "/api/v1/visitor", "AAAAAAAAA"),
     ("GET", "/api/v1/projects", "ssrAAAAAA"),
     ("GET", "/api/v1/projects/{p}/trend", "ssrAAAAhA"),
