@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use stats::wire::{EventRow, ThresholdRow};
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -96,19 +96,8 @@ fn thresholds() -> Vec<ThresholdRow> {
     ]
 }
 
-#[test]
-fn a_run_is_told_of_at_its_start_its_missed_thresholds_and_its_end() -> Result {
-    let dir = tempfile::tempdir()?;
-    let running = serve(dir.path())?;
-    let addr = running.addr();
-    let (url, messages) = receiver(Duration::ZERO)?;
-    let wanted = json!({ "url": url }).to_string();
-    let path = "/api/v1/projects/shop/webhooks";
-    let made = send(addr, "POST", path, &[JSON], wanted.as_bytes())?;
-    assert_eq!(made.status, 200, "{}", made.text());
-    let made: Value = serde_json::from_slice(&made.body)?;
-    let secret = made["secret"].as_str().unwrap_or_default();
-    assert!(secret.starts_with("whsec_"), "{made}");
+/// Delivers `run-1`, whose nodes miss thresholds.
+fn deliver_missing_run(addr: SocketAddr) -> Result {
     // both nodes miss the first threshold; the second is only judged at the end
     let halves = [0, 1].map(|node| half_run("run-1", node, 3, &["a"]));
     let mut batches = halves.concat();
@@ -126,6 +115,23 @@ fn a_run_is_told_of_at_its_start_its_missed_thresholds_and_its_end() -> Result {
         }
         assert_eq!(post(addr, &batch)?.0, 200);
     }
+    Ok(())
+}
+
+#[test]
+fn a_run_is_told_of_at_its_start_its_missed_thresholds_and_its_end() -> Result {
+    let dir = tempfile::tempdir()?;
+    let running = serve(dir.path())?;
+    let addr = running.addr();
+    let (url, messages) = receiver(Duration::ZERO)?;
+    let wanted = json!({ "url": url }).to_string();
+    let path = "/api/v1/projects/shop/webhooks";
+    let made = send(addr, "POST", path, &[JSON], wanted.as_bytes())?;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let made: Value = serde_json::from_slice(&made.body)?;
+    let secret = made["secret"].as_str().unwrap_or_default();
+    assert!(secret.starts_with("whsec_"), "{made}");
+    deliver_missing_run(addr)?;
     await_state(addr, "run-1", "done")?;
     let mut kinds = Vec::new();
     let mut ids = Vec::new();
