@@ -4,14 +4,13 @@ mod backup;
 mod compare;
 mod init;
 mod input;
-mod keep;
 mod report;
 mod runs;
+mod serve;
 
 pub use init::{Example, InitArguments};
 pub use input::{InputArguments, RequestArguments, Seed};
 
-pub use crate::command::LogFormat;
 use crate::render::columns::Columns;
 use clap::{Args, Parser, Subcommand};
 use config::{Cores, FailOnRules, Origin, StatsSink};
@@ -23,6 +22,7 @@ pub use backup::{BackupArguments, RestoreArguments};
 pub use compare::CompareArguments;
 pub use report::ReportArguments;
 pub use runs::{DeleteArguments, RunsAction, RunsArguments};
+pub use serve::ServeArguments;
 
 /// Load-test server-side applications with latency figures you can trust
 #[derive(Parser, Debug)]
@@ -54,7 +54,7 @@ pub enum Command {
     #[command(after_long_help = CONTROL_HELP)]
     Control(ControlArguments),
     /// Run the stats server, which stores runs and shows them
-    #[command(after_long_help = SERVE_HELP)]
+    #[command(after_long_help = serve::HELP)]
     Serve(ServeArguments),
     /// Show a run from the local store
     #[command(after_long_help = REPORT_HELP)]
@@ -171,26 +171,6 @@ Exit codes:
   0    success
   2    unknown command
   3    no test listens on the socket";
-
-const SERVE_HELP: &str = "\
-All runs are listed at http://localhost:7777/report/list. `mistress run` reports to a server on
-this machine automatically, and to another one with `stats = \"http://host:7777\"` in the profile.
-
-Without accounts, it only serves this machine, and every local user is an admin. To serve other
-machines, create an admin first (docs/server.md).
-
-Examples:
-  mistress serve
-  mistress serve --bind 127.0.0.1:8000 --data /var/lib/mistress
-  mistress serve --add-admin ann
-  mistress serve --bind 0.0.0.0:7777 --host load.example.com --tls-cert chain.pem --tls-key key.pem
-  mistress serve --log-format json --log-level warn 2>>mistress.log
-  mistress serve --bind 0.0.0.0:7777 --host load.example.com --keep-size 20GiB
-
-Exit codes:
-  0    stopped by a signal, or the account was created
-  2    the log level is unknown
-  3    it cannot listen, or the store or a file for TLS cannot be used";
 
 const REPORT_HELP: &str = "\
 RUN is the id of a run, a prefix of it, a run name (the newest run of that name), or `latest`.
@@ -378,39 +358,6 @@ pub struct ControlArguments {
     /// Command to send
     #[arg(required = true, num_args = 1..=3, value_name = "COMMAND")]
     pub command: Vec<String>,
-}
-
-/// Arguments of `serve`.
-#[derive(Args, Debug)]
-pub struct ServeArguments {
-    /// Address to listen on; port 0 picks a free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7777")]
-    pub bind: SocketAddr,
-    /// Folder of the store, instead of MISTRESS_DATA or ~/.local/share/mistress
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Host name under which browsers may reach the server; may be repeated
-    #[arg(long, value_name = "NAME")]
-    pub host: Vec<String>,
-    /// How much it keeps.
-    #[command(flatten)]
-    pub keep: keep::KeepArguments,
-    /// Create a server admin account and exit; prompts for the password, or reads it from the first
-    /// line of standard input
-    #[arg(long, value_name = "NAME")]
-    pub add_admin: Option<String>,
-    /// Serve https with this certificate and its chain, in PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub tls_cert: Option<PathBuf>,
-    /// The private key of --tls-cert, in PEM without a password
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub tls_key: Option<PathBuf>,
-    /// How the log is written to standard error
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or off; RUST_LOG otherwise
-    #[arg(long, value_name = "LEVEL")]
-    pub log_level: Option<String>,
 }
 
 /// Arguments of `push`.

@@ -20,10 +20,11 @@ mod role;
 mod routes;
 mod schema;
 mod secret;
+mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod tests;
-mod time_format;
+pub(crate) mod time_format;
 mod visitor;
 
 pub use accounts::{Account, Accounts};
@@ -32,12 +33,16 @@ pub use credentials::Token;
 pub use password::PASSWORD_MIN;
 pub use role::{EVERY_PROJECT, Needs, Over, Role, TokenKind};
 pub use routes::{ROUTES, Route};
+pub use sessions::Session;
 pub use visitor::{Grant, Link, Visitor};
 
+pub(crate) use accounts::check_project;
 pub(crate) use caller::Caller;
 pub(crate) use guard::{RequestRole, guard, is_data, sees_run};
 pub(crate) use limit::network;
+pub(crate) use links::user_error;
 pub(crate) use routes::{Guarded, find};
+pub(crate) use schema::now_us;
 
 use crate::log_limit::LogLimit;
 use crate::{App, Error, Options};
@@ -56,7 +61,7 @@ const HASHED_AT_ONCE: usize = 2;
 #[derive(Debug)]
 pub struct Access {
     /// The accounts.
-    pub(crate) accounts: Accounts,
+    pub(crate) accounts: Arc<Accounts>,
     /// The host names the server answers to.
     pub(crate) hosts: Hosts,
     /// Limits sign-in attempts.
@@ -85,7 +90,7 @@ impl Access {
             return Err(Error::Refused(unprotected(bind)));
         }
         Ok(Access {
-            accounts,
+            accounts: Arc::new(accounts),
             hosts: Hosts::new(bind.ip(), &options.hosts),
             limit: RateLimit::default(),
             log: LogLimit::default(),

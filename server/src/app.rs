@@ -3,12 +3,13 @@
 use crate::connections::{self, ConnectionLimits, TlsFiles};
 use crate::metrics::Metrics;
 use crate::observe::RequestLog;
-use crate::store::{Claim, Expiry, RunObserver, Sqlite, State, Store, make_private};
+use crate::store::{Claim, Expiry, Observers, RunObserver, Sqlite, Store, make_private};
+use crate::webhooks::{Context, Deliveries, WebhookOptions, Webhooks};
 use crate::{
-    Error, access, api, export, health, ingest, live, node_check, observe, openapi, pages,
+    Error, access, api, export, health, ingest, live, node_check, observe, openapi, pages, webhooks,
 };
 use axum::Router;
-use stats::wire::EventRow;
+use axum::http::Uri;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,6 +48,11 @@ pub struct Options {
     /// Most disk space for runs, in bytes: beyond it, those that arrived first are deleted, but no
     /// pinned, baseline or live ones.
     pub keep_bytes: Option<u64>,
+    /// The URL under which people reach the server, without a path; its host needs no entry in
+    /// `hosts`. `None`: that of the bound address.
+    pub url: Option<String>,
+    /// How webhooks are delivered.
+    pub webhooks: WebhookOptions,
 }
 
 impl Options {
@@ -59,6 +65,8 @@ impl Options {
             tls: None,
             connections: ConnectionLimits::default(),
             keep_bytes: None,
+            url: None,
+            webhooks: WebhookOptions::default(),
         }
     }
 }
@@ -82,6 +90,8 @@ pub struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// What is logged of requests.
     pub(crate) request_log: Arc<RequestLog>,
+    /// Tells other systems of runs.
+    pub(crate) webhooks: Webhooks,
 }
 
 impl App {
@@ -138,12 +148,7 @@ impl Running {
 
     /// The URL for a browser, without a path.
     pub fn url(&self) -> String {
-        let scheme = if self.is_tls { "https" } else { "http" };
-        if self.addr.ip().is_loopback() || self.addr.ip().is_unspecified() {
-            format!("{scheme}://localhost:{}", self.addr.port())
-        } else {
-            format!("{scheme}://{}", self.addr)
-        }
+        url_of(self.addr, self.is_tls)
     }
 
     /// The token for batches of this process; no other process has it.
@@ -179,7 +184,8 @@ impl Drop for Running {
 /// # Errors
 /// When the address is taken, other machines can reach it and no admin exists, the data folder
 /// cannot be used, or a file for TLS.
-pub fn start(options: Options) -> Result<Running, Error> {
+pub fn start(mut options: Options) -> Result<Running, Error> {
+    let public_url = public_url(&mut options)?;
     let data = |source| Error::Data {
         path: options.data_dir.clone(),
         source,
@@ -218,13 +224,24 @@ pub fn start(options: Options) -> Result<Running, Error> {
     let is_tls = tls.is_some();
     let live = live::Broadcaster::default();
     let access = Arc::new(access);
-    let watch = Arc::new(Observers {
-        live: live.clone(),
-        access: Arc::clone(&access),
-    });
+    let url = public_url.unwrap_or_else(|| url_of(addr, is_tls));
+    let (webhooks, inbox) = Webhooks::new(&options.webhooks, Arc::clone(&access.accounts));
+    let observers = Observers(vec![
+        Box::new(live.clone()),
+        Box::new(Auditor(Arc::clone(&access))),
+        Box::new(webhooks.clone()),
+    ]);
     let keep_bytes = options.keep_bytes;
-    let store = Sqlite::start_claimed(&options.data_dir, claim, watch, keep_bytes)?;
+    let store =
+        Sqlite::start_claimed(&options.data_dir, claim, Arc::new(observers), keep_bytes)?;
     let store = Arc::new(store);
+    let context = Context {
+        accounts: Arc::clone(&access.accounts),
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        options: options.webhooks.clone(),
+        url,
+    };
+    let deliveries = Deliveries::start(webhooks.clone(), inbox, context)?;
     let app = App {
         access,
         store: Arc::clone(&store) as Arc<dyn Store>,
@@ -234,6 +251,7 @@ pub fn start(options: Options) -> Result<Running, Error> {
         connections: connections::Table::new(options.connections),
         metrics: Arc::default(),
         request_log: Arc::default(),
+        webhooks,
     };
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
@@ -244,6 +262,7 @@ pub fn start(options: Options) -> Result<Running, Error> {
             runtime.shutdown_timeout(STOP_MAX);
             store.stop();
             tracing::info!("stopped");
+            deliveries.stop(STOP_MAX);
         })
         .map_err(data)?;
     for notice in &notices {
@@ -261,27 +280,48 @@ pub fn start(options: Options) -> Result<Running, Error> {
     })
 }
 
-/// Whoever wants to know of runs: their viewers, and the audit log.
-struct Observers {
-    live: live::Broadcaster,
-    access: Arc<access::Access>,
+/// Tells the audit log of runs that were deleted.
+struct Auditor(Arc<access::Access>);
+
+impl RunObserver for Auditor {
+    fn expired(&self, run: &str, reason: Expiry) {
+        self.0.record_expired(run, reason.as_str());
+    }
 }
 
-impl RunObserver for Observers {
-    fn second(&self, run: &str, time_s: u64) {
-        self.live.second(run, time_s);
-    }
+/// The URL for people, if one is given; its host is one that browsers may use.
+///
+/// # Errors
+/// When it is no such URL.
+fn public_url(options: &mut Options) -> Result<Option<String>, Error> {
+    let Some(given) = &options.url else {
+        return Ok(None);
+    };
+    let url = given.trim_end_matches('/').to_owned();
+    let uri: Option<Uri> = url.parse().ok();
+    let authority = uri.as_ref().and_then(|uri| {
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let is_bare = uri.path() == "/" && uri.query().is_none();
+        let authority = uri.authority()?.as_str();
+        (is_http && is_bare && !authority.contains('@')).then(|| authority.to_owned())
+    });
+    let Some(authority) = authority else {
+        return Err(Error::Refused(format!(
+            "--url {given:?}: expected http://HOST or https://HOST, with a port if necessary, and \
+             without a path"
+        )));
+    };
+    options.hosts.push(authority);
+    Ok(Some(url))
+}
 
-    fn event(&self, run: &str, event: &EventRow) {
-        self.live.event(run, event);
-    }
-
-    fn end(&self, run: &str, state: State) {
-        self.live.end(run, state);
-    }
-
-    fn expired(&self, run: &str, reason: Expiry) {
-        self.access.record_expired(run, reason.as_str());
+/// The URL for a browser, without a path.
+fn url_of(addr: SocketAddr, is_tls: bool) -> String {
+    let scheme = if is_tls { "https" } else { "http" };
+    if addr.ip().is_loopback() || addr.ip().is_unspecified() {
+        format!("{scheme}://localhost:{}", addr.port())
+    } else {
+        format!("{scheme}://{addr}")
     }
 }
 
@@ -336,6 +376,7 @@ fn routes(app: App) -> Router {
         .merge(export::routes())
         .merge(health::routes())
         .merge(pages::routes())
+        .merge(webhooks::routes())
         .merge(access::routes());
     let packed = axum::middleware::from_fn(pages::compress::layer);
     let observed = axum::middleware::from_fn_with_state(app.clone(), observe::layer);

@@ -421,12 +421,14 @@ pub struct Project {
 
 /// Receives notifications about runs.
 pub trait RunObserver: Send + Sync + 'static {
+    /// The first batch of a run was stored.
+    fn start(&self, _run: &str) {}
     /// A second is complete and can be read.
-    fn second(&self, run: &str, time_s: u64);
+    fn second(&self, _run: &str, _time_s: u64) {}
     /// An event was stored.
-    fn event(&self, run: &str, event: &EventRow);
+    fn event(&self, _run: &str, _event: &EventRow) {}
     /// The run has ended.
-    fn end(&self, run: &str, state: State);
+    fn end(&self, _run: &str, _state: State) {}
     /// The run was deleted since it is beyond a limit.
     fn expired(&self, _run: &str, _reason: Expiry) {}
 }
@@ -460,6 +462,31 @@ pub struct Usage {
     pub bytes: u64,
     /// Most that they may take, in bytes; none without a limit.
     pub keep_bytes: Option<u64>,
+}
+
+/// Several observers, told in this order.
+pub(crate) struct Observers(pub(crate) Vec<Box<dyn RunObserver>>);
+
+impl RunObserver for Observers {
+    fn start(&self, run: &str) {
+        self.0.iter().for_each(|one| one.start(run));
+    }
+
+    fn second(&self, run: &str, time_s: u64) {
+        self.0.iter().for_each(|one| one.second(run, time_s));
+    }
+
+    fn event(&self, run: &str, event: &EventRow) {
+        self.0.iter().for_each(|one| one.event(run, event));
+    }
+
+    fn end(&self, run: &str, state: State) {
+        self.0.iter().for_each(|one| one.end(run, state));
+    }
+
+    fn expired(&self, run: &str, reason: Expiry) {
+        self.0.iter().for_each(|one| one.expired(run, reason));
+    }
 }
 
 /// Decompresses and decodes a batch.

@@ -29,7 +29,9 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     let mut options = server::Options::new(arguments.bind, &data);
     options.hosts.clone_from(&arguments.host);
     options.tls = tls(arguments);
-    options.keep_bytes = arguments.keep.keep_size;
+    options.keep_bytes = arguments.keep_size;
+    options.url.clone_from(&arguments.url);
+    options.webhooks.allow.clone_from(&arguments.webhook_allow);
     let running = server::start(options).map_err(Failure::failed)?;
     for notice in running.notices() {
         Stream::Err.print(&format!("{notice}\n"));

@@ -133,6 +133,12 @@ impl Aggregator {
         self.judges.take_abort()
     }
 
+    /// Index and text of the thresholds missed so far. One without `over` is judged over the whole
+    /// run, so unless it has `abort` it is missed at the end at the earliest, and not listed here.
+    pub fn missed_thresholds(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.judges.missed()
+    }
+
     /// How long the run was in all, drain included. Told before the last seconds are taken, the
     /// piece of a second at its end is known as one.
     pub fn set_length(&mut self, length_s: f64) {

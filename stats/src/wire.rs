@@ -17,6 +17,9 @@ pub const VERSION: u32 = 1;
 pub const PATH: &str = "/ingest/v1/batch";
 /// Where a sender asks (GET) whether it is welcome: an [`Ack`] with the server's version.
 pub const HELLO_PATH: &str = "/ingest/v1/hello";
+/// The kind of the event that tells of a threshold when it is first missed; its text is that of the
+/// threshold.
+pub const MISSED_EVENT: &str = "missed";
 /// The media type of a batch and of its acknowledgement.
 pub const MEDIA_TYPE: &str = "application/x-protobuf";
 
@@ -381,7 +384,8 @@ pub struct EventRow {
     /// Microseconds from the start of the load; negative before it.
     #[prost(sint64, tag = "1")]
     pub time_us: i64,
-    /// `stage` (the run entered a stage) or `message` (a log, an error, a change of the load).
+    /// `stage` (the run entered a stage), `message` (a log, an error, a change of the load) or
+    /// [`MISSED_EVENT`].
     #[prost(string, tag = "2")]
     pub kind: String,
     /// What happened; hostile text of several lines.

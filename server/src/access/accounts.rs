@@ -33,8 +33,6 @@ pub struct Account {
     pub name: String,
     /// Its roles, by project.
     pub grants: Vec<Grant>,
-    /// Number of sessions.
-    pub sessions: u32,
     /// Microseconds since 1970.
     pub created_us: i64,
 }
@@ -87,17 +85,13 @@ impl Accounts {
     /// # Errors
     /// When the store cannot be read.
     pub fn list(&self) -> Result<Vec<Account>, Error> {
-        let now = schema::now_us();
         self.read(|db| {
-            let sql = "SELECT name, created_us, (SELECT count(*) FROM session \
-                       WHERE account = name AND expires_us > ?) FROM account ORDER BY name";
-            let mut statement = db.prepare(sql)?;
-            let rows = statement.query_map([now], |row| {
+            let mut statement = db.prepare("SELECT name, created_us FROM account ORDER BY name")?;
+            let rows = statement.query_map([], |row| {
                 Ok(Account {
                     name: row.get(0)?,
                     grants: Vec::new(),
                     created_us: row.get(1)?,
-                    sessions: row.get(2)?,
                 })
             })?;
             let mut accounts = rows.collect::<Result<Vec<_>, _>>()?;

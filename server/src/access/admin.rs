@@ -1,9 +1,9 @@
 //! The admin page: accounts and roles, tokens, share links, the audit log.
 
 use super::schema::now_us;
-use super::sign_in::hashed;
+use super::sign_in::{SessionRow, hashed};
 use super::{
-    AuditEntry, EVERY_PROJECT, Guarded, Link, Role, Token, TokenKind, Visitor, time_format,
+    AuditEntry, EVERY_PROJECT, Guarded, Link, Role, Session, Token, TokenKind, Visitor, time_format,
 };
 use crate::pages::{Shell, page};
 use crate::store::Usage;
@@ -18,6 +18,8 @@ use stats::report::format;
 
 /// Audit log entries shown on the page.
 const AUDIT_SHOWN: u32 = 200;
+/// Default lifetime of a token, in days.
+const TOKEN_DAYS: u32 = 365;
 /// Maximum size of a form, in bytes.
 const FORM_BYTES_MAX: usize = 16 << 10;
 
@@ -32,6 +34,11 @@ pub(super) fn routes() -> Router<App> {
             set_password,
         )
         .guarded(Method::POST, "/admin/accounts/{name}/sign-out", sign_out)
+        .guarded(
+            Method::POST,
+            "/admin/accounts/{name}/sessions/{session}/end",
+            end_session,
+        )
         .guarded(
             Method::POST,
             "/admin/accounts/{name}/remove",
@@ -67,7 +74,7 @@ struct AccountRow {
     /// The name, encoded for a path.
     path: String,
     roles: Vec<(String, &'static str)>,
-    sessions: u32,
+    sessions: Vec<SessionRow>,
     created: String,
 }
 
@@ -75,6 +82,7 @@ struct TokenRow {
     facts: Token,
     created: String,
     used: String,
+    expires: String,
 }
 
 struct LinkRow {
@@ -113,6 +121,9 @@ struct NewToken {
     kind: String,
     name: String,
     project: String,
+    /// Its lifetime in days, or `never`.
+    #[serde(default)]
+    days: String,
 }
 
 /// The result of a change: the new token, if it created one.
@@ -165,7 +176,14 @@ async fn filled(
             is_open: !accounts.has_admin()?,
             error,
             token,
-            accounts: accounts.list()?.into_iter().map(AccountRow::of).collect(),
+            accounts: accounts
+                .list()?
+                .into_iter()
+                .map(|account| {
+                    let sessions = accounts.sessions(&account.name, now_us())?;
+                    Ok(AccountRow::of(account, sessions))
+                })
+                .collect::<Result<_, Error>>()?,
             tokens: accounts.tokens()?.into_iter().map(TokenRow::of).collect(),
             links: accounts
                 .links(None, now_us())?
@@ -247,6 +265,18 @@ async fn sign_out(
     .await
 }
 
+async fn end_session(
+    State(app): State<App>,
+    shell: Shell,
+    Path((name, session)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    change(app, shell, move |app| {
+        app.access.accounts.end_session_of(&name, &session)?;
+        Ok(None)
+    })
+    .await
+}
+
 async fn remove_account(
     State(app): State<App>,
     shell: Shell,
@@ -267,9 +297,9 @@ async fn add_token(
 ) -> Result<Response, ApiError> {
     change(app, shell, move |app| {
         let kind: TokenKind = sent.kind.parse().map_err(Error::Access)?;
-        let accounts = &app.access.accounts;
+        let (accounts, days) = (&app.access.accounts, lifetime(&sent.days)?);
         accounts
-            .add_token(kind, &sent.name, &sent.project, &visitor.name())
+            .add_token(kind, &sent.name, &sent.project, &visitor.name(), days)
             .map(Some)
     })
     .await
@@ -315,12 +345,22 @@ fn space(usage: Usage) -> String {
     }
 }
 
+/// The days of a new token's life: a year unless something else is chosen.
+fn lifetime(text: &str) -> Result<Option<u32>, Error> {
+    let wrong = || Error::Access(format!("token lifetime {text:?}: expected days, or never"));
+    match text {
+        "" => Ok(Some(TOKEN_DAYS)),
+        "never" => Ok(None),
+        days => days.parse().map(Some).map_err(|_| wrong()),
+    }
+}
+
 fn role(text: &str) -> Result<Role, Error> {
     text.parse().map_err(Error::Access)
 }
 
 impl AccountRow {
-    fn of(account: super::Account) -> AccountRow {
+    fn of(account: super::Account, sessions: Vec<Session>) -> AccountRow {
         let grants = account.grants.into_iter();
         let path = percent_encoding::NON_ALPHANUMERIC;
         AccountRow {
@@ -329,7 +369,10 @@ impl AccountRow {
             roles: grants
                 .map(|grant| (grant.project, grant.role.name()))
                 .collect(),
-            sessions: account.sessions,
+            sessions: sessions
+                .into_iter()
+                .map(|session| SessionRow::of(session, None))
+                .collect(),
             created: time_format::minute(account.created_us),
         }
     }
@@ -342,6 +385,13 @@ impl TokenRow {
             used: facts
                 .used_us
                 .map_or("never".to_owned(), time_format::minute),
+            expires: match facts.expires_us {
+                None => "never".to_owned(),
+                Some(at_us) if at_us <= now_us() => {
+                    format!("expired {}", time_format::minute(at_us))
+                }
+                Some(at_us) => time_format::minute(at_us),
+            },
             facts,
         }
     }

@@ -8,17 +8,17 @@ use super::visitor::{Identity, Link, Visitor};
 use crate::Error;
 use rusqlite::{Connection, OptionalExtension, params};
 
-const HOUR_US: i64 = 3_600_000_000;
-/// Lifetime of a session.
-pub(crate) const SESSION_HOURS: i64 = 14 * 24;
+pub(super) const HOUR_US: i64 = 3_600_000_000;
 /// Default lifetime of a share link.
 pub(crate) const LINK_HOURS: i64 = 7 * 24;
 /// Maximum lifetime of a share link.
 pub(crate) const LINK_HOURS_MAX: i64 = 366 * 24;
 /// Maximum length of a token's name, in characters.
 const TOKEN_NAME_MAX: usize = 64;
-/// Resolution of a token's last use.
-const USED_US: i64 = HOUR_US / 6;
+/// Resolution of the last use of a token or a session.
+pub(super) const USED_US: i64 = HOUR_US / 6;
+/// Maximum lifetime of a token, in days.
+const TOKEN_DAYS_MAX: u32 = 3_660;
 
 /// A token as listed on the admin page; the token itself is not stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,8 @@ pub struct Token {
     pub created_us: i64,
     /// Time of the last use, accurate to about ten minutes.
     pub used_us: Option<i64>,
+    /// When it expires, in microseconds since 1970; `None` for never.
+    pub expires_us: Option<i64>,
 }
 
 impl Accounts {
@@ -45,7 +47,7 @@ impl Accounts {
         if let Some((kind, hash)) = claims.token {
             return self.of_token(kind, hash, now_us);
         }
-        self.read(|db| {
+        let (visitor, is_stale) = self.read(|db| {
             let links = claims.links.iter();
             let links = links.filter_map(|hash| link_of(db, *hash, now_us).transpose());
             let links = links.collect::<Result<Vec<Link>, Error>>()?;
@@ -53,12 +55,18 @@ impl Accounts {
                 Some(hash) => account_of(db, hash, now_us)?,
                 None => None,
             };
-            let Some(name) = account else {
-                return Ok(Visitor::of(Identity::Anonymous, Vec::new(), links));
+            let Some((name, used_us)) = account else {
+                let visitor = Visitor::of(Identity::Anonymous, Vec::new(), links);
+                return Ok((visitor, false));
             };
             let grants = grants_of(db, &name)?;
-            Ok(Visitor::of(Identity::Account(name), grants, links))
-        })
+            let visitor = Visitor::of(Identity::Account(name), grants, links);
+            Ok((visitor, used_us < now_us - USED_US))
+        })?;
+        if let (true, Some(hash)) = (is_stale, claims.session) {
+            self.note_session_use(hash, now_us)?;
+        }
+        Ok(visitor)
     }
 
     fn of_token(&self, kind: TokenKind, hash: Hash, now_us: i64) -> Result<Visitor, Error> {
@@ -66,6 +74,12 @@ impl Accounts {
         let Some((token, used_us)) = found.filter(|(token, _)| token.kind == kind.name()) else {
             return Ok(Visitor::anonymous());
         };
+        if token
+            .expires_us
+            .is_some_and(|expires_us| expires_us <= now_us)
+        {
+            return Ok(Visitor::of_expired(&token));
+        }
         if used_us.is_none_or(|used_us| used_us < now_us - USED_US) {
             let sql = "UPDATE token SET used_us = ? WHERE id = ?";
             self.change(|db| Ok(db.execute(sql, params![now_us, token.id])?))?;
@@ -73,49 +87,24 @@ impl Accounts {
         Ok(Visitor::token(kind, token.name, token.project))
     }
 
-    /// Starts a session; expired ones are deleted.
-    pub(crate) fn start_session(&self, account: &str, now_us: i64) -> Result<Secret, Error> {
-        let secret = Secret::random()?;
-        self.change(|db| {
-            db.execute("DELETE FROM session WHERE expires_us <= ?", [now_us])?;
-            let sql = "INSERT INTO session (hash, account, created_us, expires_us) \
-                       VALUES (?, ?, ?, ?)";
-            let expires_us = now_us + SESSION_HOURS * HOUR_US;
-            let hash = secret.hash();
-            db.execute(sql, params![&hash.0[..], account, now_us, expires_us])?;
-            Ok(())
-        })?;
-        Ok(secret)
-    }
-
-    /// Ends one session.
-    pub(crate) fn end_session(&self, hash: Hash) -> Result<(), Error> {
-        let sql = "DELETE FROM session WHERE hash = ?";
-        self.change(|db| Ok(db.execute(sql, [&hash.0[..]])?))
-            .map(drop)
-    }
-
-    /// Ends all sessions of an account.
+    /// Creates a token and returns it; it cannot be read again. It expires after `days`, or never.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub fn end_sessions(&self, account: &str) -> Result<(), Error> {
-        let sql = "DELETE FROM session WHERE account = ?";
-        self.change(|db| Ok(db.execute(sql, [account])?)).map(drop)
-    }
-
-    /// Creates a token and returns it; it cannot be read again.
-    ///
-    /// # Errors
-    /// When its name or project is invalid.
+    /// When its name, project or lifetime is invalid.
     pub fn add_token(
         &self,
         kind: TokenKind,
         name: &str,
         project: &str,
         made_by: &str,
+        days: Option<u32>,
     ) -> Result<String, Error> {
         check_project(project)?;
+        if days.is_some_and(|days| !(1..=TOKEN_DAYS_MAX).contains(&days)) {
+            return Err(Error::Access(format!(
+                "token lifetime: must be 1 to {TOKEN_DAYS_MAX} days, or never"
+            )));
+        }
         let is_control = |c: char| c.is_control();
         if name.is_empty() || name.chars().count() > TOKEN_NAME_MAX || name.contains(is_control) {
             return Err(Error::Access(format!(
@@ -125,10 +114,12 @@ impl Accounts {
         let secret = Secret::random()?;
         let hash = secret.hash();
         self.change(|db| {
-            let sql = "INSERT INTO token (hash, kind, name, project, made_by, created_us) \
-                       VALUES (?, ?, ?, ?, ?, ?)";
-            let kind = kind.name();
-            let row = params![&hash.0[..], kind, name, project, made_by, now_us()];
+            let sql = "INSERT INTO token (hash, kind, name, project, made_by, created_us, \
+                       expires_us) VALUES (?, ?, ?, ?, ?, ?, ?)";
+            let (kind, now_us) = (kind.name(), now_us());
+            let expires_us = days.map(|days| now_us + i64::from(days) * 24 * HOUR_US);
+            let hash = &hash.0[..];
+            let row = params![hash, kind, name, project, made_by, now_us, expires_us];
             Ok(db.execute(sql, row)?)
         })?;
         Ok(secret.token_text(kind))
@@ -223,7 +214,7 @@ impl Accounts {
 }
 
 const TOKENS: &str =
-    "SELECT id, kind, name, project, made_by, created_us, used_us, hash FROM token";
+    "SELECT id, kind, name, project, made_by, created_us, used_us, hash, expires_us FROM token";
 
 fn token(row: &rusqlite::Row) -> rusqlite::Result<(Token, Hash)> {
     let token = Token {
@@ -234,6 +225,7 @@ fn token(row: &rusqlite::Row) -> rusqlite::Result<(Token, Hash)> {
         made_by: row.get(4)?,
         created_us: row.get(5)?,
         used_us: row.get(6)?,
+        expires_us: row.get(8)?,
     };
     Ok((token, Hash(row.get(7)?)))
 }
@@ -251,11 +243,12 @@ fn token_of(db: &Connection, hash: Hash) -> Result<Option<(Token, Option<i64>)>,
     Ok(matching(found, hash)?.map(|token| (token.clone(), token.used_us)))
 }
 
-fn account_of(db: &Connection, hash: Hash, now_us: i64) -> Result<Option<String>, Error> {
-    let sql = "SELECT account, hash FROM session WHERE hash = ? AND expires_us > ?";
+/// The account of a session, and when the session was last used.
+fn account_of(db: &Connection, hash: Hash, now_us: i64) -> Result<Option<(String, i64)>, Error> {
+    let sql = "SELECT account, used_us, hash FROM session WHERE hash = ? AND expires_us > ?";
     let mut statement = db.prepare(sql)?;
     let found = statement.query_row(params![&hash.0[..], now_us], |row| {
-        Ok((row.get(0)?, Hash(row.get(1)?)))
+        Ok(((row.get(0)?, row.get(1)?), Hash(row.get(2)?)))
     });
     matching(found, hash)
 }

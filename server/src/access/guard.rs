@@ -266,6 +266,7 @@ fn refuse(decision: Decision, visitor: &Visitor, row: &Route, uri: &Uri) -> Resp
         }
         Decision::SignIn => {
             let text = "sign in first, or send a token with the required permission";
+            let text = visitor.expired().unwrap_or(text);
             let error = ApiError::new(StatusCode::UNAUTHORIZED, text);
             ([(WWW_AUTHENTICATE, "Bearer")], error).into_response()
         }

@@ -125,7 +125,7 @@ fn no_such_run() -> ApiError {
 }
 
 /// Reports mistakes of the visitor as 400.
-pub(super) fn user_error(error: Error) -> ApiError {
+pub(crate) fn user_error(error: Error) -> ApiError {
     match error {
         Error::Access(text) => ApiError::bad_request(text),
         other => ApiError::from(other),

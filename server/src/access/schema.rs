@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Each step migrates from one version to the next; released steps are never edited.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE account (
     name TEXT PRIMARY KEY,
@@ -67,6 +67,41 @@ ALTER TABLE audit ADD COLUMN last_us INTEGER NOT NULL DEFAULT 0;
 UPDATE audit SET last_us = at_us;
 CREATE INDEX audit_who ON audit (who, id);
 ALTER TABLE share_link ADD COLUMN script INTEGER NOT NULL DEFAULT 0;
+",
+    // webhooks with the secrets that they sign with, and what became of their messages
+    "
+CREATE TABLE webhook (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    url TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    occasions TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    created_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX webhook_project ON webhook (project);
+CREATE TABLE webhook_delivery (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    webhook INTEGER NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
+    message TEXT NOT NULL,
+    occasion TEXT NOT NULL,
+    run TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'waiting',
+    outcome TEXT NOT NULL DEFAULT '',
+    took_ms INTEGER NOT NULL DEFAULT 0,
+    next_us INTEGER
+) STRICT;
+CREATE INDEX webhook_delivery_webhook ON webhook_delivery (webhook, id);
+",
+    // when tokens expire; where sessions come from, and when they were last used
+    "
+ALTER TABLE token ADD COLUMN expires_us INTEGER;
+ALTER TABLE session ADD COLUMN used_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE session ADD COLUMN address TEXT NOT NULL DEFAULT '';
+ALTER TABLE session ADD COLUMN agent TEXT NOT NULL DEFAULT '';
+UPDATE session SET used_us = created_us;
 ",
 ];
 

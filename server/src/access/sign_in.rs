@@ -1,16 +1,17 @@
 //! Signing in and out, and the visitor's own account.
 
 use super::audit::AuditEntry;
-use super::credentials::SESSION_HOURS;
 use super::guard::claims;
 use super::schema::now_us;
 use super::secret::{SESSION_COOKIE, Secret};
+use super::sessions::{SESSION_HOURS, Session, session_id};
 use super::visitor::Identity;
-use super::{Caller, Guarded, Visitor, cookies};
+use super::{Caller, Guarded, Role, Visitor, cookies, time_format};
 use crate::pages::{Shell, page};
+use crate::webhooks::webhooks_path;
 use crate::{ApiError, App, Error};
 use askama::Template;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form, Json, Router};
@@ -36,6 +37,8 @@ pub(super) fn routes() -> Router<App> {
             "/account/sign-out-everywhere",
             sign_out_everywhere,
         )
+        .guarded(Method::POST, "/account/sign-out-others", sign_out_others)
+        .guarded(Method::POST, "/account/sessions/{session}/end", end_session)
         .guarded(Method::GET, "/api/v1/visitor", visitor)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
 }
@@ -53,10 +56,32 @@ struct SignInPage {
 #[template(path = "account.html")]
 struct AccountPage {
     shell: Shell,
-    roles: Vec<(String, &'static str)>,
+    /// Project, role, and the page of the project's webhooks for those who may see it.
+    roles: Vec<(String, &'static str, Option<String>)>,
     /// False for the local admin, who has no password.
     has_password: bool,
+    sessions: Vec<SessionRow>,
     error: Option<String>,
+}
+
+/// A session as pages show it.
+pub(super) struct SessionRow {
+    pub(super) facts: Session,
+    pub(super) created: String,
+    pub(super) used: String,
+    /// The one of this request.
+    is_own: bool,
+}
+
+impl SessionRow {
+    pub(super) fn of(facts: Session, own: Option<&str>) -> SessionRow {
+        SessionRow {
+            created: time_format::minute(facts.created_us),
+            used: time_format::minute(facts.used_us),
+            is_own: own == Some(facts.id.as_str()),
+            facts,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -206,13 +231,16 @@ async fn signed_in(
     sent: &SignIn,
 ) -> Result<Response, ApiError> {
     let (owned, name, old) = (app.clone(), sent.name.clone(), claims(headers).session);
+    let agent = headers.get(header::USER_AGENT);
+    let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
+    let (address, agent) = (caller.address_text(), agent.unwrap_or_default());
     let secret: Secret = app
         .with_room(move || {
             let accounts = &owned.access.accounts;
             if let Some(old) = old {
                 accounts.end_session(old)?;
             }
-            accounts.start_session(&name, now_us())
+            accounts.start_session(&name, now_us(), &address, &agent)
         })
         .await?;
     let cookie = cookies::set(SESSION_COOKIE, &secret, SESSION_HOURS * 3600, caller);
@@ -258,23 +286,73 @@ async fn sign_out_everywhere(
     Ok(([cookies::clear(SESSION_COOKIE)], Redirect::to("/sign-in")).into_response())
 }
 
-async fn account(
-    shell: Shell,
+async fn sign_out_others(
+    State(app): State<App>,
     Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    page(&account_page(shell, &visitor, None))
+    let name = own_name(&visitor)?;
+    if let Some(kept) = claims(&headers).session {
+        let owned = app.clone();
+        app.blocking(move || owned.access.accounts.end_other_sessions(&name, kept))
+            .await?;
+    }
+    Ok(Redirect::to("/account").into_response())
 }
 
-fn account_page(shell: Shell, visitor: &Visitor, error: Option<String>) -> AccountPage {
+async fn end_session(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    Path(session): Path<String>,
+) -> Result<Response, ApiError> {
+    let name = own_name(&visitor)?;
+    let owned = app.clone();
+    app.blocking(move || owned.access.accounts.end_session_of(&name, &session))
+        .await?;
+    Ok(Redirect::to("/account").into_response())
+}
+
+async fn account(
+    State(app): State<App>,
+    shell: Shell,
+    headers: HeaderMap,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, ApiError> {
+    page(&account_page(&app, shell, &visitor, &headers, None).await?)
+}
+
+async fn account_page(
+    app: &App,
+    shell: Shell,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    error: Option<String>,
+) -> Result<AccountPage, ApiError> {
+    let own = claims(headers).session.map(session_id);
+    let sessions = match visitor.who() {
+        Identity::Account(name) => {
+            let (owned, name) = (app.clone(), name.clone());
+            app.blocking(move || owned.access.accounts.sessions(&name, now_us()))
+                .await?
+        }
+        _ => Vec::new(),
+    };
+    let sessions = sessions.into_iter();
     let grants = visitor.grants().iter();
-    AccountPage {
+    Ok(AccountPage {
         shell,
+        sessions: sessions
+            .map(|session| SessionRow::of(session, own.as_deref()))
+            .collect(),
         roles: grants
-            .map(|grant| (grant.project.clone(), grant.role.name()))
+            .map(|grant| {
+                let webhooks = (grant.role >= Role::Manager).then(|| webhooks_path(&grant.project));
+                (grant.project.clone(), grant.role.name(), webhooks)
+            })
             .collect(),
         has_password: visitor.is_signed_in(),
         error,
-    }
+    })
 }
 
 async fn change_password(
@@ -282,6 +360,7 @@ async fn change_password(
     Extension(visitor): Extension<Visitor>,
     Extension(caller): Extension<Caller>,
     shell: Shell,
+    headers: HeaderMap,
     Form(sent): Form<NewPassword>,
 ) -> Result<Response, ApiError> {
     let name = own_name(&visitor)?;
@@ -300,7 +379,7 @@ async fn change_password(
     match error {
         None => Ok(([cookies::clear(SESSION_COOKIE)], Redirect::to("/sign-in")).into_response()),
         Some(_) => {
-            let shown = page(&account_page(shell, &visitor, error))?;
+            let shown = page(&account_page(&app, shell, &visitor, &headers, error).await?)?;
             Ok((StatusCode::BAD_REQUEST, shown).into_response())
         }
     }

@@ -2,6 +2,13 @@
 
 use time::OffsetDateTime;
 
+/// Formats microseconds since 1970 as `2026-11-24 15:32:07 UTC`; values out of range as 1970.
+pub(crate) fn second(us: i64) -> String {
+    let second = us.div_euclid(1_000_000).rem_euclid(60);
+    let minute = minute(us);
+    format!("{}:{second:02} UTC", minute.trim_end_matches(" UTC"))
+}
+
 /// Formats microseconds since 1970 as `2026-11-24 15:32 UTC`; values out of range as 1970.
 pub(crate) fn minute(us: i64) -> String {
     let seconds = us.div_euclid(1_000_000);

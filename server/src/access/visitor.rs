@@ -1,6 +1,7 @@
 //! The visitor and what they may do.
 
 use super::role::{EVERY_PROJECT, Needs, Over, Role, TokenKind};
+use super::{Token, time_format};
 use std::sync::Arc;
 
 /// The sender of a request; an extension of every request that the guard admits.
@@ -14,6 +15,8 @@ struct VisitorFacts {
     grants: Vec<Grant>,
     /// The share links that are still valid.
     links: Vec<Link>,
+    /// Why the visitor's token does not count, if it once did.
+    expired: Option<String>,
 }
 
 /// How the visitor is identified.
@@ -92,7 +95,30 @@ impl Visitor {
     }
 
     pub(crate) fn of(who: Identity, grants: Vec<Grant>, links: Vec<Link>) -> Visitor {
-        Visitor(Arc::new(VisitorFacts { who, grants, links }))
+        Visitor(Arc::new(VisitorFacts {
+            who,
+            grants,
+            links,
+            expired: None,
+        }))
+    }
+
+    /// Nobody any more, with a token that has expired.
+    pub(crate) fn of_expired(token: &Token) -> Visitor {
+        let expired = format!(
+            "the token {:?} expired on {}; a server admin can create another on /admin",
+            token.name,
+            time_format::minute(token.expires_us.unwrap_or_default())
+        );
+        Visitor(Arc::new(VisitorFacts {
+            expired: Some(expired),
+            ..VisitorFacts::default()
+        }))
+    }
+
+    /// Why the visitor's token does not count, if it once did.
+    pub(crate) fn expired(&self) -> Option<&str> {
+        self.0.expired.as_deref()
     }
 
     /// A token; a read token is a guest of its project.

@@ -130,6 +130,32 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Some("Retention"),
     ),
     get(
+        "/api/v1/projects/{p}/webhooks",
+        "Webhooks of a project with their last deliveries",
+        &[],
+        Json("Webhooks"),
+    ),
+    change(
+        "POST",
+        "/api/v1/projects/{p}/webhooks",
+        "Add a webhook",
+        Some("NewWebhook"),
+    )
+    .answers(Json("CreatedWebhook")),
+    change(
+        "DELETE",
+        "/api/v1/projects/{p}/webhooks/{webhook}",
+        "Remove a webhook",
+        None,
+    ),
+    change(
+        "POST",
+        "/api/v1/projects/{p}/webhooks/{webhook}/test",
+        "Send a message that tests a webhook",
+        None,
+    )
+    .also(&[503]),
+    get(
         "/api/v1/runs",
         "Runs, newest first unless sorted otherwise",
         &[

@@ -94,7 +94,7 @@ fn read(stream: &mut TcpStream) -> Result<Reply> {
 pub struct Served {
     pub running: server::Running,
     pub accounts: Accounts,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Served {
@@ -106,7 +106,7 @@ impl Served {
         Ok(Served {
             running,
             accounts,
-            _dir: dir,
+            dir,
         })
     }
 
@@ -123,6 +123,14 @@ impl Served {
             served.accounts.add(name, PASSWORD, role, project)?;
         }
         Ok(served)
+    }
+
+    /// Lets the newest token have expired.
+    pub fn expire_token(&self) -> Result {
+        let db = rusqlite::Connection::open(self.dir.path().join("meta.sqlite"))?;
+        let sql = "UPDATE token SET expires_us = 1 WHERE id = (SELECT max(id) FROM token)";
+        assert_eq!(db.execute(sql, [])?, 1);
+        Ok(())
     }
 
     pub fn addr(&self) -> SocketAddr {

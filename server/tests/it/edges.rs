@@ -130,22 +130,29 @@ fn markers_of_a_run_are_bounded() -> Outcome {
 fn live_updates_end_with_the_right_to_see_them() -> Result {
     let served = Served::with_accounts()?;
     served.deliver(start(), "live")?;
-    let token = served
-        .accounts
-        .add_token(TokenKind::Read, "ci", "shop", "root")?;
-    let mut stream = TcpStream::connect(served.addr())?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let head = format!(
-        "GET /api/v1/runs/live/live HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
-         connection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes())?;
-    let mut part = [0; 1_024];
-    assert!(stream.read(&mut part)? > 0, "it begins");
+    let listen = || -> Result<TcpStream> {
+        let accounts = &served.accounts;
+        let token = accounts.add_token(TokenKind::Read, "ci", "shop", "root", Some(30))?;
+        let mut stream = TcpStream::connect(served.addr())?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let head = format!(
+            "GET /api/v1/runs/live/live HTTP/1.1\r\nhost: localhost\r\n\
+             authorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes())?;
+        assert!(stream.read(&mut [0; 1_024])? > 0, "it begins");
+        Ok(stream)
+    };
+    let revoked = listen()?;
     let id = served.accounts.tokens()?[0].id;
     served.accounts.revoke_token(id)?;
+    let expired = listen()?;
+    served.expire_token()?;
     let began = Instant::now();
-    while stream.read(&mut part)? > 0 {}
+    for mut stream in [revoked, expired] {
+        let mut part = [0; 1_024];
+        while stream.read(&mut part)? > 0 {}
+    }
     assert!(
         began.elapsed() < Duration::from_secs(15),
         "{:?}",

@@ -37,7 +37,7 @@ fn the_dashboard_of_the_documentation_finds_what_it_asks_for() -> Result {
         .add(root, password, Role::Admin, EVERY_PROJECT)?;
     let token = served
         .accounts
-        .add_token(TokenKind::Read, "grafana", "shop", root)?;
+        .add_token(TokenKind::Read, "grafana", "shop", root, None)?;
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/grafana.json");
     let document: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;

@@ -21,3 +21,4 @@ mod siege;
 mod space;
 mod tags;
 mod warmup;
+mod webhooks;

@@ -128,7 +128,7 @@ fn a_siege_keeps_neither_admins_nor_batches_out() -> Result {
     let dir = tempfile::tempdir()?;
     let accounts = Accounts::open(dir.path())?;
     accounts.add("root", PASSWORD, Role::Admin, EVERY_PROJECT)?;
-    let token = accounts.add_token(TokenKind::Ingest, "ci", EVERY_PROJECT, "root")?;
+    let token = accounts.add_token(TokenKind::Ingest, "ci", EVERY_PROJECT, "root", None)?;
     let (mut server, addr) = child(dir.path()).map_err(|error| error.to_string())?;
     let mut held = Vec::new();
     for number in 0..size.held + size.heads {

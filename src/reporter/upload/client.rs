@@ -97,19 +97,27 @@ impl StatsClient {
             Err(error) => return ServerCheck::Unreachable(reason(error)),
         };
         let status = response.status().as_u16();
-        let ack = read(&mut response).and_then(|body| Ack::decode(body.as_slice()).ok());
+        let body = read(&mut response).unwrap_or_default();
+        let ack = Ack::decode(body.as_slice()).ok();
         match (status, ack) {
             (200, Some(ack)) if ack.version == VERSION => ServerCheck::Accepts,
             (200, Some(ack)) if ack.version > 0 => ServerCheck::Rejects(format!(
                 "it expects version {} of the wire format, this is version {VERSION}",
                 ack.version
             )),
-            (401 | 403, _) => {
-                ServerCheck::Rejects("it requires a token (MISTRESS_TOKEN)".to_owned())
-            }
+            (401 | 403, _) => ServerCheck::Rejects(match self.token {
+                None => "it requires a token (MISTRESS_TOKEN)".to_owned(),
+                Some(_) => error_of(&body).unwrap_or_else(|| "it refuses the token".to_owned()),
+            }),
             _ => ServerCheck::NotAStatsServer,
         }
     }
+}
+
+/// The error in a JSON answer.
+fn error_of(body: &[u8]) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    Some(answer["error"].as_str()?.to_owned())
 }
 
 fn reason(error: ureq::Error) -> String {
@@ -124,9 +132,10 @@ fn judge(mut response: ureq::http::Response<ureq::Body>) -> BatchReply {
     let status = response.status().as_u16();
     let body = read(&mut response).unwrap_or_default();
     let ack = Ack::decode(body.as_slice()).unwrap_or_default();
-    let refusal = || match ack.error.as_str() {
-        "" => format!("status {status}"),
-        error => format!("status {status}: {error}"),
+    let error = Some(ack.error.clone()).filter(|error| !error.is_empty());
+    let refusal = || match error.or_else(|| error_of(&body)) {
+        None => format!("status {status}"),
+        Some(error) => format!("status {status}: {error}"),
     };
     match status {
         200 if ack.error.is_empty() => BatchReply::Accepted(ack.accepted_through),

@@ -3,8 +3,9 @@
 use super::UploadItem;
 use crate::render::live::Stage;
 use crate::reporter::Observer;
-use stats::wire::SecondRow;
+use stats::wire::{MISSED_EVENT, SecondRow};
 use stats::{Aggregator, Detail, Second};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -15,6 +16,8 @@ pub struct UploadObserver {
     items: SyncSender<UploadItem>,
     held: Option<Box<SecondRow>>,
     stage: Stage,
+    /// The missed thresholds that were sent, by index.
+    sent_missed: BTreeSet<usize>,
 }
 
 impl UploadObserver {
@@ -23,6 +26,7 @@ impl UploadObserver {
             items,
             held: None,
             stage: Stage::Starting,
+            sent_missed: BTreeSet::new(),
         }
     }
 
@@ -60,7 +64,21 @@ impl Observer for UploadObserver {
         self.offer(UploadItem::Begin(t0)).map(drop)
     }
 
-    fn second(&mut self, _second: &Second, _so_far: &Aggregator) -> io::Result<()> {
+    fn second(&mut self, _second: &Second, so_far: &Aggregator) -> io::Result<()> {
+        for (index, text) in so_far.missed_thresholds() {
+            if self.sent_missed.contains(&index) {
+                continue;
+            }
+            let item = UploadItem::Event {
+                at: Instant::now(),
+                kind: MISSED_EVENT,
+                text: text.to_owned(),
+            };
+            // while the channel is full, the next second tries again
+            if self.offer(item)?.is_none() {
+                self.sent_missed.insert(index);
+            }
+        }
         Ok(())
     }
 

@@ -401,6 +401,13 @@ impl Judges {
         Some(judge.threshold.text.clone())
     }
 
+    /// Index and text of the thresholds missed so far, of those judged while the run goes on.
+    pub(crate) fn missed(&self) -> impl Iterator<Item = (usize, &str)> {
+        let judges = self.judges.iter().enumerate();
+        let missed = judges.filter(|(_, judge)| judge.first_missed_s.is_some());
+        missed.map(|(index, judge)| (index, judge.threshold.text.as_str()))
+    }
+
     /// How the thresholds came out when the load lasted `load_s` without its warm-up.
     pub(crate) fn outcomes(&self, load_s: f64) -> Vec<ThresholdResult> {
         let judges = self.judges.iter();

@@ -31,7 +31,7 @@ const USES: [(&str, &[&str]); 10] = [
 const EXCLUSIVE: [(&str, &[&str]); 8] = [
     ("glommio", &["engine"]),
     ("io-uring", &["engine", "benches"]),
-    ("rustls", &["engine", "testkit"]),
+    ("rustls", &["engine", "server", "testkit"]),
     ("mlua", &["scripting"]),
     ("axum", &["server"]),
     ("rusqlite", &["server"]),

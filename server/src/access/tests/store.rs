@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::access::audit::AuditEntry;
-use crate::access::credentials::{LINK_HOURS, SESSION_HOURS};
+use crate::access::credentials::LINK_HOURS;
 use crate::access::schema::now_us;
 use crate::access::secret::{Claims, Secret};
+use crate::access::sessions::SESSION_HOURS;
 use crate::access::visitor::Visitor;
 use crate::access::{Accounts, EVERY_PROJECT, Role, TokenKind};
 
@@ -106,11 +107,11 @@ fn sessions_end_by_time_by_hand_and_with_the_password() -> Result {
     let (_dir, accounts) = with_ann()?;
     let now = now_us();
     let end = now + SESSION_HOURS * HOUR_US;
-    let one = accounts.start_session("ann", now)?;
-    let two = accounts.start_session("ann", now)?;
+    let one = accounts.start_session("ann", now, "10.0.0.1", "Browser")?;
+    let two = accounts.start_session("ann", now, "10.0.0.1", "Browser")?;
     assert_eq!(session(&accounts, &one, end - 1).name(), "ann");
     assert_eq!(session(&accounts, &one, end).name(), "nobody");
-    assert_eq!(accounts.list()?[0].sessions, 2);
+    assert_eq!(accounts.sessions("ann", now)?.len(), 2);
     accounts.end_session(one.hash())?;
     assert_eq!(session(&accounts, &one, now).name(), "nobody");
     assert_eq!(session(&accounts, &two, now).name(), "ann");
@@ -120,16 +121,78 @@ fn sessions_end_by_time_by_hand_and_with_the_password() -> Result {
         accounts.verify_password("ann", "another horse")?
             && !accounts.verify_password("ann", PASSWORD)?
     );
-    let three = accounts.start_session("ann", now)?;
+    let three = accounts.start_session("ann", now, "10.0.0.1", "Browser")?;
     accounts.end_sessions("ann")?;
     assert_eq!(session(&accounts, &three, now).name(), "nobody");
     Ok(())
 }
 
 #[test]
+fn sessions_are_listed_with_their_last_use_and_end_one_by_one() -> Result {
+    let (_dir, accounts) = with_ann()?;
+    let now = now_us();
+    let one = accounts.start_session("ann", now, "10.0.0.1", &"x".repeat(1_000))?;
+    let two = accounts.start_session("ann", now, "10.0.0.2", "Browser")?;
+    let later = now + HOUR_US;
+    assert_eq!(session(&accounts, &one, later).name(), "ann");
+    let listed = accounts.sessions("ann", later)?;
+    let facts: Vec<_> = listed
+        .iter()
+        .map(|one| (one.address.as_str(), one.used_us))
+        .collect();
+    assert_eq!(facts, [("10.0.0.1", later), ("10.0.0.2", now)]);
+    assert_eq!(
+        (listed[0].agent.len(), listed[1].agent.as_str()),
+        (200, "Browser")
+    );
+    // an id is no secret, and ends no session of another account
+    accounts.add("bob", PASSWORD, Role::Guest, "shop")?;
+    accounts.end_session_of("bob", &listed[0].id)?;
+    assert_eq!(session(&accounts, &one, later).name(), "ann");
+    accounts.end_session_of("ann", &listed[0].id)?;
+    assert_eq!(session(&accounts, &one, later).name(), "nobody");
+    let three = accounts.start_session("ann", now, "10.0.0.3", "Browser")?;
+    accounts.end_other_sessions("ann", three.hash())?;
+    assert_eq!(session(&accounts, &two, now).name(), "nobody");
+    assert_eq!(session(&accounts, &three, now).name(), "ann");
+    Ok(())
+}
+
+#[test]
+fn tokens_expire_when_they_were_made_to() -> Result {
+    let (_dir, accounts) = with_ann()?;
+    let claims = |text: &str| {
+        let line = format!("Bearer {text}");
+        Claims::read(std::iter::empty(), std::iter::once(line.as_bytes()))
+    };
+    let text = accounts.add_token(TokenKind::Read, "ci", "shop", "ann", Some(30))?;
+    let end = accounts.tokens()?[0].expires_us.ok_or("no end")?;
+    let visitor = accounts.identify(&claims(&text), end - 1)?;
+    assert_eq!(
+        (visitor.name().as_str(), visitor.expired()),
+        ("read token ci", None)
+    );
+    let visitor = accounts.identify(&claims(&text), end)?;
+    assert_eq!(visitor.name(), "nobody");
+    assert!(
+        visitor
+            .expired()
+            .is_some_and(|text| text.contains("\"ci\" expired on 2"))
+    );
+    let text = accounts.add_token(TokenKind::Read, "x", "shop", "ann", None)?;
+    let visitor = accounts.identify(&claims(&text), i64::MAX / 2)?;
+    assert_eq!(visitor.name(), "read token x");
+    for days in [0, 4_000] {
+        let made = accounts.add_token(TokenKind::Read, "x", "shop", "ann", Some(days));
+        assert!(said(made.map(drop)).contains("1 to 3660 days"));
+    }
+    Ok(())
+}
+
+#[test]
 fn tokens_are_known_by_their_hash_until_revoked() -> Result {
     let (dir, accounts) = with_ann()?;
-    let text = accounts.add_token(TokenKind::Ingest, "ci", "shop", "ann")?;
+    let text = accounts.add_token(TokenKind::Ingest, "ci", "shop", "ann", Some(30))?;
     let line = format!("Bearer {text}");
     let claims = Claims::read(std::iter::empty(), std::iter::once(line.as_bytes()));
     let visitor = accounts.identify(&claims, now_us())?;

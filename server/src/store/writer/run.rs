@@ -135,9 +135,13 @@ impl Run {
         watch: &dyn RunObserver,
         counters: &StoreCounters,
     ) -> Result<Vec<Result<u64, Error>>, Error> {
+        let is_first = self.nodes.is_empty();
         let committed = self.keep(deliveries, meta)?;
         let stored = committed.iter().flatten();
         stored.for_each(|batch| counters.batch(batch.is_new));
+        if is_first && !self.nodes.is_empty() {
+            watch.start(&self.id);
+        }
         let stored = deliveries.iter().zip(&committed);
         let stored = stored.filter_map(|(delivery, committed)| {
             let committed = committed.as_ref().ok()?;

@@ -11,7 +11,7 @@ const RUN: &str = "0190-shop";
 /// What becomes of the requests of: nobody, a share link, an ingest token, a read token of the
 /// project, its guest, its manager, its admin, an admin of another project, an admin of all.
 /// `A` allowed, `s` sign in first, `h` as if it did not exist, `r` refused.
-const EXPECTED: [(&str, &str, &str); 57] = [
+const EXPECTED: [(&str, &str, &str); 68] = [
     ("GET", "/ingest/v1/hello", "ssArrrrrr"),
     ("POST", "/ingest/v1/batch", "ssArrrrrr"),
     ("GET", "/healthz", "AAAAAAAAA"),
@@ -29,6 +29,18 @@ const EXPECTED: [(&str, &str, &str); 57] = [
     ("GET", "/api/v1/projects/{p}/trend", "ssrAAAAhA"),
     ("PUT", "/api/v1/projects/{p}/baseline", "ssrrrAAhA"),
     ("PUT", "/api/v1/projects/{p}/retention", "ssrrrrAhA"),
+    ("GET", "/api/v1/projects/{p}/webhooks", "ssrrrAAhA"),
+    ("POST", "/api/v1/projects/{p}/webhooks", "ssrrrAAhA"),
+    (
+        "DELETE",
+        "/api/v1/projects/{p}/webhooks/{webhook}",
+        "ssrrrAAhA",
+    ),
+    (
+        "POST",
+        "/api/v1/projects/{p}/webhooks/{webhook}/test",
+        "ssrrrAAhA",
+    ),
     ("GET", "/api/v1/runs", "ssrAAAAAA"),
     ("GET", "/api/v1/compare", "sArAAAAhA"),
     ("GET", "/api/v1/runs/{id}", "sArAAAAhA"),
@@ -68,11 +80,26 @@ const EXPECTED: [(&str, &str, &str); 57] = [
     ("GET", "/account", "ssrrAAAAA"),
     ("POST", "/account/password", "ssrrAAAAA"),
     ("POST", "/account/sign-out-everywhere", "ssrrAAAAA"),
+    ("POST", "/account/sign-out-others", "ssrrAAAAA"),
+    ("POST", "/account/sessions/{session}/end", "ssrrAAAAA"),
+    ("GET", "/projects/{p}/webhooks", "ssrrrAAhA"),
+    ("POST", "/projects/{p}/webhooks", "ssrrrAAhA"),
+    ("POST", "/projects/{p}/webhooks/{webhook}/test", "ssrrrAAhA"),
+    (
+        "POST",
+        "/projects/{p}/webhooks/{webhook}/remove",
+        "ssrrrAAhA",
+    ),
     ("GET", "/admin", "ssrrrrrrA"),
     ("POST", "/admin/accounts", "ssrrrrrrA"),
     ("POST", "/admin/accounts/{name}/role", "ssrrrrrrA"),
     ("POST", "/admin/accounts/{name}/password", "ssrrrrrrA"),
     ("POST", "/admin/accounts/{name}/sign-out", "ssrrrrrrA"),
+    (
+        "POST",
+        "/admin/accounts/{name}/sessions/{session}/end",
+        "ssrrrrrrA",
+    ),
     ("POST", "/admin/accounts/{name}/remove", "ssrrrrrrA"),
     ("POST", "/admin/tokens", "ssrrrrrrA"),
     ("POST", "/admin/tokens/{token}/revoke", "ssrrrrrrA"),
@@ -105,7 +132,9 @@ fn visitors(served: &Served) -> Result<Vec<Visitor>> {
     let opened = send(served.addr(), "GET", path, &[], b"")?;
     assert_eq!(opened.header("location"), Some("/r/0190%2Dshop"));
     let token = |kind, project| -> Result<Visitor> {
-        let token = served.accounts.add_token(kind, "ci", project, "root")?;
+        let token = served
+            .accounts
+            .add_token(kind, "ci", project, "root", None)?;
         Ok(("authorization", format!("Bearer {token}")))
     };
     let mut visitors = vec![
@@ -125,6 +154,7 @@ fn path(route: &Route, run: &str) -> String {
     let path = route.path.replace("{id}", run).replace("{p}", "shop");
     let path = path.replace("{link}", "99").replace("{token}", "99");
     let path = path.replace("{annotation}", "99");
+    let path = path.replace("{webhook}", "99").replace("{session}", "99");
     let path = path
         .replace("{name}", "x")
         .replace("{secret}", "x")
@@ -302,7 +332,7 @@ fn a_token_of_a_project_delivers_runs_of_that_project_only() -> Result {
     let served = Served::with_accounts()?;
     let token = served
         .accounts
-        .add_token(TokenKind::Ingest, "ci", "shop", "root")?;
+        .add_token(TokenKind::Ingest, "ci", "shop", "root", None)?;
     let deliver = |project: &str, id: &str| -> Result<u16> {
         let mut start = start();
         start.project = project.to_owned();

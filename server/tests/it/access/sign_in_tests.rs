@@ -249,7 +249,7 @@ fn a_bad_token_is_nobody_even_beside_a_good_cookie() -> Result {
     let root = served.sign_in("root")?;
     let good = served
         .accounts
-        .add_token(TokenKind::Ingest, "ci", "shop", "root")?;
+        .add_token(TokenKind::Ingest, "ci", "shop", "root", None)?;
     for token in [
         "",
         "x",
@@ -264,5 +264,76 @@ fn a_bad_token_is_nobody_even_beside_a_good_cookie() -> Result {
         let reply = send(served.addr(), "GET", "/api/v1/projects", &headers, b"")?;
         assert_eq!(reply.status, 401, "{token}");
     }
+    Ok(())
+}
+
+#[test]
+fn an_expired_token_is_refused_with_the_reason() -> Result {
+    let served = Served::with_accounts()?;
+    let root = served.sign_in("root")?;
+    let headers = [FORM, ("cookie", root.as_str())];
+    for (days, shown) in [("30", " UTC</td>"), ("never", "<td>never</td>")] {
+        let body = format!("kind=ingest&name=ci&project=shop&days={days}");
+        let made = send(
+            served.addr(),
+            "POST",
+            "/admin/tokens",
+            &headers,
+            body.as_bytes(),
+        )?;
+        assert!(
+            made.status == 200 && made.text().contains(shown),
+            "{}",
+            made.text()
+        );
+    }
+    let wrong = b"kind=ingest&name=ci&project=shop&days=soon";
+    let refused = send(served.addr(), "POST", "/admin/tokens", &headers, wrong)?;
+    assert!(refused.status == 400 && refused.text().contains("expected days, or never"));
+    let accounts = &served.accounts;
+    let token = accounts.add_token(TokenKind::Ingest, "old", "shop", "root", Some(1))?;
+    served.expire_token()?;
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    let reply = send(served.addr(), "GET", "/ingest/v1/hello", &headers, b"")?;
+    assert!(
+        reply.status == 401 && reply.text().contains("expired on 1970-01-01"),
+        "{}",
+        reply.text()
+    );
+    Ok(())
+}
+
+#[test]
+fn sessions_are_listed_and_ended_by_their_owner_and_an_admin() -> Result {
+    let served = Served::with_accounts()?;
+    let addr = served.addr();
+    let (one, two) = (served.sign_in("guest")?, served.sign_in("guest")?);
+    let account = |cookie: &str| send(addr, "GET", "/account", &[("cookie", cookie)], b"");
+    let shown = account(&one)?.text();
+    assert!(
+        shown.contains("127.0.0.1") && shown.contains("this browser"),
+        "{shown}"
+    );
+    let ends: Vec<&str> = shown.matches("/account/sessions/").collect();
+    assert_eq!(ends.len(), 1, "{shown}");
+    let others = "/account/sign-out-others";
+    assert_eq!(
+        send(addr, "POST", others, &[("cookie", &one)], b"")?.status,
+        303
+    );
+    assert_eq!((account(&one)?.status, account(&two)?.status), (200, 303));
+    let root = served.sign_in("root")?;
+    let admin = send(addr, "GET", "/admin", &[("cookie", &root)], b"")?.text();
+    let path = admin.split("/admin/accounts/guest/sessions/").nth(1);
+    let id = path
+        .and_then(|rest| rest.split('/').next())
+        .ok_or("no session")?;
+    let end = format!("/admin/accounts/guest/sessions/{id}/end");
+    assert_eq!(
+        send(addr, "POST", &end, &[("cookie", &root)], b"")?.status,
+        303
+    );
+    assert_eq!(account(&one)?.status, 303);
     Ok(())
 }
