@@ -232,8 +232,7 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         Box::new(webhooks.clone()),
     ]);
     let keep_bytes = options.keep_bytes;
-    let store =
-        Sqlite::start_claimed(&options.data_dir, claim, Arc::new(observers), keep_bytes)?;
+    let store = Sqlite::start_claimed(&options.data_dir, claim, Arc::new(observers), keep_bytes)?;
     let store = Arc::new(store);
     let context = Context {
         accounts: Arc::clone(&access.accounts),

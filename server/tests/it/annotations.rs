@@ -31,7 +31,9 @@ fn account<'a>(served: &'a Served, name: &str) -> Result<Asker<'a>> {
 }
 
 fn token<'a>(served: &'a Served, kind: TokenKind, name: &str) -> Result<Asker<'a>> {
-    let token = served.accounts.add_token(kind, name, "shop", "root", None)?;
+    let token = served
+        .accounts
+        .add_token(kind, name, "shop", "root", None)?;
     let header = ("authorization", format!("Bearer {token}"));
     Ok(Asker { served, header })
 }
