@@ -190,11 +190,8 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         path: options.data_dir.clone(),
         source,
     };
-    let tls = options
-        .tls
-        .as_ref()
-        .map(connections::acceptor)
-        .transpose()?;
+    let tls = options.tls.as_ref();
+    let tls = tls.map(connections::acceptor).transpose()?;
     let claim = Claim::of(&options.data_dir)?;
     let access = access::Access::open(&options)?;
     let token = access.own_token();
@@ -245,9 +242,6 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
             deliveries.stop(STOP_MAX);
         })
         .map_err(data)?;
-    for notice in &notices {
-        tracing::warn!("{notice}");
-    }
     let limit = options.connections.open_max;
     tracing::info!(address = %addr, tls = is_tls, connections_max = limit, "listening");
     Ok(Running {

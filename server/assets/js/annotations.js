@@ -2,9 +2,10 @@
 
 import { isSaved, may, segment, send } from "./api.js";
 import { confirmed, el, formDialog, toast } from "./dom.js";
-import { clock, moment, readClock } from "./format.js";
+import { clock, readClock } from "./format.js";
 import { sortable } from "./table.js";
 import { colour, faded } from "./theme.js";
+import { moment } from "./zone.js";
 
 /** How near the pointer must be to a moment, in pixels. */
 const NEAR_PX = 6;

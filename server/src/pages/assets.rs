@@ -43,6 +43,12 @@ pub(super) fn base() -> String {
     format!("/assets/{}", *VERSION)
 }
 
+/// The names of all files.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = String> {
+    Folder::iter().map(|name| name.to_string())
+}
+
 fn read_all() -> BTreeMap<String, Asset> {
     let file = |name: &str| Some(Asset::of(name, Folder::get(name)?.data.into_owned()));
     Folder::iter()

@@ -139,6 +139,37 @@ mod tests {
     }
 
     #[test]
+    fn what_a_module_imports_is_exported() {
+        let mut found = 0;
+        for path in assets::names().filter(|path| path.starts_with("js/")) {
+            for line in text(&path).lines() {
+                let Some(other) = imported(line) else {
+                    continue;
+                };
+                let names = line.split(['{', '}']).nth(1).unwrap_or_default();
+                let source = text(&format!("js/{other}"));
+                for name in names
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|name| !name.is_empty())
+                {
+                    let kinds = ["function", "async function", "class", "const", "let"];
+                    let is_exported = kinds.iter().any(|kind| {
+                        let start = format!("export {kind} {name}");
+                        source.lines().any(|line| {
+                            let rest = line.strip_prefix(&start);
+                            rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+                        })
+                    });
+                    assert!(is_exported, "{path} imports {name} from {other}");
+                    found += 1;
+                }
+            }
+        }
+        assert!(found > 100, "{found} imports");
+    }
+
+    #[test]
     fn no_two_modules_have_a_name_in_common() {
         let mut owners: BTreeMap<String, String> = BTreeMap::new();
         let mut done = BTreeSet::new();
