@@ -53,6 +53,8 @@ pub struct Options {
     pub url: Option<String>,
     /// How webhooks are delivered.
     pub webhooks: WebhookOptions,
+    /// The OpenID Connect provider that people may sign in with.
+    pub oidc: Option<access::OidcOptions>,
 }
 
 impl Options {
@@ -67,6 +69,7 @@ impl Options {
             keep_bytes: None,
             url: None,
             webhooks: WebhookOptions::default(),
+            oidc: None,
         }
     }
 }
@@ -183,7 +186,7 @@ impl Drop for Running {
 ///
 /// # Errors
 /// When the address is taken, other machines can reach it and no admin exists, the data folder
-/// cannot be used, or a file for TLS.
+/// cannot be used, a file for TLS, or the OpenID Connect provider as it is given.
 pub fn start(mut options: Options) -> Result<Running, Error> {
     let public_url = public_url(&mut options)?;
     let data = |source| Error::Data {
@@ -196,7 +199,7 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         .map(connections::acceptor)
         .transpose()?;
     let claim = Claim::of(&options.data_dir)?;
-    let access = access::Access::open(&options)?;
+    let mut access = access::Access::open(&options)?;
     let token = access.own_token();
     let mut notices = Vec::new();
     let folder = options.data_dir.display();
@@ -223,8 +226,13 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
     let addr = listener.local_addr().map_err(data)?;
     let is_tls = tls.is_some();
     let live = live::Broadcaster::default();
-    let access = Arc::new(access);
     let url = public_url.unwrap_or_else(|| url_of(addr, is_tls));
+    let oidc = options.oidc.as_ref();
+    let oidc = oidc
+        .map(|options| access::Oidc::new(options, &url))
+        .transpose()?;
+    access.oidc = oidc.map(Arc::new);
+    let access = Arc::new(access);
     let (webhooks, inbox) = Webhooks::new(&options.webhooks, Arc::clone(&access.accounts));
     let observers = Observers(vec![
         Box::new(live.clone()),
