@@ -11,7 +11,7 @@ use crate::{
 use axum::Router;
 use axum::http::Uri;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -201,27 +201,8 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
     let claim = Claim::of(&options.data_dir)?;
     let mut access = access::Access::open(&options)?;
     let token = access.own_token();
-    let mut notices = Vec::new();
-    let folder = options.data_dir.display();
-    match make_private(&options.data_dir) {
-        Ok(false) => {}
-        Ok(true) => notices.push(format!(
-            "{folder}: other users could read this folder, which holds runs and accounts; now \
-             only its owner can"
-        )),
-        // a volume may belong to another user
-        Err(error) => notices.push(format!(
-            "{folder}: other users can read this folder, which holds runs and accounts, and its \
-             permissions cannot be changed: {error}"
-        )),
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .max_blocking_threads(BLOCKING_MAX)
-        .thread_name("server")
-        .enable_all()
-        .build()
-        .map_err(data)?;
+    let notices: Vec<String> = made_private(&options.data_dir).into_iter().collect();
+    let runtime = runtime().map_err(data)?;
     let listener = listen(&runtime, options.bind)?;
     let addr = listener.local_addr().map_err(data)?;
     let is_tls = tls.is_some();
@@ -240,8 +221,8 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         Box::new(webhooks.clone()),
     ]);
     let keep_bytes = options.keep_bytes;
-    let store = Sqlite::start_claimed(&options.data_dir, claim, Arc::new(observers), keep_bytes)?;
-    let store = Arc::new(store);
+    let store = Sqlite::start_claimed(&options.data_dir, claim, Arc::new(observers), keep_bytes);
+    let store = Arc::new(store?);
     let context = Context {
         accounts: Arc::clone(&access.accounts),
         store: Arc::clone(&store) as Arc<dyn Store>,
@@ -273,7 +254,7 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         })
         .map_err(data)?;
     for notice in &notices {
-        tracing::warn!(folder = folder.to_string().as_str(), "{notice}");
+        tracing::warn!("{notice}");
     }
     let limit = options.connections.open_max;
     tracing::info!(address = %addr, tls = is_tls, connections_max = limit, "listening");
@@ -285,6 +266,33 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         stop: Some(stop),
         thread: Some(thread),
     })
+}
+
+/// Makes the data folder private; what there is to say of it.
+fn made_private(folder: &Path) -> Option<String> {
+    let made = make_private(folder);
+    let folder = folder.display();
+    match made {
+        Ok(false) => None,
+        Ok(true) => Some(format!(
+            "{folder}: other users could read this folder, which holds runs and accounts; now \
+             only its owner can"
+        )),
+        // a volume may belong to another user
+        Err(error) => Some(format!(
+            "{folder}: other users can read this folder, which holds runs and accounts, and its \
+             permissions cannot be changed: {error}"
+        )),
+    }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_MAX)
+        .thread_name("server")
+        .enable_all()
+        .build()
 }
 
 /// Tells the audit log of runs that were deleted.

@@ -50,7 +50,7 @@ const TOLD_AT_ONCE: usize = 64;
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 /// The answer to a refused client.
 const REFUSED: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    retry-after: 5\r\nconnection: close\r\ncontent-length: 47\r\n\r\n\
+    retry-after: 5\r\nconnection: close\r\ncontent-length: 48\r\n\r\n\
     {\"error\":\"too many connections; try again soon\"}";
 
 /// How many connections there may be, and how long each may let the server wait.

@@ -81,10 +81,17 @@ pub(crate) fn text(app: &App) -> String {
     text.head("server_build_info", "gauge", "The version of the server.");
     text.sample("server_build_info", &[("version", version)], 1.0);
     app.metrics.write_requests(&mut text);
+    counters(&mut text, app);
+    gauges(&mut text, app);
+    disk(&mut text, app.store.folder());
+    process(&mut text);
+    text.finish()
+}
+
+fn counters(text: &mut Text, app: &App) {
     let open = app.connections.figures();
     let store = app.store.figures();
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let (running, waiting) = app.exports.figures();
     let counters = [
         (
             "connections_accepted",
@@ -144,11 +151,19 @@ pub(crate) fn text(app: &App) -> String {
         "Time that commits of batches took.",
         store.write_seconds,
     );
+}
+
+fn gauges(text: &mut Text, app: &App) {
+    let (running, waiting) = app.exports.figures();
     let gauges = [
-        ("connections_open", open.open, "Open connections."),
+        (
+            "connections_open",
+            app.connections.figures().open,
+            "Open connections.",
+        ),
         (
             "store_queue",
-            store.queued,
+            app.store.figures().queued,
             "Batches that wait to be stored.",
         ),
         (
@@ -166,9 +181,6 @@ pub(crate) fn text(app: &App) -> String {
     for (name, value, help) in gauges {
         text.one(&format!("server_{name}"), "gauge", help, value as f64);
     }
-    disk(&mut text, app.store.folder());
-    process(&mut text);
-    text.finish()
 }
 
 fn disk(text: &mut Text, folder: &Path) {

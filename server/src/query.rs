@@ -14,8 +14,8 @@ mod span;
 mod window;
 
 pub use columns::{Axis, checks, latency_columns, series};
+pub(crate) use detail::{RESULTS, hide_script, verdict};
 pub use detail::{card, detail, events, figures, thresholds};
-pub(crate) use detail::{hide_script, verdict};
 pub(crate) use figures::{counted, statuses, totals_of};
 pub use heat::{distribution, heatmap};
 pub(crate) use load::{LoadSpan, load, warmup_s};

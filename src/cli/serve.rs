@@ -18,7 +18,7 @@ Examples:
   mistress serve --bind 127.0.0.1:8000 --data /var/lib/mistress
   mistress serve --add-admin ann
   mistress serve --bind 0.0.0.0:7777 --host load.example.com --tls-cert chain.pem --tls-key key.pem
-  mistress serve --log-format json --log-level warn 2>>mistress.log
+  mistress serve --log-format json --log-level warn
   mistress serve --keep-size 20GiB
   mistress serve --url https://load.example.com --webhook-allow 127.0.0.1
   mistress serve --url https://load.example.com --oidc-issuer https://id.example.com \

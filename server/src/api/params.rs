@@ -40,6 +40,16 @@ impl ListParams {
                 ApiError::bad_request(format!("sort: found {word:?}, expected one of {known}"))
             })?,
         };
+        let result = filled(self.result);
+        if result
+            .as_deref()
+            .is_some_and(|word| !query::RESULTS.contains(&word))
+        {
+            let known = query::RESULTS.join(", ");
+            return Err(ApiError::bad_request(format!(
+                "result: expected one of {known}"
+            )));
+        }
         let ascending = match order.as_deref() {
             None | Some("desc") => false,
             Some("asc") => true,
@@ -50,7 +60,7 @@ impl ListParams {
             projects: None,
             state: None,
             verdict: filled(self.verdict),
-            result: filled(self.result),
+            result,
             missed: filled(self.missed),
             tag: filled(self.tag),
             text: filled(self.q),

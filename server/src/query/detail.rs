@@ -61,6 +61,9 @@ fn thresholds_told(nodes: &[Node]) -> Value {
     })
 }
 
+/// All that [`result`] answers.
+pub(crate) const RESULTS: [&str; 4] = ["passed", "missed", "failed", "stopped"];
+
 /// How a run came out, which says nothing of the generator: `failed`, `missed` (a threshold, or a
 /// rule of `fail_on`), `stopped` (before its time) or `passed`; none while it goes on.
 fn result(nodes: &[Node]) -> Option<&'static str> {

@@ -119,6 +119,39 @@ fn row(name: &str, expected: &str, measured: impl std::fmt::Display, holds: bool
     assert!(holds, "{name}: expected {expected}, measured {measured}");
 }
 
+/// Connections that ask nothing, and such with a head that does not end.
+fn held(size: &Size, addr: SocketAddr) -> Result<Vec<TcpStream>> {
+    let mut held = Vec::new();
+    for number in 0..size.held + size.heads {
+        let is_head = number >= size.held;
+        let mut stream = connect(if is_head { 3 } else { 2 }, addr)?;
+        if is_head {
+            stream.write_all(b"GET /report/list HTTP/1.1\r\nhost: local")?;
+        }
+        held.push(stream);
+    }
+    Ok(held)
+}
+
+/// The admin gets in, and a batch of each second was taken.
+fn judge(size: &Size, addr: SocketAddr, stored: u64, reply: &Reply, took: Duration) -> Result {
+    let expected = size.seconds.to_string();
+    let is_whole = stored == size.seconds;
+    row("siege: batches stored", &expected, stored, is_whole);
+    let status = reply.status;
+    row("siege: sign-in of the admin", "303", status, status == 303);
+    let seconds = took.as_secs_f64();
+    let shown = format!("{seconds:.2} s");
+    row("siege: its time", "at most 20 s", shown, seconds < 20.0);
+    let cookie = reply.cookie().ok_or("no session")?;
+    let path = "/api/v1/runs/good";
+    let shown = client::send(addr, "GET", path, &[("cookie", &cookie)], b"")?;
+    let shown: serde_json::Value = serde_json::from_slice(&shown.body)?;
+    let planned = shown["summary"]["totals"]["planned"].as_u64();
+    assert_eq!(planned, Some(3 * size.seconds), "{shown}");
+    Ok(())
+}
+
 #[test]
 fn a_siege_keeps_neither_admins_nor_batches_out() -> Result {
     let size = match std::env::var_os(LONG) {
@@ -130,15 +163,7 @@ fn a_siege_keeps_neither_admins_nor_batches_out() -> Result {
     accounts.add("root", PASSWORD, Role::Admin, EVERY_PROJECT)?;
     let token = accounts.add_token(TokenKind::Ingest, "ci", EVERY_PROJECT, "root", None)?;
     let (mut server, addr) = child(dir.path()).map_err(|error| error.to_string())?;
-    let mut held = Vec::new();
-    for number in 0..size.held + size.heads {
-        let is_head = number >= size.held;
-        let mut stream = connect(if is_head { 3 } else { 2 }, addr)?;
-        if is_head {
-            stream.write_all(b"GET /report/list HTTP/1.1\r\nhost: local")?;
-        }
-        held.push(stream);
-    }
+    let held = held(&size, addr)?;
     let (stops, guessed) = (AtomicBool::new(false), AtomicU32::new(0));
     let outcome = std::thread::scope(|scope| {
         for address in 0..size.addresses {
@@ -165,26 +190,7 @@ fn a_siege_keeps_neither_admins_nor_batches_out() -> Result {
     });
     let ((stored, reply, took), failed) = outcome?;
     drop(held);
-    let expected = size.seconds.to_string();
-    row(
-        "siege: batches stored",
-        &expected,
-        stored,
-        stored == size.seconds,
-    );
-    row(
-        "siege: sign-in of the admin",
-        "303",
-        reply.status,
-        reply.status == 303,
-    );
-    let seconds = took.as_secs_f64();
-    row(
-        "siege: its time",
-        "at most 20 s",
-        format!("{seconds:.2} s"),
-        seconds < 20.0,
-    );
+    judge(&size, addr, stored, &reply, took)?;
     row(
         "siege: batches that broke something",
         "0",
@@ -193,12 +199,6 @@ fn a_siege_keeps_neither_admins_nor_batches_out() -> Result {
     );
     let guessed = guessed.load(Ordering::Relaxed);
     row("siege: passwords guessed", "0", guessed, guessed == 0);
-    let cookie = reply.cookie().ok_or("no session")?;
-    let path = "/api/v1/runs/good";
-    let shown = client::send(addr, "GET", path, &[("cookie", &cookie)], b"")?;
-    let shown: serde_json::Value = serde_json::from_slice(&shown.body)?;
-    let planned = shown["summary"]["totals"]["planned"].as_u64();
-    assert_eq!(planned, Some(3 * size.seconds), "{shown}");
     server.kill()?;
     server.wait()?;
     Ok(())

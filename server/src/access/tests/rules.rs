@@ -120,7 +120,7 @@ fn the_table_names_each_route_once_and_opens_little() {
             !(changes && is_open) || route.path == "/sign-in",
             "{route:?}"
         );
-        let needs_run = matches!(route.needs, Needs::Role(_, Over::Run));
+        let needs_run = matches!(route.needs, Needs::Role(_, Over::Run) | Needs::Annotate);
         assert_eq!(needs_run, route.path.contains("{id}"), "{route:?}");
     }
 }
