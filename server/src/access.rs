@@ -107,6 +107,17 @@ impl Access {
         })
     }
 
+    /// Begins sign-in by OpenID Connect, if the options have it, to the server at `url`.
+    ///
+    /// # Errors
+    /// When the options for it cannot be used.
+    pub(crate) fn start_oidc(&mut self, options: &Options, url: &str) -> Result<(), Error> {
+        let oidc = options.oidc.as_ref();
+        let oidc = oidc.map(|options| Oidc::new(options, url)).transpose()?;
+        self.oidc = oidc.map(Arc::new);
+        Ok(())
+    }
+
     /// The token for batches of the process that started the server.
     pub(crate) fn own_token(&self) -> String {
         self.own_token.token_text(TokenKind::Ingest)

@@ -98,6 +98,26 @@ pub struct App {
 }
 
 impl App {
+    fn new(
+        access: Arc<access::Access>,
+        store: Arc<dyn Store>,
+        live: live::Broadcaster,
+        connections: Arc<connections::Table>,
+        webhooks: Webhooks,
+    ) -> App {
+        App {
+            access,
+            store,
+            live,
+            batch_memory: Arc::default(),
+            exports: export::ExportPool::default(),
+            connections,
+            metrics: Arc::default(),
+            request_log: Arc::default(),
+            webhooks,
+        }
+    }
+
     /// Runs a change that a full disk must not prevent, on a thread for that purpose.
     pub(crate) async fn with_room<T: Send + 'static>(
         &self,
@@ -208,11 +228,7 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
     let is_tls = tls.is_some();
     let live = live::Broadcaster::default();
     let url = public_url.unwrap_or_else(|| url_of(addr, is_tls));
-    let oidc = options.oidc.as_ref();
-    let oidc = oidc
-        .map(|options| access::Oidc::new(options, &url))
-        .transpose()?;
-    access.oidc = oidc.map(Arc::new);
+    access.start_oidc(&options, &url)?;
     let access = Arc::new(access);
     let (webhooks, inbox) = Webhooks::new(&options.webhooks, Arc::clone(&access.accounts));
     let observers = Observers(vec![
@@ -230,17 +246,9 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         url,
     };
     let deliveries = Deliveries::start(webhooks.clone(), inbox, context)?;
-    let app = App {
-        access,
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        live,
-        batch_memory: Arc::default(),
-        exports: export::ExportPool::default(),
-        connections: connections::Table::new(options.connections),
-        metrics: Arc::default(),
-        request_log: Arc::default(),
-        webhooks,
-    };
+    let table = connections::Table::new(options.connections);
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let app = App::new(access, shared, live, table, webhooks);
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("server-main".to_owned())
