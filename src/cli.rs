@@ -55,7 +55,7 @@ pub enum Command {
     Control(ControlArguments),
     /// Run the stats server, which stores runs and shows them
     #[command(after_long_help = serve::HELP)]
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     /// Show a run from the local store
     #[command(after_long_help = REPORT_HELP)]
     Report(ReportArguments),

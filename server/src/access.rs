@@ -14,6 +14,7 @@ mod guard;
 mod headers;
 mod limit;
 mod links;
+mod oidc;
 mod origin;
 mod password;
 mod role;
@@ -30,6 +31,7 @@ mod visitor;
 pub use accounts::{Account, Accounts};
 pub use audit::AuditEntry;
 pub use credentials::Token;
+pub use oidc::OidcOptions;
 pub use password::PASSWORD_MIN;
 pub use role::{EVERY_PROJECT, Needs, Over, Role, TokenKind};
 pub use routes::{ROUTES, Route};
@@ -41,6 +43,7 @@ pub(crate) use caller::Caller;
 pub(crate) use guard::{RequestRole, guard, is_data, sees_run};
 pub(crate) use limit::network;
 pub(crate) use links::user_error;
+pub(crate) use oidc::Oidc;
 pub(crate) use routes::{Guarded, find};
 pub(crate) use schema::now_us;
 
@@ -72,6 +75,8 @@ pub struct Access {
     pub(crate) log: LogLimit,
     /// Bounds concurrent password hashing.
     pub(crate) hashing: Arc<Semaphore>,
+    /// Sign-in by OpenID Connect, if there is any.
+    pub(crate) oidc: Option<Arc<Oidc>>,
     /// Bound to loopback: while no admin exists, everybody on this machine is one.
     is_loopback: bool,
     /// The token for batches of the process that started the server; it ends with the process.
@@ -96,9 +101,21 @@ impl Access {
             log: LogLimit::default(),
             turns: Turns::default(),
             hashing: Arc::new(Semaphore::new(HASHED_AT_ONCE)),
+            oidc: None,
             is_loopback: bind.ip().is_loopback(),
             own_token: Secret::random()?,
         })
+    }
+
+    /// Begins sign-in by OpenID Connect, if the options have it, to the server at `url`.
+    ///
+    /// # Errors
+    /// When the options for it cannot be used.
+    pub(crate) fn start_oidc(&mut self, options: &Options, url: &str) -> Result<(), Error> {
+        let oidc = options.oidc.as_ref();
+        let oidc = oidc.map(|options| Oidc::new(options, url)).transpose()?;
+        self.oidc = oidc.map(Arc::new);
+        Ok(())
     }
 
     /// The token for batches of the process that started the server.
@@ -144,6 +161,7 @@ fn unprotected(bind: SocketAddr) -> String {
 /// The routes for signing in, accounts, tokens and share links.
 pub(crate) fn routes() -> Router<App> {
     sign_in::routes()
+        .merge(oidc::routes())
         .merge(admin::routes())
         .merge(links::routes())
 }

@@ -53,6 +53,8 @@ pub struct Options {
     pub url: Option<String>,
     /// How webhooks are delivered.
     pub webhooks: WebhookOptions,
+    /// The OpenID Connect provider that people may sign in with.
+    pub oidc: Option<access::OidcOptions>,
 }
 
 impl Options {
@@ -67,6 +69,7 @@ impl Options {
             keep_bytes: None,
             url: None,
             webhooks: WebhookOptions::default(),
+            oidc: None,
         }
     }
 }
@@ -95,6 +98,26 @@ pub struct App {
 }
 
 impl App {
+    fn new(
+        access: Arc<access::Access>,
+        store: Arc<dyn Store>,
+        live: live::Broadcaster,
+        connections: Arc<connections::Table>,
+        webhooks: Webhooks,
+    ) -> App {
+        App {
+            access,
+            store,
+            live,
+            batch_memory: Arc::default(),
+            exports: export::ExportPool::default(),
+            connections,
+            metrics: Arc::default(),
+            request_log: Arc::default(),
+            webhooks,
+        }
+    }
+
     /// Runs a change that a full disk must not prevent, on a thread for that purpose.
     pub(crate) async fn with_room<T: Send + 'static>(
         &self,
@@ -183,7 +206,7 @@ impl Drop for Running {
 ///
 /// # Errors
 /// When the address is taken, other machines can reach it and no admin exists, the data folder
-/// cannot be used, or a file for TLS.
+/// cannot be used, a file for TLS, or the OpenID Connect provider as it is given.
 pub fn start(mut options: Options) -> Result<Running, Error> {
     let public_url = public_url(&mut options)?;
     let data = |source| Error::Data {
@@ -193,7 +216,7 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
     let tls = options.tls.as_ref();
     let tls = tls.map(connections::acceptor).transpose()?;
     let claim = Claim::of(&options.data_dir)?;
-    let access = access::Access::open(&options)?;
+    let mut access = access::Access::open(&options)?;
     let token = access.own_token();
     let notices: Vec<String> = made_private(&options.data_dir).into_iter().collect();
     let runtime = runtime().map_err(data)?;
@@ -201,8 +224,9 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
     let addr = listener.local_addr().map_err(data)?;
     let is_tls = tls.is_some();
     let live = live::Broadcaster::default();
-    let access = Arc::new(access);
     let url = public_url.unwrap_or_else(|| url_of(addr, is_tls));
+    access.start_oidc(&options, &url)?;
+    let access = Arc::new(access);
     let (webhooks, inbox) = Webhooks::new(&options.webhooks, Arc::clone(&access.accounts));
     let observers = Observers(vec![
         Box::new(live.clone()),
@@ -219,17 +243,9 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         url,
     };
     let deliveries = Deliveries::start(webhooks.clone(), inbox, context)?;
-    let app = App {
-        access,
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        live,
-        batch_memory: Arc::default(),
-        exports: export::ExportPool::default(),
-        connections: connections::Table::new(options.connections),
-        metrics: Arc::default(),
-        request_log: Arc::default(),
-        webhooks,
-    };
+    let table = connections::Table::new(options.connections);
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let app = App::new(access, shared, live, table, webhooks);
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("server-main".to_owned())

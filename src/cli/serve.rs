@@ -2,6 +2,7 @@
 
 use crate::command::LogFormat;
 use clap::Args;
+use server::access::OidcOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -20,11 +21,13 @@ Examples:
   mistress serve --log-format json --log-level warn
   mistress serve --keep-size 20GiB
   mistress serve --url https://load.example.com --webhook-allow 127.0.0.1
+  mistress serve --url https://load.example.com --oidc-issuer https://id.example.com \
+    --oidc-client-id mistress --oidc-client-secret-file /etc/mistress/oidc-secret
 
 Exit codes:
   0    stopped by a signal, or the account was created
   2    the log level is unknown
-  3    it cannot listen, or the store or a file for TLS cannot be used";
+  3    it cannot listen, or the store, a file or the issuer cannot be used";
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
@@ -50,6 +53,24 @@ pub struct ServeArguments {
     /// machine, link-local addresses); may be repeated
     #[arg(long, value_name = "ADDRESS[/BITS]")]
     pub webhook_allow: Vec<server::Network>,
+    /// Lets people sign in with this OpenID Connect provider too; exactly as the provider writes its
+    /// issuer
+    #[arg(long, value_name = "URL", requires_all = ["oidc_client_id", "oidc_client_secret_file"])]
+    pub oidc_issuer: Option<String>,
+    /// What the provider calls this server; it must allow the redirect to URL/oidc/callback with the
+    /// URL of --url
+    #[arg(long, value_name = "ID", requires = "oidc_issuer")]
+    pub oidc_client_id: Option<String>,
+    /// File with the secret that belongs to --oidc-client-id
+    #[arg(long, value_name = "FILE", requires = "oidc_issuer")]
+    pub oidc_client_secret_file: Option<PathBuf>,
+    /// What the provider is asked for
+    #[arg(long, value_name = "SCOPES", default_value = OidcOptions::SCOPES)]
+    pub oidc_scopes: String,
+    /// Claim with a list of roles as mistress:PROJECT:ROLE, which replace those of the account at
+    /// each sign-in; without it, admins grant roles
+    #[arg(long, value_name = "CLAIM", requires = "oidc_issuer")]
+    pub oidc_role_claim: Option<String>,
     /// Create a server admin account and exit; prompts for the password, or reads it from the first
     /// line of standard input
     #[arg(long, value_name = "NAME")]

@@ -8,7 +8,7 @@ use super::store;
 use crate::cli::ServeArguments;
 use engine::Limits;
 use server::TlsFiles;
-use server::access::{Accounts, EVERY_PROJECT, Role};
+use server::access::{Accounts, EVERY_PROJECT, OidcOptions, Role};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::Path;
@@ -32,6 +32,7 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     options.keep_bytes = arguments.keep_size;
     options.url.clone_from(&arguments.url);
     options.webhooks.allow.clone_from(&arguments.webhook_allow);
+    options.oidc = oidc(arguments)?;
     let running = server::start(options).map_err(Failure::failed)?;
     for notice in running.notices() {
         Stream::Err.print(&format!("{notice}\n"));
@@ -53,6 +54,32 @@ fn tls(arguments: &ServeArguments) -> Option<TlsFiles> {
         cert: arguments.tls_cert.clone()?,
         key: arguments.tls_key.clone()?,
     })
+}
+
+/// The provider to sign in with, as the arguments demand it whole or not at all.
+fn oidc(arguments: &ServeArguments) -> Result<Option<OidcOptions>, Failure> {
+    let (Some(issuer), Some(client_id), Some(file)) = (
+        &arguments.oidc_issuer,
+        &arguments.oidc_client_id,
+        &arguments.oidc_client_secret_file,
+    ) else {
+        return Ok(None);
+    };
+    let failed = |what: String| Failure::failed(anyhow::anyhow!("{}: {what}", file.display()));
+    let secret = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    let secret = secret.trim();
+    if secret.is_empty() {
+        return Err(failed(
+            "is empty; expected the secret of --oidc-client-id".to_owned(),
+        ));
+    }
+    Ok(Some(OidcOptions {
+        issuer: issuer.clone(),
+        client_id: client_id.clone(),
+        client_secret: secret.to_owned(),
+        scopes: arguments.oidc_scopes.clone(),
+        role_claim: arguments.oidc_role_claim.clone(),
+    }))
 }
 
 /// Creates a server admin; a running server accepts it at once.

@@ -147,10 +147,10 @@ impl Accounts {
     }
 
     /// True when the account exists and this is its password; takes the same time when it does not
-    /// exist.
+    /// exist or has no password.
     pub(crate) fn verify_password(&self, name: &str, password: &str) -> Result<bool, Error> {
         let stored: Option<String> = self.read(|db| {
-            let sql = "SELECT password FROM account WHERE name = ?";
+            let sql = "SELECT password FROM account WHERE name = ? AND password <> ''";
             Ok(db.query_row(sql, [name], |row| row.get(0)).optional()?)
         })?;
         Ok(password::verify(password, stored.as_deref()))
@@ -204,7 +204,12 @@ pub(crate) fn grants_of(db: &Connection, name: &str) -> Result<Vec<Grant>, Error
     Ok(grants)
 }
 
-fn grant(db: &Connection, name: &str, project: &str, role: Option<Role>) -> Result<(), Error> {
+pub(super) fn grant(
+    db: &Connection,
+    name: &str,
+    project: &str,
+    role: Option<Role>,
+) -> Result<(), Error> {
     match role {
         Some(role) => db.execute(
             "INSERT INTO account_role (account, project, role) VALUES (?, ?, ?) \
@@ -220,7 +225,7 @@ fn grant(db: &Connection, name: &str, project: &str, role: Option<Role>) -> Resu
 }
 
 /// Rolls back a change that would leave no admin.
-fn ensure_admin_remains(
+pub(super) fn ensure_admin_remains(
     db: &Connection,
     change: impl FnOnce(&Connection) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -246,7 +251,7 @@ fn exists(db: &Connection, name: &str) -> Result<(), Error> {
         .ok_or_else(|| Error::Access(format!("there is no account {name:?}")))
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-_@+".contains(c);
     if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(is_allowed) {
         return Err(Error::Access(format!(

@@ -4,7 +4,7 @@ use super::audit::AuditEntry;
 use super::origin::is_own;
 use super::routes::{Route, allowed, captured, find};
 use super::schema::now_us;
-use super::secret::Claims;
+use super::secret::{Claims, Hash, cookie_hash};
 use super::visitor::{Decision, Object, Visitor};
 use super::{Caller, Needs, Over, Role, headers};
 use crate::pages::error_page;
@@ -244,6 +244,12 @@ fn runs_of(uri: &Uri) -> Vec<String> {
 pub(crate) fn claims(headers: &HeaderMap) -> Claims {
     let all = |name| headers.get_all(name).iter().map(|value| value.as_bytes());
     Claims::read(all(COOKIE), all(AUTHORIZATION))
+}
+
+/// The secret in a cookie that is no claim to be anybody.
+pub(super) fn cookie_of(headers: &HeaderMap, name: &str) -> Option<Hash> {
+    let cookies = headers.get_all(COOKIE).iter();
+    cookie_hash(cookies.map(|value| value.as_bytes()), name)
 }
 
 fn changes(method: &str) -> bool {

@@ -116,6 +116,8 @@ pub const ROUTES: &[Route] = &[
     // the visitor's own account
     route("GET", "/sign-in", Needs::Anybody),
     route("POST", "/sign-in", Needs::Anybody),
+    route("GET", "/oidc/start", Needs::Anybody),
+    route("GET", "/oidc/callback", Needs::Anybody),
     route("POST", "/sign-out", Needs::Account),
     route("GET", "/account", Needs::Account),
     route("POST", "/account/password", Needs::Account),

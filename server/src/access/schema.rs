@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Each step migrates from one version to the next; released steps are never edited.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
 CREATE TABLE account (
     name TEXT PRIMARY KEY,
@@ -102,6 +102,15 @@ ALTER TABLE session ADD COLUMN used_us INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN address TEXT NOT NULL DEFAULT '';
 ALTER TABLE session ADD COLUMN agent TEXT NOT NULL DEFAULT '';
 UPDATE session SET used_us = created_us;
+",
+    // who signs in by OpenID Connect; accounts without a password have an empty one
+    "
+CREATE TABLE oidc_identity (
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    account TEXT NOT NULL REFERENCES account (name) ON DELETE CASCADE,
+    PRIMARY KEY (issuer, subject)
+) STRICT, WITHOUT ROWID;
 ",
 ];
 

@@ -118,6 +118,17 @@ impl Claims {
     }
 }
 
+/// The secret in the first well-formed cookie of this name.
+pub(crate) fn cookie_hash<'a>(
+    cookies: impl Iterator<Item = &'a [u8]>,
+    wanted: &str,
+) -> Option<Hash> {
+    let mut found = cookies
+        .flat_map(pairs)
+        .filter(|(name, _)| *name == wanted.as_bytes());
+    found.find_map(|(_, value)| Secret::parse(value).map(|secret| secret.hash()))
+}
+
 /// The token of `Bearer TOKEN`.
 fn bearer(value: &[u8]) -> Option<(TokenKind, Hash)> {
     let (scheme, token) = value.split_at_checked("bearer ".len())?;

@@ -15,6 +15,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form, Json, Router};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -50,6 +51,25 @@ struct SignInPage {
     name: String,
     next: String,
     error: Option<String>,
+    /// The host of the provider to sign in with, and the link that does.
+    provider: Option<(String, String)>,
+}
+
+impl SignInPage {
+    fn new(app: &App, shell: Shell, name: String, next: String, error: Option<String>) -> Self {
+        let provider = app.access.oidc.as_ref().map(|oidc| {
+            let encoded = utf8_percent_encode(&next, NON_ALPHANUMERIC);
+            let link = format!("/oidc/start?next={encoded}");
+            (oidc.host().to_owned(), link)
+        });
+        SignInPage {
+            shell,
+            name,
+            next,
+            error,
+            provider,
+        }
+    }
 }
 
 #[derive(Template)]
@@ -58,7 +78,9 @@ struct AccountPage {
     shell: Shell,
     /// Project, role, and the page of the project's webhooks for those who may see it.
     roles: Vec<(String, &'static str, Option<String>)>,
-    /// False for the local admin, who has no password.
+    /// False for the local admin.
+    is_account: bool,
+    /// False for accounts that only sign in with a provider.
     has_password: bool,
     sessions: Vec<SessionRow>,
     error: Option<String>,
@@ -110,13 +132,13 @@ enum Attempt {
     TooMany(Duration),
 }
 
-async fn form(shell: Shell, Query(query): Query<Next>) -> Result<Response, ApiError> {
-    page(&SignInPage {
-        shell,
-        name: String::new(),
-        next: query.next.unwrap_or_default(),
-        error: None,
-    })
+async fn form(
+    State(app): State<App>,
+    shell: Shell,
+    Query(query): Query<Next>,
+) -> Result<Response, ApiError> {
+    let next = query.next.unwrap_or_default();
+    page(&SignInPage::new(&app, shell, String::new(), next, None))
 }
 
 async fn submit(
@@ -163,14 +185,10 @@ async fn submit(
         record(&app, &caller, &sent.name, outcome).await?;
     }
     if status == StatusCode::SEE_OTHER {
-        return signed_in(&app, &caller, &headers, &sent).await;
+        return signed_in(&app, &caller, &headers, &sent.name, &sent.next).await;
     }
-    let shown = page(&SignInPage {
-        shell,
-        name: sent.name,
-        next: sent.next,
-        error: Some(text),
-    })?;
+    let error = Some(text);
+    let shown = page(&SignInPage::new(&app, shell, sent.name, sent.next, error))?;
     let mut response = (status, shown).into_response();
     if let Attempt::TooMany(wait) = attempt {
         let seconds = (wait.as_secs() + 1).into();
@@ -224,13 +242,14 @@ pub(super) async fn hashed<T: Send + 'static>(
 }
 
 /// Starts a new session in place of the browser's current one.
-async fn signed_in(
+pub(super) async fn signed_in(
     app: &App,
     caller: &Caller,
     headers: &HeaderMap,
-    sent: &SignIn,
+    name: &str,
+    asked: &str,
 ) -> Result<Response, ApiError> {
-    let (owned, name, old) = (app.clone(), sent.name.clone(), claims(headers).session);
+    let (owned, name, old) = (app.clone(), name.to_owned(), claims(headers).session);
     let agent = headers.get(header::USER_AGENT);
     let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
     let (address, agent) = (caller.address_text(), agent.unwrap_or_default());
@@ -244,7 +263,7 @@ async fn signed_in(
         })
         .await?;
     let cookie = cookies::set(SESSION_COOKIE, &secret, SESSION_HOURS * 3600, caller);
-    Ok(([cookie], Redirect::to(next(&sent.next))).into_response())
+    Ok(([cookie], Redirect::to(next(asked))).into_response())
 }
 
 /// The path to return to: on this server, never another site.
@@ -329,13 +348,19 @@ async fn account_page(
     error: Option<String>,
 ) -> Result<AccountPage, ApiError> {
     let own = claims(headers).session.map(session_id);
-    let sessions = match visitor.who() {
+    let (sessions, has_password) = match visitor.who() {
         Identity::Account(name) => {
             let (owned, name) = (app.clone(), name.clone());
-            app.blocking(move || owned.access.accounts.sessions(&name, now_us()))
-                .await?
+            let look = move || {
+                let accounts = &owned.access.accounts;
+                Ok((
+                    accounts.sessions(&name, now_us())?,
+                    accounts.has_password(&name)?,
+                ))
+            };
+            app.blocking(look).await?
         }
-        _ => Vec::new(),
+        _ => (Vec::new(), false),
     };
     let sessions = sessions.into_iter();
     let grants = visitor.grants().iter();
@@ -350,7 +375,8 @@ async fn account_page(
                 (grant.project.clone(), grant.role.name(), webhooks)
             })
             .collect(),
-        has_password: visitor.is_signed_in(),
+        is_account: visitor.is_signed_in(),
+        has_password,
         error,
     })
 }

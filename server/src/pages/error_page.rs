@@ -96,6 +96,7 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::UNAUTHORIZED => "Sign in first",
         StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
         StatusCode::MISDIRECTED_REQUEST => "Unknown host name",
+        StatusCode::BAD_GATEWAY => "The provider cannot be asked",
         status if status.is_client_error() => "This request cannot be answered",
         _ => "The server failed",
     }

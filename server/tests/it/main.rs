@@ -14,6 +14,7 @@ mod idle;
 mod ingest;
 mod late;
 mod nodes;
+mod oidc;
 mod openapi;
 mod outcomes;
 mod serve;

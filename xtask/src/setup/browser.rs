@@ -1,4 +1,5 @@
-//! The packages of the browser tests, below `tests/browser/node_modules`.
+//! The packages of the browser tests and of a provider to sign in with, below
+//! `tests/browser/node_modules`.
 
 use std::process::Command;
 

@@ -11,7 +11,7 @@ const RUN: &str = "0190-shop";
 /// What becomes of the requests of: nobody, a share link, an ingest token, a read token of the
 /// project, its guest, its manager, its admin, an admin of another project, an admin of all.
 /// `A` allowed, `s` sign in first, `h` as if it did not exist, `r` refused.
-const EXPECTED: [(&str, &str, &str); 68] = [
+const EXPECTED: [(&str, &str, &str); 70] = [
     ("GET", "/ingest/v1/hello", "ssArrrrrr"),
     ("POST", "/ingest/v1/batch", "ssArrrrrr"),
     ("GET", "/healthz", "AAAAAAAAA"),
@@ -76,6 +76,8 @@ const EXPECTED: [(&str, &str, &str); 68] = [
     ("GET", "/share/{secret}", "AAAAAAAAA"),
     ("GET", "/sign-in", "AAAAAAAAA"),
     ("POST", "/sign-in", "AAAAAAAAA"),
+    ("GET", "/oidc/start", "AAAAAAAAA"),
+    ("GET", "/oidc/callback", "AAAAAAAAA"),
     ("POST", "/sign-out", "ssrrAAAAA"),
     ("GET", "/account", "ssrrAAAAA"),
     ("POST", "/account/password", "ssrrAAAAA"),
