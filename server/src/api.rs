@@ -110,13 +110,19 @@ async fn cards(app: App, mut filter: Filter, visitor: Visitor) -> Answer {
         filter.projects = Some(projects.filter(|p| visitor.role(p).is_some()).collect());
         let mut cards = Vec::new();
         for record in store.runs(&filter)? {
-            let view = if record.is_current() {
+            let problem = store.problem(&record.id);
+            let view = if record.is_current() || problem.is_some() {
                 None
             } else {
                 // a run that cannot be read is listed without figures
                 store.view(&record.id).unwrap_or_default()
             };
-            cards.push(query::card(&record, view.as_deref())?);
+            let mut card = query::card(&record, view.as_deref())?;
+            if let Some(problem) = problem {
+                card["state"] = problem.state().into();
+                card["problem"] = problem.to_string().into();
+            }
+            cards.push(card);
         }
         Ok(cards)
     });

@@ -1,5 +1,6 @@
 //! Errors of starting the server or using its store.
 
+use crate::store::FileProblem;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,8 @@ pub enum Error {
     Write(io::Error),
     /// SQLite reported an error.
     Sqlite(rusqlite::Error),
+    /// The file of a run cannot be read.
+    Unreadable(FileProblem),
     /// A file of the store does not have the expected format.
     Format(String),
     /// Accounts, tokens, links or annotations cannot be changed; the text says why.
@@ -78,6 +81,7 @@ impl fmt::Display for Error {
             Error::Write(source) => write!(f, "not written: {source}"),
             Error::Sqlite(source) => write!(f, "store: {source}"),
             Error::Format(text) | Error::DiskFull(text) => write!(f, "store: {text}"),
+            Error::Unreadable(problem) => write!(f, "{}: {problem}", problem.state()),
             Error::Access(text)
             | Error::Refused(text)
             | Error::RunEnded(text)
@@ -96,6 +100,7 @@ impl std::error::Error for Error {
             Error::Sqlite(source) => Some(source),
             Error::InUse(_)
             | Error::Tls { .. }
+            | Error::Unreadable(_)
             | Error::Format(_)
             | Error::DiskFull(_)
             | Error::RunDeleted

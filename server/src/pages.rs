@@ -10,9 +10,10 @@ use crate::access::Guarded;
 use crate::{ApiError, App};
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{Method, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use std::sync::Arc;
 
 pub use shell::Shell;
 
@@ -49,6 +50,16 @@ struct RunPage {
     id: String,
 }
 
+/// What is shown of a run whose file cannot be read.
+#[derive(Template)]
+#[template(path = "unreadable.html")]
+struct UnreadablePage {
+    shell: Shell,
+    id: String,
+    state: &'static str,
+    text: String,
+}
+
 async fn list(shell: Shell) -> Result<Response, ApiError> {
     page(&ListPage { shell })
 }
@@ -57,13 +68,26 @@ async fn compare(shell: Shell) -> Result<Response, ApiError> {
     page(&ComparePage { shell })
 }
 
-async fn run(shell: Shell, Path(id): Path<String>) -> Result<Response, ApiError> {
+async fn run(
+    State(app): State<App>,
+    shell: Shell,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let is_id =
         id.len() <= ID_LENGTH_MAX && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !is_id {
         return Err(ApiError::not_found("no such run"));
     }
-    page(&RunPage { shell, id })
+    let (store, sought) = (Arc::clone(&app.store), id.clone());
+    match app.blocking(move || Ok(store.problem(&sought))).await? {
+        None => page(&RunPage { shell, id }),
+        Some(problem) => page(&UnreadablePage {
+            shell,
+            id,
+            state: problem.state(),
+            text: problem.to_string(),
+        }),
+    }
 }
 
 /// A page from its template; never kept by caches, since it shows who is signed in.

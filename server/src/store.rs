@@ -16,6 +16,7 @@ mod meta;
 mod migrate;
 mod names;
 mod packing;
+mod problem;
 mod reserve;
 mod rows;
 pub(crate) mod run_file;
@@ -29,6 +30,7 @@ mod writer;
 pub use figures::StoreFigures;
 pub use levels::{COARSEST_S, LEVELS, level_for};
 pub use meta::CommentVersion;
+pub use problem::{FileProblem, ProblemKind};
 pub use rows::{Checks, Core, Cores, Custom, Customs, NameCounts, Totals};
 pub use run_file::{Node, is_id};
 pub use run_query::SortKey;
@@ -94,10 +96,14 @@ pub trait Store: Send + Sync + 'static {
     /// When the store fails.
     fn projects(&self) -> Result<Vec<Project>, Error>;
 
+    /// What is wrong with the file of a run; nothing as long as it is being written.
+    fn problem(&self, id: &str) -> Option<FileProblem>;
+
     /// A snapshot of the data of a run.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`Error::Unreadable`] if its file is not one that this program can read; when the store
+    /// fails.
     fn view(&self, id: &str) -> Result<Option<Box<dyn RunView>>, Error>;
 
     /// Edits the annotations of a run; false when there is no such run.

@@ -65,7 +65,9 @@ export function badges(card) {
   const said = card.state === "live" ? null : card.verdict;
   const [word, kind, meaning] = RESULTS[card.state === "done" ? card.result : null] ?? [];
   return [
-    card.state === "done" ? null : el("span", { class: `badge ${card.state}` }, card.state),
+    card.state === "done"
+      ? null
+      : el("span", { class: `badge ${card.problem ? "missed" : card.state}`, title: card.problem }, card.state),
     word ? el("span", { class: `badge ${kind}`, title: meaning, data: { result: card.result } }, word) : null,
     said
       ? el(

@@ -61,6 +61,9 @@ CREATE TABLE event (
     "",
 ];
 
+/// The version of the format that this program writes.
+pub(crate) const VERSION: usize = STEPS.len();
+
 /// The folder with the files of runs.
 pub(crate) fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("runs")

@@ -3,6 +3,7 @@
 use super::figures::{StoreCounters, StoreFigures};
 use super::memtable::Memory;
 use super::meta::Meta;
+use super::problem::{FileProblem, Problems};
 use super::reserve::Reserve;
 use super::run_reader::RunReader;
 use super::writer::{Disk, Writer, WriterJob};
@@ -32,6 +33,7 @@ pub struct Sqlite {
     /// Of the process that writes.
     reserve: Option<Arc<Reserve>>,
     counters: Arc<StoreCounters>,
+    problems: Problems,
     /// Most space of all runs, in bytes.
     keep_bytes: Option<u64>,
     jobs: Option<SyncSender<WriterJob>>,
@@ -54,6 +56,7 @@ impl Sqlite {
             lock: None,
             reserve: None,
             counters: Arc::default(),
+            problems: Problems::default(),
             keep_bytes: None,
             jobs: None,
             writer: Mutex::new(None),
@@ -231,8 +234,25 @@ impl Store for Sqlite {
         self.meta.projects()
     }
 
+    fn problem(&self, id: &str) -> Option<FileProblem> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let is_written = memory.contains_key(id);
+        drop(memory);
+        if is_written {
+            return None;
+        }
+        // an id that is not in the list is no run
+        let known = self.meta.run(id).ok().flatten()?;
+        self.problems.of(&self.data_dir, &known.id)
+    }
+
     fn view(&self, id: &str) -> Result<Option<Box<dyn RunView>>, Error> {
-        let view = RunReader::open(&self.data_dir, &self.memory, id)?;
+        let view = RunReader::open(&self.data_dir, &self.memory, id);
+        let view = match (view, self.problem(id)) {
+            (Ok(view), None) => view,
+            (Err(error), None) => return Err(error),
+            (_, Some(problem)) => return Err(Error::Unreadable(problem)),
+        };
         Ok(view.map(|view| Box::new(view) as Box<dyn RunView>))
     }
 

@@ -12,7 +12,7 @@ use super::memtable::Memory;
 use super::meta::Meta;
 use super::reserve::Reserve;
 use super::run_reader::RunReader;
-use super::{Delivery, Filter, RunObserver, State, run_file};
+use super::{Delivery, Filter, RunObserver, RunRecord, State, run_file};
 use crate::Error;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -134,7 +134,21 @@ impl Writer {
     /// start that can read it.
     fn open_or_mark_lost(&mut self, id: &str) -> Result<(), Error> {
         let opened = guarded(|| self.open(id).map(drop));
-        if opened.and_then(|opened| opened).is_err() {
+        if let Err(error) = opened.and_then(|opened| opened) {
+            let error = error.to_string();
+            tracing::error!(
+                run = id,
+                error = error.as_str(),
+                "the file of a run cannot be used"
+            );
+            if self.meta.run(id)?.is_none() {
+                self.meta.put_run(&RunRecord {
+                    id: id.to_owned(),
+                    project: "(unknown)".to_owned(),
+                    name: id.to_owned(),
+                    ..RunRecord::default()
+                })?;
+            }
             self.meta.close_run(id, State::Lost, "", 0.0, "")?;
         }
         Ok(())

@@ -6,6 +6,7 @@ mod backup;
 mod client;
 mod connections;
 mod crash;
+mod damaged;
 mod edges;
 mod exports;
 mod faults;
