@@ -1,10 +1,11 @@
 //! Errors of starting the server or using its store.
 
 use crate::store::FileProblem;
+use rusqlite::ErrorCode;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of the server as a whole; errors of single requests are [`crate::ApiError`].
 #[derive(Debug)]
@@ -55,13 +56,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// Names the file that cannot be used, if that is what the error says.
+    pub(crate) fn of_file(self, path: &Path) -> Error {
+        let Error::Sqlite(error) = &self else {
+            return self;
+        };
+        let path = path.display();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Format(format!(
+                "{path}: the file is damaged, or not one of this program ({error}); restore it \
+                 from a backup, or move it away: accounts, comments and tags are in it, runs are not"
+            )),
+            _ => self,
+        }
+    }
+
     /// Whether the disk is full.
     pub(crate) fn is_full(&self) -> bool {
         match self {
             Error::DiskFull(_) => true,
-            Error::Sqlite(error) => {
-                error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
-            }
+            Error::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             _ => false,
         }
     }

@@ -121,13 +121,16 @@ pub(crate) fn open(data_dir: &Path) -> Result<Connection, Error> {
         path: path.clone(),
         source,
     })?;
-    let mut db = Connection::open(&path)?;
-    db.busy_timeout(BUSY)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update(None, "foreign_keys", true)?;
-    migrate(&mut db)?;
-    Ok(db)
+    let opened = || {
+        let mut db = Connection::open(&path)?;
+        db.busy_timeout(BUSY)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "foreign_keys", true)?;
+        migrate(&mut db)?;
+        Ok(db)
+    };
+    opened().map_err(|error: Error| error.of_file(&path))
 }
 
 /// Creates the folder and the file if missing, unreadable for other users because of the hashes.

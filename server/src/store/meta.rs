@@ -122,13 +122,9 @@ pub(crate) struct Meta(Mutex<Connection>);
 
 impl Meta {
     pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
-        let mut db = Connection::open(data_dir.join("meta.sqlite"))?;
-        db.busy_timeout(Duration::from_secs(10))?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
-        db.pragma_update(None, "synchronous", "FULL")?;
-        db.pragma_update(None, "foreign_keys", true)?;
-        migrate(&mut db, "meta.sqlite", &STEPS)?;
-        Ok(Meta(Mutex::new(db)))
+        let path = data_dir.join("meta.sqlite");
+        let opened = opened(&path).map_err(|error| error.of_file(&path));
+        Ok(Meta(Mutex::new(opened?)))
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
@@ -366,6 +362,16 @@ impl Meta {
         self.db().execute(sql, [id])?;
         Ok(())
     }
+}
+
+fn opened(path: &Path) -> Result<Connection, Error> {
+    let mut db = Connection::open(path)?;
+    db.busy_timeout(Duration::from_secs(10))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    migrate(&mut db, "meta.sqlite", &STEPS)?;
+    Ok(db)
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {

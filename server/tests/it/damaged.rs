@@ -44,6 +44,17 @@ fn other(path: &Path) -> Outcome {
 }
 
 #[test]
+fn a_damaged_list_of_runs_is_named() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("meta.sqlite");
+    std::fs::write(&path, [0xa5; 40_000])?;
+    let error = serve(dir.path()).err().ok_or("it started")?.to_string();
+    assert!(error.contains(&path.display().to_string()), "{error}");
+    assert!(error.contains("restore it from a backup"), "{error}");
+    Ok(())
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named_and_can_be_deleted() -> Outcome {
     let dir = tempfile::tempdir()?;
     let server = serve(dir.path())?;
