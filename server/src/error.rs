@@ -65,7 +65,7 @@ impl Error {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Format(format!(
                 "{path}: the file is damaged, or not one of this program ({error}); restore it \
-                 from a backup, or move it away: accounts, comments and tags are in it, runs are not"
+                 from a backup"
             )),
             _ => self,
         }
