@@ -127,7 +127,7 @@ pub(crate) fn open(data_dir: &Path) -> Result<Connection, Error> {
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", true)?;
-        migrate(&mut db)?;
+        migrate(&mut db, &path)?;
         Ok(db)
     };
     opened().map_err(|error: Error| error.of_file(&path))
@@ -141,15 +141,15 @@ fn private(data_dir: &Path, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn migrate(db: &mut Connection) -> Result<(), Error> {
+fn migrate(db: &mut Connection, path: &Path) -> Result<(), Error> {
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     change.execute_batch("CREATE TABLE IF NOT EXISTS access_version (version INTEGER NOT NULL)")?;
     let sql = "SELECT coalesce(max(version), 0) FROM access_version";
     let version: usize = change.query_row(sql, [], |row| row.get::<_, u32>(0))? as usize;
     if version > STEPS.len() {
         return Err(Error::Format(format!(
-            "meta.sqlite: accounts are of version {version}, this program knows {}; \
-             use the newer program",
+            "{}: accounts are of version {version}, this program knows {}; use the newer program",
+            path.display(),
             STEPS.len()
         )));
     }

@@ -370,7 +370,7 @@ fn opened(path: &Path) -> Result<Connection, Error> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", true)?;
-    migrate(&mut db, "meta.sqlite", &STEPS)?;
+    migrate(&mut db, &path.display().to_string(), &STEPS)?;
     Ok(db)
 }
 

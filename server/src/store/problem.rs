@@ -1,13 +1,17 @@
 //! Files of runs that cannot be read: what they are instead, and what to do about it.
 
-use super::run_file;
+use super::digest::Digest;
+use super::run_file::{self, Node};
+use super::run_reader::RunReader;
+use super::{RunView, StoredRow, Wanted};
 use crate::Error;
 use rusqlite::ErrorCode;
-use std::collections::HashMap;
+use stats::wire::EventRow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// How every file of SQLite begins.
@@ -51,7 +55,9 @@ impl FileProblem {
 
 impl fmt::Display for FileProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.display())?;
+        // where the server keeps its data is nothing for readers; its log has the path
+        let name = self.path.file_name().unwrap_or_default();
+        write!(f, "runs/{}: ", name.display())?;
         match &self.kind {
             ProblemKind::Missing => {
                 f.write_str("the file of this run is gone; restore it, or delete the run")
@@ -92,11 +98,14 @@ fn look(path: &Path) -> Option<ProblemKind> {
         Ok(Some(_)) => None,
         Ok(None) => Some(ProblemKind::Foreign),
         Err(Error::Sqlite(error)) => match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Some(ProblemKind::Damaged(error.to_string()))
-            }
-            // it is used, or the disk is full: that says nothing about the file
-            _ => None,
+            // that says nothing about the file
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::OutOfMemory,
+            ) => None,
+            _ => Some(ProblemKind::Damaged(error.to_string())),
         },
         Err(error) => Some(ProblemKind::Damaged(error.to_string())),
     }
@@ -126,9 +135,14 @@ fn version_and_names(path: &Path) -> Result<Option<usize>, Error> {
 /// What distinguishes a file from what it was before: when it was written, and its length.
 type Stamp = Option<(SystemTime, u64)>;
 
+fn stamp_of(path: &Path) -> Stamp {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.modified().ok()?, file.len()))
+}
+
 /// What was found of each file, until it changes.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(Mutex<HashMap<String, (Stamp, Option<ProblemKind>)>>);
+pub(crate) struct Problems(Mutex<HashMap<PathBuf, (Stamp, Option<ProblemKind>)>>);
 
 impl Problems {
     /// What is wrong with the file of a run.
@@ -137,23 +151,126 @@ impl Problems {
             return None;
         }
         let path = run_file::path(data_dir, id);
-        let file = std::fs::metadata(&path).ok();
-        let stamp = file.and_then(|file| Some((file.modified().ok()?, file.len())));
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known.get(id).filter(|(before, _)| *before == stamp);
+        let stamp = stamp_of(&path);
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.get(&path).filter(|(before, _)| *before == stamp);
+        let found = found.map(|(_, kind)| kind.clone());
+        drop(known);
         let kind = match found {
-            Some((_, kind)) => kind.clone(),
+            Some(kind) => kind,
             None => {
-                drop(known);
                 let kind = look(&path);
-                known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if known.len() >= REMEMBERED_MAX {
-                    known.clear();
-                }
-                known.insert(id.to_owned(), (stamp, kind.clone()));
+                self.remember(&path, stamp, kind.clone());
                 kind
             }
         };
         kind.map(|kind| FileProblem { path, kind })
+    }
+
+    /// An error that says that the file is damaged becomes one that names it.
+    pub(crate) fn checked<T>(&self, path: &Path, found: Result<T, Error>) -> Result<T, Error> {
+        let why = match &found {
+            Err(Error::Format(why)) => why.clone(),
+            Err(Error::Sqlite(error)) if is_damage(error) => error.to_string(),
+            _ => return found,
+        };
+        let (path, kind) = (path.to_owned(), ProblemKind::Damaged(why));
+        self.remember(&path, stamp_of(&path), Some(kind.clone()));
+        Err(Error::Unreadable(FileProblem { path, kind }))
+    }
+
+    /// Remembers what reading a file came upon; told in the log once.
+    fn remember(&self, path: &Path, stamp: Stamp, kind: Option<ProblemKind>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED_MAX {
+            known.clear();
+        }
+        let before = known.insert(path.to_owned(), (stamp, kind.clone()));
+        drop(known);
+        let is_new = before.is_none_or(|(_, before)| before != kind);
+        if let (true, Some(kind)) = (is_new, kind) {
+            let path = path.to_owned();
+            let problem = FileProblem { path, kind };
+            let (path, state) = (problem.path.display().to_string(), problem.state());
+            let text = problem.to_string();
+            let (path, text) = (path.as_str(), text.as_str());
+            tracing::error!(path, state, text, "the file of a run cannot be read");
+        }
+    }
+}
+
+/// A run whose file may turn out to be damaged while it is read.
+pub(crate) struct CheckedView {
+    view: Box<dyn RunView>,
+    path: PathBuf,
+    problems: Arc<Problems>,
+}
+
+impl CheckedView {
+    pub(crate) fn new(view: RunReader, path: PathBuf, problems: &Arc<Problems>) -> Self {
+        CheckedView {
+            view: Box::new(view),
+            path,
+            problems: Arc::clone(problems),
+        }
+    }
+
+    fn checked<T>(&self, found: Result<T, Error>) -> Result<T, Error> {
+        self.problems.checked(&self.path, found)
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+impl RunView for CheckedView {
+    fn length_s(&self) -> u64 {
+        self.view.length_s()
+    }
+
+    fn nodes(&self) -> Result<Vec<Node>, Error> {
+        self.checked(self.view.nodes())
+    }
+
+    fn events(&self) -> Result<Vec<(u32, EventRow)>, Error> {
+        self.checked(self.view.events())
+    }
+
+    fn names(&self) -> &HashMap<u32, (i32, String)> {
+        self.view.names()
+    }
+
+    fn minutes(&self) -> &BTreeSet<u64> {
+        self.view.minutes()
+    }
+
+    fn read(
+        &self,
+        from: u64,
+        to: u64,
+        level: u64,
+        wanted: &Wanted,
+        visit: &mut dyn FnMut(StoredRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.checked(self.view.read(from, to, level, wanted, visit))
+    }
+
+    fn fork(&self) -> Result<Option<Box<dyn RunView>>, Error> {
+        let other = self.checked(self.view.fork())?;
+        Ok(other.map(|view| {
+            Box::new(CheckedView {
+                view,
+                path: self.path.clone(),
+                problems: Arc::clone(&self.problems),
+            }) as Box<dyn RunView>
+        }))
+    }
+
+    fn digests(&self, from: u64, to: u64, width_s: u64) -> Result<BTreeMap<u64, Digest>, Error> {
+        self.checked(self.view.digests(from, to, width_s))
     }
 }

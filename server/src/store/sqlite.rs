@@ -3,7 +3,7 @@
 use super::figures::{StoreCounters, StoreFigures};
 use super::memtable::Memory;
 use super::meta::Meta;
-use super::problem::{FileProblem, Problems};
+use super::problem::{CheckedView, FileProblem, Problems};
 use super::reserve::Reserve;
 use super::run_reader::RunReader;
 use super::writer::{Disk, Writer, WriterJob};
@@ -33,7 +33,7 @@ pub struct Sqlite {
     /// Of the process that writes.
     reserve: Option<Arc<Reserve>>,
     counters: Arc<StoreCounters>,
-    problems: Problems,
+    problems: Arc<Problems>,
     /// Most space of all runs, in bytes.
     keep_bytes: Option<u64>,
     jobs: Option<SyncSender<WriterJob>>,
@@ -56,7 +56,7 @@ impl Sqlite {
             lock: None,
             reserve: None,
             counters: Arc::default(),
-            problems: Problems::default(),
+            problems: Arc::default(),
             keep_bytes: None,
             jobs: None,
             writer: Mutex::new(None),
@@ -247,13 +247,14 @@ impl Store for Sqlite {
     }
 
     fn view(&self, id: &str) -> Result<Option<Box<dyn RunView>>, Error> {
+        if let Some(problem) = self.problem(id) {
+            return Err(Error::Unreadable(problem));
+        }
+        let path = run_file::path(&self.data_dir, id);
         let view = RunReader::open(&self.data_dir, &self.memory, id);
-        let view = match (view, self.problem(id)) {
-            (Ok(view), None) => view,
-            (Err(error), None) => return Err(error),
-            (_, Some(problem)) => return Err(Error::Unreadable(problem)),
-        };
-        Ok(view.map(|view| Box::new(view) as Box<dyn RunView>))
+        let view = self.problems.checked(&path, view)?;
+        let checked = |view| CheckedView::new(view, path, &self.problems);
+        Ok(view.map(|view| Box::new(checked(view)) as Box<dyn RunView>))
     }
 
     fn edit(&self, id: &str, edit: &Edit) -> Result<bool, Error> {

@@ -1,7 +1,7 @@
 //! Exports of a run of a day with 50 names: when they begin, the memory they take, and what a
 //! dozen at once do to other calls and to a node that reports meanwhile.
 
-use crate::model::{Random, batch_of, second};
+use crate::model::{Random, batch_of, second, whole_run};
 use crate::server::{Client, Server};
 use crate::{Failure, figure};
 use std::net::SocketAddr;
@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 const NAMES: u64 = 50;
 const REQUESTS: u64 = 10;
 const LENGTH_S: u64 = 86_400;
-/// Seconds of one batch.
-const GROUP: u64 = 60;
 const FORMATS: [&str; 5] = ["csv", "json", "html", "hlog", "junit"];
 const AT_ONCE: usize = 12;
 /// Other calls come, and a second of another run is reported, every so often.
@@ -24,13 +22,8 @@ pub fn run(mistress: &Path) -> Result<(), Failure> {
     let began = Instant::now();
     let mut client = Client::connect(server.addr)?;
     let mut random = Random::new(1);
-    for group in 0..LENGTH_S / GROUP {
-        let times = group * GROUP..(group + 1) * GROUP;
-        let rows = times
-            .map(|time_s| second(&mut random, time_s, NAMES, REQUESTS))
-            .collect();
-        let is_last = (group + 1) * GROUP == LENGTH_S;
-        client.post(&batch_of("bench", 0, group + 1, rows, is_last)?)?;
+    for packed in whole_run(&mut random, LENGTH_S, NAMES, REQUESTS) {
+        client.post(&packed?)?;
     }
     server.await_done()?;
     println!(

@@ -89,6 +89,24 @@ pub fn second(random: &mut Random, time_s: u64, names: u64, requests: u64) -> Se
     }
 }
 
+/// Seconds of one batch of [`whole_run`].
+const GROUP: u64 = 20;
+
+/// The batches of the run `bench` of one node: `requests` of each of `names` names in each second.
+pub fn whole_run(
+    random: &mut Random,
+    length_s: u64,
+    names: u64,
+    requests: u64,
+) -> impl Iterator<Item = std::io::Result<Vec<u8>>> + '_ {
+    (0..length_s / GROUP).map(move |group| {
+        let times = group * GROUP..(group + 1) * GROUP;
+        let rows = times.map(|time_s| second(random, time_s, names, requests));
+        let rows = rows.collect();
+        batch(0, group + 1, rows, (group + 1) * GROUP == length_s)
+    })
+}
+
 /// A batch of the run `bench`, as [`batch_of`] has it.
 pub fn batch(
     node: u32,

@@ -1,6 +1,6 @@
 //! A run of ten hours with 200 names: how long the data of its page and of its zooms takes.
 
-use crate::model::{Random, batch, second};
+use crate::model::{Random, whole_run};
 use crate::server::{Client, Server};
 use crate::{Failure, figure};
 use std::path::Path;
@@ -9,8 +9,6 @@ use std::time::Instant;
 const NAMES: u64 = 200;
 const REQUESTS: u64 = 10;
 const LENGTH_S: u64 = 36_000;
-/// Seconds of one batch.
-const GROUP: u64 = 20;
 const ZOOMS: u64 = 30;
 
 pub fn run(mistress: &Path) -> Result<(), Failure> {
@@ -18,13 +16,8 @@ pub fn run(mistress: &Path) -> Result<(), Failure> {
     let began = Instant::now();
     let mut client = Client::connect(server.addr)?;
     let mut random = Random::new(1);
-    for group in 0..LENGTH_S / GROUP {
-        let times = group * GROUP..(group + 1) * GROUP;
-        let rows = times
-            .map(|time_s| second(&mut random, time_s, NAMES, REQUESTS))
-            .collect();
-        let is_last = (group + 1) * GROUP == LENGTH_S;
-        client.post(&batch(0, group + 1, rows, is_last)?)?;
+    for packed in whole_run(&mut random, LENGTH_S, NAMES, REQUESTS) {
+        client.post(&packed?)?;
     }
     server.await_done()?;
     println!(
