@@ -86,6 +86,59 @@ fn who_holds_most_gives_way() -> Result {
     Ok(())
 }
 
+/// As above, over a network with round trips of its own: a host that holds all it can, and lets its
+/// answers lie, keeps nobody out who comes from another.
+#[test]
+fn a_host_that_holds_most_gives_way_to_another() -> Result {
+    let Some(network) = testkit::namespaces::network(3) else {
+        return Ok(());
+    };
+    let dir = tempfile::tempdir()?;
+    let accounts = Accounts::open(dir.path())?;
+    accounts.add("root", PASSWORD, Role::Admin, EVERY_PROJECT)?;
+    let (near, far, server) = (network.host(0), network.host(1), network.host(2));
+    let bind = SocketAddr::new(server.address(), 0);
+    let started = server.within(|| {
+        let change = |options: &mut Options| {
+            options.bind = bind;
+            options.connections = ConnectionLimits {
+                open_max: 40,
+                per_address_max: 40,
+                ..ConnectionLimits::default()
+            };
+        };
+        start(dir.path(), change).map_err(|error| error.to_string())
+    });
+    let running = started?;
+    let addr = running.addr();
+    let hold = || -> std::io::Result<Vec<TcpStream>> {
+        let asks = b"GET /sign-in HTTP/1.1\r\nhost: localhost\r\n\r\nGET / HT";
+        let mut held = Vec::new();
+        for _ in 0..200 {
+            let mut stream = TcpStream::connect(addr)?;
+            stream.write_all(asks)?;
+            held.push(stream);
+        }
+        Ok(held)
+    };
+    let held = near.within(hold)?;
+    for _ in 0..3 {
+        let signed_in = far.within(|| {
+            let reply = client::sign_in(addr, "root", PASSWORD);
+            reply.map_err(|error| error.to_string())
+        });
+        assert_eq!(signed_in?.status, 303);
+    }
+    let token = running.token().to_owned();
+    let stored = far.within(|| {
+        let reply = client::deliver(addr, &token, crate::nodes::start(), "run");
+        reply.map_err(|error| error.to_string())
+    });
+    assert_eq!(stored?.status, 200);
+    drop(held);
+    Ok(())
+}
+
 #[test]
 fn streams_are_not_idle_and_who_finds_no_place_is_told() -> Result {
     let dir = tempfile::tempdir()?;
