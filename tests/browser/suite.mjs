@@ -20,7 +20,7 @@ import {
   watchTilesMove,
   windowOf,
 } from "./runpage.mjs";
-import { coloursCanBeTold, labelsHaveRoom, limitsAreSeen, namesAreFound, timesHaveAZone } from "./glance.mjs";
+import { coloursCanBeTold, labelsHaveRoom, limitsAreSeen, namesAreFound, timesHaveAZone } from "./readability.mjs";
 import { errorsHavePages, manyProjects, sortsAndFilters } from "./listing.mjs";
 import { exportsWork } from "./exports.mjs";
 import { annotates } from "./annotations.mjs";

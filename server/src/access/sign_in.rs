@@ -168,12 +168,12 @@ async fn submit(
         }
     };
     let (address, account) = (caller.address_text(), sent.name.as_str());
-    app.access.log.pass(|more| {
+    app.access.log.pass(|suppressed| {
         tracing::info!(
             account,
             address = address.as_str(),
             outcome,
-            more,
+            suppressed,
             "sign in"
         );
     });
@@ -208,8 +208,8 @@ async fn attempt(
     if let Err(wait) = limit.attempt(Instant::now(), caller.address, name) {
         return Ok(Attempt::TooMany(wait));
     }
-    let turn = app.access.turns.of(caller.address);
-    let _turn = turn.lock().await;
+    let lock = app.access.address_locks.of(caller.address);
+    let _held = lock.lock().await;
     let attempt = unlimited(app, name, password).await?;
     if matches!(attempt, Attempt::Correct) {
         limit.succeeded(caller.address, name);
