@@ -44,7 +44,7 @@ const LIMITED_AS: &str = "OpenID Connect";
 pub struct OidcOptions {
     /// URL of the issuer, exactly as the provider writes it.
     pub issuer: String,
-    /// What the provider calls this server.
+    /// The client ID of this server at the provider.
     pub client_id: String,
     /// The secret that belongs to it.
     pub client_secret: String,
