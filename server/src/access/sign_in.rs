@@ -91,6 +91,8 @@ pub(super) struct SessionRow {
     pub(super) facts: Session,
     pub(super) created: String,
     pub(super) used: String,
+    /// The browser and the system that its name claims, such as `Firefox on Linux`.
+    pub(super) browser: String,
     /// The one of this request.
     is_own: bool,
 }
@@ -100,6 +102,7 @@ impl SessionRow {
         SessionRow {
             created: time_format::minute(facts.created_us),
             used: time_format::minute(facts.used_us),
+            browser: facts.browser(),
             is_own: own == Some(facts.id.as_str()),
             facts,
         }
