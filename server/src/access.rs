@@ -50,7 +50,7 @@ pub(crate) use schema::now_us;
 use crate::log_limit::LogLimit;
 use crate::{App, Error, Options};
 use axum::Router;
-use limit::{RateLimit, Turns};
+use limit::{AddressLocks, RateLimit};
 use origin::Hosts;
 use secret::{Claims, Secret};
 use std::net::SocketAddr;
@@ -70,7 +70,7 @@ pub struct Access {
     /// Limits sign-in attempts.
     pub(crate) limit: RateLimit,
     /// The attempts of each address, one after the other.
-    pub(crate) turns: Turns,
+    pub(crate) address_locks: AddressLocks,
     /// Limits the lines about sign-ins in the log.
     pub(crate) log: LogLimit,
     /// Bounds concurrent password hashing.
@@ -99,7 +99,7 @@ impl Access {
             hosts: Hosts::new(bind.ip(), &options.hosts),
             limit: RateLimit::default(),
             log: LogLimit::default(),
-            turns: Turns::default(),
+            address_locks: AddressLocks::default(),
             hashing: Arc::new(Semaphore::new(HASHED_AT_ONCE)),
             oidc: None,
             is_loopback: bind.ip().is_loopback(),
@@ -129,7 +129,7 @@ impl Access {
         let mut entry = AuditEntry::now(who, String::new(), "delete a run");
         entry.object = run.to_owned();
         entry.outcome = reason.to_owned();
-        // the run is deleted already, whether that can be told or not
+        // the run is deleted already, whether the entry can be written or not
         let _ = self.accounts.record(&entry);
     }
 

@@ -3,7 +3,7 @@
 use crate::connections::{self, ConnectionLimits, TlsFiles};
 use crate::metrics::Metrics;
 use crate::observe::RequestLog;
-use crate::store::{Claim, Expiry, Observers, RunObserver, Sqlite, Store, make_private};
+use crate::store::{Expiry, LockedFolder, Observers, RunObserver, Sqlite, Store, make_private};
 use crate::webhooks::{Context, Deliveries, WebhookOptions, Webhooks};
 use crate::{
     Error, access, api, export, health, ingest, live, node_check, observe, openapi, pages, webhooks,
@@ -215,7 +215,7 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
     };
     let tls = options.tls.as_ref();
     let tls = tls.map(connections::acceptor).transpose()?;
-    let claim = Claim::of(&options.data_dir)?;
+    let folder = LockedFolder::open(&options.data_dir)?;
     let mut access = access::Access::open(&options)?;
     let token = access.own_token();
     let notices: Vec<String> = made_private(&options.data_dir).into_iter().collect();
@@ -230,11 +230,11 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
     let (webhooks, inbox) = Webhooks::new(&options.webhooks, Arc::clone(&access.accounts));
     let observers = Observers(vec![
         Box::new(live.clone()),
-        Box::new(Auditor(Arc::clone(&access))),
+        Box::new(AuditObserver(Arc::clone(&access))),
         Box::new(webhooks.clone()),
     ]);
     let keep_bytes = options.keep_bytes;
-    let store = Sqlite::start_claimed(&options.data_dir, claim, Arc::new(observers), keep_bytes);
+    let store = Sqlite::start_locked(&options.data_dir, folder, Arc::new(observers), keep_bytes);
     let store = Arc::new(store?);
     let context = Context {
         accounts: Arc::clone(&access.accounts),
@@ -297,10 +297,10 @@ fn runtime() -> std::io::Result<Runtime> {
         .build()
 }
 
-/// Tells the audit log of runs that were deleted.
-struct Auditor(Arc<access::Access>);
+/// Records runs that retention deletes in the audit log.
+struct AuditObserver(Arc<access::Access>);
 
-impl RunObserver for Auditor {
+impl RunObserver for AuditObserver {
     fn expired(&self, run: &str, reason: Expiry) {
         self.0.record_expired(run, reason.as_str());
     }

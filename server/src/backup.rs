@@ -59,7 +59,7 @@ pub struct BackupSummary {
 }
 
 /// Writes a backup of a data folder to `out`, which must not exist, while a server may use the
-/// folder; then reads it back. `progress` is told how many of how many files are written.
+/// folder; then reads it back. `progress` is called with the number of files written and the number of all.
 ///
 /// # Errors
 /// When there is no data in the folder, `out` exists or cannot be written, or what was written

@@ -2,8 +2,8 @@
 //!
 //! A connection either works (the server reads, computes or streams an answer) or waits for its
 //! client: for a handshake and a head, for a body, for the client to take an answer, or between two
-//! requests. Waiting has a limit of time each. When all places are taken, or all of one address, a
-//! new connection takes the place of one that waits: the one that has waited longest of the address
+//! requests. Waiting has a limit of time each. When all slots are taken, or all of one address, a
+//! new connection takes the slot of one that waits: the one that has waited longest of the address
 //! that holds most. So whoever holds thousands of connections only pushes out their own. When none
 //! waits, the new one is refused.
 
@@ -30,7 +30,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::ClientStream;
-use table::{Phase, Place};
+use table::{Phase, Slot};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -44,10 +44,10 @@ const OPEN_MAX: usize = 16_384;
 const DESCRIPTORS_KEPT: u64 = 1_024;
 /// How long to wait after accepting failed, as when there are no descriptors.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
-/// Refused clients that are told so at the same time; others find their connection closed.
-const TOLD_AT_ONCE: usize = 64;
-/// How long a refused client may take to read that.
-const TOLD_WITHIN: Duration = Duration::from_secs(1);
+/// Maximum number of refusals sent at the same time; other refused connections are only closed.
+const REFUSALS_MAX: usize = 64;
+/// How long a refused client may take to read the answer.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The answer to a refused client.
 const REFUSED: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
     retry-after: 5\r\nconnection: close\r\ncontent-length: 48\r\n\r\n\
@@ -131,7 +131,7 @@ pub(crate) async fn serve(
         tls,
         stopping,
     };
-    let told = Arc::new(Semaphore::new(TOLD_AT_ONCE));
+    let permits = Arc::new(Semaphore::new(REFUSALS_MAX));
     let (refused, failed) = (LogLimit::default(), LogLimit::default());
     let mut stop = pin!(stop);
     loop {
@@ -141,27 +141,31 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, addr)) => match context.table.admit(addr.ip()) {
-                Ok(place) => {
-                    tokio::spawn(connection(stream, addr, place, context.clone()));
+                Ok(slot) => {
+                    tokio::spawn(connection(stream, addr, slot, context.clone()));
                 }
                 Err(refusal) => {
-                    refused.pass(|more| {
+                    refused.pass(|suppressed| {
                         tracing::warn!(
                             address = addr.ip().to_string().as_str(),
                             limit = refusal.name(),
-                            more,
+                            suppressed,
                             "connection refused: too many"
                         );
                     });
-                    tell(stream, context.tls.is_some(), &told);
+                    refuse(stream, context.tls.is_some(), &permits);
                 }
             },
             // the client has gone already
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
-                failed.pass(|more| {
+                failed.pass(|suppressed| {
                     let error = error.to_string();
-                    tracing::error!(error = error.as_str(), more, "cannot accept connections");
+                    tracing::error!(
+                        error = error.as_str(),
+                        suppressed,
+                        "cannot accept connections"
+                    );
                 });
                 sleep(RETRY_AFTER).await;
             }
@@ -183,10 +187,10 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// Tells a refused client why, if not too many are being told; over TLS that costs a handshake, so
-/// there it is only closed.
-fn tell(mut stream: TcpStream, is_tls: bool, told: &Arc<Semaphore>) {
-    let Ok(permit) = Arc::clone(told).try_acquire_owned() else {
+/// Answers a refused client with 503, unless too many such answers are under way; over TLS that would
+/// cost a handshake, so there the connection is only closed.
+fn refuse(mut stream: TcpStream, is_tls: bool, permits: &Arc<Semaphore>) {
+    let Ok(permit) = Arc::clone(permits).try_acquire_owned() else {
         return;
     };
     if is_tls {
@@ -194,7 +198,7 @@ fn tell(mut stream: TcpStream, is_tls: bool, told: &Arc<Semaphore>) {
     }
     tokio::spawn(async move {
         let _permit = permit;
-        let telling = async {
+        let reply = async {
             stream.write_all(REFUSED.as_bytes()).await?;
             stream.shutdown().await?;
             // closing with bytes unread would reset the connection, and the answer with it
@@ -202,27 +206,27 @@ fn tell(mut stream: TcpStream, is_tls: bool, told: &Arc<Semaphore>) {
             while stream.read(&mut rest).await? > 0 {}
             Ok::<(), io::Error>(())
         };
-        // the client may not care
-        let _ = timeout(TOLD_WITHIN, telling).await;
+        // fails when the client has gone
+        let _ = timeout(REFUSAL_TIMEOUT, reply).await;
     });
 }
 
 /// Serves one connection to its end.
-async fn connection(stream: TcpStream, addr: SocketAddr, place: Place, context: Context) {
-    let place = Arc::new(place);
+async fn connection(stream: TcpStream, addr: SocketAddr, slot: Slot, context: Context) {
+    let slot = Arc::new(slot);
     // answers are written whole; waiting to join small packets only delays their ends
     let _ = stream.set_nodelay(true);
     let mut stopping = context.stopping.clone();
     let Some(tls) = context.tls.clone() else {
-        return http(stream, addr, false, place, context).await;
+        return http(stream, addr, false, slot, context).await;
     };
     let secured = tokio::select! {
         secured = tls.accept(stream) => secured,
-        () = place.overdue() => return,
+        () = slot.overdue() => return,
         _ = stopping.wait_for(|stops| *stops) => return,
     };
     match secured {
-        Ok(stream) => http(stream, addr, true, place, context).await,
+        Ok(stream) => http(stream, addr, true, slot, context).await,
         Err(error) => {
             let (address, error) = (addr.ip().to_string(), error.to_string());
             let address = address.as_str();
@@ -232,13 +236,8 @@ async fn connection(stream: TcpStream, addr: SocketAddr, place: Place, context: 
 }
 
 /// Serves the requests of a connection.
-async fn http<S>(
-    stream: S,
-    addr: SocketAddr,
-    is_encrypted: bool,
-    place: Arc<Place>,
-    context: Context,
-) where
+async fn http<S>(stream: S, addr: SocketAddr, is_encrypted: bool, slot: Arc<Slot>, context: Context)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Context {
@@ -247,17 +246,17 @@ async fn http<S>(
         ..
     } = context;
     let peer = Peer { addr, is_encrypted };
-    let its_place = Arc::clone(&place);
+    let own_slot = Arc::clone(&slot);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (mut router, place) = (router.clone(), Arc::clone(&its_place));
+        let (mut router, slot) = (router.clone(), Arc::clone(&own_slot));
         async move {
-            let mut request: Request = request.map(|body| ReceivedBody::wrap(body, &place));
+            let mut request: Request = request.map(|body| ReceivedBody::wrap(body, &slot));
             request.extensions_mut().insert(peer);
             let answer = router.call(request).await;
-            answer.map(|answer| answer.map(|body| SentBody::new(body, place)))
+            answer.map(|answer| answer.map(|body| SentBody::new(body, slot)))
         }
     });
-    let io = TokioIo::new(ClientStream::new(stream, Arc::clone(&place)));
+    let io = TokioIo::new(ClientStream::new(stream, Arc::clone(&slot)));
     let mut builder = http1::Builder::new();
     // `overdue` tells heads from idle connections, which that limit does not
     let builder = builder.timer(TokioTimer::new()).header_read_timeout(None);
@@ -267,9 +266,9 @@ async fn http<S>(
         tokio::select! {
             // an error is the client's: a broken head, a reset
             _ = serving.as_mut() => return,
-            () = place.overdue() => return,
+            () = slot.overdue() => return,
             _ = stopping.wait_for(|stops| *stops), if !stops => {
-                if place.phase() != Phase::Work {
+                if slot.phase() != Phase::Work {
                     return;
                 }
                 stops = true;
@@ -279,9 +278,9 @@ async fn http<S>(
     }
 }
 
-impl Place {
+impl Slot {
     /// Completes when the client has let the server wait for too long, or another connection takes
-    /// the place.
+    /// the slot.
     async fn overdue(&self) {
         loop {
             let now = Instant::now();

@@ -123,7 +123,7 @@ pub fn write(
             RunReport::write_csv(out, cores, options.warmup, SeriesReader::of(view)?)
         }
         Format::Junit => {
-            let report = report::without_times(run, view)?;
+            let report = report::without_latencies(run, view)?;
             Ok(out.write_all(report.to_junit().as_bytes())?)
         }
         Format::Hlog => log(options.warmup, run, view, out),

@@ -49,7 +49,7 @@ pub(crate) fn agent(timeout: Duration, allowed: Option<AllowedAddresses>) -> Res
     })
 }
 
-/// What went wrong, for people.
+/// What went wrong, as a sentence.
 pub(crate) fn reason(error: ureq::Error, timeout: Duration) -> String {
     match error {
         ureq::Error::Io(error) => error.to_string(),

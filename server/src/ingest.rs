@@ -79,9 +79,9 @@ async fn batch(
         Err(BatchError(status, why)) => {
             app.metrics.batches_refused.fetch_add(1, Ordering::Relaxed);
             let (sender, reason) = (visitor.name(), why.as_str());
-            app.batch_memory.2.pass(|more| {
+            app.batch_memory.2.pass(|suppressed| {
                 let (sender, status) = (sender.as_str(), status.as_u16());
-                tracing::warn!(sender, status, reason, more, "batch refused");
+                tracing::warn!(sender, status, reason, suppressed, "batch refused");
             });
             ack(status, 0, why)
         }

@@ -3,46 +3,46 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines of a kind in each stretch of time; more are counted.
+/// Maximum number of lines of one kind per period; further ones are only counted.
 const LINES_MAX: u32 = 10;
-/// The stretch.
-const STRETCH: Duration = Duration::from_secs(10);
+/// The period.
+const PERIOD: Duration = Duration::from_secs(10);
 
-/// Lets a few lines of a kind pass in each stretch of time.
+/// Lets a few lines of one kind pass per period.
 #[derive(Debug, Default)]
-pub(crate) struct LogLimit(Mutex<Stretch>);
+pub(crate) struct LogLimit(Mutex<Period>);
 
 #[derive(Debug, Default)]
-struct Stretch {
+struct Period {
     began: Option<Instant>,
     passed: u32,
-    /// Lines left out since the last that passed.
-    left_out: u64,
+    /// Lines suppressed since the last that passed.
+    suppressed: u64,
 }
 
 impl LogLimit {
-    /// Calls `log` with the number of lines left out since the last call, or leaves this one out.
+    /// Calls `log` with the number of lines suppressed since the last call, or suppresses this one.
     pub(crate) fn pass(&self, log: impl FnOnce(u64)) {
-        if let Some(left_out) = self.left_out(Instant::now()) {
-            log(left_out);
+        if let Some(suppressed) = self.suppressed(Instant::now()) {
+            log(suppressed);
         }
     }
 
-    fn left_out(&self, now: Instant) -> Option<u64> {
-        let mut stretch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = stretch
+    fn suppressed(&self, now: Instant) -> Option<u64> {
+        let mut period = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = period
             .began
-            .is_none_or(|began| now.saturating_duration_since(began) >= STRETCH);
+            .is_none_or(|began| now.saturating_duration_since(began) >= PERIOD);
         if is_new {
-            stretch.began = Some(now);
-            stretch.passed = 0;
+            period.began = Some(now);
+            period.passed = 0;
         }
-        if stretch.passed == LINES_MAX {
-            stretch.left_out += 1;
+        if period.passed == LINES_MAX {
+            period.suppressed += 1;
             return None;
         }
-        stretch.passed += 1;
-        Some(std::mem::take(&mut stretch.left_out))
+        period.passed += 1;
+        Some(std::mem::take(&mut period.suppressed))
     }
 }
 
@@ -51,11 +51,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_left_out_are_told_with_the_next() {
+    fn suppressed_lines_are_counted_in_the_next() {
         let (limit, now) = (LogLimit::default(), Instant::now());
-        let told: Vec<_> = (0..25).map(|_| limit.left_out(now)).collect();
-        assert_eq!(told.iter().flatten().count(), 10);
-        assert_eq!(limit.left_out(now + STRETCH), Some(15));
-        assert_eq!(limit.left_out(now + STRETCH), Some(0));
+        let passed: Vec<_> = (0..25).map(|_| limit.suppressed(now)).collect();
+        assert_eq!(passed.iter().flatten().count(), 10);
+        assert_eq!(limit.suppressed(now + PERIOD), Some(15));
+        assert_eq!(limit.suppressed(now + PERIOD), Some(0));
     }
 }

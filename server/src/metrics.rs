@@ -74,7 +74,7 @@ impl Metrics {
     }
 }
 
-/// All metrics of the server; takes what the process and the disk tell, so not on an async thread.
+/// All metrics of the server; reads /proc and the disk, so not on an async thread.
 pub(crate) fn text(app: &App) -> String {
     let mut text = Text::default();
     let version = env!("CARGO_PKG_VERSION");
@@ -213,7 +213,7 @@ fn files(folder: &Path) -> u64 {
         .sum()
 }
 
-/// By the names that programs have for these; nothing where the system does not tell.
+/// By the names that programs have for these; nothing where the system has no such number.
 fn process(text: &mut Text) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

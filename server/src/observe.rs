@@ -1,4 +1,4 @@
-//! What is told of every request: to the metrics, and of those that failed to the log.
+//! Counts every request in the metrics, and logs those that failed or were refused.
 
 use crate::App;
 use crate::access::find;
@@ -50,30 +50,26 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
             uri.path()
         };
         let (address, status) = (address.as_str(), status.as_u16());
+        // the macro fixes a line's level, so the fields of both levels are written here once
+        macro_rules! log {
+            ($level:ident, $limit:ident, $text:literal) => {
+                app.request_log.$limit.pass(|suppressed| {
+                    tracing::$level!(
+                        method,
+                        path = object,
+                        status,
+                        address,
+                        reason,
+                        suppressed,
+                        $text
+                    );
+                })
+            };
+        }
         if is_failed {
-            app.request_log.failed.pass(|more| {
-                tracing::error!(
-                    method,
-                    path = object,
-                    status,
-                    address,
-                    reason,
-                    more,
-                    "request failed"
-                );
-            });
+            log!(error, failed, "request failed");
         } else {
-            app.request_log.refused.pass(|more| {
-                tracing::info!(
-                    method,
-                    path = object,
-                    status,
-                    address,
-                    reason,
-                    more,
-                    "request refused"
-                );
-            });
+            log!(info, refused, "request refused");
         }
     }
     answer

@@ -34,7 +34,7 @@ pub use problem::{FileProblem, ProblemKind};
 pub use rows::{Checks, Core, Cores, Custom, Customs, NameCounts, Totals};
 pub use run_file::{Node, is_id};
 pub use run_query::SortKey;
-pub(crate) use sqlite::Claim;
+pub(crate) use sqlite::LockedFolder;
 pub use sqlite::Sqlite;
 pub(crate) use sqlite::locked;
 

@@ -1,8 +1,8 @@
-//! Webhooks: tells other systems when a run starts, misses a threshold and ends.
+//! Webhooks: messages to other systems when a run starts, misses a threshold or ends.
 //!
-//! The store's thread only puts a short note into a bounded queue and never waits. One thread makes
-//! messages of the notes, and a few others post them, so a dead or slow receiver costs nothing but
-//! its own deliveries. docs/server.md documents the messages.
+//! The store's thread only puts a short job into a bounded queue and never waits. One thread makes
+//! messages of the jobs, and a few others post them, so a dead or slow receiver delays only its own
+//! deliveries. docs/server.md documents the messages.
 
 mod address;
 mod api;
@@ -29,8 +29,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// Maximum number of notes that wait for messages to be made of them; more are dropped and counted.
-const NOTES_MAX: usize = 1_024;
+/// Maximum number of jobs that wait for the dispatcher; more are dropped and counted.
+const JOBS_MAX: usize = 1_024;
 
 /// How messages are delivered.
 #[derive(Debug, Clone)]
@@ -54,9 +54,9 @@ impl Default for WebhookOptions {
     }
 }
 
-/// What a webhook can be told of.
+/// An event that a webhook can subscribe to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Occasion {
+pub(crate) enum WebhookEvent {
     /// The first batch of a run arrived.
     Started,
     /// A run missed a threshold for the first time.
@@ -67,39 +67,43 @@ pub(crate) enum Occasion {
     Test,
 }
 
-impl Occasion {
+impl WebhookEvent {
     /// Those that can be chosen.
-    const CHOICES: [Occasion; 3] = [Occasion::Started, Occasion::Missed, Occasion::Ended];
+    const CHOICES: [WebhookEvent; 3] = [
+        WebhookEvent::Started,
+        WebhookEvent::Missed,
+        WebhookEvent::Ended,
+    ];
 
     /// Its name in messages, in the API and in the store.
     fn name(self) -> &'static str {
         match self {
-            Occasion::Started => "run.started",
-            Occasion::Missed => "run.threshold_missed",
-            Occasion::Ended => "run.ended",
-            Occasion::Test => "test",
+            WebhookEvent::Started => "run.started",
+            WebhookEvent::Missed => "run.threshold_missed",
+            WebhookEvent::Ended => "run.ended",
+            WebhookEvent::Test => "test",
         }
     }
 
-    /// What it means, for people.
+    /// When it occurs, as words of a page.
     fn meaning(self) -> &'static str {
         match self {
-            Occasion::Started => "a run starts",
-            Occasion::Missed => "a run misses a threshold, once per threshold",
-            Occasion::Ended => "a run ends",
-            Occasion::Test => "a test",
+            WebhookEvent::Started => "a run starts",
+            WebhookEvent::Missed => "a run misses a threshold, once per threshold",
+            WebhookEvent::Ended => "a run ends",
+            WebhookEvent::Test => "a test",
         }
     }
 
-    fn named(name: &str) -> Option<Occasion> {
+    fn named(name: &str) -> Option<WebhookEvent> {
         let mut choices = Self::CHOICES.into_iter();
-        choices.find(|occasion| occasion.name() == name)
+        choices.find(|event| event.name() == name)
     }
 }
 
-/// Something to tell webhooks of.
+/// A job for the dispatcher thread.
 #[derive(Debug)]
-enum Note {
+enum WebhookJob {
     Started {
         run: String,
     },
@@ -119,41 +123,41 @@ enum Note {
     Stop,
 }
 
-/// Accepts notes; cheap to clone.
+/// Accepts jobs; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Webhooks {
-    notes: SyncSender<Note>,
+    jobs: SyncSender<WebhookJob>,
     dropped: Arc<AtomicU64>,
     /// The addresses that messages may be posted to.
     allowed: Arc<AllowedAddresses>,
 }
 
-/// The other end of the queue of notes.
-pub(crate) struct Inbox(Receiver<Note>);
+/// The other end of the queue of jobs.
+pub(crate) struct Inbox(Receiver<WebhookJob>);
 
 impl Webhooks {
-    /// A queue of notes and its other end.
+    /// A queue of jobs and its other end.
     pub(crate) fn new(options: &WebhookOptions, accounts: Arc<Accounts>) -> (Webhooks, Inbox) {
-        let (notes, inbox) = sync_channel(NOTES_MAX);
+        let (jobs, inbox) = sync_channel(JOBS_MAX);
         let allowed = AllowedAddresses::new(&options.allow).with_accounts(accounts);
         let webhooks = Webhooks {
-            notes,
+            jobs,
             dropped: Arc::default(),
             allowed: Arc::new(allowed),
         };
         (webhooks, Inbox(inbox))
     }
 
-    /// Never waits; a note too many is dropped and counted.
-    fn note(&self, note: Note) -> bool {
-        let is_taken = self.notes.try_send(note).is_ok();
+    /// Never waits; when the queue is full, the job is dropped and counted. False if it was dropped.
+    fn enqueue(&self, job: WebhookJob) -> bool {
+        let is_taken = self.jobs.try_send(job).is_ok();
         if !is_taken {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         is_taken
     }
 
-    /// How many notes were dropped because too many were waiting.
+    /// How many jobs were dropped because too many were waiting.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -162,14 +166,14 @@ impl Webhooks {
 impl RunObserver for Webhooks {
     fn start(&self, run: &str) {
         let run = run.to_owned();
-        self.note(Note::Started { run });
+        self.enqueue(WebhookJob::Started { run });
     }
 
     fn second(&self, _run: &str, _time_s: u64) {}
 
     fn event(&self, run: &str, event: &EventRow) {
         if event.kind == MISSED_EVENT {
-            self.note(Note::Missed {
+            self.enqueue(WebhookJob::Missed {
                 run: run.to_owned(),
                 threshold: event.text.clone(),
                 time_us: event.time_us,
@@ -179,17 +183,17 @@ impl RunObserver for Webhooks {
 
     fn end(&self, run: &str, state: State) {
         let run = run.to_owned();
-        self.note(Note::Ended { run, state });
+        self.enqueue(WebhookJob::Ended { run, state });
     }
 }
 
 /// What the threads need.
 pub(crate) struct Context {
-    /// A connection of its own: requests do not wait for deliveries to be noted.
+    /// A connection of its own: requests do not wait until deliveries are recorded.
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) options: WebhookOptions,
-    /// The server's URL for people, without a path.
+    /// The server's public URL, without a path.
     pub(crate) url: String,
 }
 
@@ -217,7 +221,7 @@ impl Deliveries {
     /// Stops the threads: what is due now is tried once, for at most `patience`.
     pub(crate) fn stop(self, patience: Duration) {
         // fails when the thread has ended; waits while the queue is full
-        let _ = self.webhooks.notes.send(Note::Stop);
+        let _ = self.webhooks.jobs.send(WebhookJob::Stop);
         self.threads.stop(patience);
     }
 }

@@ -45,26 +45,26 @@ pub struct ServeArguments {
     /// but no pinned, baseline or live ones
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub keep_size: Option<u64>,
-    /// URL under which people reach the server, such as https://load.example.com, for links in
-    /// messages; implies --host
+    /// Public URL of the server, such as https://load.example.com, for links in messages; implies
+    /// --host
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// Address or network that webhooks may post to although they are refused by default (this
     /// machine, link-local addresses); may be repeated
     #[arg(long, value_name = "ADDRESS[/BITS]")]
     pub webhook_allow: Vec<server::Network>,
-    /// Lets people sign in with this OpenID Connect provider too; exactly as the provider writes its
-    /// issuer
+    /// Issuer URL of an OpenID Connect provider to sign in with as well, exactly as the provider
+    /// writes it
     #[arg(long, value_name = "URL", requires_all = ["oidc_client_id", "oidc_client_secret_file"])]
     pub oidc_issuer: Option<String>,
-    /// What the provider calls this server; it must allow the redirect to URL/oidc/callback with the
-    /// URL of --url
+    /// Client ID of this server at the provider, which must allow the redirect to URL/oidc/callback
+    /// with the URL of --url
     #[arg(long, value_name = "ID", requires = "oidc_issuer")]
     pub oidc_client_id: Option<String>,
-    /// File with the secret that belongs to --oidc-client-id
+    /// File with the client secret of --oidc-client-id
     #[arg(long, value_name = "FILE", requires = "oidc_issuer")]
     pub oidc_client_secret_file: Option<PathBuf>,
-    /// What the provider is asked for
+    /// Scopes to request, separated by spaces
     #[arg(long, value_name = "SCOPES", default_value = OidcOptions::SCOPES)]
     pub oidc_scopes: String,
     /// Claim with a list of roles as mistress:PROJECT:ROLE, which replace those of the account at

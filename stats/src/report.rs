@@ -3,13 +3,13 @@
 //! JSON, CSV and JUnit are rendered here and nowhere else; text for terminals is the program's.
 //! docs/result.schema.json describes the JSON.
 
+mod annotation;
 mod csv;
 mod finding;
 pub mod format;
 mod junit;
-mod remarks;
 
-pub use remarks::{Annotation, Remarks};
+pub use annotation::{Annotation, RunNotes};
 
 use crate::kinds::closed_enum;
 use crate::second::Second;
@@ -30,8 +30,8 @@ pub struct RunReport {
     pub run: RunFacts,
     /// What was noticed about the machine, the files and the servers, each text once.
     pub notices: Vec<String>,
-    /// What people said about it.
-    pub remarks: Remarks,
+    /// Its comment and annotations.
+    pub notes: RunNotes,
     /// What was measured.
     pub summary: Summary,
 }
@@ -47,7 +47,7 @@ impl RunReport {
             schema: Self::SCHEMA,
             run,
             notices,
-            remarks: Remarks::default(),
+            notes: RunNotes::default(),
             summary,
         }
     }
@@ -66,7 +66,7 @@ impl RunReport {
         out: &mut dyn Write,
         seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
     ) -> Result<(), E> {
-        Self::begin_json(out, &self.run, &self.notices, &self.remarks)?;
+        Self::begin_json(out, &self.run, &self.notices, &self.notes)?;
         Self::end_json(out, &self.summary, seconds)
     }
 
@@ -79,7 +79,7 @@ impl RunReport {
         out: &mut dyn Write,
         run: &RunFacts,
         notices: &[String],
-        remarks: &Remarks,
+        notes: &RunNotes,
     ) -> io::Result<()> {
         #[derive(Serialize)]
         struct Head<'a> {
@@ -87,14 +87,14 @@ impl RunReport {
             run: &'a RunFacts,
             notices: &'a [String],
             #[serde(flatten)]
-            remarks: &'a Remarks,
+            notes: &'a RunNotes,
         }
         let schema = Self::SCHEMA;
         let head = Head {
             schema,
             run,
             notices,
-            remarks,
+            notes,
         };
         out.write_all(fields(&head)?.as_bytes())
     }

@@ -90,7 +90,29 @@ export async function admin(seen, state, { BASE, WORK }) {
   const run = startProfile(QUICKSTART, BASE, join(WORK, "quickstart.json"), token);
   state.quickstart = (await run.link).split("/").at(-1);
   state.quickstartEnded = run.ended;
+  await page.locator("summary", { hasText: "Change ann" }).click();
   await seen.shoot(page, "admin");
+}
+
+/** The admin adds a webhook, sees what became of a test, and is asked before it is removed. */
+export async function webhooks(seen, state, { BASE }) {
+  const { page } = state;
+  await page.goto(`${BASE}/projects/first/webhooks`);
+  await page.getByLabel("Address").fill("https://hooks.invalid/a/path/of/a/webhook/that/is/longer/than/a/small/screen");
+  await page.getByRole("button", { name: "Add webhook" }).click();
+  await page.locator("#secret").waitFor();
+  await page.getByRole("button", { name: /^Send a test to / }).click();
+  await page.locator("#secret").waitFor({ state: "detached" });
+  // it is sent beside the page
+  const delivery = page.getByRole("cell", { name: "test", exact: true });
+  const given = Date.now() + 5000;
+  while (!(await delivery.isVisible()) && Date.now() < given) await page.reload();
+  await delivery.waitFor({ timeout: 100 });
+  await seen.shoot(page, "webhooks");
+  await page.getByRole("button", { name: /^Remove the webhook to / }).click();
+  await page.getByRole("dialog").getByText("gets no further messages").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await page.getByText("No webhooks yet").waitFor();
 }
 
 /** The first run that anybody makes, when it has ended. */
@@ -144,7 +166,9 @@ export async function guest(seen, state, { BASE }) {
     assert.equal(await asks(page, "DELETE", run), 403);
   });
   assert.equal(await asks(page, "GET", `/api/v1/runs/${state.id}/export/csv`), 200);
+  await (await browserOf(seen, BASE, "gus")).close();
   await page.goto(`${BASE}/account`);
+  await page.getByRole("button", { name: /^Sign out the browser of / }).waitFor();
   await seen.shoot(page, "account");
   await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.goto(`${BASE}/report/list`);

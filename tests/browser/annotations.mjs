@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { openTab } from "./runpage.mjs";
 
 /** Adds an annotation, finds it in the list and on a plot, changes and removes it; the comment keeps what it was. */
-export async function annotates(page) {
+export async function annotates(seen, page) {
   await openTab(page, "events");
   await page.click("#annotate");
   await page.getByLabel("What happened").fill("deployed <b>7</b>");
@@ -14,6 +14,7 @@ export async function annotates(page) {
   const row = page.locator("#annotations tbody tr");
   await row.filter({ hasText: "deployed <b>7</b>" }).waitFor();
   assert.match(await row.textContent(), /0:01 – 10:00/);
+  await seen.shoot(page, "run-annotations");
   await openTab(page, "overview");
   const over = page.locator('[data-plot="throughput"] .u-over');
   await over.hover();
@@ -38,6 +39,7 @@ export async function annotates(page) {
   await page.getByRole("button", { name: "History of the comment" }).click();
   await page.locator("#comments li").first().filter({ hasText: "second" }).waitFor();
   assert.match(await page.locator("#comments li").nth(1).textContent(), /first/);
+  await seen.shoot(page, "run-comments");
   await page.getByRole("button", { name: "Done" }).click();
   await openTab(page, "overview");
 }

@@ -2,9 +2,20 @@
 // Environment: BASE (the server), MISTRESS (the program), DATA (where it keeps runs), OUT (a folder for what a failed step shows), SHOTS (a folder for pictures of every page; none without), WORK (a scratch folder).
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { accountOfTheMachine, admin, anAdmin, guest, manager, quickstart, sharedLink, signIn } from "./access.mjs";
-import { Watched } from "./browser.mjs";
+import {
+  accountOfTheMachine,
+  admin,
+  anAdmin,
+  guest,
+  manager,
+  quickstart,
+  sharedLink,
+  signIn,
+  webhooks,
+} from "./access.mjs";
+import { Watched, refused } from "./browser.mjs";
 import { shows } from "./figures.mjs";
 import {
   TABS,
@@ -20,7 +31,7 @@ import {
   watchTilesMove,
   windowOf,
 } from "./runpage.mjs";
-import { coloursCanBeTold, labelsHaveRoom, limitsAreSeen, namesAreFound, timesHaveAZone } from "./glance.mjs";
+import { coloursCanBeTold, labelsHaveRoom, limitsAreSeen, namesAreFound, timesHaveAZone } from "./readability.mjs";
 import { errorsHavePages, manyProjects, sortsAndFilters } from "./listing.mjs";
 import { exportsWork } from "./exports.mjs";
 import { annotates } from "./annotations.mjs";
@@ -264,7 +275,7 @@ async function everyTime() {
 async function everyKind() {
   await choosesRequests(state.page, state.result);
   await seen.shoot(state.page, "run-overview-chosen");
-  await annotates(state.page);
+  await annotates(seen, state.page);
 }
 
 async function firstPaint() {
@@ -401,6 +412,18 @@ async function deleteRun() {
   await hasRuns(page, 2);
 }
 
+/** A run whose file is damaged has a page that says so. */
+async function damagedRun() {
+  const { page } = state;
+  const { runs } = await (await page.request.get(`${BASE}/api/v1/runs?project=second`)).json();
+  writeFileSync(join(DATA, "runs", `${runs[0].id}.sqlite`), Buffer.alloc(40_000, 0xa5));
+  await refused(seen, [500], async () => {
+    await page.goto(`${BASE}/report/${runs[0].id}`);
+    await page.getByRole("heading", { name: "This run cannot be shown" }).waitFor();
+    await seen.shoot(page, "run-damaged");
+  });
+}
+
 async function limits() {
   await limitsAreSeen(state.page, state.result);
 }
@@ -464,7 +487,8 @@ const STEPS = [
   savedFile,
   themeSwitch,
   deleteRun,
-  ...[accountOfTheMachine, anAdmin, signIn, admin, manager, guest, quickstart, sharedLink].map(access),
+  damagedRun,
+  ...[accountOfTheMachine, anAdmin, signIn, admin, webhooks, manager, guest, quickstart, sharedLink].map(access),
 ];
 /** Without what these leave behind, the steps after them have nothing to do. */
 const NEEDED = ["liveRun", "theEndStays", "anAdmin", "signIn"];

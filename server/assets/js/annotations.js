@@ -1,7 +1,7 @@
-// What people say of moments and spans of a run: on the plots, in a list, and to be changed.
+// Annotations of moments and spans of a run: on the plots, in a list, and their dialogs.
 
 import { isSaved, may, segment, send } from "./api.js";
-import { confirmed, el, formDialog, toast } from "./dom.js";
+import { confirmed, el, formDialog, infoDialog, toast } from "./dom.js";
 import { clock, readClock } from "./format.js";
 import { sortable } from "./table.js";
 import { colour, faded } from "./theme.js";
@@ -36,7 +36,7 @@ export function drawAnnotations(u, annotations) {
   ctx.restore();
 }
 
-/** Says on hover what annotations there are at the pointer. */
+/** Shows the annotations at the pointer as a tooltip. */
 export function hoverAnnotations(u, annotations) {
   const left = u.cursor.left ?? -1;
   const near = (one) => {
@@ -56,7 +56,7 @@ function annotatedTime(one) {
   return one.until_s === null ? clock(one.at_s) : `${clock(one.at_s)} – ${clock(one.until_s)}`;
 }
 
-/** A dialog for a new annotation, or a present one; `saved` is called when there is something new. */
+/** A dialog for a new annotation, or a present one; `saved` is called after it was saved. */
 export function annotate(page, present, saved) {
   const [from, to] = page.window ?? [null, null];
   const start = present ? present.at_s : (from ?? 0);
@@ -87,7 +87,7 @@ export function annotate(page, present, saved) {
 function readTime(text) {
   if (!text.trim()) return null;
   const seconds = readClock(text);
-  if (seconds === null) throw new Error("times are as in 0:10 and 1:30");
+  if (seconds === null) throw new Error(`${text.trim()} is not a time; write it as 0:10 or 1:30`);
   return seconds;
 }
 
@@ -95,7 +95,7 @@ function annotationPath(page, annotation) {
   return `${page.path}/annotations${annotation ? `/${annotation.id}` : ""}`;
 }
 
-/** The list of annotations, with what may be done with them; nothing where there are none. */
+/** The table of annotations, with its buttons; null when there are none and none can be added. */
 export function annotationList(page, order, changed) {
   const rows = page.run.annotations ?? [];
   const mayEdit = may("edit");
@@ -159,9 +159,9 @@ function annotationColumns(page, mayEdit, changed) {
   const columns = [
     { key: "when", label: "time", sort: (row) => row.at_s, text: annotatedTime },
     { key: "kind", label: "kind", text: (row) => row.kind },
-    { key: "said", label: "what happened", isLong: true, text: (row) => row.text },
+    { key: "text", label: "what happened", isLong: true, text: (row) => row.text },
     { key: "author", label: "by", text: (row) => row.author },
-    { key: "created", label: "said", sort: (row) => row.created_us, text: (row) => moment(row.created_us) },
+    { key: "created", label: "written", sort: (row) => row.created_us, text: (row) => moment(row.created_us) },
   ];
   if (mayEdit) columns.push({ key: "acts", label: "change", text: () => "", node: acts });
   return columns;
@@ -170,10 +170,8 @@ function annotationColumns(page, mayEdit, changed) {
 /** A dialog with all versions of the comment of a run. */
 export async function showComments(card, get) {
   const { comments } = await get(`/runs/${segment(card.id)}/comments`);
-  const dialog = el(
-    "dialog",
-    { "aria-labelledby": "comments-title" },
-    el("h2", { id: "comments-title" }, "History of the comment"),
+  infoDialog(
+    "History of the comment",
     el(
       "ol",
       { class: "stack", id: "comments" },
@@ -184,21 +182,13 @@ export async function showComments(card, get) {
           el(
             "p",
             { class: "muted small" },
-            `${one.author ?? "somebody"}, ${one.at_us ? moment(one.at_us) : "earlier"}`,
+            `${one.author ?? "unknown author"}, ${one.at_us ? moment(one.at_us) : "time unknown"}`,
           ),
           el("p", null, one.text || el("i", { class: "muted" }, "no comment")),
         ),
       ),
     ),
-    el(
-      "div",
-      { class: "acts" },
-      el("button", { class: "button primary", type: "button", on: { click: () => dialog.close() } }, "Done"),
-    ),
   );
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
 }
 
 /** Whether the history of the comment can be looked at. */

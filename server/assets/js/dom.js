@@ -93,14 +93,30 @@ export function confirmed(title, text, action) {
       el("button", { class: "button danger", type: "button", on: { click: close("yes") } }, action),
     ),
   );
+  openDialog(dialog);
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"));
+  });
+}
+
+/** Shows content until it is dismissed with the button Done. */
+export function infoDialog(title, ...content) {
+  const done = el("button", { class: "button primary", type: "button", on: { click: () => dialog.close() } }, "Done");
+  const dialog = el(
+    "dialog",
+    { "aria-labelledby": "info-title" },
+    el("h2", { id: "info-title" }, title),
+    content,
+    el("div", { class: "acts" }, done),
+  );
+  openDialog(dialog);
+}
+
+/** Opens a dialog, which leaves the page when it is closed. */
+function openDialog(dialog) {
+  dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "yes");
-    });
-  });
 }
 
 /** A dialog with fields; `save` gets their values and may fail, which is shown. */
@@ -144,7 +160,5 @@ export function formDialog(title, fields, save) {
       problem.hidden = false;
     }
   });
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  openDialog(dialog);
 }

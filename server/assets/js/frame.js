@@ -19,5 +19,5 @@ async function asked(event) {
   const title = button.getAttribute("aria-label") ?? button.textContent.trim();
   const text = button.dataset.confirm ?? "This cannot be undone.";
   // sent as it is, without another `submit`
-  if (await confirmed(`${title}?`, text, button.textContent.trim().split(" ")[0])) event.target.submit();
+  if (await confirmed(`${title}?`, text, button.textContent.trim())) event.target.submit();
 }

@@ -1,7 +1,7 @@
 // A link to one run for whoever has it, until it ends.
 
 import { segment, send } from "./api.js";
-import { el, formDialog } from "./dom.js";
+import { el, formDialog, infoDialog } from "./dom.js";
 import { moment } from "./zone.js";
 
 const HOURS = 72;
@@ -25,24 +25,14 @@ export function shareRun(card) {
 function showLink(made) {
   const field = el("input", { type: "text", readonly: true, id: "share-link" });
   field.value = new URL(made.path, location.href).href;
-  const dialog = el(
-    "dialog",
-    { "aria-labelledby": "share-title" },
-    el("h2", { id: "share-title" }, "The link"),
+  infoDialog(
+    "The link",
     el(
       "p",
       { class: "muted" },
       `Whoever has it sees this run and nothing else${made.script ? ", with its profile and script" : ""}, until ${moment(made.expires_us)}. It is shown only now.`,
     ),
     el("div", { class: "form" }, el("div", { class: "field" }, el("label", { for: "share-link" }, "Address"), field)),
-    el(
-      "div",
-      { class: "acts" },
-      el("button", { class: "button primary", type: "button", on: { click: () => dialog.close() } }, "Done"),
-    ),
   );
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
   field.select();
 }

@@ -6,7 +6,7 @@ import { isNumber } from "./format.js";
 const ZONE_KEY = "mistress-zone";
 const formatters = new Map();
 
-/** Whether times are told in UTC; in the browser's zone otherwise. */
+/** Whether times are shown in UTC; in the browser's zone otherwise. */
 export function isUtc() {
   try {
     return localStorage.getItem(ZONE_KEY) === "utc";
@@ -30,10 +30,12 @@ export function zoneAt(us1970) {
   return text.replace(/^.*(GMT|UTC)/, "UTC").replace(/^UTC[+-]0$/, "UTC");
 }
 
+const DAY_AND_TIME = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" };
+
 /** A moment (microseconds since 1970) as day and time. */
-export function moment(us1970) {
+export function moment(us1970, { withSecond = false } = {}) {
   if (!isNumber(us1970)) return "–";
-  return inZone(us1970, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+  return inZone(us1970, withSecond ? { ...DAY_AND_TIME, second: "2-digit" } : DAY_AND_TIME);
 }
 
 /** The time of the day of a moment, to the second. */
@@ -50,7 +52,7 @@ export function dayStart(text, later = 0) {
   return start * 1000;
 }
 
-/** Makes the switch of the top bar work, and tells times that the server wrote in the chosen zone. */
+/** Makes the switch of the top bar work, and shows times that the server wrote in the chosen zone. */
 export function startZone() {
   const now = Date.now() * 1000;
   const button = byId("zone");
@@ -70,15 +72,15 @@ export function startZone() {
       location.reload();
     });
   }
-  for (const cell of document.querySelectorAll("main td")) retell(cell);
+  for (const node of document.querySelectorAll("main :is(td, th, p, span)")) showInZone(node);
 }
 
-/** Times that the server wrote, as in `2026-11-24 15:32 UTC`. */
-function retell(cell) {
-  for (const node of cell.childNodes) {
+/** Times that the server wrote, as in `2026-11-24 15:32 UTC` or `2026-11-24 15:32:07 UTC`. */
+function showInZone(element) {
+  for (const node of element.childNodes) {
     if (node.nodeType !== Node.TEXT_NODE) continue;
-    node.textContent = node.textContent.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, (_, day, time) =>
-      moment(Date.parse(`${day}T${time}Z`) * 1000),
+    node.textContent = node.textContent.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d)(:\d\d)? UTC/g, (_, day, time, second) =>
+      moment(Date.parse(`${day}T${time}${second ?? ""}Z`) * 1000, { withSecond: Boolean(second) }),
     );
   }
 }

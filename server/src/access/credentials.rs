@@ -64,7 +64,7 @@ impl Accounts {
             Ok((visitor, used_us < now_us - USED_US))
         })?;
         if let (true, Some(hash)) = (is_stale, claims.session) {
-            self.note_session_use(hash, now_us)?;
+            self.record_session_use(hash, now_us)?;
         }
         Ok(visitor)
     }

@@ -22,7 +22,7 @@ const ADDRESS_EVERY: Duration = Duration::from_secs(10);
 /// Maximum number of keys; beyond it, those that expire soonest are dropped.
 const KEYS_MAX: usize = 20_000;
 /// Addresses beyond which those without an attempt are forgotten.
-const TURNS_MAX: usize = 1_000;
+const LOCKS_MAX: usize = 1_000;
 
 /// What attempts are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,25 +82,25 @@ impl RateLimit {
     }
 }
 
-/// One attempt of each address at a time: those of others wait for the places of hashing beside
-/// each other, so that many guesses of few addresses do not keep an owner waiting.
+/// Allows one sign-in attempt per address at a time, so that many guesses from few addresses do not
+/// fill the queue for password hashing.
 #[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<HashMap<IpAddr, Weak<TurnLock>>>);
+pub(crate) struct AddressLocks(Mutex<HashMap<IpAddr, Weak<AddressLock>>>);
 
-type TurnLock = tokio::sync::Mutex<()>;
+type AddressLock = tokio::sync::Mutex<()>;
 
-impl Turns {
-    /// What attempts of this address hold while they are made.
-    pub(crate) fn of(&self, address: IpAddr) -> Arc<TurnLock> {
-        let mut turns = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
-        if turns.len() > TURNS_MAX {
-            turns.retain(|_, turn| turn.strong_count() > 0);
+impl AddressLocks {
+    /// The lock that an attempt from this address holds while it is made.
+    pub(crate) fn of(&self, address: IpAddr) -> Arc<AddressLock> {
+        let mut locks = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
+        if locks.len() > LOCKS_MAX {
+            locks.retain(|_, lock| lock.strong_count() > 0);
         }
-        let place = turns.entry(network(address)).or_default();
-        place.upgrade().unwrap_or_else(|| {
-            let turn = Arc::default();
-            *place = Arc::downgrade(&turn);
-            turn
+        let entry = locks.entry(network(address)).or_default();
+        entry.upgrade().unwrap_or_else(|| {
+            let lock = Arc::default();
+            *entry = Arc::downgrade(&lock);
+            lock
         })
     }
 }

@@ -44,7 +44,7 @@ const LIMITED_AS: &str = "OpenID Connect";
 pub struct OidcOptions {
     /// URL of the issuer, exactly as the provider writes it.
     pub issuer: String,
-    /// What the provider calls this server.
+    /// The client ID of this server at the provider.
     pub client_id: String,
     /// The secret that belongs to it.
     pub client_secret: String,
@@ -111,7 +111,7 @@ impl Refusal {
 pub(crate) struct Oidc {
     provider: Provider,
     pending: Pending,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// The browsers of this server reach it by TLS.
     is_https: bool,
 }
@@ -125,7 +125,7 @@ impl Oidc {
         Ok(Oidc {
             provider: Provider::new(options.clone(), format!("{url}{CALLBACK_PATH}"))?,
             pending: Pending::default(),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
             is_https: url.starts_with("https://"),
         })
     }
@@ -238,7 +238,7 @@ async fn asked<T: Send + 'static>(
     oidc: &Oidc,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let permit = Arc::clone(&oidc.turns).acquire_owned().await;
+    let permit = Arc::clone(&oidc.permits).acquire_owned().await;
     app.blocking(move || {
         let result = work();
         drop(permit);
@@ -292,11 +292,11 @@ fn exchange(app: &App, oidc: &Oidc, started: &Started, code: &str) -> Result<Sig
 async fn refused(app: &App, caller: &Caller, refusal: Refusal) -> ApiError {
     let address = caller.address_text();
     let reason = refusal.text();
-    app.access.log.pass(|more| {
+    app.access.log.pass(|suppressed| {
         tracing::info!(
             address = address.as_str(),
             reason = reason.as_str(),
-            more,
+            suppressed,
             "sign in by OpenID Connect refused"
         );
     });

@@ -75,7 +75,7 @@ CREATE TABLE webhook (
     project TEXT NOT NULL,
     url TEXT NOT NULL,
     secret BLOB NOT NULL,
-    occasions TEXT NOT NULL,
+    events TEXT NOT NULL,
     made_by TEXT NOT NULL,
     created_us INTEGER NOT NULL
 ) STRICT;
@@ -84,7 +84,7 @@ CREATE TABLE webhook_delivery (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     webhook INTEGER NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
     message TEXT NOT NULL,
-    occasion TEXT NOT NULL,
+    event TEXT NOT NULL,
     run TEXT NOT NULL,
     at_us INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,

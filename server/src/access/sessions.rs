@@ -8,7 +8,7 @@ use rusqlite::params;
 
 /// Lifetime of a session.
 pub(crate) const SESSION_HOURS: i64 = 14 * 24;
-/// Maximum stored length of what a browser calls itself, in characters.
+/// Maximum stored length of a user agent, in characters.
 const AGENT_MAX: usize = 200;
 /// Bytes of a session's hash that are its id: enough to tell sessions apart, too few to find one.
 const ID_BYTES: usize = 8;
@@ -26,8 +26,43 @@ pub struct Session {
     pub expires_us: i64,
     /// The address it was started from.
     pub address: String,
-    /// What its browser calls itself; hostile text.
+    /// The user agent of its browser; untrusted text.
     pub agent: String,
+}
+
+/// Parts of user agents and the browsers that send them; Edge and Opera also claim to be Chrome, and
+/// Chrome to be Safari.
+const BROWSERS: [(&str, &str); 5] = [
+    ("Firefox/", "Firefox"),
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+];
+/// Parts of user agents and the systems that they name; Android also claims to be Linux.
+const SYSTEMS: [(&str, &str); 6] = [
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iOS"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+];
+/// Maximum length of an unknown user agent as shown in place of a browser, in characters.
+const SHOWN_MAX: usize = 40;
+
+impl Session {
+    /// The browser and the system that the user agent names; the start of an unknown one.
+    pub(crate) fn browser(&self) -> String {
+        let find = |names: &[(&str, &'static str)]| {
+            let found = names.iter().find(|(part, _)| self.agent.contains(part));
+            found.map(|(_, name)| *name)
+        };
+        match (find(&BROWSERS), find(&SYSTEMS)) {
+            (Some(browser), Some(system)) => format!("{browser} on {system}"),
+            _ => self.agent.chars().take(SHOWN_MAX).collect(),
+        }
+    }
 }
 
 impl Accounts {
@@ -54,8 +89,8 @@ impl Accounts {
         Ok(secret)
     }
 
-    /// Notes that a session is used now.
-    pub(super) fn note_session_use(&self, hash: Hash, now_us: i64) -> Result<(), Error> {
+    /// Records that a session is used now.
+    pub(super) fn record_session_use(&self, hash: Hash, now_us: i64) -> Result<(), Error> {
         let sql = "UPDATE session SET used_us = ? WHERE hash = ?";
         self.change(|db| Ok(db.execute(sql, params![now_us, &hash.0[..]])?))
             .map(drop)
@@ -119,4 +154,36 @@ impl Accounts {
 pub(crate) fn session_id(hash: Hash) -> String {
     let bytes = hash.0[..ID_BYTES].iter();
     bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_are_named_with_their_systems() {
+        for (agent, name) in [
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
+                "Firefox on Windows",
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/139.0.0.0 Mobile Safari/537.36",
+                "Chrome on Android",
+            ),
+            ("curl/8.5", "curl/8.5"),
+            (&"x".repeat(100), &"x".repeat(SHOWN_MAX)),
+        ] {
+            let session = Session {
+                id: String::new(),
+                created_us: 0,
+                used_us: 0,
+                expires_us: 0,
+                address: String::new(),
+                agent: agent.to_owned(),
+            };
+            assert_eq!(session.browser(), name);
+        }
+    }
 }

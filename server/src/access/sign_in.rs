@@ -91,6 +91,8 @@ pub(super) struct SessionRow {
     pub(super) facts: Session,
     pub(super) created: String,
     pub(super) used: String,
+    /// The browser and the system that its name claims, such as `Firefox on Linux`.
+    pub(super) browser: String,
     /// The one of this request.
     is_own: bool,
 }
@@ -100,6 +102,7 @@ impl SessionRow {
         SessionRow {
             created: time_format::minute(facts.created_us),
             used: time_format::minute(facts.used_us),
+            browser: facts.browser(),
             is_own: own == Some(facts.id.as_str()),
             facts,
         }
@@ -168,12 +171,12 @@ async fn submit(
         }
     };
     let (address, account) = (caller.address_text(), sent.name.as_str());
-    app.access.log.pass(|more| {
+    app.access.log.pass(|suppressed| {
         tracing::info!(
             account,
             address = address.as_str(),
             outcome,
-            more,
+            suppressed,
             "sign in"
         );
     });
@@ -208,8 +211,8 @@ async fn attempt(
     if let Err(wait) = limit.attempt(Instant::now(), caller.address, name) {
         return Ok(Attempt::TooMany(wait));
     }
-    let turn = app.access.turns.of(caller.address);
-    let _turn = turn.lock().await;
+    let lock = app.access.address_locks.of(caller.address);
+    let _held = lock.lock().await;
     let attempt = unlimited(app, name, password).await?;
     if matches!(attempt, Attempt::Correct) {
         limit.succeeded(caller.address, name);

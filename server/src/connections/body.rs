@@ -1,6 +1,6 @@
 //! Bodies that tell their connection when they have come, and when they have gone.
 
-use super::table::{Phase, Place};
+use super::table::{Phase, Slot};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 use std::pin::Pin;
@@ -10,20 +10,20 @@ use std::task::{Context, Poll};
 /// The body of a request.
 pub(super) struct ReceivedBody {
     body: Incoming,
-    place: Arc<Place>,
+    slot: Arc<Slot>,
 }
 
 impl ReceivedBody {
     /// As long as it has not come as a whole, the server waits for the client.
-    pub(super) fn wrap(body: Incoming, place: &Arc<Place>) -> Body {
-        place.set_answering(true);
+    pub(super) fn wrap(body: Incoming, slot: &Arc<Slot>) -> Body {
+        slot.set_answering(true);
         if body.is_end_stream() {
-            place.enter(Phase::Work);
+            slot.enter(Phase::Work);
             return Body::new(body);
         }
-        place.enter(Phase::Body);
-        let place = Arc::clone(place);
-        Body::new(ReceivedBody { body, place })
+        slot.enter(Phase::Body);
+        let slot = Arc::clone(slot);
+        Body::new(ReceivedBody { body, slot })
     }
 }
 
@@ -37,7 +37,7 @@ impl HttpBody for ReceivedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
-            self.place.leave(Phase::Body);
+            self.slot.leave(Phase::Body);
         }
         polled
     }
@@ -53,19 +53,19 @@ impl HttpBody for ReceivedBody {
 
 impl Drop for ReceivedBody {
     fn drop(&mut self) {
-        self.place.leave(Phase::Body);
+        self.slot.leave(Phase::Body);
     }
 }
 
 /// The body of an answer. When it has been sent, the connection is idle.
 pub(super) struct SentBody {
     body: Body,
-    place: Arc<Place>,
+    slot: Arc<Slot>,
 }
 
 impl SentBody {
-    pub(super) fn new(body: Body, place: Arc<Place>) -> SentBody {
-        SentBody { body, place }
+    pub(super) fn new(body: Body, slot: Arc<Slot>) -> SentBody {
+        SentBody { body, slot }
     }
 }
 
@@ -91,7 +91,7 @@ impl HttpBody for SentBody {
 
 impl Drop for SentBody {
     fn drop(&mut self) {
-        self.place.set_answering(false);
-        self.place.enter(Phase::Idle);
+        self.slot.set_answering(false);
+        self.slot.enter(Phase::Idle);
     }
 }

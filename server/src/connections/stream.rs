@@ -1,7 +1,7 @@
 //! A client's stream, which tells its connection when a head begins, and when the client takes
 //! nothing.
 
-use super::table::{Phase, Place};
+use super::table::{Phase, Slot};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A stream of bytes from and to a client.
 pub(super) struct ClientStream<S> {
     stream: S,
-    place: Arc<Place>,
+    slot: Arc<Slot>,
 }
 
 impl<S> ClientStream<S> {
-    pub(super) fn new(stream: S, place: Arc<Place>) -> ClientStream<S> {
-        ClientStream { stream, place }
+    pub(super) fn new(stream: S, slot: Arc<Slot>) -> ClientStream<S> {
+        ClientStream { stream, slot }
     }
 
     fn written(&self, polled: &Poll<io::Result<usize>>) {
         match polled {
-            Poll::Pending => self.place.enter(Phase::Write),
-            Poll::Ready(_) => self.place.leave(Phase::Write),
+            Poll::Pending => self.slot.enter(Phase::Write),
+            Poll::Ready(_) => self.slot.leave(Phase::Write),
         }
     }
 }
@@ -35,8 +35,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before && self.place.phase() == Phase::Idle {
-            self.place.enter(Phase::Head);
+        if buffer.filled().len() > before && self.slot.phase() == Phase::Idle {
+            self.slot.enter(Phase::Head);
         }
         polled
     }

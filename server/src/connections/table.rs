@@ -1,4 +1,4 @@
-//! The places of connections: who holds how many, which wait for their clients and since when.
+//! The slots of connections: who holds how many, which wait for their clients and since when.
 
 use super::ConnectionLimits;
 use crate::access::network;
@@ -35,7 +35,7 @@ impl Phase {
     ];
 }
 
-/// Why a connection is refused: nobody waits who could make room.
+/// Which limit refused a connection, when no waiting connection can be closed in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Of its address.
@@ -68,11 +68,11 @@ pub(crate) struct Figures {
     pub(crate) timed_out: u64,
 }
 
-/// All places.
+/// All slots.
 #[derive(Debug)]
 pub(crate) struct Table {
     limits: ConnectionLimits,
-    places: Mutex<Places>,
+    slots: Mutex<Slots>,
     accepted: AtomicU64,
     refused: AtomicU64,
     evicted: AtomicU64,
@@ -80,17 +80,17 @@ pub(crate) struct Table {
 }
 
 #[derive(Debug, Default)]
-struct Places {
+struct Slots {
     number: u64,
-    open: HashMap<u64, Taken>,
+    open: HashMap<u64, OpenSlot>,
     networks: HashMap<IpAddr, Network>,
     /// Networks of which a connection waits, by how many connections they hold.
     by_size: BTreeSet<(usize, IpAddr)>,
 }
 
-/// A place that is taken.
+/// A slot that is taken.
 #[derive(Debug)]
-struct Taken {
+struct OpenSlot {
     network: IpAddr,
     /// Since when it waits for its client.
     since: Option<Instant>,
@@ -109,7 +109,7 @@ impl Table {
     pub(crate) fn new(limits: ConnectionLimits) -> Arc<Table> {
         Arc::new(Table {
             limits,
-            places: Mutex::default(),
+            slots: Mutex::default(),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
@@ -120,7 +120,7 @@ impl Table {
     pub(crate) fn figures(&self) -> Figures {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Figures {
-            open: self.places().open.len() as u64,
+            open: self.slots().open.len() as u64,
             accepted: count(&self.accepted),
             refused: count(&self.refused),
             evicted: count(&self.evicted),
@@ -128,44 +128,44 @@ impl Table {
         }
     }
 
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a new connection, which waits for its first head.
-    pub(super) fn admit(self: &Arc<Table>, address: IpAddr) -> Result<Place, Refusal> {
+    /// A slot for a new connection, which waits for its first head.
+    pub(super) fn admit(self: &Arc<Table>, address: IpAddr) -> Result<Slot, Refusal> {
         let network = network(address);
         let now = Instant::now();
-        let mut places = self.places();
-        let own = places.networks.get(&network).map_or(0, |own| own.open);
+        let mut slots = self.slots();
+        let own = slots.networks.get(&network).map_or(0, |own| own.open);
         let (is_full, victim, refusal) = if own >= self.limits.per_address_max {
             (true, Some(network), Refusal::Address)
         } else {
-            let largest = places.by_size.last().map(|(_, network)| *network);
-            let is_full = places.open.len() >= self.limits.open_max;
+            let largest = slots.by_size.last().map(|(_, network)| *network);
+            let is_full = slots.open.len() >= self.limits.open_max;
             (is_full, largest, Refusal::All)
         };
         if is_full {
-            if !victim.is_some_and(|victim| places.evict(victim)) {
+            if !victim.is_some_and(|victim| slots.evict(victim)) {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 return Err(refusal);
             }
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
         self.accepted.fetch_add(1, Ordering::Relaxed);
-        places.number += 1;
-        let number = places.number;
+        slots.number += 1;
+        let number = slots.number;
         let evict = Arc::new(Notify::new());
-        let taken = Taken {
+        let taken = OpenSlot {
             network,
             since: None,
             evict: Arc::clone(&evict),
         };
-        places.open.insert(number, taken);
-        places.change(network, |network| network.open += 1);
-        places.set_since(number, Some(now));
-        drop(places);
-        Ok(Place {
+        slots.open.insert(number, taken);
+        slots.change(network, |network| network.open += 1);
+        slots.set_since(number, Some(now));
+        drop(slots);
+        Ok(Slot {
             table: Arc::clone(self),
             number,
             evict,
@@ -175,7 +175,7 @@ impl Table {
     }
 }
 
-impl Places {
+impl Slots {
     /// Changes a network, and its rank.
     fn change(&mut self, key: IpAddr, change: impl FnOnce(&mut Network)) {
         let network = self.networks.entry(key).or_default();
@@ -189,7 +189,7 @@ impl Places {
         }
     }
 
-    /// Notes since when a connection waits; nothing is changed for one that lost its place.
+    /// Notes since when a connection waits; nothing is changed for one that lost its slot.
     fn set_since(&mut self, number: u64, since: Option<Instant>) {
         let Some(taken) = self.open.get_mut(&number) else {
             return;
@@ -205,14 +205,14 @@ impl Places {
         });
     }
 
-    fn remove(&mut self, number: u64) -> Option<Taken> {
+    fn remove(&mut self, number: u64) -> Option<OpenSlot> {
         self.set_since(number, None);
         let taken = self.open.remove(&number)?;
         self.change(taken.network, |network| network.open -= 1);
         Some(taken)
     }
 
-    /// Frees the place that has waited longest of a network; false if none waits.
+    /// Frees the slot that has waited longest of a network; false if none waits.
     fn evict(&mut self, key: IpAddr) -> bool {
         let oldest = self.networks.get(&key);
         let oldest = oldest.and_then(|network| network.waiting.first().copied());
@@ -224,9 +224,9 @@ impl Places {
     }
 }
 
-/// The place of one connection, until it is dropped.
+/// The slot of one connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Slot {
     table: Arc<Table>,
     number: u64,
     evict: Arc<Notify>,
@@ -235,7 +235,7 @@ pub(super) struct Place {
     is_answering: AtomicBool,
 }
 
-impl Place {
+impl Slot {
     pub(super) fn limits(&self) -> &ConnectionLimits {
         &self.table.limits
     }
@@ -256,7 +256,7 @@ impl Place {
         }
         self.phase.store(phase as u8, Ordering::Relaxed);
         let since = (phase != Phase::Work).then(Instant::now);
-        self.table.places().set_since(self.number, since);
+        self.table.slots().set_since(self.number, since);
     }
 
     /// Ends this phase, if it is in it.
@@ -273,9 +273,9 @@ impl Place {
 
     /// When the client has let the server wait for too long.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let places = self.table.places();
-        let since = places.open.get(&self.number)?.since?;
-        drop(places);
+        let slots = self.table.slots();
+        let since = slots.open.get(&self.number)?.since?;
+        drop(slots);
         let limits = self.limits();
         Some(match self.phase() {
             Phase::Head => since + limits.head,
@@ -290,14 +290,14 @@ impl Place {
         self.table.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Completes when another connection takes the place.
+    /// Completes when another connection takes the slot.
     pub(super) async fn evicted(&self) {
         self.evict.notified().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.table.places().remove(self.number);
+        self.table.slots().remove(self.number);
     }
 }

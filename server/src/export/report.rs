@@ -11,7 +11,7 @@ use crate::store::{
     COARSEST_S, NameCounts, Node, RunRecord, RunView, SLOTS, Wanted, add_histogram, phase_key, read,
 };
 use serde::Deserialize;
-use stats::report::{Remarks, RunFacts, format};
+use stats::report::{RunFacts, RunNotes, format};
 use stats::summary::{Generator, GeneratorCore, NameSummary, Phases, Summary, Throughput};
 use stats::threshold::ThresholdResult;
 use stats::{EndedInLoad, Histogram, Model, OTHER, Phase, RunReport};
@@ -24,8 +24,8 @@ use std::io::Write;
 /// When the store fails.
 pub(super) fn of(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
     let nodes = view.nodes()?;
-    let mut report = match told(&nodes) {
-        Some(told) => told,
+    let mut report = match of_only_node(&nodes) {
+        Some(report) => report,
         None => {
             let parts = Parts::of(run, &nodes);
             let mut summary = parts.outcome(run, view, &nodes)?;
@@ -33,26 +33,26 @@ pub(super) fn of(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error
             RunReport::new(parts.facts, parts.notices, summary)
         }
     };
-    report.remarks = remarks(run);
+    report.notes = notes(run);
     Ok(report)
 }
 
-/// What people said about a run.
-fn remarks(run: &RunRecord) -> Remarks {
-    Remarks {
+/// The comment and annotations of a run.
+fn notes(run: &RunRecord) -> RunNotes {
+    RunNotes {
         comment: run.comment.clone(),
         annotations: run.annotations.clone(),
     }
 }
 
-/// The report of a run with thresholds and checks, without times and the series.
+/// The report of a run with thresholds and checks, without latencies and the series.
 ///
 /// # Errors
 /// When the store fails.
-pub(super) fn without_times(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
+pub(super) fn without_latencies(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error> {
     let nodes = view.nodes()?;
-    if let Some(told) = told(&nodes) {
-        return Ok(told);
+    if let Some(report) = of_only_node(&nodes) {
+        return Ok(report);
     }
     let parts = Parts::of(run, &nodes);
     let summary = parts.outcome(run, view, &nodes)?;
@@ -69,27 +69,27 @@ pub(super) fn write_json(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let nodes = view.nodes()?;
-    if let Some(mut told) = told(&nodes) {
-        told.remarks = remarks(run);
-        return told.write_json(out, SeriesReader::of(view)?);
+    if let Some(mut report) = of_only_node(&nodes) {
+        report.notes = notes(run);
+        return report.write_json(out, SeriesReader::of(view)?);
     }
     let parts = Parts::of(run, &nodes);
-    RunReport::begin_json(out, &parts.facts, &parts.notices, &remarks(run))?;
+    RunReport::begin_json(out, &parts.facts, &parts.notices, &notes(run))?;
     out.flush()?;
     let mut summary = parts.outcome(run, view, &nodes)?;
     add_times(&mut summary, view)?;
     RunReport::end_json(out, &summary, SeriesReader::of(view)?)
 }
 
-/// What the only node of a run told when it ended.
-fn told(nodes: &[Node]) -> Option<RunReport> {
+/// What the only node of a run reported when it ended.
+fn of_only_node(nodes: &[Node]) -> Option<RunReport> {
     let [only] = nodes else {
         return None;
     };
     RunReport::from_json(&only.end.as_ref()?.summary_json).ok()
 }
 
-/// What a node told of its part when it ended, as far as it is of use for a report of all nodes.
+/// What a node reported of its part when it ended, as far as it is of use for a report of all nodes.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct NodeReport {
@@ -99,7 +99,7 @@ struct NodeReport {
     generator: Generator,
 }
 
-/// What nodes told of their parts, put together.
+/// What nodes reported of their parts, put together.
 struct Parts {
     facts: RunFacts,
     notices: Vec<String>,
@@ -169,7 +169,7 @@ impl Parts {
     }
 }
 
-/// The cores that nodes told of, each by its node, if there are several, and its number there.
+/// The cores that nodes report of, each by its node, if there are several, and its number there.
 ///
 /// # Errors
 /// When the store fails.
@@ -192,7 +192,7 @@ fn add_times(summary: &mut Summary, view: &dyn RunView) -> Result<(), Error> {
     Ok(())
 }
 
-/// Who, when, where, with what: as the first node told it, or as far as its start told.
+/// Who, when, where, with what: as the first node report it, or as far as its start report.
 fn facts(run: &RunRecord, nodes: &[Node], parts: &[NodeReport]) -> RunFacts {
     let start = nodes.iter().find_map(|node| node.start.as_ref());
     let mut facts = match (parts.first(), start) {

@@ -1,8 +1,8 @@
 //! `meta.sqlite`: the list of runs and projects, and their annotations.
 
-mod remarks;
+mod annotations;
 
-pub use remarks::CommentVersion;
+pub use annotations::CommentVersion;
 
 use super::migrate::migrate;
 use super::run_query;
@@ -224,7 +224,7 @@ impl Meta {
         let found = db.query_row(&sql, [id], record).optional()?;
         let with_annotations = |run: RunRecord| {
             Ok::<_, Error>(RunRecord {
-                annotations: remarks::annotations(&db, id)?,
+                annotations: annotations::annotations(&db, id)?,
                 ..run
             })
         };
@@ -265,7 +265,7 @@ impl Meta {
         let mut db = self.db();
         let change = db.transaction()?;
         if let Some(comment) = &edit.comment {
-            remarks::keep_comment(&change, id, comment, &edit.author)?;
+            annotations::add_comment_version(&change, id, comment, &edit.author)?;
         }
         let pinned = edit.pinned.map(i64::from);
         let changed = change.execute(

@@ -6,7 +6,7 @@ use super::meta::Meta;
 use super::problem::{CheckedView, FileProblem, Problems};
 use super::reserve::Reserve;
 use super::run_reader::RunReader;
-use super::writer::{Disk, Writer, WriterJob};
+use super::writer::{DiskContext, Writer, WriterJob};
 use super::{
     CommentVersion, Delivery, Edit, Filter, Project, RunObserver, RunRecord, RunView, Store, Usage,
     run_file,
@@ -82,25 +82,25 @@ impl Sqlite {
         watch: Arc<dyn RunObserver>,
         keep_bytes: Option<u64>,
     ) -> Result<Self, Error> {
-        Sqlite::start_claimed(data_dir, Claim::of(data_dir)?, watch, keep_bytes)
+        Sqlite::start_locked(data_dir, LockedFolder::open(data_dir)?, watch, keep_bytes)
     }
 
     /// As [`Sqlite::start_keeping`], of a folder that this process has claimed.
     ///
     /// # Errors
     /// As [`Sqlite::open`].
-    pub(crate) fn start_claimed(
+    pub(crate) fn start_locked(
         data_dir: &Path,
-        claim: Claim,
+        folder: LockedFolder,
         watch: Arc<dyn RunObserver>,
         keep_bytes: Option<u64>,
     ) -> Result<Self, Error> {
         let mut store = Sqlite::open(data_dir)?;
-        store.lock = Some(claim.lock);
+        store.lock = Some(folder.lock);
         store.keep_bytes = keep_bytes;
-        let reserve = Arc::new(claim.reserve);
+        let reserve = Arc::new(folder.reserve);
         store.reserve = Some(Arc::clone(&reserve));
-        let disk = Disk {
+        let disk = DiskContext {
             reserve,
             counters: Arc::clone(&store.counters),
             keep_bytes,
@@ -141,20 +141,20 @@ impl Sqlite {
     }
 }
 
-/// A data folder that this process alone writes to, with the space that is kept for a full disk
-/// given up until the store has been opened.
-pub(crate) struct Claim {
+/// A data folder that this process has locked; the space reserved for a full disk is free until the
+/// store has been opened.
+pub(crate) struct LockedFolder {
     lock: File,
     reserve: Reserve,
 }
 
-impl Claim {
-    /// Claims a folder; created if absent.
+impl LockedFolder {
+    /// Locks a folder; created if absent.
     ///
     /// # Errors
     /// When another server uses it, or it cannot be used.
-    pub(crate) fn of(data_dir: &Path) -> Result<Claim, Error> {
-        Ok(Claim {
+    pub(crate) fn open(data_dir: &Path) -> Result<LockedFolder, Error> {
+        Ok(LockedFolder {
             lock: locked(data_dir)?,
             reserve: Reserve::open(data_dir),
         })

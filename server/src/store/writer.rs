@@ -45,8 +45,8 @@ pub(crate) enum WriterJob {
     Stop,
 }
 
-/// What the thread knows of the disk.
-pub(crate) struct Disk {
+/// What the thread needs to watch the disk.
+pub(crate) struct DiskContext {
     /// Space that is given up when the disk is full.
     pub(super) reserve: Arc<Reserve>,
     /// What was written, and how long it took.
@@ -66,7 +66,7 @@ pub(crate) struct Writer {
     generations: u64,
     worker: Worker,
     retained: Option<Instant>,
-    disk: Disk,
+    disk: DiskContext,
     /// Whether all readable figures in the list are of this version.
     figures_are_current: bool,
     stops: bool,
@@ -79,7 +79,7 @@ impl Writer {
         memory: Memory,
         watch: Arc<dyn RunObserver>,
         jobs: SyncSender<WriterJob>,
-        disk: Disk,
+        disk: DiskContext,
     ) -> Result<Self, Error> {
         let mut writer = Writer {
             data_dir: data_dir.to_owned(),

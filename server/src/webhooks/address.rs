@@ -128,7 +128,7 @@ impl AllowedAddresses {
         let mut refused = self.refused.iter();
         let (_, why) = refused.find(|(network, _)| network.contains(address))?;
         Some(format!(
-            "{address} is {why}; --webhook-allow {address} of the server permits it"
+            "{address} is {why}; start the server with --webhook-allow {address} to allow it"
         ))
     }
 

@@ -1,7 +1,7 @@
 //! The JSON API of webhooks, documented in docs/api.md.
 
 use super::records::{Delivery, NO_SUCH_WEBHOOK, Webhook};
-use super::{Note, Occasion};
+use super::{WebhookEvent, WebhookJob};
 use crate::access::{Guarded, Visitor, user_error};
 use crate::body::Body;
 use crate::{ApiError, App, Error};
@@ -61,11 +61,11 @@ pub(super) async fn added(
     visitor: &Visitor,
     project: String,
     url: String,
-    occasions: Vec<Occasion>,
+    events: Vec<WebhookEvent>,
 ) -> Result<(Webhook, String), Error> {
     let (owned, by) = (app.clone(), visitor.name());
     app.blocking(move || {
-        if occasions.is_empty() {
+        if events.is_empty() {
             let text = "choose at least one event: run.started, run.threshold_missed or run.ended";
             return Err(Error::Access(text.to_owned()));
         }
@@ -74,7 +74,7 @@ pub(super) async fn added(
             return Err(Error::Access(format!("url: {why}")));
         }
         let accounts = &owned.access.accounts;
-        accounts.add_webhook(&project, &url, &occasions, &by)
+        accounts.add_webhook(&project, &url, &events, &by)
     })
     .await
 }
@@ -94,7 +94,7 @@ pub(super) async fn tested(
     if !found.await? {
         return Err(ApiError::not_found(NO_SUCH_WEBHOOK));
     }
-    match app.webhooks.note(Note::Test { webhook, by }) {
+    match app.webhooks.enqueue(WebhookJob::Test { webhook, by }) {
         true => Ok(()),
         false => {
             let text = "too many messages are waiting; try again later";
@@ -152,30 +152,30 @@ async fn create(
     Path(project): Path<String>,
     Body(wanted): Body<NewWebhook>,
 ) -> Result<Json<Value>, ApiError> {
-    let occasions = match wanted.events {
-        None => Occasion::CHOICES.to_vec(),
+    let events = match wanted.events {
+        None => WebhookEvent::CHOICES.to_vec(),
         Some(names) => chosen(&names)?,
     };
-    let made = added(&app, &visitor, project, wanted.url, occasions);
+    let made = added(&app, &visitor, project, wanted.url, events);
     let (webhook, secret) = made.await.map_err(user_error)?;
     let mut answer = shown(&webhook);
     answer["secret"] = json!(secret);
     Ok(Json(answer))
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Occasion>, ApiError> {
-    let mut occasions = Vec::new();
+fn chosen(names: &[String]) -> Result<Vec<WebhookEvent>, ApiError> {
+    let mut events = Vec::new();
     for name in names {
-        let Some(occasion) = Occasion::named(name) else {
-            let known = Occasion::CHOICES.map(Occasion::name).join(", ");
+        let Some(event) = WebhookEvent::named(name) else {
+            let known = WebhookEvent::CHOICES.map(WebhookEvent::name).join(", ");
             let text = format!("events: {name:?} is not one of {known}");
             return Err(ApiError::bad_request(text));
         };
-        if !occasions.contains(&occasion) {
-            occasions.push(occasion);
+        if !events.contains(&event) {
+            events.push(event);
         }
     }
-    Ok(occasions)
+    Ok(events)
 }
 
 async fn test(
@@ -199,7 +199,7 @@ async fn remove(
 }
 
 fn shown(webhook: &Webhook) -> Value {
-    let events: Vec<&str> = webhook.occasions.iter().map(|one| one.name()).collect();
+    let events: Vec<&str> = webhook.events.iter().map(|one| one.name()).collect();
     json!({
         "id": webhook.id, "url": webhook.url, "events": events, "made_by": webhook.made_by,
         "created_us": webhook.created_us,
@@ -209,7 +209,7 @@ fn shown(webhook: &Webhook) -> Value {
 fn delivery(delivery: &Delivery) -> Value {
     let run = Some(&delivery.run).filter(|run| !run.is_empty());
     json!({
-        "id": delivery.message, "event": delivery.occasion, "run": run, "at_us": delivery.at_us,
+        "id": delivery.message, "event": delivery.event, "run": run, "at_us": delivery.at_us,
         "attempts": delivery.attempts, "state": delivery.state, "outcome": delivery.outcome,
         "took_ms": delivery.took_ms, "next_us": delivery.next_us,
     })

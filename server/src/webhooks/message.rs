@@ -1,6 +1,6 @@
 //! The messages that are posted.
 
-use super::Occasion;
+use super::WebhookEvent;
 use crate::Error;
 use crate::query;
 use crate::store::{RunRecord, RunView, State};
@@ -13,7 +13,7 @@ const NAME_MAX: usize = 120;
 /// Members of a run's card that are left out: a plot, and what may be long.
 const LEFT_OUT: [&str; 2] = ["sparkline", "comment"];
 
-/// A run, and the numbers that a message tells of it.
+/// A run and the numbers in its messages.
 pub(super) struct RunFacts {
     card: Map<String, Value>,
     thresholds: Vec<Value>,
@@ -46,32 +46,28 @@ impl RunFacts {
     }
 
     /// The body of a message; `threshold` is the missed one, if it is about one.
-    pub(super) fn message(&self, occasion: Occasion, threshold: Option<&Value>) -> String {
+    pub(super) fn message(&self, event: WebhookEvent, threshold: Option<&Value>) -> String {
         let mut data = self.card.clone();
         data.insert("url".to_owned(), json!(self.url));
         data.insert("thresholds".to_owned(), json!(self.thresholds));
         if let Some(threshold) = threshold {
             data.insert("threshold".to_owned(), threshold.clone());
         }
-        body(
-            occasion,
-            &self.text(occasion, threshold),
-            Value::Object(data),
-        )
+        body(event, &self.text(event, threshold), Value::Object(data))
     }
 
-    fn text(&self, occasion: Occasion, threshold: Option<&Value>) -> String {
+    fn text(&self, event: WebhookEvent, threshold: Option<&Value>) -> String {
         let word = |name: &str| self.card.get(name).and_then(Value::as_str).unwrap_or("");
-        let named = format!("{}: {}", plain(word("project")), plain(word("name")));
-        let what = match occasion {
-            Occasion::Started => format!("started against {}", plain(word("target"))),
-            Occasion::Missed => {
+        let title = format!("{}: {}", plain(word("project")), plain(word("name")));
+        let what = match event {
+            WebhookEvent::Started => format!("started against {}", plain(word("target"))),
+            WebhookEvent::Missed => {
                 let text = threshold.and_then(|one| one["text"].as_str());
                 format!("missed the threshold {}", plain(text.unwrap_or("")))
             }
-            Occasion::Ended | Occasion::Test => self.ending(),
+            WebhookEvent::Ended | WebhookEvent::Test => self.ending(),
         };
-        format!("{named} {what}\n{}", self.url)
+        format!("{title} {what}\n{}", self.url)
     }
 
     /// How the run came out, in one line.
@@ -114,13 +110,13 @@ pub(super) fn test(project: &str, by: &str, server: &str) -> String {
         plain(by)
     );
     let data = json!({ "project": project, "sent_by": by, "url": server });
-    body(Occasion::Test, &text, data)
+    body(WebhookEvent::Test, &text, data)
 }
 
-fn body(occasion: Occasion, text: &str, data: Value) -> String {
+fn body(event: WebhookEvent, text: &str, data: Value) -> String {
     let now = OffsetDateTime::now_utc().format(&Rfc3339);
     json!({
-        "type": occasion.name(), "timestamp": now.unwrap_or_default(), "text": text, "data": data,
+        "type": event.name(), "timestamp": now.unwrap_or_default(), "text": text, "data": data,
     })
     .to_string()
 }
@@ -133,7 +129,7 @@ fn plain(name: &str) -> String {
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;");
-    // a space without width after it, so that nobody is notified by a name
+    // followed by a zero-width space, so that no name is a mention
     cut.replace('@', "@\u{200b}")
 }
 

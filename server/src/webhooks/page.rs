@@ -1,6 +1,6 @@
 //! The page of a project's webhooks.
 
-use super::Occasion;
+use super::WebhookEvent;
 use super::api::{added, listed, removed, tested};
 use super::records::{DELIVERIES_MAX, Delivery, Webhook};
 use crate::access::{EVERY_PROJECT, Guarded, Visitor, time_format};
@@ -107,7 +107,7 @@ async fn filled(
         error: extra.error,
         secret: extra.secret,
         url: extra.url,
-        choices: Occasion::CHOICES.map(|one| (one.name(), one.meaning())),
+        choices: WebhookEvent::CHOICES.map(|one| (one.name(), one.meaning())),
         webhooks: webhooks.into_iter().map(WebhookRow::of).collect(),
         deliveries_max: DELIVERIES_MAX,
     })
@@ -128,14 +128,14 @@ async fn add(
     Form(sent): Form<NewWebhook>,
 ) -> Result<Response, ApiError> {
     let chosen = [sent.started, sent.missed, sent.ended];
-    let chosen = Occasion::CHOICES.into_iter().zip(chosen);
-    let occasions = chosen.filter_map(|(occasion, on)| on.map(|_| occasion));
+    let chosen = WebhookEvent::CHOICES.into_iter().zip(chosen);
+    let events = chosen.filter_map(|(event, on)| on.map(|_| event));
     let made = added(
         &app,
         &visitor,
         project.clone(),
         sent.url.clone(),
-        occasions.collect(),
+        events.collect(),
     );
     match made.await {
         Ok((_, secret)) => {
@@ -188,7 +188,7 @@ async fn remove(
 
 impl WebhookRow {
     fn of((facts, deliveries): (Webhook, Vec<Delivery>)) -> WebhookRow {
-        let events: Vec<&str> = facts.occasions.iter().map(|one| one.name()).collect();
+        let events: Vec<&str> = facts.events.iter().map(|one| one.name()).collect();
         WebhookRow {
             events: events.join(", "),
             created: time_format::minute(facts.created_us),

@@ -1,6 +1,6 @@
 //! The tables of webhooks and of their deliveries, in `meta.sqlite`.
 
-use super::Occasion;
+use super::WebhookEvent;
 use super::signature::SigningSecret;
 use crate::Error;
 use crate::access::{Accounts, EVERY_PROJECT, check_project, now_us};
@@ -20,7 +20,7 @@ pub(super) struct Webhook {
     /// Its project, or `*`.
     pub(super) project: String,
     pub(super) url: String,
-    pub(super) occasions: Vec<Occasion>,
+    pub(super) events: Vec<WebhookEvent>,
     pub(super) made_by: String,
     /// Microseconds since 1970.
     pub(super) created_us: i64,
@@ -31,7 +31,7 @@ pub(super) struct Webhook {
 pub(super) struct Delivery {
     /// The message's id, the same in every attempt.
     pub(super) message: String,
-    pub(super) occasion: String,
+    pub(super) event: String,
     /// Empty for a test.
     pub(super) run: String,
     /// When it was made, in microseconds since 1970.
@@ -46,7 +46,7 @@ pub(super) struct Delivery {
     pub(super) next_us: Option<i64>,
 }
 
-/// What an attempt came to.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// The receiver accepted it.
@@ -63,12 +63,12 @@ impl Accounts {
         &self,
         project: &str,
         url: &str,
-        occasions: &[Occasion],
+        events: &[WebhookEvent],
         made_by: &str,
     ) -> Result<(Webhook, String), Error> {
         check_project(project)?;
         let secret = SigningSecret::random()?;
-        let names: Vec<&str> = occasions.iter().map(|one| one.name()).collect();
+        let names: Vec<&str> = events.iter().map(|one| one.name()).collect();
         let created_us = now_us();
         let id = self.change(|db| {
             let sql = "SELECT count(*) FROM webhook WHERE project = ?";
@@ -78,7 +78,7 @@ impl Accounts {
                     "a project has at most {WEBHOOKS_MAX} webhooks"
                 )));
             }
-            let sql = "INSERT INTO webhook (project, url, secret, occasions, made_by, created_us) \
+            let sql = "INSERT INTO webhook (project, url, secret, events, made_by, created_us) \
                        VALUES (?, ?, ?, ?, ?, ?)";
             let names = names.join(" ");
             let row = params![project, url, secret.bytes(), names, made_by, created_us];
@@ -89,7 +89,7 @@ impl Accounts {
             id,
             project: project.to_owned(),
             url: url.to_owned(),
-            occasions: occasions.to_vec(),
+            events: events.to_vec(),
             made_by: made_by.to_owned(),
             created_us,
         };
@@ -105,17 +105,17 @@ impl Accounts {
         })
     }
 
-    /// The webhooks to tell of something in a project.
+    /// The webhooks that an event of a project goes to.
     pub(super) fn webhooks_for(
         &self,
         project: &str,
-        occasion: Occasion,
+        event: WebhookEvent,
     ) -> Result<Vec<Webhook>, Error> {
         let mut webhooks = self.webhooks(project)?;
         if project != EVERY_PROJECT {
             webhooks.extend(self.webhooks(EVERY_PROJECT)?);
         }
-        webhooks.retain(|webhook| webhook.occasions.contains(&occasion));
+        webhooks.retain(|webhook| webhook.events.contains(&event));
         Ok(webhooks)
     }
 
@@ -141,13 +141,13 @@ impl Accounts {
     /// The last deliveries of a webhook, newest first.
     pub(super) fn deliveries(&self, webhook: i64) -> Result<Vec<Delivery>, Error> {
         self.read(|db| {
-            let sql = "SELECT message, occasion, run, at_us, attempts, state, outcome, took_ms, \
+            let sql = "SELECT message, event, run, at_us, attempts, state, outcome, took_ms, \
                        next_us FROM webhook_delivery WHERE webhook = ? ORDER BY id DESC LIMIT ?";
             let mut statement = db.prepare(sql)?;
             let rows = statement.query_map(params![webhook, DELIVERIES_MAX], |row| {
                 Ok(Delivery {
                     message: row.get(0)?,
-                    occasion: row.get(1)?,
+                    event: row.get(1)?,
                     run: row.get(2)?,
                     at_us: row.get(3)?,
                     attempts: row.get(4)?,
@@ -161,21 +161,18 @@ impl Accounts {
         })
     }
 
-    /// Notes a message that is about to be sent; returns the number of its delivery.
+    /// Records a message that is about to be sent; returns the number of its delivery.
     pub(super) fn add_delivery(
         &self,
         webhook: i64,
         message: &str,
-        occasion: Occasion,
+        event: WebhookEvent,
         run: &str,
     ) -> Result<i64, Error> {
         self.change(|db| {
-            let sql = "INSERT INTO webhook_delivery (webhook, message, occasion, run, at_us) \
+            let sql = "INSERT INTO webhook_delivery (webhook, message, event, run, at_us) \
                        VALUES (?, ?, ?, ?, ?)";
-            db.execute(
-                sql,
-                params![webhook, message, occasion.name(), run, now_us()],
-            )?;
+            db.execute(sql, params![webhook, message, event.name(), run, now_us()])?;
             let id = db.last_insert_rowid();
             let sql = "DELETE FROM webhook_delivery WHERE webhook = ?1 AND id <= (SELECT id FROM \
                        webhook_delivery WHERE webhook = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
@@ -184,8 +181,8 @@ impl Accounts {
         })
     }
 
-    /// Notes what an attempt came to.
-    pub(super) fn note_attempt(
+    /// Records the outcome of an attempt.
+    pub(super) fn record_attempt(
         &self,
         delivery: i64,
         attempts: u32,
@@ -217,17 +214,16 @@ impl Accounts {
 /// The error for a webhook that does not exist.
 pub(super) const NO_SUCH_WEBHOOK: &str = "the project has no such webhook";
 
-const WEBHOOKS: &str =
-    "SELECT id, project, url, occasions, made_by, created_us, secret FROM webhook";
+const WEBHOOKS: &str = "SELECT id, project, url, events, made_by, created_us, secret FROM webhook";
 
 fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
-    let occasions: String = row.get(3)?;
+    let events: String = row.get(3)?;
     Ok(Webhook {
         id: row.get(0)?,
         project: row.get(1)?,
         url: row.get(2)?,
         // one of a later version is unknown here
-        occasions: occasions.split(' ').filter_map(Occasion::named).collect(),
+        events: events.split(' ').filter_map(WebhookEvent::named).collect(),
         made_by: row.get(4)?,
         created_us: row.get(5)?,
     })

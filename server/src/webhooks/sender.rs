@@ -1,11 +1,11 @@
-//! The threads: one makes messages of notes, a few post them.
+//! The threads: the dispatcher makes messages of jobs, a few others post them.
 
 use super::address::AllowedAddresses;
 use super::message::{self, RunFacts};
 use super::queue::{Message, Queue};
 use super::records::{Progress, Webhook};
 use super::signature::SigningSecret;
-use super::{Context, Note, Occasion};
+use super::{Context, WebhookEvent, WebhookJob};
 use crate::access::now_us;
 use crate::store::State;
 use crate::{Error, http_client};
@@ -17,8 +17,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use ureq::Agent;
 
-/// Threads that post: so many slow receivers delay others by one attempt.
-const POSTING: usize = 4;
+/// Number of threads that post: with fewer slow receivers than this, no other has to wait.
+const DELIVERY_THREADS: usize = 4;
 /// Maximum number of missed thresholds that are remembered per run.
 const MISSED_MAX: usize = 1_000;
 /// Maximum number of runs that missed thresholds are remembered of.
@@ -29,34 +29,34 @@ const GONE: u16 = 410;
 /// The running threads.
 pub(super) struct Threads {
     queue: Arc<Queue>,
-    noting: JoinHandle<()>,
+    dispatcher: JoinHandle<()>,
 }
 
 impl Threads {
-    pub(super) fn start(inbox: Receiver<Note>, context: Context) -> Result<Threads, Error> {
+    pub(super) fn start(inbox: Receiver<WebhookJob>, context: Context) -> Result<Threads, Error> {
         context.accounts.fail_waiting_deliveries()?;
         let queue = Arc::new(Queue::default());
         let context = Arc::new(context);
-        let poster = Arc::new(Poster {
+        let worker = Arc::new(DeliveryWorker {
             context: Arc::clone(&context),
             agent: OnceLock::new(),
         });
-        for number in 0..POSTING {
-            let (queue, poster) = (Arc::clone(&queue), Arc::clone(&poster));
-            spawn(format!("webhook-{number}"), move || poster.work(&queue))?;
+        for number in 0..DELIVERY_THREADS {
+            let (queue, worker) = (Arc::clone(&queue), Arc::clone(&worker));
+            spawn(format!("webhook-{number}"), move || worker.work(&queue))?;
         }
-        let mut noting = Noting {
+        let mut dispatcher = Dispatcher {
             context,
             queue: Arc::clone(&queue),
             missed: HashMap::new(),
         };
-        let noting = spawn("webhooks".to_owned(), move || noting.work(&inbox))?;
-        Ok(Threads { queue, noting })
+        let dispatcher = spawn("webhooks".to_owned(), move || dispatcher.work(&inbox))?;
+        Ok(Threads { queue, dispatcher })
     }
 
     /// Ends them; an attempt that takes longer than `patience` ends with the process.
     pub(super) fn stop(self, patience: Duration) {
-        let _ = self.noting.join();
+        let _ = self.dispatcher.join();
         self.queue.stop(patience);
     }
 }
@@ -66,29 +66,29 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandl
     thread.map_err(|error| Error::Access(format!("no thread for webhooks: {error}")))
 }
 
-/// Makes messages of notes.
-struct Noting {
+/// Makes messages of jobs.
+struct Dispatcher {
     context: Arc<Context>,
     queue: Arc<Queue>,
-    /// The missed thresholds that were told of, by run that goes on.
+    /// The missed thresholds that messages were sent for, by live run.
     missed: HashMap<String, HashSet<String>>,
 }
 
-impl Noting {
-    fn work(&mut self, inbox: &Receiver<Note>) {
-        while let Ok(note) = inbox.recv() {
-            if matches!(note, Note::Stop) {
+impl Dispatcher {
+    fn work(&mut self, inbox: &Receiver<WebhookJob>) {
+        while let Ok(job) = inbox.recv() {
+            if matches!(job, WebhookJob::Stop) {
                 return;
             }
-            // what cannot be read or written is not told of; the next note may be luckier
-            let _ = self.take(note);
+            // a run that cannot be read, or a store that cannot be written, loses this message only
+            let _ = self.execute(job);
         }
     }
 
-    fn take(&mut self, note: Note) -> Result<(), Error> {
-        match note {
-            Note::Started { run } => self.tell(&run, Occasion::Started, None),
-            Note::Missed {
+    fn execute(&mut self, job: WebhookJob) -> Result<(), Error> {
+        match job {
+            WebhookJob::Started { run } => self.publish(&run, WebhookEvent::Started, None),
+            WebhookJob::Missed {
                 run,
                 threshold,
                 time_us,
@@ -99,11 +99,11 @@ impl Noting {
                 }
                 let first_missed_s = time_us.max(0) / 1_000_000;
                 let threshold = json!({ "text": threshold, "first_missed_s": first_missed_s });
-                self.tell(&run, Occasion::Missed, Some(&[threshold]))
+                self.publish(&run, WebhookEvent::Missed, Some(&[threshold]))
             }
-            Note::Ended { run, state } => self.end(&run, state),
-            Note::Test { webhook, by } => self.test(webhook, &by),
-            Note::Stop => Ok(()),
+            WebhookJob::Ended { run, state } => self.end(&run, state),
+            WebhookJob::Test { webhook, by } => self.test(webhook, &by),
+            WebhookJob::Stop => Ok(()),
         }
     }
 
@@ -122,7 +122,7 @@ impl Noting {
         };
         let webhooks = &self.context.accounts;
         let is_wanted = !webhooks
-            .webhooks_for(&record.project, Occasion::Missed)?
+            .webhooks_for(&record.project, WebhookEvent::Missed)?
             .is_empty();
         let facts = if is_wanted { self.facts(run)? } else { None };
         let missed = facts.iter().flat_map(RunFacts::missed);
@@ -131,18 +131,18 @@ impl Noting {
             .cloned()
             .collect();
         if !missed.is_empty() {
-            self.tell(run, Occasion::Missed, Some(&missed))?;
+            self.publish(run, WebhookEvent::Missed, Some(&missed))?;
         }
         if state == State::Done {
             self.missed.remove(run);
         }
-        self.tell(run, Occasion::Ended, None)
+        self.publish(run, WebhookEvent::Ended, None)
     }
 
     /// What is known of a run; `None` when it was deleted.
     fn facts(&self, run: &str) -> Result<Option<RunFacts>, Error> {
         let store = &self.context.store;
-        // the record before the data, so that a finished run is told of with all its data
+        // the record before the data, so that the message of a finished run has all its data
         let (Some(record), Some(view)) = (store.run(run)?, store.view(run)?) else {
             return Ok(None);
         };
@@ -150,20 +150,17 @@ impl Noting {
     }
 
     /// Queues a message for each webhook that wants it; one for each of the thresholds.
-    fn tell(
+    fn publish(
         &self,
         run: &str,
-        occasion: Occasion,
+        event: WebhookEvent,
         thresholds: Option<&[Value]>,
     ) -> Result<(), Error> {
         let store = &self.context.store;
         let Some(record) = store.run(run)? else {
             return Ok(());
         };
-        let webhooks = self
-            .context
-            .accounts
-            .webhooks_for(&record.project, occasion)?;
+        let webhooks = self.context.accounts.webhooks_for(&record.project, event)?;
         if webhooks.is_empty() {
             return Ok(());
         }
@@ -171,16 +168,16 @@ impl Noting {
             return Ok(());
         };
         let bodies: Vec<Arc<str>> = match thresholds {
-            None => vec![facts.message(occasion, None).into()],
+            None => vec![facts.message(event, None).into()],
             Some(thresholds) => {
                 let bodies = thresholds.iter();
-                let bodies = bodies.map(|one| facts.message(occasion, Some(one)).into());
+                let bodies = bodies.map(|one| facts.message(event, Some(one)).into());
                 bodies.collect()
             }
         };
         for webhook in &webhooks {
             for body in &bodies {
-                self.queue(webhook, occasion, run, Arc::clone(body))?;
+                self.queue(webhook, event, run, Arc::clone(body))?;
             }
         }
         Ok(())
@@ -191,19 +188,19 @@ impl Noting {
             return Ok(());
         };
         let body = message::test(&webhook.project, by, &self.context.url);
-        self.queue(&webhook, Occasion::Test, "", body.into())
+        self.queue(&webhook, WebhookEvent::Test, "", body.into())
     }
 
     fn queue(
         &self,
         webhook: &Webhook,
-        occasion: Occasion,
+        event: WebhookEvent,
         run: &str,
         body: Arc<str>,
     ) -> Result<(), Error> {
         let id = message_id()?;
         let accounts = &self.context.accounts;
-        let delivery = accounts.add_delivery(webhook.id, &id, occasion, run)?;
+        let delivery = accounts.add_delivery(webhook.id, &id, event, run)?;
         let is_queued = self.queue.add(Message {
             webhook: webhook.id,
             delivery,
@@ -216,7 +213,7 @@ impl Noting {
             true => Ok(()),
             false => {
                 let outcome = "too many messages were waiting for this receiver";
-                accounts.note_attempt(delivery, 0, Progress::Failed, outcome, 0)
+                accounts.record_attempt(delivery, 0, Progress::Failed, outcome, 0)
             }
         }
     }
@@ -232,23 +229,23 @@ fn message_id() -> Result<String, Error> {
 }
 
 /// Posts messages.
-struct Poster {
+struct DeliveryWorker {
     context: Arc<Context>,
     /// Made with the first message: reading the certificates of the system takes a moment.
     agent: OnceLock<Result<Agent, String>>,
 }
 
-impl Poster {
+impl DeliveryWorker {
     fn work(&self, queue: &Queue) {
         while let Some(message) = queue.take() {
             let webhook = message.webhook;
-            // a failing store loses what is known of the delivery, not the thread
+            // when the store fails, the delivery is not tried again; the thread goes on
             let again = self.attempt(message).unwrap_or_default();
             queue.done(webhook, again);
         }
     }
 
-    /// Tries a message once and notes what it came to; returns it if it is to be tried again.
+    /// Tries a message once and records the outcome; returns it if it is to be tried again.
     fn attempt(&self, mut message: Message) -> Result<Option<Message>, Error> {
         let accounts = &self.context.accounts;
         let Some((webhook, secret)) = accounts.webhook(message.webhook)? else {
@@ -258,45 +255,34 @@ impl Poster {
         let posted = self.post(&webhook.url, &secret, &message);
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         message.attempts += 1;
-        let (is_final, outcome) = match posted {
-            Ok(status @ 200..=299) => {
-                let outcome = format!("status {status}");
-                let progress = Progress::Delivered;
-                accounts.note_attempt(
-                    message.delivery,
-                    message.attempts,
-                    progress,
-                    &outcome,
-                    took_ms,
-                )?;
-                return Ok(None);
-            }
-            Ok(GONE) => (true, format!("status {GONE}: the receiver wants no more")),
+        let (is_delivered, outcome) = match &posted {
+            Ok(status @ 200..=299) => (true, format!("status {status}")),
+            Ok(GONE) => (
+                false,
+                format!("status {GONE}: the receiver accepts no further messages"),
+            ),
             Ok(status @ 300..=399) => (
                 false,
                 format!("status {status}: redirects are not followed"),
             ),
             Ok(status) => (false, format!("status {status}")),
-            Err(reason) => (false, reason),
+            Err(reason) => (false, reason.clone()),
         };
+        let is_final = is_delivered || posted == Ok(GONE);
         let retries = &self.context.options.retries;
         let wait = retries
             .get(message.attempts as usize - 1)
             .filter(|_| !is_final);
         let progress = match wait {
+            _ if is_delivered => Progress::Delivered,
             Some(wait) => {
                 let wait_us = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
                 Progress::Waiting(now_us().saturating_add(wait_us))
             }
             None => Progress::Failed,
         };
-        accounts.note_attempt(
-            message.delivery,
-            message.attempts,
-            progress,
-            &outcome,
-            took_ms,
-        )?;
+        let (delivery, attempts) = (message.delivery, message.attempts);
+        accounts.record_attempt(delivery, attempts, progress, &outcome, took_ms)?;
         Ok(wait.map(|wait| Message {
             due: Instant::now() + *wait,
             ..message

@@ -1,7 +1,7 @@
 //! Deliveries to receivers that answer, fail, redirect and hang.
 
 use super::records::Delivery;
-use super::{Context, Deliveries, Network, Occasion, WebhookOptions, Webhooks};
+use super::{Context, Deliveries, Network, WebhookEvent, WebhookOptions, Webhooks};
 use crate::access::{Accounts, EVERY_PROJECT, Role};
 use crate::store::{Observers, Sqlite};
 use std::io::{Read, Write};
@@ -82,13 +82,16 @@ impl Service {
     }
 
     fn add(&self, url: &str) -> Result<i64, crate::Error> {
-        let all = &Occasion::CHOICES;
+        let all = &WebhookEvent::CHOICES;
         Ok(self.accounts.add_webhook("shop", url, all, "root")?.0.id)
     }
 
     fn send_test(&self, webhook: i64) {
         let by = "root".to_owned();
-        assert!(self.webhooks.note(super::Note::Test { webhook, by }));
+        assert!(
+            self.webhooks
+                .enqueue(super::WebhookJob::Test { webhook, by })
+        );
     }
 
     /// The newest delivery once it has this state.

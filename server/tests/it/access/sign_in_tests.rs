@@ -1,6 +1,6 @@
 //! Signing in and out, hosts, origins, headers, first start.
 
-use crate::client::{PASSWORD, Result, Served, send, sign_in};
+use crate::client::{PASSWORD, Reply, Result, Served, send, sign_in};
 use mistress_server as server;
 use server::access::{Accounts, EVERY_PROJECT, Role, TokenKind};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -200,21 +200,20 @@ fn every_answer_has_its_headers_and_no_other_host_is_served() -> Result {
     Ok(())
 }
 
+/// Sends the form for a new token of the page of admins.
+fn create_token(served: &Served, cookie: &str, form: &str) -> Result<Reply> {
+    let headers = [FORM, ("cookie", cookie)];
+    let addr = served.addr();
+    send(addr, "POST", "/admin/tokens", &headers, form.as_bytes())
+}
+
 #[test]
 fn pages_show_tokens_once_and_names_as_text() -> Result {
     let served = Served::with_accounts()?;
     let root = served.sign_in("root")?;
-    let headers = [FORM, ("cookie", root.as_str())];
     let hostile = "%3Cscript%3Ealert(1)%3C%2Fscript%3E%22%27";
     let body = format!("kind=read&name={hostile}&project={hostile}");
-    let made = send(
-        served.addr(),
-        "POST",
-        "/admin/tokens",
-        &headers,
-        body.as_bytes(),
-    )?
-    .text();
+    let made = create_token(&served, &root, &body)?.text();
     let token = made
         .split("mistress_read_")
         .nth(1)
@@ -271,24 +270,17 @@ fn a_bad_token_is_nobody_even_beside_a_good_cookie() -> Result {
 fn an_expired_token_is_refused_with_the_reason() -> Result {
     let served = Served::with_accounts()?;
     let root = served.sign_in("root")?;
-    let headers = [FORM, ("cookie", root.as_str())];
     for (days, shown) in [("30", " UTC</td>"), ("never", "<td>never</td>")] {
         let body = format!("kind=ingest&name=ci&project=shop&days={days}");
-        let made = send(
-            served.addr(),
-            "POST",
-            "/admin/tokens",
-            &headers,
-            body.as_bytes(),
-        )?;
+        let made = create_token(&served, &root, &body)?;
         assert!(
             made.status == 200 && made.text().contains(shown),
             "{}",
             made.text()
         );
     }
-    let wrong = b"kind=ingest&name=ci&project=shop&days=soon";
-    let refused = send(served.addr(), "POST", "/admin/tokens", &headers, wrong)?;
+    let wrong = "kind=ingest&name=ci&project=shop&days=soon";
+    let refused = create_token(&served, &root, wrong)?;
     assert!(refused.status == 400 && refused.text().contains("expected days, or never"));
     let accounts = &served.accounts;
     let token = accounts.add_token(TokenKind::Ingest, "old", "shop", "root", Some(1))?;

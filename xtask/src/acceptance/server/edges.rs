@@ -10,15 +10,15 @@ use crate::run::{self, Limit};
 /// The longest that it may take, with the building.
 const LIMIT: Duration = Duration::from_secs(1_200);
 
-/// Measures the rows of the siege.
+/// Measures the rows of the overload test.
 pub fn measure(table: &mut Table) -> Result<(), Failure> {
-    if !table.wants("siege") {
+    if !table.wants("overload") {
         return Ok(());
     }
     let test = ["test", "--release", "-p", "mistress-server", "--test", "it"];
-    let siege = ["siege::", "--", "--nocapture"];
-    let mut command = cargo(&[&test[..], &siege[..]].concat());
-    command.env("MISTRESS_SIEGE", "long");
+    let overload = ["overload::", "--", "--nocapture"];
+    let mut command = cargo(&[&test[..], &overload[..]].concat());
+    command.env("MISTRESS_OVERLOAD", "long");
     let mut rows = 0;
     let mut said = Vec::new();
     let limit = Limit::At(Instant::now() + LIMIT);
@@ -32,7 +32,7 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
         }
     })?;
     if !end.is_success() || rows == 0 {
-        return Err(format!("the siege failed:\n{}", said.join("\n")).into());
+        return Err(format!("the overload test failed:\n{}", said.join("\n")).into());
     }
     Ok(())
 }

@@ -120,7 +120,7 @@ pub(super) fn annotations(db: &Connection, run: &str) -> Result<Vec<Annotation>,
 
 /// Records that a run's comment becomes another, before it does; a comment that was there before
 /// its versions were kept is the first of them.
-pub(super) fn keep_comment(
+pub(super) fn add_comment_version(
     change: &Connection,
     run: &str,
     text: &str,

@@ -1,4 +1,4 @@
-//! A server under siege: held connections, slow heads, broken batches and guessed passwords, all at
+//! A server under overload: held connections, slow heads, broken batches and guessed passwords, all at
 //! once. An admin gets in, and the batches of a run are all stored.
 //!
 //! The long form, of `cargo xtask acceptance server`, is chosen by a variable.
@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Chooses the long form.
-const LONG: &str = "MISTRESS_SIEGE";
+const LONG: &str = "MISTRESS_OVERLOAD";
 
-/// How hard the siege is.
+/// How large the overload is.
 struct Size {
     held: usize,
     heads: usize,
@@ -25,14 +25,14 @@ struct Size {
     seconds: u64,
 }
 
-const SHORT_SIEGE: Size = Size {
+const SHORT_OVERLOAD: Size = Size {
     held: 300,
     heads: 200,
     batches: 100,
     addresses: 10,
     seconds: 10,
 };
-const LONG_SIEGE: Size = Size {
+const LONG_OVERLOAD: Size = Size {
     held: 10_000,
     heads: 3_000,
     batches: 6_000,
@@ -137,12 +137,22 @@ fn held(size: &Size, addr: SocketAddr) -> Result<Vec<TcpStream>> {
 fn judge(size: &Size, addr: SocketAddr, stored: u64, reply: &Reply, took: Duration) -> Result {
     let expected = size.seconds.to_string();
     let is_whole = stored == size.seconds;
-    row("siege: batches stored", &expected, stored, is_whole);
+    row("overload: batches stored", &expected, stored, is_whole);
     let status = reply.status;
-    row("siege: sign-in of the admin", "303", status, status == 303);
+    row(
+        "overload: sign-in of the admin",
+        "303",
+        status,
+        status == 303,
+    );
     let seconds = took.as_secs_f64();
     let shown = format!("{seconds:.2} s");
-    row("siege: its time", "at most 20 s", shown, seconds < 20.0);
+    row(
+        "overload: time of that sign-in",
+        "at most 20 s",
+        shown,
+        seconds < 20.0,
+    );
     let cookie = reply.cookie().ok_or("no session")?;
     let path = "/api/v1/runs/good";
     let shown = client::send(addr, "GET", path, &[("cookie", &cookie)], b"")?;
@@ -153,10 +163,10 @@ fn judge(size: &Size, addr: SocketAddr, stored: u64, reply: &Reply, took: Durati
 }
 
 #[test]
-fn a_siege_keeps_neither_admins_nor_batches_out() -> Result {
+fn an_overload_keeps_neither_admins_nor_batches_out() -> Result {
     let size = match std::env::var_os(LONG) {
-        Some(_) => LONG_SIEGE,
-        None => SHORT_SIEGE,
+        Some(_) => LONG_OVERLOAD,
+        None => SHORT_OVERLOAD,
     };
     let dir = tempfile::tempdir()?;
     let accounts = Accounts::open(dir.path())?;
@@ -192,13 +202,13 @@ fn a_siege_keeps_neither_admins_nor_batches_out() -> Result {
     drop(held);
     judge(&size, addr, stored, &reply, took)?;
     row(
-        "siege: batches that broke something",
+        "overload: batches that broke something",
         "0",
         failed,
         failed == 0,
     );
     let guessed = guessed.load(Ordering::Relaxed);
-    row("siege: passwords guessed", "0", guessed, guessed == 0);
+    row("overload: passwords guessed", "0", guessed, guessed == 0);
     server.kill()?;
     server.wait()?;
     Ok(())

@@ -1,10 +1,11 @@
-//! What people said about a run.
+//! The comment and the annotations of a run.
 
 use serde::{Deserialize, Serialize};
 
-/// What people said about a run on a stats server; empty for a run that has just ended.
+/// The comment and annotations that users wrote on a stats server; empty for a run that has just
+/// ended.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Remarks {
+pub struct RunNotes {
     /// The comment.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub comment: String,
@@ -13,7 +14,7 @@ pub struct Remarks {
     pub annotations: Vec<Annotation>,
 }
 
-/// What happened at a moment of a run, or during some of its seconds, as somebody says.
+/// A user's description of a moment of a run, or of some of its seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Annotation {
     /// Its number on the server.
@@ -26,9 +27,9 @@ pub struct Annotation {
     pub kind: String,
     /// What happened.
     pub text: String,
-    /// Who said so.
+    /// The user who wrote it.
     pub author: String,
-    /// When that was said, in microseconds since 1970.
+    /// When it was written, in microseconds since 1970.
     pub created_us: i64,
     /// When it was last changed, in microseconds since 1970.
     pub edited_us: Option<i64>,

@@ -1,4 +1,4 @@
-// What can be read at a glance on the page of a run: limits, names, numbers, colours, times.
+// How readable the page of a run is: limits, names, numbers, colours, times.
 
 import assert from "node:assert/strict";
 import { isShown, openTab } from "./runpage.mjs";
