@@ -18,6 +18,7 @@ mod nodes;
 mod oidc;
 mod openapi;
 mod outcomes;
+mod random_runs;
 mod serve;
 mod siege;
 mod space;
