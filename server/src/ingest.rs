@@ -6,6 +6,7 @@ mod message_limits;
 
 use crate::access::{EVERY_PROJECT, Guarded, Visitor};
 use crate::log_limit::LogLimit;
+use crate::observe::Logged;
 use crate::store::{BATCH_MAX, Delivery};
 use crate::{App, Error};
 use axum::body::to_bytes;
@@ -77,13 +78,14 @@ async fn batch(
     match receive(&app, &visitor, request).await {
         Ok(through) => ack(StatusCode::OK, through, String::new()),
         Err(BatchError(status, why)) => {
-            app.metrics.batches_refused.fetch_add(1, Ordering::Relaxed);
             let (sender, reason) = (visitor.name(), why.as_str());
             app.batch_memory.2.pass(|more| {
                 let (sender, status) = (sender.as_str(), status.as_u16());
                 tracing::warn!(sender, status, reason, more, "batch refused");
             });
-            ack(status, 0, why)
+            let mut answer = ack(status, 0, why);
+            answer.extensions_mut().insert(Logged);
+            answer
         }
     }
 }

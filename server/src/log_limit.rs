@@ -21,10 +21,11 @@ struct Stretch {
 }
 
 impl LogLimit {
-    /// Calls `log` with the number of lines left out since the last call, or leaves this one out.
-    pub(crate) fn pass(&self, log: impl FnOnce(u64)) {
+    /// Calls `log` with the number of lines left out since the last call, if any were, or leaves
+    /// this one out.
+    pub(crate) fn pass(&self, log: impl FnOnce(Option<u64>)) {
         if let Some(left_out) = self.left_out(Instant::now()) {
-            log(left_out);
+            log(Some(left_out).filter(|lines| *lines > 0));
         }
     }
 

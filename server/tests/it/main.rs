@@ -14,6 +14,7 @@ mod grafana;
 mod idle;
 mod ingest;
 mod late;
+mod metrics;
 mod nodes;
 mod oidc;
 mod openapi;
