@@ -258,8 +258,7 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
             deliveries.stop(STOP_MAX);
         })
         .map_err(data)?;
-    let limit = options.connections.open_max;
-    tracing::info!(address = %addr, tls = is_tls, connections_max = limit, "listening");
+    log_start(&options, &notices, addr);
     Ok(Running {
         addr,
         is_tls,
@@ -268,6 +267,21 @@ pub fn start(mut options: Options) -> Result<Running, Error> {
         stop: Some(stop),
         thread: Some(thread),
     })
+}
+
+/// Tells the log what this server is.
+fn log_start(options: &Options, notices: &[String], addr: SocketAddr) {
+    for notice in notices {
+        tracing::warn!(notice = notice.as_str(), "access to the data folder");
+    }
+    tracing::info!(
+        address = %addr,
+        tls = options.tls.is_some(),
+        data = &*options.data_dir.to_string_lossy(),
+        connections_max = options.connections.open_max,
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
 }
 
 /// Makes the data folder private; what there is to say of it.

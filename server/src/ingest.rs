@@ -5,7 +5,7 @@ mod batch_check;
 mod message_limits;
 
 use crate::access::{EVERY_PROJECT, Guarded, Visitor};
-use crate::log_limit::LogLimit;
+use crate::observe::Logged;
 use crate::store::{BATCH_MAX, Delivery};
 use crate::{App, Error};
 use axum::body::to_bytes;
@@ -31,17 +31,15 @@ const INLINE_MAX: usize = 512 << 10;
 /// How long a body may take to arrive, since it holds memory meanwhile.
 const BODY_TIME: Duration = Duration::from_secs(20);
 
-/// Memory budget for batches being read, in KiB: as sent, and unpacked; and the limit of lines
-/// about refused ones in the log.
+/// Memory budget for batches being read, in KiB: as sent, and unpacked.
 #[derive(Debug)]
-pub struct BatchMemory(Semaphore, Semaphore, LogLimit);
+pub struct BatchMemory(Semaphore, Semaphore);
 
 impl Default for BatchMemory {
     fn default() -> Self {
         BatchMemory(
             Semaphore::new(PACKED_BYTES_MAX >> 10),
             Semaphore::new(UNPACKED_BYTES_MAX >> 10),
-            LogLimit::default(),
         )
     }
 }
@@ -77,13 +75,14 @@ async fn batch(
     match receive(&app, &visitor, request).await {
         Ok(through) => ack(StatusCode::OK, through, String::new()),
         Err(BatchError(status, why)) => {
-            app.metrics.batches_refused.fetch_add(1, Ordering::Relaxed);
             let (sender, reason) = (visitor.name(), why.as_str());
-            app.batch_memory.2.pass(|suppressed| {
+            app.request_log.batches.pass(|suppressed| {
                 let (sender, status) = (sender.as_str(), status.as_u16());
                 tracing::warn!(sender, status, reason, suppressed, "batch refused");
             });
-            ack(status, 0, why)
+            let mut answer = ack(status, 0, why);
+            answer.extensions_mut().insert(Logged);
+            answer
         }
     }
 }

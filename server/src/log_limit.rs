@@ -21,10 +21,11 @@ struct Period {
 }
 
 impl LogLimit {
-    /// Calls `log` with the number of lines suppressed since the last call, or suppresses this one.
-    pub(crate) fn pass(&self, log: impl FnOnce(u64)) {
+    /// Calls `log` with the number of lines suppressed since the last call, if any were, or
+    /// suppresses this one.
+    pub(crate) fn pass(&self, log: impl FnOnce(Option<u64>)) {
         if let Some(suppressed) = self.suppressed(Instant::now()) {
-            log(suppressed);
+            log(Some(suppressed).filter(|lines| *lines > 0));
         }
     }
 

@@ -53,7 +53,7 @@ impl Metrics {
 
     fn write_requests(&self, text: &mut Text) {
         let all = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = "server_request_seconds";
+        let name = "mistress_server_request_seconds";
         text.head(
             name,
             "histogram",
@@ -78,8 +78,12 @@ impl Metrics {
 pub(crate) fn text(app: &App) -> String {
     let mut text = Text::default();
     let version = env!("CARGO_PKG_VERSION");
-    text.head("server_build_info", "gauge", "The version of the server.");
-    text.sample("server_build_info", &[("version", version)], 1.0);
+    text.head(
+        "mistress_server_build_info",
+        "gauge",
+        "The version of the server.",
+    );
+    text.sample("mistress_server_build_info", &[("version", version)], 1.0);
     app.metrics.write_requests(&mut text);
     counters(&mut text, app);
     gauges(&mut text, app);
@@ -138,13 +142,13 @@ fn counters(text: &mut Text, app: &App) {
     ];
     for (name, value, help) in counters {
         text.one(
-            &format!("server_{name}_total"),
+            &format!("mistress_server_{name}_total"),
             "counter",
             help,
             value as f64,
         );
     }
-    let name = "server_store_write_seconds_total";
+    let name = "mistress_server_store_write_seconds_total";
     text.one(
         name,
         "counter",
@@ -179,7 +183,12 @@ fn gauges(text: &mut Text, app: &App) {
         ),
     ];
     for (name, value, help) in gauges {
-        text.one(&format!("server_{name}"), "gauge", help, value as f64);
+        text.one(
+            &format!("mistress_server_{name}"),
+            "gauge",
+            help,
+            value as f64,
+        );
     }
 }
 
@@ -187,7 +196,7 @@ fn disk(text: &mut Text, folder: &Path) {
     let used = ["", "runs"].iter().map(|part| files(&folder.join(part)));
     let help = "Bytes of the store's files.";
     text.one(
-        "server_store_bytes",
+        "mistress_server_store_bytes",
         "gauge",
         help,
         used.sum::<u64>() as f64,
@@ -195,7 +204,7 @@ fn disk(text: &mut Text, folder: &Path) {
     if let Ok(disk) = rustix::fs::statvfs(folder) {
         let free = disk.f_bavail as f64 * disk.f_frsize as f64;
         text.one(
-            "server_disk_free_bytes",
+            "mistress_server_disk_free_bytes",
             "gauge",
             "Bytes free on the store's disk.",
             free,

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Limits what clients can write to the log.
@@ -16,11 +17,17 @@ use std::time::Instant;
 pub(crate) struct RequestLog {
     failed: LogLimit,
     refused: LogLimit,
+    /// Refused batches.
+    pub(crate) batches: LogLimit,
 }
 
 /// Why a request failed, when its answer is an error; an extension of the answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Reason(pub(crate) Arc<str>);
+
+/// An extension of an answer whose handler has logged why it refuses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Logged;
 
 /// Measures a request, and logs one that failed or was refused.
 pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -34,6 +41,12 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
     let status = answer.status();
     app.metrics
         .request(method, path, status.as_u16(), began.elapsed());
+    if path == stats::wire::PATH && !status.is_success() {
+        app.metrics.batches_refused.fetch_add(1, Ordering::Relaxed);
+    }
+    if answer.extensions().get::<Logged>().is_some() {
+        return answer;
+    }
     let is_failed = status.is_server_error();
     let is_refused = matches!(
         status,
@@ -42,7 +55,7 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
     if is_failed || is_refused {
         let address = peer.map_or_else(String::new, |peer| peer.addr.ip().to_string());
         let reason = answer.extensions().get::<Reason>();
-        let reason = reason.map_or("", |reason| &*reason.0);
+        let reason = reason.map(|reason| &*reason.0);
         // a secret of a share link is in its path; the pattern has none
         let object = if path.contains("{secret}") {
             path

@@ -34,9 +34,6 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     options.webhooks.allow.clone_from(&arguments.webhook_allow);
     options.oidc = oidc(arguments)?;
     let running = server::start(options).map_err(Failure::failed)?;
-    for notice in running.notices() {
-        Stream::Err.print(&format!("{notice}\n"));
-    }
     let url = running.url();
     Stream::Out.print(&format!(
         "serving {url}/report/list\nstoring runs in {}\n",

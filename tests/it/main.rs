@@ -35,6 +35,7 @@ mod schema;
 mod scripts_control;
 mod scripts_faults;
 mod secrets;
+mod server_log;
 mod servers;
 mod shapes;
 mod signals;

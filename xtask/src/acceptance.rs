@@ -2,6 +2,7 @@
 
 mod costs;
 mod network;
+mod openapi;
 mod packages;
 mod parsers;
 mod pool;
@@ -21,6 +22,8 @@ cargo xtask acceptance AREA [ROW ...]
 
   network   new connections between two hosts and on loopback: ports, closing, a shared pool,
             the known answers about latency, latency beside oha's; about 30 minutes, as root
+  openapi   the stats server's API: 200 requests per operation made of its document, 300 random runs;
+            some minutes
   packages  the .deb and the archive on clean Debian systems that debootstrap makes: installed,
             run, removed; about 5 minutes, as root
   parsers   what a byte of a hostile reply of 8 MB costs its reader, against one of 100 KB;
@@ -38,8 +41,9 @@ a row does not hold.";
 /// An area: its name, and what measures its rows.
 type Area = (&'static str, fn(&mut Table) -> Result<(), Failure>);
 
-const AREAS: [Area; 6] = [
+const AREAS: [Area; 7] = [
     ("network", network::measure),
+    ("openapi", openapi::measure),
     ("packages", packages::measure),
     ("parsers", parsers::measure),
     ("quota", quota::measure),

@@ -14,6 +14,7 @@ use super::audit::AuditEntry;
 use super::guard::cookie_of;
 use super::sign_in::signed_in;
 use super::{Caller, Guarded, cookies};
+use crate::observe::Logged;
 use crate::{ApiError, App, Error};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -214,11 +215,16 @@ async fn callback(
         Ok(found) => found,
         Err(refusal) => {
             let error = refused(&app, &caller, refusal).await;
-            return Ok(([clear], error).into_response());
+            return Ok((Extension(Logged), [clear], error).into_response());
         }
     };
     limit.succeeded(caller.address, LIMITED_AS);
-    note(&app, &caller, &found.account, "signed in").await?;
+    let (address, account) = (caller.address_text(), found.account.as_str());
+    app.access.log.pass(|suppressed| {
+        let address = address.as_str();
+        tracing::info!(account, address, suppressed, "sign in by OpenID Connect");
+    });
+    note(&app, &caller, account, "signed in").await?;
     caller.is_https |= oidc.is_https;
     let mut response = signed_in(&app, &caller, &headers, &found.account, &found.next).await?;
     response.headers_mut().append(clear.0, clear.1);

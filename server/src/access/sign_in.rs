@@ -7,6 +7,7 @@ use super::secret::{SESSION_COOKIE, Secret};
 use super::sessions::{SESSION_HOURS, Session, session_id};
 use super::visitor::Identity;
 use super::{Caller, Guarded, Role, Visitor, cookies, time_format};
+use crate::observe::Logged;
 use crate::pages::{Shell, page};
 use crate::webhooks::webhooks_path;
 use crate::{ApiError, App, Error};
@@ -192,7 +193,7 @@ async fn submit(
     }
     let error = Some(text);
     let shown = page(&SignInPage::new(&app, shell, sent.name, sent.next, error))?;
-    let mut response = (status, shown).into_response();
+    let mut response = (status, Extension(Logged), shown).into_response();
     if let Attempt::TooMany(wait) = attempt {
         let seconds = (wait.as_secs() + 1).into();
         response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -47,13 +47,10 @@ pub(crate) type Label<'a> = (&'a str, &'a str);
 pub(crate) struct Text(String);
 
 impl Text {
-    /// Begins a metric, whose name gets the prefix `mistress_`.
+    /// Begins a metric.
     pub(crate) fn head(&mut self, name: &str, kind: &str, help: &str) {
         // writing to a String does not fail
-        let _ = writeln!(
-            self.0,
-            "# HELP mistress_{name} {help}\n# TYPE mistress_{name} {kind}"
-        );
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
     /// A value of the metric.
@@ -66,7 +63,7 @@ impl Text {
             0 => String::new(),
             _ => format!("{{{}}}", labels.join(",")),
         };
-        let _ = writeln!(self.0, "mistress_{name}{labels} {value}");
+        let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 
     /// A metric of one value.
@@ -85,18 +82,18 @@ impl Text {
 pub(super) fn of(cards: &[Value]) -> String {
     let mut text = Text::default();
     let live = cards.len() as f64;
-    text.one("runs_live", "gauge", "Runs that go on.", live);
+    text.one("mistress_runs_live", "gauge", "Runs that go on.", live);
     for (field, name, help) in COUNTERS {
-        let name = format!("{name}_total");
+        let name = format!("mistress_{name}_total");
         text.head(&name, "counter", help);
         for card in cards {
             sample(&mut text, &name, card, &[], &card["totals"][field], 1.0);
         }
     }
-    text.head("users_max", "gauge", "Most users at once so far.");
+    text.head("mistress_users_max", "gauge", "Most users at once so far.");
     for card in cards {
         let users = &card["totals"]["users_max"];
-        sample(&mut text, "users_max", card, &[], users, 1.0);
+        sample(&mut text, "mistress_users_max", card, &[], users, 1.0);
     }
     latency(&mut text, cards);
     text.finish()
@@ -104,7 +101,7 @@ pub(super) fn of(cards: &[Value]) -> String {
 
 /// A summary; its sum comes from the exact mean.
 fn latency(text: &mut Text, cards: &[Value]) {
-    let name = "latency_seconds";
+    let name = "mistress_latency_seconds";
     let help = "Latency of the requests so far, from when they were due.";
     text.head(name, "summary", help);
     for card in cards {

@@ -60,6 +60,8 @@ pub(crate) async fn of(response: Response) -> Response {
         return ApiError::new(status, text).into_response();
     };
     let mut shown = (status, shown).into_response();
+    // what is told of it to the log
+    shown.extensions_mut().extend(head.extensions);
     // such as when to try again; those of the body are the page's own
     for (name, value) in &head.headers {
         if !shown.headers().contains_key(name) && name != "content-length" {
