@@ -350,7 +350,7 @@ async function compare() {
   const byName = page.getByRole("region", { name: "Differences by name" });
   await byName.getByRole("rowheader", { name: "look" }).waitFor();
   const changes = await byName.locator("tbody tr td:last-child").allTextContents();
-  const sizes = changes.map((text) => Math.abs(Number.parseFloat(text) || 0));
+  const sizes = changes.map((text) => Math.abs(Number.parseFloat(text.replaceAll(",", "")) || 0));
   assert.deepEqual(
     sizes,
     [...sizes].sort((a, b) => b - a),
