@@ -43,7 +43,7 @@ pub fn names(view: &dyn RunView, from: u64, to: u64, of: Of) -> Result<Value, Er
         ),
     };
     let none = Histogram::new();
-    let rates = rates(view, (from, to))?;
+    let rates = rates(view, (from, to), &sums)?;
     let mut rows: Vec<((i32, &str), Value)> = Vec::new();
     for (id, sum) in &sums {
         let counts = &sum.counts;
@@ -99,21 +99,34 @@ fn sums_of(
     Ok(sums)
 }
 
-/// What of each name ended per second of the load in a window; of the whole run without its
-/// warm-up. Empty when nothing of the load is in the window.
-fn rates(view: &dyn RunView, (from, to): (u64, u64)) -> Result<BTreeMap<u32, f64>, Error> {
+/// What of each name ended per second of the load in a window, whose `sums` are known; of the whole
+/// run without its warm-up. Empty when nothing of the load is in the window.
+fn rates(
+    view: &dyn RunView,
+    (from, to): (u64, u64),
+    sums: &BTreeMap<u32, NameSum>,
+) -> Result<BTreeMap<u32, f64>, Error> {
     let load = load(view)?;
     let is_whole = from <= load.from_s && to >= view.length_s();
-    let from = if is_whole { load.from_s } else { from };
-    let to = to.min(load.end()).max(from);
-    let seconds = load.within(from, to);
+    let counted_from = if is_whole { load.from_s } else { from };
+    let counted_to = to.min(load.end()).max(counted_from);
+    let seconds = load.within(counted_from, counted_to);
+    if seconds <= 0.0 {
+        return Ok(BTreeMap::new());
+    }
     let mut ended: BTreeMap<u32, u64> = BTreeMap::new();
-    view.read(from, to, COARSEST_S, &Wanted::Slots(vec![0]), &mut |row| {
-        let counts: NameCounts = read(row.content)?;
-        *ended.entry(name_of(row.key)).or_default() += counts.ok.saturating_add(counts.failed);
-        Ok(())
-    })?;
-    let rates = ended.into_iter().filter(|_| seconds > 0.0);
+    if (counted_from, counted_to) == (from, to) {
+        let counts = sums.iter().map(|(id, sum)| (*id, &sum.counts));
+        ended.extend(counts.map(|(id, n)| (id, n.ok.saturating_add(n.failed))));
+    } else {
+        let wanted = Wanted::Slots(vec![0]);
+        view.read(counted_from, counted_to, COARSEST_S, &wanted, &mut |row| {
+            let counts: NameCounts = read(row.content)?;
+            *ended.entry(name_of(row.key)).or_default() += counts.ok.saturating_add(counts.failed);
+            Ok(())
+        })?;
+    }
+    let rates = ended.into_iter();
     Ok(rates
         .map(|(id, n)| (id, per_s(n as f64, seconds)))
         .collect())

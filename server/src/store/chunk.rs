@@ -10,6 +10,7 @@ use super::delta_codec::{Buckets, DeltaDecoder, DeltaEncoder, Group, decode_buck
 use super::packing::{Packer, new_decompressor, put_number, put_row, take_number, unpack};
 use super::rows::{Key, is_histogram};
 use crate::Error;
+use std::ops::Range;
 use zstd::bulk::Decompressor;
 
 /// A chunk as it is stored.
@@ -170,7 +171,7 @@ impl Unpacker {
     pub(crate) fn take_sums(&mut self, section: &Section, stored: &[u8]) -> Result<(), Error> {
         let mut sums = std::mem::take(&mut self.next);
         sums.clear();
-        self.each(section, stored, |_, content| {
+        self.each(section, stored, &(0..u64::MAX), |_, content| {
             sums.push(buckets_of(content)?);
             Ok(())
         })?;
@@ -178,20 +179,23 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Visits the rows of a section, given its stored bytes: row number within the block, content.
+    /// Visits the rows of a section whose number within the block is `needed`, given its stored
+    /// bytes: number, content.
     pub(crate) fn each(
         &mut self,
         section: &Section,
         stored: &[u8],
+        needed: &Range<u64>,
         mut visit: impl FnMut(u64, Content<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if section.is_delta() {
             let zstd = &mut self.zstd;
-            return self.joiner.each(stored, &self.wholes, zstd, visit);
+            return self.joiner.each(stored, &self.wholes, zstd, needed, visit);
         }
         unpack(stored, section.raw_len, &mut self.zstd, &mut self.rows)?;
-        each_row(&self.rows, |number, bytes| {
-            visit(number, Content::Bytes(bytes))
+        each_row(&self.rows, |number, bytes| match needed.contains(&number) {
+            true => visit(number, Content::Bytes(bytes)),
+            false => Ok(()),
         })
     }
 }
@@ -239,7 +243,7 @@ mod tests {
         let mut unpacker = Unpacker::new().expect("an unpacker");
         for section in &sections {
             let mut rows = 0;
-            let visited = unpacker.each(section, &[], |_, _| {
+            let visited = unpacker.each(section, &[], &(0..u64::MAX), |_, _| {
                 rows += 1;
                 Ok(())
             });

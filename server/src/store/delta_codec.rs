@@ -13,9 +13,10 @@
 
 use super::Content;
 use super::packing::{Packer, put_number, put_row, take_number, unpack_into};
-use super::streams::{Streams, log8};
+use super::streams::{CUT_OFF, Streams, log8};
 use crate::Error;
 use stats::{Histogram, Places};
+use std::ops::Range;
 use zstd::bulk::Decompressor;
 
 /// Numbers of streams: distances, counts, and counts of the last two rows when there are few.
@@ -27,17 +28,37 @@ const FEW_ROWS: usize = 16;
 /// Number of buckets of a histogram.
 const BUCKETS: usize = 1 << 16;
 
+/// [`log8`] of numbers of rows; a minute has at most 60.
+const ROW_LOGS: [u8; 64] = {
+    let mut logs = [0; 64];
+    let mut rows = 0;
+    while rows < logs.len() {
+        logs[rows] = log8(rows as u64) as u8;
+        rows += 1;
+    }
+    logs
+};
+
+/// [`log8`] of a number of rows, or of a number that is seldom larger.
+#[inline]
+fn row_log(number: u64) -> usize {
+    match ROW_LOGS.get(number as usize) {
+        Some(log) => usize::from(*log),
+        None => log8(number),
+    }
+}
+
 /// The stream of a distance when `values` are still to come in `rows`.
 #[inline]
 fn list_stream(rows: usize, values: u64) -> usize {
-    let log = (log8(rows as u64) + 16).saturating_sub(log8(values + 1));
+    let log = (row_log(rows as u64) + 16).saturating_sub(row_log(values + 1));
     (log / 8).min(LISTS - 1)
 }
 
 /// The stream of a count when `values` are left for `rows`, of `all`.
 #[inline]
 fn count_stream(all: usize, rows: usize, values: u64) -> usize {
-    let log = (log8(values) + 16).saturating_sub(log8(rows as u64));
+    let log = (log8(values) + 16).saturating_sub(row_log(rows as u64));
     if rows == 2 && all <= FEW_ROWS {
         LISTS + COUNTS + (log / 8).min(LAST_TWO - 1)
     } else {
@@ -231,15 +252,19 @@ pub(crate) struct DeltaDecoder {
     heads: Vec<u8>,
     streams: Streams,
     rows: Vec<Buckets>,
+    /// Which of `rows` are needed; the others stay empty.
+    needed: Range<usize>,
 }
 
 impl DeltaDecoder {
-    /// Visits the rows that [`DeltaEncoder::put`] encoded: row number, histogram.
+    /// Visits the rows that [`DeltaEncoder::put`] encoded, those whose number is `needed`: row
+    /// number, histogram.
     pub(crate) fn each(
         &mut self,
         mut stored: &[u8],
         wholes: &[Buckets],
         zstd: &mut Decompressor<'static>,
+        needed: &Range<u64>,
         mut visit: impl FnMut(u64, Content<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let sums = take_number(&mut stored)?;
@@ -254,20 +279,32 @@ impl DeltaDecoder {
             counts.push(take_number(&mut stored)? as usize);
         }
         unpack_into(&mut stored, zstd, &mut self.heads)?;
+        let heads = std::mem::take(&mut self.heads);
         self.streams.unpack(stored, zstd)?;
-        let mut head = 0;
+        let mut rest = &heads[..];
         for (count, whole) in counts.into_iter().zip(wholes) {
             // each head has at least two bytes
-            if count > self.heads.len() || count > usize::from(u16::MAX) {
+            if count > heads.len() || count > usize::from(u16::MAX) {
                 return Err(broken("more rows than heads".to_owned()));
             }
+            let group = heads_of(&mut rest, count)?;
+            let begin = group.partition_point(|(number, _)| *number < needed.start);
+            let end = group.partition_point(|(number, _)| *number < needed.end);
+            self.needed = begin..end.max(begin);
             self.rows.iter_mut().for_each(Vec::clear);
             self.rows.resize_with(count, Vec::new);
             for (bucket, n) in whole {
                 self.distribute(*bucket, *n).map_err(broken)?;
             }
-            self.emit_rows(&mut head, &mut visit)?;
+            for ((number, figures), places) in group.iter().zip(&self.rows).take(end).skip(begin) {
+                visit(*number, Content::Places(Places { figures, places }))?;
+            }
+            if end < count {
+                // rows are in order: what follows is beyond what is needed
+                break;
+            }
         }
+        self.heads = heads;
         Ok(())
     }
 
@@ -301,32 +338,6 @@ impl DeltaDecoder {
         )
     }
 
-    /// Visits the rows of a group, whose heads start at `head`.
-    fn emit_rows(
-        &mut self,
-        head: &mut usize,
-        visit: &mut impl FnMut(u64, Content<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let mut heads = self.heads.get(*head..).unwrap_or_default();
-        for buckets in &self.rows {
-            let number = take_number(&mut heads)?;
-            let len = take_number(&mut heads)? as usize;
-            let (figures, rest) = heads
-                .split_at_checked(len)
-                .ok_or_else(|| broken("a head is cut off".to_owned()))?;
-            heads = rest;
-            visit(
-                number,
-                Content::Places(Places {
-                    figures,
-                    places: buckets,
-                }),
-            )?;
-        }
-        *head = self.heads.len() - heads.len();
-        Ok(())
-    }
-
     /// Distributes the values of a bucket over the rows.
     #[inline]
     fn distribute(&mut self, bucket: u32, values: u64) -> Result<(), String> {
@@ -336,7 +347,10 @@ impl DeltaDecoder {
             let (mut at, mut here) = (0, 0);
             while left > 0 {
                 let step = match at + 1 < rows {
-                    true => self.streams.take(list_stream(rows - at, left))? as usize,
+                    true => self
+                        .streams
+                        .take(list_stream(rows - at, left))
+                        .ok_or(CUT_OFF)? as usize,
                     false => 0,
                 };
                 if step > 0 && here > 0 {
@@ -353,7 +367,10 @@ impl DeltaDecoder {
             if left == 0 {
                 return Ok(());
             }
-            let n = self.streams.take(count_stream(rows, rows - row, left))?;
+            let n = self
+                .streams
+                .take(count_stream(rows, rows - row, left))
+                .ok_or(CUT_OFF)?;
             left = left.checked_sub(n).ok_or("more values than said")?;
             if n > 0 {
                 self.push(row, bucket, n)?;
@@ -367,10 +384,30 @@ impl DeltaDecoder {
 
     #[inline]
     fn push(&mut self, row: usize, bucket: u32, n: u64) -> Result<(), String> {
-        let row = self.rows.get_mut(row).ok_or("no such row")?;
-        row.push((bucket, n));
-        Ok(())
+        if self.needed.contains(&row) {
+            self.rows[row].push((bucket, n));
+            return Ok(());
+        }
+        match row < self.rows.len() {
+            true => Ok(()),
+            false => Err("no such row".to_owned()),
+        }
     }
+}
+
+/// The heads of the next `count` rows: row number, the bytes of the exact figures.
+fn heads_of<'a>(rest: &mut &'a [u8], count: usize) -> Result<Vec<(u64, &'a [u8])>, Error> {
+    let mut heads = Vec::with_capacity(count);
+    for _ in 0..count {
+        let number = take_number(rest)?;
+        let len = take_number(rest)? as usize;
+        let (figures, after) = rest
+            .split_at_checked(len)
+            .ok_or_else(|| broken("a head is cut off".to_owned()))?;
+        *rest = after;
+        heads.push((number, figures));
+    }
+    Ok(heads)
 }
 
 #[cfg(test)]
@@ -379,6 +416,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const ALL: Range<u64> = 0..u64::MAX;
     type Rows = Vec<(u64, Vec<u8>)>;
 
     fn packed(h: &Histogram) -> Vec<u8> {
@@ -437,14 +475,14 @@ mod tests {
             let mut buckets = Vec::new();
             decode_buckets(&whole, &mut buckets).expect("a histogram");
             let wholes = [buckets.clone(), buckets];
-            DeltaDecoder::default().each(&stored, &wholes, &mut zstd, |number, content| {
+            DeltaDecoder::default().each(&stored, &wholes, &mut zstd, &ALL, |number, content| {
                 back.push((number, figures(content)));
                 Ok(())
             }).expect("it is joined");
             let (mut stored, mut packer) = (Vec::new(), Packer::for_histograms().expect("zstd"));
             let mut splitter = DeltaEncoder::default();
             splitter.put_whole(7, &whole, &mut packer, &mut stored).expect("it is put");
-            DeltaDecoder::default().each(&stored, &[], &mut zstd, |number, content| {
+            DeltaDecoder::default().each(&stored, &[], &mut zstd, &ALL, |number, content| {
                 assert_eq!((number, figures(content)), (7, figures(whole.as_slice())));
                 Ok(())
             }).expect("it is read");
@@ -466,15 +504,15 @@ mod tests {
             let mut buckets = Vec::new();
             decode_buckets(&whole, &mut buckets).expect("a histogram");
             let wholes = [buckets.clone(), buckets];
-            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
+            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, &ALL, |_, _| Ok(()));
             let mut packer = Packer::for_histograms().expect("zstd");
             let mut alone = Vec::new();
             DeltaEncoder::default().put_whole(0, &whole, &mut packer, &mut alone).expect("it is put");
             let at = bucket % alone.len();
             alone[at] = byte;
-            let _ = DeltaDecoder::default().each(&alone, &[], &mut zstd, |_, _| Ok(()));
+            let _ = DeltaDecoder::default().each(&alone, &[], &mut zstd, &ALL, |_, _| Ok(()));
             stored.truncate(bucket);
-            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, |_, _| Ok(()));
+            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, &ALL, |_, _| Ok(()));
         }
     }
 }

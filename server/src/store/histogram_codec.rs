@@ -5,7 +5,7 @@
 //! and its count minus one are written; elsewhere the count of each bucket, and from a mean of 16
 //! on its difference from the mean.
 
-use super::streams::Streams;
+use super::streams::{CUT_OFF, Streams};
 
 /// Streams: distances by mean, the counts that follow them, and bucket counts by mean.
 const DISTANCES: usize = 4;
@@ -14,6 +14,24 @@ const DENSE: usize = COUNT + 1;
 const DENSE_MAX: usize = super::streams::STREAMS - 1;
 /// Means are in 1/256; below this one, buckets are mostly empty.
 const SPARSE: u64 = 128;
+/// So many empty buckets in a row leave of a sparse mean what more of them would.
+const SKIPPED_MAX: usize = 40;
+/// The sparse mean after a number of empty buckets.
+static SKIPPED: [[u8; SPARSE as usize]; SKIPPED_MAX + 1] = {
+    let mut after = [[0; SPARSE as usize]; SKIPPED_MAX + 1];
+    let mut mean = 0;
+    while mean < SPARSE as usize {
+        after[0][mean] = mean as u8;
+        let mut buckets = 0;
+        while buckets < SKIPPED_MAX {
+            let before = after[buckets][mean];
+            after[buckets + 1][mean] = before - before / 8;
+            buckets += 1;
+        }
+        mean += 1;
+    }
+    after
+};
 /// From this mean on, differences are written.
 const DIFFERENCES_FROM: u64 = 16 << 8;
 /// The largest mean that is distinguished.
@@ -30,12 +48,11 @@ impl Mean {
         self.0 = self.0 - self.0 / 8 + n / 8;
     }
 
-    /// Skips empty buckets.
+    /// Skips empty buckets; the mean is sparse.
     #[inline]
     fn skip(&mut self, buckets: u64) {
-        for _ in 0..buckets.min(40) {
-            self.0 -= self.0 / 8;
-        }
+        let after = &SKIPPED[buckets.min(SKIPPED_MAX as u64) as usize];
+        self.0 = u64::from(after[self.0 as usize % SPARSE as usize]);
     }
 
     fn is_sparse(&self) -> bool {
@@ -112,13 +129,13 @@ pub(super) fn read(
     let (mut next, mut left) = (0_u64, count);
     while left > 0 {
         let n = if mean.is_sparse() {
-            let distance = streams.take(mean.distance_stream())?;
-            let n = streams.take(COUNT)?.saturating_add(1);
+            let distance = streams.take(mean.distance_stream()).ok_or(CUT_OFF)?;
+            let n = streams.take(COUNT).ok_or(CUT_OFF)?.saturating_add(1);
             mean.skip(distance);
             next = next.saturating_add(distance);
             n
         } else {
-            let code = streams.take(mean.dense_stream())?;
+            let code = streams.take(mean.dense_stream()).ok_or(CUT_OFF)?;
             mean.decode(code)
         };
         left = left.checked_sub(n).ok_or("more values than said")?;

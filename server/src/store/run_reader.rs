@@ -133,7 +133,7 @@ impl RunReader {
     fn read_block(&self, level: u64, block: u64, to: &mut ReadState<'_>) -> Result<(), Error> {
         let start = block * level;
         for part in self.parts(level, block, to.wanted.last())? {
-            part.each(&self.db, to, &[], |_| true, |_| (start, level))?;
+            part.each(&self.db, to, &[], |_| true, (start, level))?;
         }
         self.read_memtable(start, start + level, to)
     }
@@ -165,15 +165,13 @@ impl RunReader {
             // the finest, unless tens were requested or only they were stored
             let is_coarse = |key| has(coarse, key) && (level == 10 || !has(fine, key));
             if let Some(coarse) = coarse {
-                let at_ten = |number| (start + number * 10, 10);
                 let sums = &above[..above.len() - 1];
                 to.range = (from.saturating_sub(9), until);
-                coarse.each(&self.db, to, sums, is_coarse, at_ten)?;
+                coarse.each(&self.db, to, sums, is_coarse, (start, 10))?;
             }
             if let Some(fine) = fine {
-                let at = |number| (start + number, 1);
                 to.range = (from, until);
-                fine.each(&self.db, to, &above, |key| !is_coarse(key), at)?;
+                fine.each(&self.db, to, &above, |key| !is_coarse(key), (start, 1))?;
             }
         }
         self.read_memtable(from, until, to)
@@ -243,7 +241,8 @@ impl RunReader {
         }
         let mut bytes = Vec::new();
         let mut source = Source::open(&self.db, part, &[section], &mut bytes)?;
-        unpacker.each(section, source.get(section)?, |number, content| {
+        let all = 0..u64::MAX;
+        unpacker.each(section, source.get(section)?, &all, |number, content| {
             if number / digest::COLUMNS_MAX == width_index {
                 let time_s = start + number % digest::COLUMNS_MAX * width_s;
                 let Content::Bytes(content) = content else {
@@ -358,15 +357,15 @@ impl ChunkPart {
         self.sections.get(index)
     }
 
-    /// Visits the wanted rows of keys accepted by `fitting`; `position` gives a row's second and
-    /// span, `above` are coarser chunks with the sums of deltas, coarsest first.
+    /// Visits the wanted rows of keys accepted by `fitting`. The first row is of second `start`, each
+    /// spans `span_s`; `above` are coarser chunks with the sums of deltas, coarsest first.
     fn each(
         &self,
         db: &Connection,
         to: &mut ReadState<'_>,
         above: &[&ChunkPart],
         fitting: impl Fn(Key) -> bool,
-        position: impl Fn(u64) -> (u64, u64),
+        (start, span_s): (u64, u64),
     ) -> Result<(), Error> {
         let wanted = self.sections.iter();
         let wanted = wanted.filter(|s| to.wanted.has(s.key) && fitting(s.key));
@@ -383,6 +382,8 @@ impl ChunkPart {
             }
         }
         let mut source = Source::open(db, self, &wanted, &mut to.bytes)?;
+        let number_at = |time_s: u64| time_s.saturating_sub(start).div_ceil(span_s);
+        let needed = number_at(to.range.0)..number_at(to.range.1);
         for section in wanted {
             to.unpacker.forget_sums();
             let of_sums = sums.iter_mut().filter(|_| section.is_delta());
@@ -391,15 +392,11 @@ impl ChunkPart {
                     to.unpacker.take_sums(sum, source.get(sum)?)?;
                 }
             }
-            let (range, visit) = (to.range, &mut to.visit);
+            let visit = &mut to.visit;
             to.unpacker
-                .each(section, source.get(section)?, |number, content| {
-                    let (time_s, span_s) = position(number);
-                    if time_s < range.0 || time_s >= range.1 {
-                        return Ok(());
-                    }
+                .each(section, source.get(section)?, &needed, |number, content| {
                     visit(StoredRow {
-                        time_s,
+                        time_s: start + number * span_s,
                         span_s,
                         key: section.key,
                         content,

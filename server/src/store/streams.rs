@@ -6,6 +6,8 @@ use zstd::bulk::Decompressor;
 
 /// Maximum number of groups.
 pub(super) const STREAMS: usize = 44;
+/// What is wrong when a stream has no further number.
+pub(super) const CUT_OFF: &str = "cut off";
 
 /// Numbers by stream, in order; reusing it reuses its memory.
 pub(super) struct Streams {
@@ -59,30 +61,33 @@ impl Streams {
         Ok(())
     }
 
-    /// The next number of a stream.
+    /// The next number of a stream; `None` when it is cut off.
     #[inline]
-    pub(super) fn take(&mut self, stream: usize) -> Result<u64, String> {
+    pub(super) fn take(&mut self, stream: usize) -> Option<u64> {
         let at = self.read[stream];
         match self.bytes[stream].get(at) {
             Some(byte) if *byte < 0x80 => {
                 self.read[stream] = at + 1;
-                Ok(u64::from(*byte))
+                Some(u64::from(*byte))
             }
-            Some(_) => {
-                let all = &self.bytes[stream][at..];
-                let mut rest = all;
-                let number = take_number(&mut rest).map_err(|error| error.to_string())?;
-                self.read[stream] = at + all.len() - rest.len();
-                Ok(number)
-            }
-            None => Err("cut off".to_owned()),
+            _ => self.take_long(stream),
         }
+    }
+
+    /// The next number of a stream, of any length.
+    #[cold]
+    fn take_long(&mut self, stream: usize) -> Option<u64> {
+        let all = self.bytes[stream].get(self.read[stream]..)?;
+        let mut rest = all;
+        let number = take_number(&mut rest).ok()?;
+        self.read[stream] += all.len() - rest.len();
+        Some(number)
     }
 }
 
 /// About eight times the binary logarithm; 0 for 0.
 #[inline]
-pub(super) fn log8(number: u64) -> usize {
+pub(super) const fn log8(number: u64) -> usize {
     if number == 0 {
         return 0;
     }
