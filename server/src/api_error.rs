@@ -35,7 +35,11 @@ impl ApiError {
 
 impl From<crate::Error> for ApiError {
     fn from(error: crate::Error) -> Self {
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+        let status = match error {
+            crate::Error::TooMany(_) => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        ApiError::new(status, error.to_string())
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Error {
     Format(String),
     /// Accounts, tokens, links or annotations cannot be changed; the text says why.
     Access(String),
+    /// There are as many as there may be; the text says how many.
+    TooMany(String),
     /// The batch belongs to a deleted run.
     RunDeleted,
     /// The batch belongs to a run that takes no more; the text says what to do.
@@ -97,6 +99,7 @@ impl fmt::Display for Error {
             Error::Format(text) | Error::DiskFull(text) => write!(f, "store: {text}"),
             Error::Unreadable(problem) => write!(f, "{}: {problem}", problem.state()),
             Error::Access(text)
+            | Error::TooMany(text)
             | Error::Refused(text)
             | Error::RunEnded(text)
             | Error::OutOfTime(text) => f.write_str(text),
@@ -121,6 +124,7 @@ impl std::error::Error for Error {
             | Error::RunEnded(_)
             | Error::OutOfTime(_)
             | Error::Access(_)
+            | Error::TooMany(_)
             | Error::Refused(_) => None,
         }
     }

@@ -29,8 +29,8 @@ cargo xtask COMMAND
   lint            formatting and linting of Rust and JavaScript, warnings denied
   smoke           the quickstart, `check` and `target` of a release build, as a user runs them
   truth           the known answers about latency in full, about 20 minutes; --versus, --packets
-  acceptance AREA what tests show in seconds, in its long form: expected beside measured: network,
-                  packages, parsers, quota
+  acceptance AREA what tests show in seconds, in its long form: expected beside measured; alone
+                  it lists its areas
   dist            a stripped program, a .deb and a .tar.gz for this machine; --out DIR
   fuzz            hostile bytes for every reader, 10 minutes; --minutes N
   bench versus    requests per CPU-second against wrk and a bare io_uring loop

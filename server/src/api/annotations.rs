@@ -4,7 +4,7 @@ use super::{Answer, no_such_run};
 use crate::access::{Role, Visitor};
 use crate::body::Body;
 use crate::store::{RunRecord, State as RunState};
-use crate::{ApiError, App, Error};
+use crate::{ApiError, App};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -108,12 +108,10 @@ pub(super) async fn add(
     annotation.author = visitor.name();
     annotation.created_us = now_us;
     let (store, id, new) = (Arc::clone(&app.store), run.id.clone(), annotation.clone());
-    let added = app.blocking(move || store.add_annotation(&id, &new)).await;
-    let added = added.map_err(|error| match error {
-        Error::Access(text) => ApiError::new(StatusCode::CONFLICT, text),
-        other => ApiError::from(other),
-    });
-    annotation.id = added?.ok_or_else(no_such_run)?;
+    let added = app
+        .blocking(move || store.add_annotation(&id, &new))
+        .await?;
+    annotation.id = added.ok_or_else(no_such_run)?;
     Ok(Json(shown(&annotation, &run)))
 }
 

@@ -141,7 +141,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Add a webhook",
         Some("NewWebhook"),
     )
-    .answers(Json("CreatedWebhook")),
+    .answers(Json("CreatedWebhook"))
+    .also(&[409]),
     change(
         "DELETE",
         "/api/v1/projects/{p}/webhooks/{webhook}",

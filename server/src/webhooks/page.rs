@@ -145,7 +145,7 @@ async fn add(
             };
             filled(&app, shell, &project, extra).await
         }
-        Err(Error::Access(text)) => {
+        Err(Error::Access(text) | Error::TooMany(text)) => {
             let extra = Extra {
                 error: Some(text),
                 url: sent.url,

@@ -74,7 +74,7 @@ impl Accounts {
             let sql = "SELECT count(*) FROM webhook WHERE project = ?";
             let present: u32 = db.query_row(sql, [project], |row| row.get(0))?;
             if present >= WEBHOOKS_MAX {
-                return Err(Error::Access(format!(
+                return Err(Error::TooMany(format!(
                     "a project has at most {WEBHOOKS_MAX} webhooks"
                 )));
             }

@@ -106,6 +106,30 @@ fn every_error_of_the_api_is_json() -> Outcome {
 }
 
 #[test]
+fn whole_numbers_may_have_a_decimal_point_and_limits_are_conflicts() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let server = serve(dir.path())?;
+    post(server.addr(), &whole_run("r", 0, 1, &["GET /"])[0])?;
+    let ask = |line: &str, body: &str| {
+        let head = format!("{line} HTTP/1.1\r\ncontent-type: application/json");
+        send(server.addr(), &head, body.as_bytes())
+    };
+    let keep = "PUT /api/v1/projects/shop/retention";
+    let (status, reply) = ask(keep, r#"{"days":455.0}"#)?;
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&reply));
+    assert_eq!(ask(keep, r#"{"days":455.5}"#)?.0, 422);
+    let hook = "POST /api/v1/projects/shop/webhooks";
+    let url = r#"{"url":"https://hooks.example/"}"#;
+    for number in 1..=21 {
+        let (status, reply) = ask(hook, url)?;
+        let expected = if number <= 20 { 200 } else { 409 };
+        let reply = String::from_utf8_lossy(&reply);
+        assert_eq!(status, expected, "webhook {number}: {reply}");
+    }
+    Ok(())
+}
+
+#[test]
 fn markers_of_a_run_are_bounded() -> Outcome {
     let dir = tempfile::tempdir()?;
     let server = serve(dir.path())?;

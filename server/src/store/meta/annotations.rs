@@ -37,7 +37,7 @@ impl Meta {
         }
         if count >= ANNOTATIONS_MAX {
             let text = format!("a run has at most {ANNOTATIONS_MAX} annotations; remove some");
-            return Err(Error::Access(text));
+            return Err(Error::TooMany(text));
         }
         change.execute(
             "INSERT INTO annotation (run, at_s, until_s, kind, text, author, created_us) \
