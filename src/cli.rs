@@ -6,6 +6,7 @@ mod init;
 mod input;
 mod report;
 mod runs;
+mod segment;
 mod serve;
 
 pub use init::{Example, InitArguments};
@@ -14,14 +15,16 @@ pub use input::{InputArguments, RequestArguments, Seed};
 use crate::render::columns::Columns;
 use clap::{Args, Parser, Subcommand};
 use config::{Cores, FailOnRules, Origin, StatsSink};
-use engine::{Segment, Traced};
+use engine::Traced;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use backup::{BackupArguments, RestoreArguments};
 pub use compare::CompareArguments;
 pub use report::ReportArguments;
 pub use runs::{DeleteArguments, RunsAction, RunsArguments};
+pub use segment::{AutoSegment, SegmentArgument, SegmentChoice};
 pub use serve::ServeArguments;
 
 /// Load-test server-side applications with latency figures you can trust
@@ -34,9 +37,6 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
 }
-
-/// Weights are made for at most this many segments: more than a run can have, so they are refused.
-const SEGMENTS_READ_MAX: usize = 10_000;
 
 /// The subcommands.
 #[derive(Subcommand, Debug)]
@@ -108,6 +108,8 @@ Examples:
   mistress run shop.toml --rate 2k/s --duration 5m --set run.timeout=5s -e TENANT=blue
   mistress run shop.toml --cores 2,3 --strict --csv - >seconds.csv
   mistress run https://shop.example/ -x http://proxy.example:3128
+  mistress run shop.toml --segment 1/3 --join http://stats.example:7777 \
+    --run-id 017f22e2-79b0-7cc3-98c4-dc0c0c07398f
 
 With a URL, the load is closed (-u, 10 users by default) or open (-r), lasts 10 s, and connections
 are shared between users. With a profile, these options scale its loads.
@@ -125,7 +127,7 @@ Exit codes:
   0    success
   1    a threshold was missed, or what fail_on lists happened (docs/profile.md)
   2    invalid usage, profile or script, found before any traffic
-  3    the run failed, or its result could not be written
+  3    the run failed, lost nodes (--join), or its result could not be written
   4    with --strict: the verdict is not clean, the generator was the bottleneck
   130  interrupted (143: by SIGTERM); the report is complete";
 
@@ -152,7 +154,8 @@ Exit codes:
   3    a script error, a failed request or check, or the check could not be run";
 
 const CONTROL_HELP: &str = "\
-The test must have been started with `mistress run P.toml --control SOCKET`. Commands:
+The test must have been started with `mistress run P.toml --control SOCKET`; or it is a run of
+several nodes (`--join`), which is named by its id. Commands:
   status         show the progress as one line of JSON
   pause          stop the load: rates and numbers of users become 0; time continues
   resume         restore the load
@@ -161,16 +164,18 @@ The test must have been started with `mistress run P.toml --control SOCKET`. Com
   drain          end the load and finish running work, like Ctrl-C
   stop           stop at once
 
-Every change is recorded in the report and the result.
+Every change is recorded in the report and the result. All nodes of a run follow at one moment,
+300 ms after the command or a little more. If the stats server requires a token, set MISTRESS_TOKEN.
 
 Examples:
   mistress control /tmp/shop.control scale 1.5
   mistress control /tmp/shop.control status
+  mistress control 017f22e2-79b0-7cc3-98c4-dc0c0c07398f pause --stats http://stats.example:7777
 
 Exit codes:
   0    success
   2    unknown command
-  3    no test listens on the socket";
+  3    no test listens on the socket, or the server has no nodes of the run";
 
 const REPORT_HELP: &str = "\
 RUN is the id of a run, a prefix of it, a run name (the newest run of that name), or `latest`.
@@ -274,9 +279,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "SPEC", value_parser = parse_cores)]
     pub cores: Option<Cores>,
     /// Run only this part of the test: 2/3 is the second of three equal parts, 2/3:1,1,4 gives them
-    /// weights. All parts together make the same run, with the same rows and random choices
-    #[arg(long, value_name = "I/N", value_parser = parse_segment)]
-    pub segment: Option<SegmentArgument>,
+    /// weights; auto or auto/N takes it from the variables of a launcher (docs/nodes.md). All parts
+    /// together make the same run, with the same rows and random choices
+    #[arg(long, value_name = "I/N|auto", value_parser = segment::parse)]
+    pub segment: Option<SegmentChoice>,
     /// Write the result as JSON (docs/result.md); - is stdout and moves the report to stderr
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -293,6 +299,20 @@ pub struct RunArguments {
     /// profile's `stats` and the variable MISTRESS_STATS
     #[arg(long, value_name = "WHERE", value_parser = parse_stats)]
     pub stats: Option<StatsSink>,
+    /// Meet the other nodes of the run at this stats server: all start at one moment, hear the same
+    /// commands and end together (docs/nodes.md). Implies --stats; MISTRESS_JOIN_TOKEN holds the
+    /// run's own secret
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = parse_join,
+        requires = "run_id",
+        conflicts_with = "stats"
+    )]
+    pub join: Option<String>,
+    /// How long to wait until all nodes have joined and are ready
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::parse_duration)]
+    pub join_timeout: Duration,
     /// The id of the run, a UUID; processes that run segments of one test share it
     #[arg(long, value_name = "UUID", value_parser = parse_run_id)]
     pub run_id: Option<String>,
@@ -353,8 +373,13 @@ pub struct CheckArguments {
 /// Arguments of `control`.
 #[derive(Args, Debug)]
 pub struct ControlArguments {
-    /// The socket given to the run with --control
-    pub socket: PathBuf,
+    /// The socket given to the run with --control, or the id of a run of several nodes
+    #[arg(value_name = "SOCKET|RUN")]
+    pub run: PathBuf,
+    /// Stats server where the nodes of the run meet; by default that of MISTRESS_STATS, or the one
+    /// on this machine
+    #[arg(long, value_name = "URL", value_parser = parse_join)]
+    pub stats: Option<String>,
     /// Command to send
     #[arg(required = true, num_args = 1..=3, value_name = "COMMAND")]
     pub command: Vec<String>,
@@ -384,14 +409,6 @@ pub struct TargetArguments {
     pub threads: u16,
 }
 
-/// The `--segment` argument.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SegmentArgument {
-    /// The argument as written.
-    pub text: String,
-    pub part: Segment,
-}
-
 /// Parses `auto`, `off` or an address.
 pub fn parse_stats(text: &str) -> Result<StatsSink, String> {
     match text {
@@ -404,6 +421,11 @@ pub fn parse_stats(text: &str) -> Result<StatsSink, String> {
     }
 }
 
+/// Parses the address of a rendezvous.
+fn parse_join(text: &str) -> Result<String, String> {
+    Origin::parse(text).map(|_| text.trim_end_matches('/').to_owned())
+}
+
 /// Parses what `--log` asks for.
 fn parse_log(text: &str) -> Result<Traced, String> {
     match text {
@@ -414,7 +436,7 @@ fn parse_log(text: &str) -> Result<Traced, String> {
 }
 
 /// Parses the id of a run.
-fn parse_run_id(text: &str) -> Result<String, String> {
+pub fn parse_run_id(text: &str) -> Result<String, String> {
     let id = text.to_ascii_lowercase();
     let is_uuid = id.len() == 36
         && id.char_indices().all(|(at, c)| match at {
@@ -424,38 +446,6 @@ fn parse_run_id(text: &str) -> Result<String, String> {
     is_uuid
         .then_some(id)
         .ok_or_else(|| "expected a UUID such as 017f22e2-79b0-7cc3-98c4-dc0c0c07398f".to_owned())
-}
-
-/// Parses `2/3` or `2/3:1,1,4`.
-fn parse_segment(text: &str) -> Result<SegmentArgument, String> {
-    const EXPECTED: &str = "expected I/N such as 2/3, or with weights 2/3:1,1,4";
-    let (fraction, weights) = match text.split_once(':') {
-        Some((fraction, weights)) => (fraction, Some(weights)),
-        None => (text, None),
-    };
-    let (index, count) = fraction.split_once('/').ok_or(EXPECTED)?;
-    let number = |text: &str| {
-        text.trim()
-            .parse::<usize>()
-            .map_err(|_| EXPECTED.to_owned())
-    };
-    let (index, count) = (number(index)?, number(count)?);
-    let weights = match weights {
-        None => vec![1.0; count.min(SEGMENTS_READ_MAX)],
-        Some(list) => {
-            let weight = |one: &str| one.trim().parse().map_err(|_| EXPECTED.to_owned());
-            list.split(',')
-                .map(weight)
-                .collect::<Result<Vec<f64>, _>>()?
-        }
-    };
-    if weights.len() != count.min(SEGMENTS_READ_MAX) {
-        let found = weights.len();
-        return Err(format!("found {found} weights for {count} segments"));
-    }
-    let part = Segment::of(index, &weights)?;
-    let text = text.to_owned();
-    Ok(SegmentArgument { text, part })
 }
 
 /// Parses `auto`, `4` or `0,2,4`; a single id is followed by a comma.
@@ -490,41 +480,6 @@ mod tests {
     #[test]
     fn the_arguments_fit_together() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn segments_are_fractions_with_optional_weights() {
-        let good: [(&str, usize, &[f64]); 4] = [
-            ("1/1", 1, &[1.0]),
-            ("2/3", 2, &[1.0; 3]),
-            ("3/3:1,1,4", 3, &[1.0, 1.0, 4.0]),
-            ("1/2: 0.5, 1.5", 1, &[0.5, 1.5]),
-        ];
-        for (text, index, weights) in good {
-            let part = Segment::of(index, weights);
-            assert_eq!(
-                parse_segment(text).map(|segment| segment.part),
-                part,
-                "{text}"
-            );
-        }
-        for text in [
-            "",
-            "1",
-            "/",
-            "0/2",
-            "3/2",
-            "1/0",
-            "a/2",
-            "1/2:1",
-            "1/2:1,x",
-            "1/2:0,1",
-            "-1/2",
-            "1/99999999999",
-            "1/1025",
-        ] {
-            assert!(parse_segment(text).is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub enum Change {
 }
 
 /// The largest factor of a change.
-pub const FACTOR_MAX: f64 = 1000.0;
+pub const FACTOR_MAX: f64 = stats::rendezvous::FACTOR_MAX;
 
 /// One load's curve as planned, and as changes have made it.
 ///

@@ -57,6 +57,8 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// What fails the run besides, each rule once.
     pub fail_on: Vec<FailOn>,
+    /// In a run of several nodes, the loss of one ends the load of the others.
+    pub abort_on_node_loss: bool,
     /// The data sources, in the order of the file; names are unique.
     pub data: Vec<Data>,
 }

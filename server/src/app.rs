@@ -6,7 +6,8 @@ use crate::observe::RequestLog;
 use crate::store::{Expiry, LockedFolder, Observers, RunObserver, Sqlite, Store, make_private};
 use crate::webhooks::{Context, Deliveries, WebhookOptions, Webhooks};
 use crate::{
-    Error, access, api, export, health, ingest, live, node_check, observe, openapi, pages, webhooks,
+    Error, access, api, export, health, ingest, live, node_check, observe, openapi, pages,
+    rendezvous, webhooks,
 };
 use axum::Router;
 use axum::http::Uri;
@@ -95,6 +96,8 @@ pub struct App {
     pub(crate) request_log: Arc<RequestLog>,
     /// Tells other systems of runs.
     pub(crate) webhooks: Webhooks,
+    /// Where the nodes of runs meet.
+    pub(crate) rendezvous: rendezvous::Rendezvous,
 }
 
 impl App {
@@ -115,6 +118,7 @@ impl App {
             metrics: Arc::default(),
             request_log: Arc::default(),
             webhooks,
+            rendezvous: rendezvous::Rendezvous::default(),
         }
     }
 
@@ -401,6 +405,7 @@ fn routes(app: App) -> Router {
     let open = Router::new()
         .merge(ingest::routes())
         .merge(node_check::routes())
+        .merge(rendezvous::routes())
         .merge(api::routes())
         .merge(openapi::routes())
         .merge(live::routes())

@@ -49,6 +49,15 @@ pub(crate) fn agent(timeout: Duration, allowed: Option<AllowedAddresses>) -> Res
     })
 }
 
+/// A client whose requests take at most `answer_max`, for programs that talk to a stats server over
+/// TLS.
+///
+/// # Errors
+/// When the certificate authorities of the system cannot be read.
+pub fn client_agent(answer_max: Duration) -> Result<Agent, Error> {
+    agent(answer_max, None)
+}
+
 /// What went wrong, as a sentence.
 pub(crate) fn reason(error: ureq::Error, timeout: Duration) -> String {
     match error {

@@ -116,6 +116,9 @@ async fn receive(app: &App, visitor: &Visitor, request: Request) -> Result<u64, 
     let (batch, packed) = unpacked?;
     authorize(app, visitor, &batch).await?;
     let bytes = packed.len() as u64;
+    let (run, node) = (batch.run_id.clone(), batch.node);
+    let ends = batch.seconds.iter().map(|row| row.time_s + row.seconds);
+    let until_s = ends.max().unwrap_or_default();
     let (sender, result) = oneshot::channel();
     let delivery = Delivery {
         batch,
@@ -135,6 +138,7 @@ async fn receive(app: &App, visitor: &Visitor, request: Request) -> Result<u64, 
     match result.await {
         Ok(Ok(through)) => {
             app.metrics.batch_bytes.fetch_add(bytes, Ordering::Relaxed);
+            app.rendezvous.delivered(&run, node, until_s);
             Ok(through)
         }
         Ok(Err(error @ Error::DiskFull(_))) => Err(BatchError(

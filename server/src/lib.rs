@@ -25,6 +25,7 @@ mod observe;
 pub mod openapi;
 mod pages;
 pub mod query;
+mod rendezvous;
 pub mod store;
 mod webhooks;
 
@@ -33,4 +34,5 @@ pub(crate) use app::App;
 pub use app::{Options, Running, start};
 pub use connections::{ConnectionLimits, TlsFiles};
 pub use error::Error;
+pub use http_client::client_agent;
 pub use webhooks::{Network, WebhookOptions};

@@ -30,6 +30,15 @@ pub fn execute(arguments: &DoctorArguments) -> Result<Exit, Failure> {
     Ok(if sound { Exit::Done } else { Exit::Failed })
 }
 
+/// What is to be said against this machine as a load generator, one line each.
+pub fn troubles() -> Vec<String> {
+    let findings = judge::judge(&Facts::gather()).into_iter();
+    let troubles = findings.filter(|finding| finding.grade != Grade::Ok);
+    troubles
+        .map(|finding| format!("{}: {}", finding.subject, finding.found))
+        .collect()
+}
+
 /// One line per finding with the advice below it, and the total.
 fn report(findings: &[Finding], style: Style) -> String {
     let mut text = String::new();

@@ -1,5 +1,7 @@
-//! The steps of a run that is all in this process: prepare, `setup`, load, `teardown`.
+//! The steps of a run: prepare, `setup`, load, `teardown`; alone, or together with other nodes.
 
+use super::exit::Failure;
+use super::run::Joined;
 use config::Plan;
 use engine::{Outcome, Ready, RunSpec};
 use stats::{Recorder, WindowSource};
@@ -39,6 +41,34 @@ pub fn generate(
     on_start(start);
     let mut outcome = running.wait();
     let torn_down = running.teardown();
+    let after = torn_down.and(running.end());
+    outcome.error = outcome.error.or(after.err());
+    Ok((start, outcome))
+}
+
+/// The same for a node of a run of several: all start at one moment, the hooks run on one of them,
+/// and `teardown` when the load of all is over.
+///
+/// # Errors
+/// Whatever keeps the load from beginning, here or on another node.
+pub fn generate_with_others(
+    job: RunSpec,
+    joined: &Joined,
+    on_start: impl FnOnce(Instant),
+) -> Result<(Instant, Outcome), Failure> {
+    let prepared = engine::prepare(job);
+    let mut ready = prepared.inspect_err(|error| joined.leave(&error.to_string()))?;
+    let (at, data) = joined.start(|| ready.setup())?;
+    let mut running = ready.start(at, data);
+    let start = running.start();
+    joined.began(start);
+    on_start(start);
+    let mut outcome = running.wait();
+    joined.end();
+    let torn_down = match joined.has_hooks() {
+        true => running.teardown(),
+        false => Ok(()),
+    };
     let after = torn_down.and(running.end());
     outcome.error = outcome.error.or(after.err());
     Ok((start, outcome))

@@ -4,6 +4,7 @@ mod control_socket;
 mod execute;
 mod files;
 mod identity;
+mod join;
 mod keys;
 mod load_controller;
 mod port_forecast;
@@ -21,7 +22,7 @@ use super::prepare::{Cpus, Loaded};
 use super::redact;
 use super::threshold_names;
 use crate::cgroup::Groups;
-use crate::cli::RunArguments;
+use crate::cli::{AutoSegment, RunArguments, SegmentArgument, SegmentChoice};
 use crate::render::columns::Columns;
 use crate::render::flow::Style;
 use crate::render::format;
@@ -32,11 +33,14 @@ use config::{Plan, StatsSink};
 use control_socket::ControlSocket;
 use execute::FinishedRun;
 use files::OutputFile;
+pub use join::Joined;
+use join::{JoinSettings, RunClock};
 use keys::Keys;
 use request_log::RequestLog;
 use stats::RunReport;
+use stats::Verdict;
 use stats::report::{Ending, RunFacts};
-use stats::verdict::VerdictState;
+use stats::verdict::{ReasonKind, VerdictState};
 use stats_session::{RunContext, StatsSession};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -51,9 +55,11 @@ use supervisor::Notices;
 /// Anything that keeps the run from starting, or its result from being written.
 pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let plan = plan_of(arguments)?;
+    let segment = segment_of(arguments)?;
+    let segment = segment.as_ref();
     let groups = Groups::of_this_process();
-    let quota = groups.quota();
-    let cpus = Cpus::choose(&plan.cores, &plan.target, &engine::allowed_cpus(), quota)?;
+    let allowed = engine::allowed_cpus();
+    let cpus = Cpus::choose(&plan.cores, &plan.target, &allowed, groups.quota())?;
     engine::preflight(cpus.rings(&plan.target))?;
     let outputs = Outputs::open(arguments)?;
     let mut inputs = control_inputs(arguments)?;
@@ -61,6 +67,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let script_sha256 = identity::sha256_of_script(plan.script())?;
     let mut notices = warn_of_limits(&plan, &cpus, &groups);
     notices.extend(warn_of_threshold_names(&plan));
+    let node = JoinSettings::of(arguments, segment, &plan)?;
     cpus.pin_away_from_load();
     let loaded = Loaded::start(&plan, &cpus)?;
     let plan = Arc::new(plan);
@@ -68,35 +75,35 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let outline = Outline::of(&plan, &loaded.title());
     let stream = outputs.report;
     inputs.keys = live_keys(arguments, stream);
-    let segment = arguments.segment.as_ref();
     let part = segment.map_or(engine::Segment::WHOLE, |segment| segment.part);
     // a name that does not resolve is reported at the start
     let servers = engine::resolve(&loaded.origin, &plan).unwrap_or_default();
     let is_shared = loaded.is_on_this_machine(&servers);
     notices.extend(warn_of_port_shortage(&plan, &servers, part));
     let id = run_id(arguments)?;
+    let joined = join(node, &mut notices)?;
+    inputs.joined.clone_from(&joined);
     let context = RunContext {
         plan: &plan,
         cpus: &cpus,
         loaded: &loaded,
         id: &id,
         segment: segment.map_or("", |segment| &segment.text),
+        clock: RunClock::of(joined.as_deref()),
     };
-    let session = publish(&sink, &context, stream);
+    let mut session = publish(&sink, &context, stream);
     let shown = observer(arguments, stream, &outline, inputs.keys.is_some());
     let upload = session.as_ref().map(StatsSession::observer);
     let observers = [shown].into_iter().chain(upload).collect();
-    let finished =
-        match execute::execute(&id, &plan, &cpus, &loaded.origin, part, observers, inputs) {
-            Ok(finished) => finished,
-            Err(failure) => {
-                session.map(|session| session.end(None));
-                return Err(failure);
-            }
-        };
+    let finished = execute::execute(&id, &plan, &cpus, &loaded.origin, part, observers, inputs);
+    if finished.is_err() {
+        session.take().map(|session| session.end(None));
+    }
+    let finished = finished?;
     let mut run = facts(&plan, &cpus, &loaded, &finished, id);
     run.script_sha256 = script_sha256;
     run.segment = segment.map(|segment| segment.text.clone());
+    run.nodes = joined.as_ref().map_or_else(Vec::new, |one| one.nodes());
     run.loads = outline.loads.iter().map(LoadOutline::facts).collect();
     let redactor = plan.variables.redactor();
     redact::facts(&redactor, &mut run);
@@ -107,9 +114,7 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
         ..
     } = finished;
     notices.extend_from_slice(events.noticed());
-    if is_shared {
-        summary.verdict = summary.verdict.with_shared_target();
-    }
+    summary.verdict = remarked(summary.verdict, joined.as_deref(), is_shared);
     notices.iter_mut().for_each(|text| redactor.hide(text));
     let report = RunReport::new(run, notices, summary);
     let style = stream.style(arguments.no_color);
@@ -117,6 +122,17 @@ pub fn execute(arguments: &RunArguments) -> Result<Exit, Failure> {
     let delivered = delivered.and_then(|()| custom_summary(&plan, &report));
     let exit = verdict(error, &events, &report, arguments.strict);
     delivered.map(|()| exit)
+}
+
+/// A verdict with what its figures do not tell.
+fn remarked(mut verdict: Verdict, joined: Option<&Joined>, is_shared: bool) -> Verdict {
+    if let Some(text) = joined.and_then(Joined::loss) {
+        verdict = verdict.after_node_loss(text);
+    }
+    match is_shared {
+        true => verdict.with_shared_target(),
+        false => verdict,
+    }
 }
 
 /// The plan with what the arguments override.
@@ -129,6 +145,37 @@ fn plan_of(arguments: &RunArguments) -> Result<Plan, Failure> {
         plan.fail_on.clone_from(&rules.0);
     }
     Ok(plan)
+}
+
+/// Joins the other nodes of the run, if it has any.
+fn join(
+    settings: Option<JoinSettings>,
+    notices: &mut Vec<String>,
+) -> Result<Option<Arc<Joined>>, Failure> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let (joined, found) = Joined::join(settings)?;
+    for notice in found {
+        Stream::Err.print(&format!("notice: {notice}\n"));
+        notices.push(notice);
+    }
+    Ok(Some(Arc::new(joined)))
+}
+
+/// The part of the run that is this process's; none: all of it. Nodes that join others have one.
+fn segment_of(arguments: &RunArguments) -> Result<Option<SegmentArgument>, Failure> {
+    let auto = SegmentChoice::Auto(AutoSegment::default());
+    let of_node = arguments.join.as_ref().map(|_| &auto);
+    match arguments.segment.as_ref().or(of_node) {
+        None => Ok(None),
+        Some(SegmentChoice::Part(part)) => Ok(Some(part.clone())),
+        Some(SegmentChoice::Auto(auto)) => {
+            let found = auto.find(|name| std::env::var(name).ok());
+            let found = found.map_err(|error| anyhow::anyhow!("--segment {error}"));
+            found.map(Some).map_err(Failure::usage)
+        }
+    }
 }
 
 /// The id of the arguments, or a new one.
@@ -198,6 +245,7 @@ fn control_inputs(arguments: &RunArguments) -> Result<ControlInputs, Failure> {
         keys: None,
         socket: socket.map(ControlSocket::listen).transpose()?,
         request_log: RequestLog::open(arguments)?,
+        joined: None,
     })
 }
 
@@ -374,6 +422,7 @@ fn facts(
         profile_sha256: identity::sha256(plan.profile_text.as_bytes()),
         cores: cpus.load.clone(),
         segment: None,
+        nodes: Vec::new(),
         loads: Vec::new(),
         overrides: plan.overrides.clone(),
         changes: finished.notices.changes().to_vec(),
@@ -406,8 +455,11 @@ fn verdict(
     }
     let missed = report.summary.thresholds.iter().any(|one| !one.met);
     let dirty = report.summary.verdict.state != VerdictState::Clean;
+    let mut reasons = report.summary.verdict.reasons.iter();
+    let has_lost_nodes = reasons.any(|one| one.kind == ReasonKind::NodesLost);
     match notices.interrupted() {
         Some(exit) => exit,
+        None if has_lost_nodes => Exit::Failed,
         None if missed => Exit::ThresholdMissed,
         None if strict && dirty => Exit::GeneratorLimited,
         None => Exit::Done,

@@ -23,6 +23,16 @@ pub fn data_dir(asked: Option<&Path>) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Default port of the stats server, which is started if nothing listens there.
+const PORT: u16 = 7777;
+
+/// The port of the stats server on this machine: `MISTRESS_PORT`, or the default; 0 disables
+/// looking for one.
+pub fn port() -> u16 {
+    let given = env::var("MISTRESS_PORT").ok();
+    given.and_then(|port| port.parse().ok()).unwrap_or(PORT)
+}
+
 /// The token for stats servers that require one.
 pub fn token() -> Option<String> {
     env::var("MISTRESS_TOKEN")

@@ -1,5 +1,6 @@
 //! The summary at the end of a run, for people.
 
+mod nodes;
 mod verdict;
 
 use crate::render::columns::Columns;
@@ -104,6 +105,7 @@ impl Text<'_> {
             )));
         }
         self.flow("run", &pieces);
+        self.nodes();
         if !run.proxy.is_empty() {
             self.flow("proxy", &[Piece::new(escape(&run.proxy))]);
         }
@@ -133,6 +135,22 @@ impl Text<'_> {
                 .chain(&load.phases);
             let pieces: Vec<Piece> = texts.map(|text| Piece::new(escape(text))).collect();
             self.flow("load", &pieces);
+        }
+    }
+
+    fn nodes(&mut self) {
+        let (nodes, more) = nodes::lines(&self.run.nodes);
+        for (index, (line, is_bad)) in nodes.into_iter().enumerate() {
+            let piece = Piece::new(line);
+            let piece = if is_bad {
+                piece.paint(Paint::Bad)
+            } else {
+                piece
+            };
+            self.flow(if index == 0 { "nodes" } else { "" }, &[piece]);
+        }
+        if more > 0 {
+            self.flow("", &[Piece::new(format!("and {more} more"))]);
         }
     }
 

@@ -13,7 +13,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ServerCheck, StatsClient};
+pub use client::{ServerCheck, StatsClient, agent, error_of, reason};
 pub use spool::{Limits, Spool};
 pub use worker::{UploadOutcome, deliver};
 
@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Capacity of the channel to the thread, in seconds and events: more than arrive during one post.
 const ITEMS_MAX: usize = 64;
@@ -45,6 +45,8 @@ pub struct UploadJob {
     pub start: RunStart,
     /// Identifies the run and this node.
     pub source: BatchSource,
+    /// A moment, and its time by the clock of the run.
+    pub clock: (Instant, SystemTime),
 }
 
 /// The fields that all batches of a sender share.

@@ -18,6 +18,7 @@ mod load_time;
 mod names;
 mod pending;
 mod recorder;
+pub mod rendezvous;
 pub mod report;
 mod sample;
 pub mod second;

@@ -12,6 +12,7 @@ mod junit;
 pub use annotation::{Annotation, RunNotes};
 
 use crate::kinds::closed_enum;
+use crate::rendezvous::NodeFacts;
 use crate::second::Second;
 use crate::summary::Summary;
 use crate::verdict::Reason;
@@ -283,6 +284,9 @@ pub struct RunFacts {
     /// Which part of the run this process carried, `1/2`; none: all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<String>,
+    /// The nodes of a run of several, by index, as its rendezvous knew them at the end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeFacts>,
     /// The loads of the plan, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loads: Vec<LoadFacts>,

@@ -6,6 +6,8 @@
 //! its cores busy all the time and is right. So lag is judged against the latency it is part of,
 //! and a busy core only together with lag.
 
+mod remarks;
+
 use crate::core_window::CoreWindow;
 use crate::histogram::Histogram;
 use crate::kinds::{FailureKind, Model, closed_enum};
@@ -108,25 +110,6 @@ pub struct Verdict {
     pub notes: Vec<Reason>,
 }
 
-impl Verdict {
-    /// The same after an error ended the run: what was measured is not what happened.
-    pub fn after_error(mut self, error: &str) -> Self {
-        self.state = VerdictState::Invalid;
-        let reason = Finding::default().reason(ReasonKind::RunFailed, error.to_owned());
-        self.reasons.insert(0, reason);
-        self
-    }
-
-    /// The same with the note that the target runs on the generator's machine.
-    pub fn with_shared_target(mut self) -> Self {
-        let text = "the target shares this machine: both take processor time from each other, and \
-                    loopback is faster than any network";
-        let note = Finding::default().reason(ReasonKind::TargetShared, text.to_owned());
-        self.notes.push(note);
-        self
-    }
-}
-
 closed_enum! {
     /// What a reason is about.
     ReasonKind {
@@ -136,6 +119,8 @@ closed_enum! {
         ArrivalsDropped => "arrivals_dropped",
         /// A core was lost, and with it the rest of its arrivals.
         CoreLost => "core_lost",
+        /// Nodes were lost, and with them the rest of their part of the load.
+        NodesLost => "nodes_lost",
         /// A core was blocked by a single turn.
         CoreBlocked => "core_blocked",
         /// Requests of a window went out late.

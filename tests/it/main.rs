@@ -22,6 +22,7 @@ mod lists;
 mod meaning;
 mod network;
 mod nginx;
+mod nodes;
 mod one_liners;
 mod packages;
 mod pool;

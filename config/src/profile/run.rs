@@ -18,7 +18,7 @@ use crate::variables::Variables;
 use crate::web::Web;
 use stats::threshold::{FailOn, Threshold};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "name",
     "script",
     "script_text",
@@ -33,6 +33,7 @@ const KEYS: [&str; 14] = [
     "requests_max",
     "fail_on",
     "stats",
+    "on_node_loss",
 ];
 /// More than any run can reach, and far below the range of the counters.
 const COUNT_MAX: u64 = 1_000_000_000_000_000;
@@ -62,6 +63,7 @@ pub(super) struct Run {
     warmup_span: Option<Span>,
     limits: Limits,
     fail_on: Vec<FailOn>,
+    abort_on_node_loss: bool,
     stats: StatsSink,
 }
 
@@ -117,6 +119,7 @@ impl Run {
             loads,
             thresholds,
             fail_on: self.fail_on,
+            abort_on_node_loss: self.abort_on_node_loss,
             data,
         }
     }
@@ -164,9 +167,7 @@ pub(super) fn read(
         let limits = "a duration of at most \"1d\"";
         fields::duration(v, "run.drain", allowed, limits, errors)
     });
-    let warmup = or(table.get("warmup"), Duration::ZERO, |v| {
-        read_warmup(v, errors)
-    });
+    let warmup = read_warmup(table, errors);
     let warmup_span = table.get("warmup").map(|value| value.span());
     let limits = read_limits(table, errors);
     let fail_on = or(table.get("fail_on"), FailOn::DEFAULT.to_vec(), |v| {
@@ -175,6 +176,7 @@ pub(super) fn read(
     let stats = or(table.get("stats"), StatsSink::Auto, |v| {
         read_stats(v, errors)
     });
+    let abort_on_node_loss = read_on_node_loss(table, errors);
     let (script, script_text) = script?;
     Some(Run {
         name: name?,
@@ -190,11 +192,15 @@ pub(super) fn read(
         limits: limits?,
         fail_on: fail_on?,
         stats: stats?,
+        abort_on_node_loss: abort_on_node_loss?,
     })
 }
 
-fn read_warmup(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Duration> {
+fn read_warmup(table: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<Duration> {
     const LIMITS: &str = "whole seconds, at most \"1d\"";
+    let Some(value) = table.get("warmup") else {
+        return Some(Duration::ZERO);
+    };
     let allowed = Duration::ZERO..=DRAIN_MAX;
     let warmup = fields::duration(value, "run.warmup", allowed, LIMITS, errors)?;
     match warmup.subsec_nanos() {
@@ -333,6 +339,19 @@ fn read_cores(value: &Value<'_>, errors: &mut Diagnostics) -> Option<Cores> {
             let allowed = "\"auto\", a number of cores, or a list of cpu ids such as [2, 3]";
             wrong(errors, value, "run.cores", allowed)
         }
+    }
+}
+
+/// Whether the loss of a node ends the load of the others.
+fn read_on_node_loss(table: &Table<'_, '_>, errors: &mut Diagnostics) -> Option<bool> {
+    const ALLOWED: &str = "\"continue\" or \"abort\"";
+    let Some(value) = table.get("on_node_loss") else {
+        return Some(false);
+    };
+    match fields::text(value, "run.on_node_loss", ALLOWED, errors)? {
+        "continue" => Some(false),
+        "abort" => Some(true),
+        _ => wrong(errors, value, "run.on_node_loss", ALLOWED),
     }
 }
 

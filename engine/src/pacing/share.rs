@@ -21,6 +21,11 @@ impl Segment {
         (self.end - self.first) as f64 / SHARDS as f64
     }
 
+    /// Its shards, by their places: a range of 0 to 1024.
+    pub fn shards(&self) -> std::ops::Range<u64> {
+        self.first..self.end
+    }
+
     /// The whole run.
     pub const WHOLE: Segment = Segment {
         first: 0,

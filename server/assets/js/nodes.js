@@ -24,7 +24,7 @@ export class Nodes {
     replaceTable(
       this.nodes,
       nodes.length
-        ? sortable("Nodes", nodeColumns(), nodes, this.nodeOrder)
+        ? sortable("Nodes", nodeColumns(nodes), nodes, this.nodeOrder)
         : el("p", { class: "muted" }, "none has reported yet"),
     );
     const cores = this.page.series.cores ?? [];
@@ -87,7 +87,43 @@ function coreColumns() {
   ];
 }
 
-function nodeColumns() {
+/** How far the clock of a node was ahead of the server's, and how well that is known. */
+function clockAhead(node) {
+  const ms = (value) => (value / 1000).toFixed(3);
+  const sign = node.clock_offset_us < 0 ? "−" : "+";
+  return `${sign}${ms(Math.abs(node.clock_offset_us))} ± ${ms(node.clock_uncertainty_us)} ms`;
+}
+
+/** Columns of nodes that have joined the others at this server. */
+function joinedColumns() {
+  const drift = (node) => node.clock_drift_us;
+  return [
+    {
+      key: "clock",
+      label: "clock ahead",
+      isNumber: true,
+      sort: (node) => node.clock_offset_us,
+      text: (node) => (isNumber(node.clock_offset_us) ? clockAhead(node) : "–"),
+    },
+    {
+      key: "drift",
+      label: "drift",
+      isNumber: true,
+      sort: drift,
+      text: (node) => (isNumber(drift(node)) ? `${(drift(node) / 1000).toFixed(3)} ms` : "–"),
+    },
+    { key: "start", label: "started late by", isNumber: true, figure: us, sort: (node) => node.start_lag_us },
+    {
+      key: "lost",
+      label: "lost at",
+      isNumber: true,
+      sort: (node) => node.lost_s,
+      text: (node) => (isNumber(node.lost_s) ? `${count(node.lost_s)} s` : "–"),
+    },
+  ];
+}
+
+function nodeColumns(nodes) {
   const cores = (node) => node.cores?.length ?? null;
   const columns = [
     { key: "name", label: "node", isName: true, text: (node) => nodeName(node.node) },
@@ -111,6 +147,7 @@ function nodeColumns() {
   ];
   return [
     ...columns,
+    ...(nodes.some((node) => isNumber(node.clock_offset_us)) ? joinedColumns() : []),
     {
       key: "verdict",
       label: "verdict",

@@ -88,7 +88,8 @@ pub enum Needs {
     Account,
     /// An ingest token, or the local admin; the handler checks the project.
     Ingest,
-    /// A manager of the project of the run of the path, `{id}`, or an ingest token of it.
+    /// A manager of the project of the run of the path, `{id}`, or an ingest token of it: to
+    /// annotate a run, or to control it.
     Annotate,
     /// At least this role for the object the route names.
     Role(Role, Over),

@@ -48,6 +48,8 @@ pub const ROUTES: &[Route] = &[
     // batches of load nodes
     route("GET", stats::wire::HELLO_PATH, Needs::Ingest),
     route("POST", "/ingest/v1/batch", Needs::Ingest),
+    // nodes of a run and their rendezvous
+    route("POST", stats::rendezvous::NODE_PATH, Needs::Ingest),
     // whether the server is well
     route("GET", "/healthz", Needs::Nothing),
     route("GET", "/readyz", Needs::Nothing),
@@ -94,6 +96,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/runs/{id}/checks", run(Guest)),
     route("GET", "/api/v1/runs/{id}/live", run(Guest)),
     route("GET", "/api/v1/runs/{id}/export/{format}", run(Guest)),
+    route("GET", "/api/v1/runs/{id}/nodes", run(Guest)),
+    route("POST", "/api/v1/runs/{id}/control", Needs::Annotate),
     // what people say of a run
     route("GET", "/api/v1/runs/{id}/annotations", run(Guest)),
     route("POST", "/api/v1/runs/{id}/annotations", Needs::Annotate),

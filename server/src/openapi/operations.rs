@@ -100,6 +100,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )
     .answers(PROTOBUF)
     .also(&[409, 410, 503, 507]),
+    change(
+        "POST",
+        "/ingest/v1/node",
+        "Take a message of a node of a run (stats/src/rendezvous.rs), and answer it",
+        Some("NodeMessage"),
+    )
+    .answers(Json("NodeAnswer"))
+    .also(&[404, 409]),
     get("/healthz", "Whether the process works", &[], Json("Health")),
     get("/readyz", "Whether the store works", &[], Json("Health")).also(&[503]),
     get(
@@ -239,6 +247,20 @@ pub(super) const OPERATIONS: &[Operation] = &[
         &[],
         Other(&["text/event-stream"]),
     ),
+    get(
+        "/api/v1/runs/{id}/nodes",
+        "The nodes of a run, as long as its rendezvous knows them",
+        &[],
+        Json("RunNodes"),
+    ),
+    change(
+        "POST",
+        "/api/v1/runs/{id}/control",
+        "Control all nodes of a run: pause, resume, scale 1.5, next, drain, stop",
+        Some("RunCommand"),
+    )
+    .answers(Json("CommandTaken"))
+    .also(&[409]),
     get(
         "/api/v1/runs/{id}/export/{format}",
         "A run as a file",

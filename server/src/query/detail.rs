@@ -6,8 +6,10 @@ use super::load::{lasted_s, throughput, warmup_s};
 use super::window::{measured, measured_totals, metrics};
 use crate::Error;
 use crate::store::{Node, RunRecord, RunView, State};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use stats::report::Ending;
+use stats::rendezvous::NodeFacts;
+use stats::report::{Ending, RunFacts};
 use stats::verdict::{Reason, ReasonKind, Spans, VerdictState};
 use stats::wire::{ReasonRow, RunEnd};
 use stats::{FailureKind, Of, Phase, Verdict};
@@ -144,7 +146,7 @@ pub fn detail(record: &RunRecord, view: &dyn RunView, of: Of) -> Result<Value, E
         "annotations": record.annotations,
         "thresholds": thresholds_of(&nodes),
         "verdict": verdict(record, &nodes),
-        "nodes": nodes.iter().map(node).collect::<Vec<Value>>(),
+        "nodes": nodes_of(&nodes),
         "files": files.collect::<Vec<Value>>(),
         "profile": start.map(|start| &start.profile),
         "summary": summary,
@@ -219,7 +221,36 @@ pub(crate) fn verdict(record: &RunRecord, nodes: &[Node]) -> Verdict {
     verdict
 }
 
-fn node(node: &Node) -> Value {
+fn nodes_of(nodes: &[Node]) -> Vec<Value> {
+    let facts = joined(nodes);
+    nodes
+        .iter()
+        .map(|one| node(one, facts.get(&one.node)))
+        .collect()
+}
+
+/// What nodes of a run with a rendezvous reported of each other: each of itself, if it did.
+fn joined(nodes: &[Node]) -> BTreeMap<u32, NodeFacts> {
+    #[derive(Deserialize)]
+    struct Told {
+        run: RunFacts,
+    }
+    let mut known = BTreeMap::new();
+    for node in nodes {
+        let told = node.end.as_ref().map(|end| &end.summary_json);
+        let told = told.and_then(|text| serde_json::from_str::<Told>(text).ok());
+        for facts in told.into_iter().flat_map(|told| told.run.nodes) {
+            if facts.node == node.node {
+                known.insert(facts.node, facts);
+            } else {
+                known.entry(facts.node).or_insert(facts);
+            }
+        }
+    }
+    known
+}
+
+fn node(node: &Node, joined: Option<&NodeFacts>) -> Value {
     let start = node.start.as_ref();
     let end = node.end.as_ref();
     json!({
@@ -228,6 +259,11 @@ fn node(node: &Node) -> Value {
         "program": start.map(|start| &start.program),
         "ended": end.map(|end| &end.ended), "duration_s": end.map(|end| end.duration_s),
         "verdict": end.map(|end| &end.verdict),
+        "clock_offset_us": joined.map(|one| one.clock_offset_us),
+        "clock_uncertainty_us": joined.map(|one| one.clock_uncertainty_us),
+        "clock_drift_us": joined.map(|one| one.clock_drift_us),
+        "start_lag_us": joined.map(|one| one.start_lag_us),
+        "lost_s": joined.and_then(|one| one.lost_s),
     })
 }
 

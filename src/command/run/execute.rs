@@ -1,5 +1,6 @@
 //! Connects engine, reporter and supervisor for the duration of a run.
 
+use super::join::{Joined, RunClock};
 use super::supervisor::{ControlInputs, Notices, Progress, Supervisor};
 use crate::command::exit::Failure;
 use crate::command::load;
@@ -77,10 +78,11 @@ pub fn execute(
         only: None,
         control: control.clone(),
     };
+    let joined = inputs.joined.clone();
     let supervisor = Supervisor::new(&reporter, &progress, control, plan, cpus.load.len(), inputs);
     let (notices, finished) = thread::scope(|scope| {
         let supervisor = scope.spawn(move || supervisor.work(signals, &inbox));
-        let finished = generate(job, &reporter, &progress);
+        let finished = generate(job, joined.as_deref(), &reporter, &progress);
         progress.end();
         (supervisor.join(), finished)
     });
@@ -90,7 +92,7 @@ pub fn execute(
         Err(error) => {
             // removes the live view
             let _ = reporter.finish(Vec::new(), None);
-            return Err(error.into());
+            return Err(error);
         }
     };
     let redactor = plan.variables.redactor();
@@ -129,15 +131,21 @@ fn finish(
 /// Generates the load, and tells when it begins.
 fn generate(
     job: RunSpec,
+    joined: Option<&Joined>,
     reporter: &Reporter,
     progress: &Progress,
-) -> Result<(Times, Outcome), engine::Error> {
+) -> Result<(Times, Outcome), Failure> {
+    let clock = RunClock::of(joined);
     let mut start = SystemTime::now();
-    let (t0, outcome) = load::generate(job, |t0| {
-        start = SystemTime::now() + t0.saturating_duration_since(Instant::now());
+    let on_start = |t0: Instant| {
+        start = clock.time_of(t0);
         reporter.begin(t0);
         progress.begin(t0);
-    })?;
+    };
+    let (t0, outcome) = match joined {
+        Some(joined) => load::generate_with_others(job, joined, on_start)?,
+        None => load::generate(job, on_start)?,
+    };
     let took = outcome.end.saturating_duration_since(t0);
     Ok((Times { start, took }, outcome))
 }

@@ -7,7 +7,7 @@ use stats::report::LoadChange;
 use std::time::Duration;
 
 /// Time between a command and its effect, so that all cores apply it at the same moment.
-const AHEAD: Duration = Duration::from_millis(20);
+pub const AHEAD: Duration = Duration::from_millis(20);
 
 /// A command for a running test.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,10 +100,9 @@ impl LoadController {
         self.is_paused
     }
 
-    /// Changes the load at `elapsed` since its start; returns the answer. Draining and stopping are
+    /// Changes the load at a moment since its start; returns the answer. Draining and stopping are
     /// handled elsewhere.
-    pub fn change(&mut self, elapsed: Duration, command: ControlCommand) -> String {
-        let at = elapsed + AHEAD;
+    pub fn change_at(&mut self, at: Duration, command: ControlCommand) -> String {
         if at >= self.end() {
             return "the load is over; there is nothing to change".to_owned();
         }
@@ -120,14 +119,30 @@ impl LoadController {
             }
             ControlCommand::Next => (Change::EndPhase, "phase ended".to_owned()),
             ControlCommand::Scale(factor) => return self.scale(at, factor),
-            ControlCommand::ScaleBy(step) => {
-                // Rounded to hundredths, so that steps up and down cancel.
-                let factor = ((self.factor + step) * 100.0).round() / 100.0;
-                return self.scale(at, factor.clamp(0.0, FACTOR_MAX));
-            }
+            ControlCommand::ScaleBy(step) => return self.scale(at, self.factor_after(step)),
             ControlCommand::Drain | ControlCommand::Stop => return String::new(),
         };
         self.make(at, change, text)
+    }
+
+    /// The factor after a step, rounded to hundredths, so that steps up and down cancel.
+    fn factor_after(&self, step: f64) -> f64 {
+        let factor = ((self.factor + step) * 100.0).round() / 100.0;
+        factor.clamp(0.0, FACTOR_MAX)
+    }
+
+    /// A command in the words that [`ControlCommand::parse`] reads.
+    pub fn words(&self, command: ControlCommand) -> String {
+        let scale = |factor: f64| format!("scale {factor}");
+        match command {
+            ControlCommand::Pause => "pause".to_owned(),
+            ControlCommand::Resume => "resume".to_owned(),
+            ControlCommand::Scale(factor) => scale(factor),
+            ControlCommand::ScaleBy(step) => scale(self.factor_after(step)),
+            ControlCommand::Next => "next".to_owned(),
+            ControlCommand::Drain => "drain".to_owned(),
+            ControlCommand::Stop => "stop".to_owned(),
+        }
     }
 
     fn scale(&mut self, at: Duration, factor: f64) -> String {
@@ -192,26 +207,26 @@ mod tests {
         let mut controller = LoadController::new(Control::new(), &plan);
         let second = Duration::from_secs;
         assert_eq!(
-            controller.change(second(1), ControlCommand::Pause),
+            controller.change_at(second(1) + AHEAD, ControlCommand::Pause),
             "paused"
         );
         assert_eq!(
-            controller.change(second(2), ControlCommand::Pause),
+            controller.change_at(second(2) + AHEAD, ControlCommand::Pause),
             "already paused"
         );
-        let text = controller.change(second(2), ControlCommand::ScaleBy(0.1));
+        let text = controller.change_at(second(2) + AHEAD, ControlCommand::ScaleBy(0.1));
         assert_eq!(text, "scaled to 110 % of the plan when it is resumed");
         assert_eq!(
-            controller.change(second(3), ControlCommand::Resume),
+            controller.change_at(second(3) + AHEAD, ControlCommand::Resume),
             "resumed"
         );
         assert_eq!(
-            controller.change(second(4), ControlCommand::Next),
+            controller.change_at(second(4) + AHEAD, ControlCommand::Next),
             "phase ended"
         );
         assert_eq!(controller.end(), Duration::from_millis(13_020));
         assert_eq!(
-            controller.change(second(13), ControlCommand::Scale(2.0)),
+            controller.change_at(second(13) + AHEAD, ControlCommand::Scale(2.0)),
             "the load is over; there is nothing to change"
         );
         let made: Vec<(f64, f64)> = controller

@@ -1,5 +1,6 @@
 //! Connects a run to a stats server: chooses or starts the server, and sends the end of the run.
 
+use super::join::RunClock;
 use super::run_start;
 use crate::cli::RunArguments;
 use crate::command::exit::Failure;
@@ -18,10 +19,6 @@ use stats::wire::RunEnd;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-/// Default port of the stats server, which is started if nothing listens there; `MISTRESS_PORT`
-/// overrides it, and 0 disables looking for one.
-const PORT: u16 = 7777;
-
 /// The connection of a run to a stats server.
 pub struct StatsSession {
     upload: Upload,
@@ -35,6 +32,9 @@ pub struct StatsSession {
 /// # Errors
 /// The environment variable is invalid.
 pub fn sink(arguments: &RunArguments, plan: &Plan) -> Result<StatsSink, Failure> {
+    if let Some(rendezvous) = &arguments.join {
+        return Ok(StatsSink::Url(rendezvous.clone()));
+    }
     if let Some(sink) = &arguments.stats {
         return Ok(sink.clone());
     }
@@ -54,6 +54,8 @@ pub struct RunContext<'a> {
     pub id: &'a str,
     /// The segment this node runs, as given: `2/3`, or empty.
     pub segment: &'a str,
+    /// The clock of the run.
+    pub clock: RunClock,
 }
 
 impl RunContext<'_> {
@@ -115,6 +117,7 @@ impl StatsSession {
                 node_name: node_name(),
                 epoch,
             },
+            clock: context.clock.pair(),
         };
         match Upload::start(job) {
             Ok(upload) => {
@@ -209,8 +212,7 @@ fn local_server(
     data: &Path,
     notes: &mut Vec<String>,
 ) -> Result<(StatsClient, Option<Running>), String> {
-    let port = std::env::var("MISTRESS_PORT").ok();
-    let port = port.and_then(|port| port.parse().ok()).unwrap_or(PORT);
+    let port = store::port();
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let client = StatsClient::new(&format!("http://{local}"), store::token());
     let found = match port {
@@ -267,7 +269,8 @@ fn start_own(bind: SocketAddr, data: &Path) -> Result<Running, server::Error> {
     })
 }
 
-fn node_name() -> String {
+/// The host name of this machine.
+pub fn node_name() -> String {
     let system = rustix::system::uname();
     system.nodename().to_string_lossy().into_owned()
 }

@@ -2,8 +2,9 @@
 //! and keeps what is repeated at its end.
 
 use super::control_socket::{ControlSocket, SocketRequest};
+use super::join::Joined;
 use super::keys::Keys;
-use super::load_controller::{ControlCommand, LoadController};
+use super::load_controller::{AHEAD, ControlCommand, LoadController};
 use super::request_log::RequestLog;
 use crate::command::exit::Exit;
 use crate::command::redact;
@@ -15,10 +16,11 @@ use config::{Plan, Redactor};
 use engine::{Control, Event, FirstFigures, Traced};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
+use stats::rendezvous::TimedCommand;
 use stats::report::LoadChange;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How often signals are checked.
@@ -83,6 +85,8 @@ pub struct ControlInputs {
     pub socket: Option<ControlSocket>,
     /// Where requests are logged.
     pub request_log: Option<RequestLog>,
+    /// The other nodes of the run.
+    pub joined: Option<Arc<Joined>>,
 }
 
 impl ControlInputs {
@@ -179,6 +183,10 @@ pub struct Supervisor<'a> {
     stage: Option<Stage>,
     /// The start of the load was noticed.
     begun: bool,
+    /// Commands for all nodes whose moment has not come.
+    due: Vec<TimedCommand>,
+    /// The rendezvous was out of reach for a lease.
+    has_lost_contact: bool,
     notices: Notices,
 }
 
@@ -204,6 +212,8 @@ impl<'a> Supervisor<'a> {
             first: FirstFigures::default(),
             stage: None,
             begun: false,
+            due: Vec::new(),
+            has_lost_contact: false,
             notices: Notices::default(),
         }
     }
@@ -219,6 +229,7 @@ impl<'a> Supervisor<'a> {
             self.follow_schedule();
             self.handle_inputs();
             self.follow_script();
+            self.follow_run();
             for threshold in self.reporter.take_aborts() {
                 self.abort(&threshold);
             }
@@ -252,6 +263,7 @@ impl<'a> Supervisor<'a> {
         match (self.notices.signal, self.notices.stopped) {
             (None, _) => {
                 self.notices.signal = Some(signal);
+                self.tell_others("drain", name);
                 self.control.drain();
                 self.enter(Stage::Draining);
                 let limit = format::length(self.drain);
@@ -261,6 +273,7 @@ impl<'a> Supervisor<'a> {
             }
             (Some(_), false) => {
                 self.notices.stopped = true;
+                self.tell_others("stop", name);
                 self.control.stop();
                 self.enter(Stage::Stopping);
                 self.show(format!("{name}: stopping at once"));
@@ -285,6 +298,64 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// A signal or a missed threshold ends the load of all nodes; before the start, the run.
+    fn tell_others(&self, command: &str, name: &str) {
+        let Some(joined) = &self.inputs.joined else {
+            return;
+        };
+        match self.progress.start.get() {
+            Some(_) => {
+                joined.send(command.to_owned());
+                if command == "stop" {
+                    joined.hurry();
+                }
+            }
+            None => joined.leave(&format!("{name} before the start")),
+        }
+    }
+
+    /// Commands for all nodes, each at its moment; and what to do when they are out of reach.
+    fn follow_run(&mut self) {
+        let (Some(joined), Some(start)) = (self.inputs.joined.clone(), self.progress.start.get())
+        else {
+            return;
+        };
+        self.due.extend(joined.take_commands());
+        let mut later = Vec::new();
+        for one in std::mem::take(&mut self.due) {
+            let at = Duration::from_micros(u64::try_from(one.at_us).unwrap_or(0));
+            // a command of a later version, if any
+            let Ok(command) = ControlCommand::parse(&one.command) else {
+                continue;
+            };
+            let is_end = matches!(command, ControlCommand::Drain | ControlCommand::Stop);
+            if is_end && start.elapsed() < at {
+                later.push(one);
+                continue;
+            }
+            let is_done = match command {
+                ControlCommand::Stop => self.notices.stopped,
+                _ => self.stage.is_some(),
+            };
+            if !is_done {
+                let done = self.run_command(at, command);
+                self.show(format!("all nodes: {done}"));
+            }
+        }
+        self.due = later;
+        if joined.is_lost() && !std::mem::replace(&mut self.has_lost_contact, true) {
+            let (url, lease) = (joined.url(), format::length(joined.lease()));
+            self.show(format!(
+                "lost_contact: {url} has not answered for {lease}: no new load; what is under \
+                 way is finished"
+            ));
+            if self.stage.is_none() {
+                self.control.drain();
+                self.enter(Stage::Draining);
+            }
+        }
+    }
+
     /// Handles commands from keys and the socket.
     fn handle_inputs(&mut self) {
         let pressed = match &self.inputs.keys {
@@ -292,7 +363,7 @@ impl<'a> Supervisor<'a> {
             None => Vec::new(),
         };
         for command in pressed {
-            let done = self.run_command(command);
+            let done = self.ask(command);
             self.show(done);
         }
         let Some(mut socket) = self.inputs.socket.take() else {
@@ -301,7 +372,7 @@ impl<'a> Supervisor<'a> {
         socket.serve(|asked| match asked {
             SocketRequest::Status => self.status(),
             SocketRequest::Command(command) => {
-                let done = self.run_command(command);
+                let done = self.ask(command);
                 self.show(format!("control: {done}"));
                 done
             }
@@ -309,11 +380,24 @@ impl<'a> Supervisor<'a> {
         self.inputs.socket = Some(socket);
     }
 
-    /// Runs a command; returns the answer.
-    fn run_command(&mut self, command: ControlCommand) -> String {
+    /// A command of the user: of a run of several nodes it is for all. Returns the answer.
+    fn ask(&mut self, command: ControlCommand) -> String {
         let Some(start) = self.progress.start.get() else {
             return "the load has not started".to_owned();
         };
+        match &self.inputs.joined {
+            Some(joined) if self.stage.is_none() && !joined.is_lost() => {
+                let words = self.controller.words(command);
+                let done = format!("asked all nodes: {words}");
+                joined.send(words);
+                done
+            }
+            _ => self.run_command(start.elapsed() + AHEAD, command),
+        }
+    }
+
+    /// Runs a command, a change of the load at a moment of it; returns the answer.
+    fn run_command(&mut self, at: Duration, command: ControlCommand) -> String {
         if command == ControlCommand::Stop {
             self.notices.stopped = true;
             self.control.stop();
@@ -329,7 +413,7 @@ impl<'a> Supervisor<'a> {
             self.enter(Stage::Draining);
             return format!("draining for at most {}", format::length(self.drain));
         }
-        self.controller.change(start.elapsed(), command)
+        self.controller.change_at(at, command)
     }
 
     /// The state of the run as JSON.
@@ -362,6 +446,7 @@ impl<'a> Supervisor<'a> {
             return self.show(format!("threshold missed: {text}"));
         }
         self.notices.aborted = true;
+        self.tell_others("drain", threshold);
         self.control.drain();
         self.enter(Stage::Draining);
         let limit = format::length(self.drain);

@@ -159,6 +159,7 @@ pub fn facts(ended: Ending, cores: Vec<usize>, duration_s: f64) -> RunFacts {
         profile_sha256: "cd".repeat(32),
         cores,
         segment: None,
+        nodes: Vec::new(),
         loads: Vec::new(),
         overrides: Vec::new(),
         changes: Vec::new(),

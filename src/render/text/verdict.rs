@@ -134,6 +134,10 @@ fn advice(kind: ReasonKind) -> &'static str {
         ReasonKind::CoreLost => {
             "the core ended before its load did: the error that ended it says why"
         }
+        ReasonKind::NodesLost => {
+            "the log of the node that was lost, and its network, say why; its missing part makes the \
+             load smaller than planned"
+        }
         ReasonKind::CoreBlocked => {
             "look for script code that computes long without waiting, and for other programs on \
              this machine's cores"

@@ -48,16 +48,10 @@ pub enum ServerCheck {
 impl StatsClient {
     /// A client of the server at `http://host:port`, with a token if it requires one.
     pub fn new(server: &str, token: Option<String>) -> StatsClient {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(REPLY_TIME_MAX))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .build();
         StatsClient {
             server: server.trim_end_matches('/').to_owned(),
             token,
-            agent: config.into(),
+            agent: agent(server, REPLY_TIME_MAX),
         }
     }
 
@@ -114,13 +108,31 @@ impl StatsClient {
     }
 }
 
+/// What posts to a stats server at this URL; an answer may take so long. The certificate of an
+/// `https` server must be one that the system trusts, or SSL_CERT_FILE.
+pub fn agent(server: &str, answer_max: Duration) -> ureq::Agent {
+    if server.starts_with("https:")
+        && let Ok(agent) = server::client_agent(answer_max)
+    {
+        return agent;
+    }
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(answer_max))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .build();
+    config.into()
+}
+
 /// The error in a JSON answer.
-fn error_of(body: &[u8]) -> Option<String> {
+pub fn error_of(body: &[u8]) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
     Some(answer["error"].as_str()?.to_owned())
 }
 
-fn reason(error: ureq::Error) -> String {
+/// What went wrong, in words.
+pub fn reason(error: ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::Timeout(_) => "timed out".to_owned(),

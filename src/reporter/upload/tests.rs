@@ -98,6 +98,7 @@ fn job(server: &str, spool: &Path, limits: Limits) -> UploadJob {
             node_name: "n".to_owned(),
             epoch: 7,
         },
+        clock: (Instant::now(), SystemTime::now()),
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) struct Worker {
     began: Option<Instant>,
     sequence: u64,
     events: Vec<EventRow>,
+    clock: (Instant, SystemTime),
 }
 
 impl Worker {
@@ -60,6 +61,7 @@ impl Worker {
             began: None,
             sequence: 0,
             events: Vec::new(),
+            clock: job.clock,
         }
     }
 
@@ -87,10 +89,9 @@ impl Worker {
 
     fn begin(&mut self, t0: Instant) {
         self.began = Some(t0);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let ago = Instant::now().saturating_duration_since(t0);
-        let ahead = t0.saturating_duration_since(Instant::now());
-        let start = now.unwrap_or_default().saturating_sub(ago) + ahead;
+        let (moment, time) = self.clock;
+        let start = time + t0.saturating_duration_since(moment);
+        let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
         if let Some(mut run) = self.start.take() {
             run.started_us = start.as_micros() as u64;
             self.put(|batch| batch.start = Some(Box::new(run)));

@@ -11,9 +11,10 @@ const RUN: &str = "0190-shop";
 /// What becomes of the requests of: nobody, a share link, an ingest token, a read token of the
 /// project, its guest, its manager, its admin, an admin of another project, an admin of all.
 /// `A` allowed, `s` sign in first, `h` as if it did not exist, `r` refused.
-const EXPECTED: [(&str, &str, &str); 70] = [
+const EXPECTED: [(&str, &str, &str); 73] = [
     ("GET", "/ingest/v1/hello", "ssArrrrrr"),
     ("POST", "/ingest/v1/batch", "ssArrrrrr"),
+    ("POST", "/ingest/v1/node", "ssArrrrrr"),
     ("GET", "/healthz", "AAAAAAAAA"),
     ("GET", "/readyz", "AAAAAAAAA"),
     ("GET", "/assets/{version}/{*path}", "AAAAAAAAA"),
@@ -57,6 +58,8 @@ const EXPECTED: [(&str, &str, &str); 70] = [
     ("GET", "/api/v1/runs/{id}/checks", "sArAAAAhA"),
     ("GET", "/api/v1/runs/{id}/live", "sArAAAAhA"),
     ("GET", "/api/v1/runs/{id}/export/{format}", "sArAAAAhA"),
+    ("GET", "/api/v1/runs/{id}/nodes", "sArAAAAhA"),
+    ("POST", "/api/v1/runs/{id}/control", "ssArrAAhA"),
     ("GET", "/api/v1/runs/{id}/annotations", "sArAAAAhA"),
     ("POST", "/api/v1/runs/{id}/annotations", "ssArrAAhA"),
     (

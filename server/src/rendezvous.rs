@@ -1,0 +1,326 @@
+//! The rendezvous of a run of several nodes: where they join, start at one moment, hear commands,
+//! and where the loss of one is noticed.
+//!
+//! What is known of a run is in memory. After a restart, nodes that have started join again and
+//! bring the start along.
+
+mod gathering;
+
+#[cfg(test)]
+mod tests;
+
+use crate::access::{Guarded, Visitor};
+use crate::body::Body;
+use crate::store::is_id;
+use crate::{ApiError, App};
+use axum::body::to_bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::{Extension, Json, Router};
+use gathering::Gathering;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stats::rendezvous::{
+    NODE_PATH, NodeAnswer, NodeMessage, RunState, Say, TOKEN_HEADER, WAIT_MAX_MS, coverage,
+};
+use stats::wire::VERSION;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// The largest message, in bytes: `setup` may return much.
+const MESSAGE_MAX: usize = 8 << 20;
+/// The most runs that are known at the same time.
+const RUNS_MAX: usize = 256;
+/// Runs that were not heard of for this long are forgotten, in microseconds.
+const FORGOTTEN_US: i64 = 3_600 * 1_000_000;
+
+/// Why a message is refused.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// It is not as documented.
+    Bad(String),
+    /// The run's token is wrong.
+    Token,
+    /// The run, or the node in it, is unknown.
+    Unknown,
+    /// It contradicts what is known of the run.
+    Conflict(String),
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Bad(text) => ApiError::bad_request(text),
+            Refusal::Token => {
+                let text = "the run's token (MISTRESS_JOIN_TOKEN) is not that of its first node";
+                ApiError::new(StatusCode::FORBIDDEN, text)
+            }
+            Refusal::Unknown => ApiError::not_found("no such run, or no such node in it"),
+            Refusal::Conflict(text) => ApiError::new(StatusCode::CONFLICT, text),
+        }
+    }
+}
+
+/// The runs that have a rendezvous here.
+#[derive(Debug, Clone)]
+pub(crate) struct Rendezvous(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    runs: Mutex<HashMap<String, Meeting>>,
+    /// The clock: the time of the system at the start, and from then on monotonic.
+    origin: Instant,
+    origin_us: i64,
+}
+
+/// A run, and the number of its state for those who wait.
+#[derive(Debug)]
+struct Meeting {
+    gathering: Gathering,
+    changed: watch::Sender<u64>,
+}
+
+impl Default for Rendezvous {
+    fn default() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        Rendezvous(Arc::new(Shared {
+            runs: Mutex::default(),
+            origin: Instant::now(),
+            origin_us: i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(0),
+        }))
+    }
+}
+
+impl Rendezvous {
+    fn now_us(&self) -> i64 {
+        let elapsed = i64::try_from(self.0.origin.elapsed().as_micros());
+        self.0.origin_us.saturating_add(elapsed.unwrap_or(i64::MAX))
+    }
+
+    fn runs(&self) -> MutexGuard<'_, HashMap<String, Meeting>> {
+        self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a message; returns the state if the node has not seen it, or else what tells of the
+    /// next one.
+    fn take(
+        &self,
+        message: &NodeMessage,
+        token: &str,
+    ) -> Result<(Option<RunState>, watch::Receiver<u64>), Refusal> {
+        let now_us = self.now_us();
+        let mut runs = self.runs();
+        if let Say::Join(joining) = &message.say {
+            let is_new = runs
+                .get(&message.run)
+                .is_none_or(|m| m.gathering.is_given_up());
+            if is_new {
+                runs.retain(|_, one| now_us - one.gathering.touched_us < FORGOTTEN_US);
+                if runs.len() >= RUNS_MAX {
+                    return Err(Refusal::Conflict("too many runs at once".to_owned()));
+                }
+                let mut gathering = Gathering::of(token, joining, now_us)?;
+                gathering.join(message.node, message.epoch, joining, now_us)?;
+                let changed = watch::channel(0).0;
+                runs.insert(message.run.clone(), Meeting { gathering, changed });
+            }
+        }
+        let meeting = runs.get_mut(&message.run).ok_or(Refusal::Unknown)?;
+        let gathering = &mut meeting.gathering;
+        if !gathering.has_token(token) {
+            return Err(Refusal::Token);
+        }
+        if let Say::Join(joining) = &message.say {
+            gathering.join(message.node, message.epoch, joining, now_us)?;
+        } else if !gathering.is_member(message.node, message.epoch) {
+            return Err(Refusal::Unknown);
+        }
+        gathering.hear(message.node, now_us);
+        gathering.look(now_us);
+        match &message.say {
+            Say::Ready { round_trip_us } => gathering.ready(message.node, *round_trip_us),
+            Say::SetUp(data) => gathering.set_up(data.clone(), now_us),
+            Say::Command(text) => gathering.command(text, now_us).map(drop)?,
+            Say::Ended(facts) => gathering.ended(message.node, facts),
+            Say::Leave(reason) => gathering.leave(message.node, reason),
+            Say::Ping | Say::Join(_) | Say::Listen { .. } => {}
+        }
+        meeting.changed.send_replace(meeting.gathering.number());
+        let is_news = meeting.gathering.number() > message.seen;
+        let state = is_news.then(|| meeting.gathering.state(message.seen));
+        Ok((state, meeting.changed.subscribe()))
+    }
+
+    /// The state that a node has not seen; `None` when there is none within `wait`.
+    async fn news(
+        &self,
+        message: &NodeMessage,
+        mut changed: watch::Receiver<u64>,
+        wait: Duration,
+    ) -> Option<RunState> {
+        let seen = message.seen;
+        let _ = timeout(wait, changed.wait_for(|number| *number > seen)).await;
+        let now_us = self.now_us();
+        let mut runs = self.runs();
+        let meeting = runs.get_mut(&message.run)?;
+        meeting.gathering.hear(message.node, now_us);
+        let gathering = &meeting.gathering;
+        (gathering.number() > seen).then(|| gathering.state(seen))
+    }
+
+    /// A batch is stored: what its node has delivered, if the run has its rendezvous here.
+    pub(crate) fn delivered(&self, run: &str, node: u32, until_s: u64) {
+        if let Some(meeting) = self.runs().get_mut(run) {
+            meeting.gathering.delivered(node, until_s);
+        }
+    }
+
+    /// A command for all nodes of a run; its moment, in seconds from the start of the load.
+    fn command(&self, run: &str, text: &str) -> Result<f64, Refusal> {
+        let now_us = self.now_us();
+        let mut runs = self.runs();
+        let meeting = runs.get_mut(run).ok_or(Refusal::Unknown)?;
+        meeting.gathering.look(now_us);
+        let at_us = meeting.gathering.command(text, now_us)?;
+        meeting.changed.send_replace(meeting.gathering.number());
+        Ok(at_us as f64 / 1e6)
+    }
+
+    /// The state of a run.
+    fn state(&self, run: &str) -> Option<RunState> {
+        let now_us = self.now_us();
+        let mut runs = self.runs();
+        let meeting = runs.get_mut(run)?;
+        if meeting.gathering.look(now_us) {
+            meeting.changed.send_replace(meeting.gathering.number());
+        }
+        // what `setup` returned may be secret
+        Some(meeting.gathering.state(u64::MAX))
+    }
+
+    /// Whether a run is known here.
+    fn knows(&self, run: &str) -> bool {
+        self.runs().contains_key(run)
+    }
+
+    /// The project of a run that is known here.
+    fn project(&self, run: &str) -> Option<String> {
+        Some(self.runs().get(run)?.gathering.project.clone())
+    }
+}
+
+/// The routes for nodes, and for who controls them.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .guarded(Method::POST, NODE_PATH, node)
+        .guarded(Method::GET, "/api/v1/runs/{id}/nodes", nodes)
+        .guarded(Method::POST, "/api/v1/runs/{id}/control", control)
+}
+
+async fn node(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<NodeAnswer>, ApiError> {
+    let received_us = app.rendezvous.now_us();
+    let body = to_bytes(request.into_body(), MESSAGE_MAX).await;
+    let body = body.map_err(|_| {
+        let text = format!("the message is larger than {MESSAGE_MAX} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    })?;
+    let message: NodeMessage = serde_json::from_slice(&body)
+        .map_err(|error| ApiError::bad_request(format!("not a message of a node: {error}")))?;
+    if message.version != VERSION || !is_id(&message.run) || message.epoch >> 63 != 0 {
+        return Err(ApiError::bad_request(format!(
+            "version: expected {VERSION}; run: an id; epoch: below 2^63"
+        )));
+    }
+    let token = headers
+        .get(TOKEN_HEADER)
+        .and_then(|value| value.to_str().ok());
+    authorize(&app, &visitor, &message).await?;
+    let (mut state, changed) = app.rendezvous.take(&message, token.unwrap_or_default())?;
+    if let (None, Say::Listen { wait_ms }) = (&state, &message.say) {
+        let wait = Duration::from_millis((*wait_ms).min(WAIT_MAX_MS));
+        state = app.rendezvous.news(&message, changed, wait).await;
+    }
+    Ok(Json(NodeAnswer {
+        received_us,
+        sent_us: app.rendezvous.now_us(),
+        state,
+    }))
+}
+
+/// A token of one project only permits runs of that project; and a run that is stored has had its
+/// start.
+async fn authorize(app: &App, visitor: &Visitor, message: &NodeMessage) -> Result<(), ApiError> {
+    let run = message.run.clone();
+    let joined = match &message.say {
+        Say::Join(joining) => Some(joining),
+        _ => None,
+    };
+    let mut projects: Vec<String> = app.rendezvous.project(&run).into_iter().collect();
+    projects.extend(joined.map(|joining| joining.project.clone()));
+    if let Some(joining) = joined.filter(|_| !app.rendezvous.knows(&run)) {
+        let owned = app.clone();
+        let stored = app.blocking(move || owned.project_of(&run)).await?;
+        if stored.is_some() && joining.started_us.is_none() {
+            let text = "this run has already started; use a new --run-id to run again";
+            return Err(ApiError::new(StatusCode::CONFLICT, text));
+        }
+        projects.extend(stored);
+    }
+    match projects.iter().all(|project| visitor.may_ingest(project)) {
+        true => Ok(()),
+        false => {
+            let text = "the token belongs to another project";
+            Err(ApiError::new(StatusCode::FORBIDDEN, text))
+        }
+    }
+}
+
+/// The nodes of a run as its rendezvous knows them; none of runs that had none here.
+async fn nodes(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let state = match app.rendezvous.state(&id) {
+        Some(state) => state,
+        None => {
+            let (owned, run) = (app.clone(), id.clone());
+            let stored = app.blocking(move || owned.project_of(&run)).await?;
+            stored.ok_or_else(|| ApiError::not_found("no such run"))?;
+            RunState::default()
+        }
+    };
+    Ok(Json(json!({
+        "stage": state.stage,
+        "start_us": state.start_us,
+        "commands": state.commands,
+        "coverage": coverage(&state.nodes),
+        "nodes": state.nodes,
+    })))
+}
+
+/// A command for a run.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    command: String,
+}
+
+async fn control(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(wanted): Body<Wanted>,
+) -> Result<Json<Value>, ApiError> {
+    let at_s = app.rendezvous.command(&id, &wanted.command);
+    let at_s = at_s.map_err(|refusal| match refusal {
+        Refusal::Unknown => ApiError::not_found(
+            "no such run has its rendezvous here; runs of one process have a --control socket",
+        ),
+        other => other.into(),
+    })?;
+    Ok(Json(json!({ "at_s": at_s })))
+}
