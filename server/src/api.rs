@@ -152,6 +152,7 @@ async fn run(
 ) -> Answer {
     let of = params.of()?;
     let store = Arc::clone(&app.store);
+    let rendezvous = app.rendezvous.clone();
     let found = app.blocking(move || {
         // the record before the data, so that a finished run is shown with all its data
         let Some(record) = store.run(&id)? else {
@@ -161,6 +162,7 @@ async fn run(
             return Ok(None);
         };
         let mut run = query::detail(&record, view.as_ref(), of)?;
+        rendezvous.describe(&id, &mut run["nodes"]);
         if !visitor.sees_script(&record.id, &record.project) {
             query::hide_script(&mut run);
         }

@@ -141,7 +141,14 @@ impl Rendezvous {
         gathering.hear(message.node, now_us);
         gathering.look(now_us);
         match &message.say {
-            Say::Ready { round_trip_us } => gathering.ready(message.node, *round_trip_us),
+            Say::Ready {
+                round_trip_us,
+                clock_offset_us,
+                clock_uncertainty_us,
+            } => {
+                gathering.clock(message.node, *clock_offset_us, *clock_uncertainty_us);
+                gathering.ready(message.node, *round_trip_us);
+            }
             Say::SetUp(data) => gathering.set_up(data.clone(), now_us),
             Say::Command(text) => gathering.command(text, now_us).map(drop)?,
             Say::Ended(facts) => gathering.ended(message.node, facts),
@@ -150,7 +157,12 @@ impl Rendezvous {
         }
         meeting.changed.send_replace(meeting.gathering.number());
         let is_news = meeting.gathering.number() > message.seen;
-        let state = is_news.then(|| meeting.gathering.state(message.seen));
+        // who speaks of something else is not told of all nodes
+        let seen = match message.say {
+            Say::Listen { .. } => message.seen,
+            _ => message.seen.max(1),
+        };
+        let state = is_news.then(|| meeting.gathering.state(seen));
         Ok((state, meeting.changed.subscribe()))
     }
 
@@ -187,6 +199,26 @@ impl Rendezvous {
         let at_us = meeting.gathering.command(text, now_us)?;
         meeting.changed.send_replace(meeting.gathering.number());
         Ok(at_us as f64 / 1e6)
+    }
+
+    /// Adds what is known of live nodes to those of a run as a reader is told of them.
+    pub(crate) fn describe(&self, run: &str, nodes: &mut Value) {
+        let Some(state) = self.state(run) else {
+            return;
+        };
+        for node in nodes.as_array_mut().into_iter().flatten() {
+            let index = node["node"].as_u64();
+            let mut known = state.nodes.iter();
+            let Some(facts) = known.find(|one| Some(u64::from(one.node)) == index) else {
+                continue;
+            };
+            node["stage"] = json!(facts.stage);
+            if node["clock_offset_us"].is_null() {
+                node["clock_offset_us"] = facts.clock_offset_us.into();
+                node["clock_uncertainty_us"] = facts.clock_uncertainty_us.into();
+                node["lost_s"] = json!(facts.lost_s);
+            }
+        }
     }
 
     /// The state of a run.

@@ -43,10 +43,16 @@ pub enum Say {
     Ping,
     /// It wants to be part of the run.
     Join(Box<Joining>),
-    /// It is ready to start. The shortest time of a message and its answer, in microseconds.
+    /// It is ready to start, and what it knows of its clock and the way to the rendezvous.
     Ready {
-        /// Microseconds.
+        /// The shortest time of a message and its answer, in microseconds.
         round_trip_us: u64,
+        /// How far its clock is ahead of the rendezvous', in microseconds.
+        #[serde(default)]
+        clock_offset_us: i64,
+        /// The offset is right to within this, in microseconds.
+        #[serde(default)]
+        clock_uncertainty_us: u64,
     },
     /// `setup` has run; what it returned.
     SetUp(Value),
@@ -118,7 +124,8 @@ pub struct RunState {
     pub commands: Vec<TimedCommand>,
     /// Why the run will not start.
     pub failed: Option<String>,
-    /// All nodes, by index.
+    /// All nodes, by index: when the run is over, and for who listens without having seen a state.
+    /// Of a thousand nodes they are too many to tell all of them each time.
     pub nodes: Vec<NodeFacts>,
 }
 

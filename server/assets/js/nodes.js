@@ -136,7 +136,7 @@ function nodeColumns(nodes) {
     },
     { key: "segment", label: "part of the load", text: (node) => (node.segment ? String(node.segment) : "all") },
     { key: "program", label: "version", text: (node) => node.program ?? "–" },
-    { key: "ended", label: "ended", text: (node) => node.ended ?? "–" },
+    { key: "ended", label: "ended", text: (node) => node.ended ?? node.stage ?? "–" },
     {
       key: "duration",
       label: "lasted",

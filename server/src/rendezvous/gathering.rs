@@ -234,6 +234,14 @@ impl Gathering {
         }
     }
 
+    /// How far the clock of a node is ahead, and how well it knows, in microseconds.
+    pub(super) fn clock(&mut self, node: u32, offset_us: i64, uncertainty_us: u64) {
+        if let Some(member) = self.members.get_mut(&node) {
+            member.facts.clock_offset_us = offset_us;
+            member.facts.clock_uncertainty_us = uncertainty_us;
+        }
+    }
+
     /// A node could start; with the last one the run goes on.
     pub(super) fn ready(&mut self, node: u32, round_trip_us: u64) {
         if let Some(member) = self.members.get_mut(&node) {
@@ -397,7 +405,10 @@ impl Gathering {
             setup: has_start.then(|| self.setup.clone()),
             commands: self.commands.clone(),
             failed: self.failed.clone(),
-            nodes: self.nodes(),
+            nodes: match seen == 0 || seen == u64::MAX || self.stage == RunStage::Over {
+                true => self.nodes(),
+                false => Vec::new(),
+            },
         }
     }
 

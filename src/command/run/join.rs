@@ -83,6 +83,9 @@ impl Shared {
         let mut inner = self.lock();
         inner.heard = Some(Instant::now());
         if let Some(mut state) = state.filter(|state| state.number >= inner.state.number) {
+            if state.nodes.is_empty() {
+                state.nodes = std::mem::take(&mut inner.state.nodes);
+            }
             if let Some(data) = state.setup.take() {
                 inner.setup = Some(data);
             }
@@ -189,10 +192,13 @@ impl Joined {
         setup: impl FnOnce() -> Result<Value, engine::Error>,
     ) -> Result<(Instant, Value), Failure> {
         let fail = |text: &str| refused(&self.settings.url, text);
-        let round_trip_us = self.clock.round_trip_us;
         let deadline = self.deadline;
-        self.say(Say::Ready { round_trip_us })
-            .map_err(|trouble| fail(trouble.text()))?;
+        let ready = Say::Ready {
+            round_trip_us: self.clock.round_trip_us,
+            clock_offset_us: self.clock.offset_us,
+            clock_uncertainty_us: self.clock.uncertainty_us,
+        };
+        self.say(ready).map_err(|trouble| fail(trouble.text()))?;
         let mut setup = Some(setup).filter(|_| self.has_hooks());
         let mut inner = self.shared.lock();
         loop {
