@@ -243,11 +243,14 @@ fn a_limit_holds_for_all_nodes_and_commands_reach_all() {
     meeting.scratch.write("p.toml", &profile);
     let nodes = meeting.start(&id(2), 3);
     meeting.wait_for(&id(2), "started");
-    let control = format!("/api/v1/runs/{}/control", id(2));
-    let say = |words: &str| meeting.ask("POST", &control, &format!("{{\"command\":\"{words}\"}}"));
-    assert!(say("pause").contains("at_s"));
-    assert!(say("faster").contains("expected pause, resume"));
-    assert!(say("drain").contains("at_s"));
+    let say = |words: &str, code: i32| {
+        let arguments = ["control", &id(2), words, "--stats", &meeting.url];
+        Program::start(mistress(&arguments)).finish().expect(code)
+    };
+    say("pause", 0).says(&["all nodes at", "pause"]);
+    say("faster", 2).complains(&["expected pause, resume"]);
+    say("status", 0).says(&["\"pause\"", "\"stage\":\"running\""]);
+    say("drain", 0);
     nodes
         .into_iter()
         .for_each(|one| drop(one.finish().expect(0)));
@@ -273,7 +276,7 @@ fn what_cannot_be_one_run_is_refused_before_any_load() {
         3,
         &["1 of 2 nodes were ready", "2/2 has not joined"],
     );
-    let first = Program::start(meeting.node(&id(2), 0, 2, &["--join-timeout", "3s"]));
+    let first = Program::start(meeting.node(&id(2), 0, 2, &["--join-timeout", "30s"]));
     meeting.wait_for(&id(2), "gathering");
     sleep(Duration::from_millis(800));
     let other = meeting.node(&id(2), 1, 2, &["--seed", "9"]);
