@@ -1,7 +1,7 @@
 //! The stats server: receives batches from load nodes, stores every run, and serves them as pages
 //! and JSON.
 //!
-//! It knows nothing of how load is generated: it sees batches in wire format (`stats::wire`) and
+//! It knows nothing of how load is generated: it sees batches in wire format (`wire`) and
 //! nothing of the engine. It prints nothing and reads no arguments or environment variables.
 
 pub mod access;

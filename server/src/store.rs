@@ -47,9 +47,9 @@ pub(crate) use run_file::{cut, make_folder, make_private};
 
 use crate::Error;
 use stats::report::Annotation;
-use stats::wire::{Batch, EventRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use wire::{Batch, EventRow};
 
 /// Maximum size of an uncompressed batch, in bytes.
 pub const BATCH_MAX: usize = 32 << 20;
@@ -186,7 +186,7 @@ pub trait RunView: Send {
     /// When the store fails.
     fn events(&self) -> Result<Vec<(u32, EventRow)>, Error>;
 
-    /// Kind (of [`stats::wire::Kind`]) and text of all names, by id.
+    /// Kind (of [`wire::Kind`]) and text of all names, by id.
     fn names(&self) -> &HashMap<u32, (i32, String)>;
 
     /// The minutes of the run that hold rows, by number; there are none in the others.

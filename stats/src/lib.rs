@@ -19,6 +19,7 @@ mod names;
 mod pending;
 mod recorder;
 pub mod report;
+mod rows;
 mod sample;
 pub mod second;
 mod second_builder;
@@ -27,7 +28,6 @@ mod tags;
 pub mod threshold;
 pub mod verdict;
 mod window;
-pub mod wire;
 
 pub use aggregator::{Aggregator, NameSoFar};
 pub use detail::Detail;

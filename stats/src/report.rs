@@ -15,11 +15,11 @@ use crate::kinds::closed_enum;
 use crate::second::Second;
 use crate::summary::Summary;
 use crate::verdict::Reason;
-use crate::wire::{ReasonRow, RunEnd, Span, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use wire::{ReasonRow, RunEnd, Span, ThresholdRow};
 
 /// The report of a run.
 #[derive(Debug, Clone)]
@@ -190,8 +190,8 @@ impl RunReport {
             ended: self.run.ended.map_or("", Ending::as_str).to_owned(),
             duration_s: self.run.duration_s,
             verdict: verdict.state.as_str().to_owned(),
-            reasons: verdict.reasons.iter().map(ReasonRow::of).collect(),
-            notes: verdict.notes.iter().map(ReasonRow::of).collect(),
+            reasons: verdict.reasons.iter().map(reason_row).collect(),
+            notes: verdict.notes.iter().map(reason_row).collect(),
             thresholds: (self.summary.thresholds.iter())
                 .filter(|result| result.is_shown())
                 .map(|result| ThresholdRow {
@@ -222,18 +222,16 @@ fn text(write: impl FnOnce(&mut dyn Write) -> Result<(), io::Error>) -> String {
     String::from_utf8(bytes).expect("only text is written")
 }
 
-impl ReasonRow {
-    fn of(reason: &Reason) -> Self {
-        let span = |(first_s, last_s): &(u64, u64)| Span {
-            first_s: *first_s,
-            last_s: *last_s,
-        };
-        ReasonRow {
-            kind: reason.kind.to_string(),
-            text: reason.text.clone(),
-            windows: reason.windows.0.iter().map(span).collect(),
-            cores: reason.cores.clone(),
-        }
+fn reason_row(reason: &Reason) -> ReasonRow {
+    let span = |(first_s, last_s): &(u64, u64)| Span {
+        first_s: *first_s,
+        last_s: *last_s,
+    };
+    ReasonRow {
+        kind: reason.kind.to_string(),
+        text: reason.text.clone(),
+        windows: reason.windows.0.iter().map(span).collect(),
+        cores: reason.cores.clone(),
     }
 }
 

@@ -46,7 +46,7 @@ const RUNS: Needs = Needs::Role(Guest, Over::Runs);
 /// All routes of the server.
 pub const ROUTES: &[Route] = &[
     // batches of load nodes
-    route("GET", stats::wire::HELLO_PATH, Needs::Ingest),
+    route("GET", wire::HELLO_PATH, Needs::Ingest),
     route("POST", "/ingest/v1/batch", Needs::Ingest),
     // whether the server is well
     route("GET", "/healthz", Needs::Nothing),

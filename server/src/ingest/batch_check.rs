@@ -1,8 +1,8 @@
 //! Validates a batch; all of it is checked before any of it is stored.
 
 use crate::store::{cut, is_id};
-use stats::NAMES_MAX;
-use stats::wire::{Batch, HistogramRow, Kind, NameRow, SecondRow, VERSION};
+use stats::{Histogram, NAMES_MAX};
+use wire::{Batch, HistogramRow, Kind, NameRow, SecondRow, VERSION};
 
 /// Maximum number of nodes of a run.
 const NODES_MAX: u32 = 4_096;
@@ -111,7 +111,7 @@ fn name(row: &NameRow) -> Result<(), String> {
 }
 
 fn histogram(row: &HistogramRow) -> Result<(), String> {
-    row.check().map_err(|error| format!("histogram: {error}"))
+    Histogram::check_row(row).map_err(|error| format!("histogram: {error}"))
 }
 
 fn at_most(what: &str, len: usize, max: usize) -> Result<(), String> {

@@ -9,9 +9,9 @@ use crate::store::{Node, RunRecord, RunView, State};
 use serde_json::{Value, json};
 use stats::report::Ending;
 use stats::verdict::{Reason, ReasonKind, Spans, VerdictState};
-use stats::wire::{ReasonRow, RunEnd};
 use stats::{FailureKind, Of, Phase, Verdict};
 use std::collections::BTreeMap;
+use wire::{ReasonRow, RunEnd};
 
 /// Missed thresholds that a card names.
 const MISSED_MAX: usize = 100;

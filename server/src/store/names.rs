@@ -3,9 +3,9 @@
 use super::run_file;
 use crate::Error;
 use rusqlite::Connection;
-use stats::wire::{Kind, SecondRow};
 use stats::{NAMES_MAX, OTHER};
 use std::collections::HashMap;
+use wire::{Kind, SecondRow};
 
 /// Maximum length of a stored name, in bytes.
 pub(crate) const NAME_MAX: usize = 1_024;

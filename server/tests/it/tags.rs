@@ -2,8 +2,8 @@
 
 use crate::nodes::{Outcome, await_state, batch, end, get, post, second, serve, start};
 use serde_json::Value;
-use stats::wire::{Kind, NameRow, SecondRow};
 use stats::{NAMES_MAX, OTHER};
+use wire::{Kind, NameRow, SecondRow};
 
 const LENGTH_S: u64 = 4;
 /// A request and a tag may have the same text.

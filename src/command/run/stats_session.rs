@@ -14,9 +14,9 @@ use anyhow::anyhow;
 use config::{Plan, StatsSink};
 use rustix::process::setpriority_process;
 use server::Running;
-use stats::wire::RunEnd;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use wire::RunEnd;
 
 /// Default port of the stats server, which is started if nothing listens there; `MISTRESS_PORT`
 /// overrides it, and 0 disables looking for one.
