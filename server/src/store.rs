@@ -251,8 +251,13 @@ pub struct StoredRow<'a> {
 pub enum Content<'a> {
     /// A message of [`rows`], or a compact histogram.
     Bytes(&'a [u8]),
-    /// A histogram.
-    Places(stats::Places<'a>),
+    /// A histogram taken apart.
+    Places {
+        /// The bytes of its exact figures; none when it holds nothing.
+        figures: &'a [u8],
+        /// The places that hold something, lowest first, and how many values.
+        places: &'a [(u32, u64)],
+    },
 }
 
 impl<'a> From<&'a [u8]> for Content<'a> {

@@ -31,12 +31,11 @@ mod window;
 
 pub use aggregator::{Aggregator, NameSoFar};
 pub use detail::Detail;
-pub use histogram::{Histogram, Places};
+pub use histogram::Histogram;
 pub use kinds::{Counter, FailureKind, Model, NameKind, Phase};
 pub use link::WindowSource;
 pub use load_time::EndedInLoad;
-pub use names::{NAMES_MAX, OTHER};
-pub use recorder::{CheckId, CustomId, NameId, Recorder, link};
+pub use recorder::{CheckId, CustomId, NameId, Recorder};
 pub use report::RunReport;
 pub use sample::Sample;
 pub use second::Second;

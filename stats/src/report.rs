@@ -9,7 +9,7 @@ mod finding;
 pub mod format;
 mod junit;
 
-pub use annotation::{Annotation, RunNotes};
+pub use annotation::Annotation;
 
 use crate::kinds::closed_enum;
 use crate::second::Second;
@@ -30,8 +30,10 @@ pub struct RunReport {
     pub run: RunFacts,
     /// What was noticed about the machine, the files and the servers, each text once.
     pub notices: Vec<String>,
-    /// Its comment and annotations.
-    pub notes: RunNotes,
+    /// The comment of its users on a stats server; empty for a run that has just ended.
+    pub comment: String,
+    /// Their annotations on its axis, by time.
+    pub annotations: Vec<Annotation>,
     /// What was measured.
     pub summary: Summary,
 }
@@ -47,7 +49,8 @@ impl RunReport {
             schema: Self::SCHEMA,
             run,
             notices,
-            notes: RunNotes::default(),
+            comment: String::new(),
+            annotations: Vec::new(),
             summary,
         }
     }
@@ -66,7 +69,13 @@ impl RunReport {
         out: &mut dyn Write,
         seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
     ) -> Result<(), E> {
-        Self::begin_json(out, &self.run, &self.notices, &self.notes)?;
+        Self::begin_json(
+            out,
+            &self.run,
+            &self.notices,
+            &self.comment,
+            &self.annotations,
+        )?;
         Self::end_json(out, &self.summary, seconds)
     }
 
@@ -79,22 +88,26 @@ impl RunReport {
         out: &mut dyn Write,
         run: &RunFacts,
         notices: &[String],
-        notes: &RunNotes,
+        comment: &str,
+        annotations: &[Annotation],
     ) -> io::Result<()> {
         #[derive(Serialize)]
         struct Head<'a> {
             schema: u32,
             run: &'a RunFacts,
             notices: &'a [String],
-            #[serde(flatten)]
-            notes: &'a RunNotes,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            comment: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            annotations: &'a [Annotation],
         }
         let schema = Self::SCHEMA;
         let head = Head {
             schema,
             run,
             notices,
-            notes,
+            comment,
+            annotations,
         };
         out.write_all(fields(&head)?.as_bytes())
     }
@@ -230,7 +243,7 @@ fn reason_row(reason: &Reason) -> ReasonRow {
     ReasonRow {
         kind: reason.kind.to_string(),
         text: reason.text.clone(),
-        windows: reason.windows.0.iter().map(span).collect(),
+        windows: reason.windows.iter().map(span).collect(),
         cores: reason.cores.clone(),
     }
 }

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::store::{Node, RunRecord, RunView, State};
 use serde_json::{Value, json};
 use stats::report::Ending;
-use stats::verdict::{Reason, ReasonKind, Spans, VerdictState};
+use stats::verdict::{Reason, ReasonKind, VerdictState};
 use stats::{FailureKind, Of, Phase, Verdict};
 use std::collections::BTreeMap;
 use wire::{ReasonRow, RunEnd};
@@ -205,11 +205,9 @@ pub(crate) fn verdict(record: &RunRecord, nodes: &[Node]) -> Verdict {
             // a kind of a later version is known by its text only
             kind: ReasonKind::named(&row.kind).unwrap_or(ReasonKind::RunFailed),
             text: row.text.clone(),
-            windows: Spans(
-                (row.windows.iter())
-                    .map(|s| (s.first_s, s.last_s))
-                    .collect(),
-            ),
+            windows: (row.windows.iter())
+                .map(|s| (s.first_s, s.last_s))
+                .collect(),
             cores: row.cores.clone(),
             node,
         };

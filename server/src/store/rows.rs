@@ -4,12 +4,14 @@
 //! seconds *after* one another: minimum and maximum users are added in the first case and compared
 //! in the second. All other figures are summed either way.
 
-use stats::{NAMES_MAX, OTHER};
+use stats::Recorder;
 use wire::{Count, SecondRow, StatusCount};
 
 /// Maximum length of one list of a row, plus one entry for the rest; for cores there is no such
 /// entry.
-const LIST_MAX: usize = NAMES_MAX;
+const LIST_MAX: usize = Recorder::NAMES_MAX;
+/// What names beyond the bound are counted under.
+const OTHER: &str = Recorder::OTHER;
 /// The status that counts those beyond [`LIST_MAX`].
 const STATUS_OTHER: u32 = 0;
 

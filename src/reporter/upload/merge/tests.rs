@@ -86,7 +86,7 @@ fn run_of_two_cores(detailed: bool) -> (Vec<SecondRow>, stats::Summary) {
             rows.extend(detail.map(|detail| detail.to_row(&second)));
         }
     };
-    let mut links: Vec<_> = (0..2).map(|core| stats::link(core, 4)).collect();
+    let mut links: Vec<_> = (0..2).map(|core| stats::Recorder::link(core, 4)).collect();
     for second in 1..=3 {
         for (core, (recorder, source)) in (0_u64..).zip(&mut links) {
             record_second(recorder, core * 1_000 + second);
