@@ -28,10 +28,10 @@ mod streams;
 mod writer;
 
 pub use figures::StoreFigures;
-pub use levels::{COARSEST_S, LEVELS, level_for};
+pub use levels::{COARSEST_S, level_for};
 pub use meta::CommentVersion;
-pub use problem::{FileProblem, ProblemKind};
-pub use rows::{Checks, Core, Cores, Custom, Customs, NameCounts, Totals};
+pub use problem::FileProblem;
+pub use rows::{Checks, Core, Cores, Customs, NameCounts, Totals};
 pub use run_file::{Node, is_id};
 pub use run_query::SortKey;
 pub(crate) use sqlite::LockedFolder;
