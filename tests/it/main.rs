@@ -50,3 +50,4 @@ mod tidy;
 mod truth;
 mod verdict;
 mod wait_meter;
+mod webhook;

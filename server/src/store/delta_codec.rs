@@ -325,10 +325,7 @@ impl DeltaDecoder {
         self.rows.resize_with(1, Vec::new);
         let buckets = &mut self.rows[0];
         buckets.clear();
-        super::histogram_codec::read(count, &mut self.streams, |bucket, n| {
-            buckets.push((bucket, n))
-        })
-        .map_err(broken)?;
+        super::histogram_codec::read(count, &mut self.streams, buckets).map_err(broken)?;
         visit(
             number,
             Content::Places {

@@ -32,6 +32,30 @@ static SKIPPED: [[u8; SPARSE as usize]; SKIPPED_MAX + 1] = {
     }
     after
 };
+/// The stream of a dense mean is the same for all means with this quotient.
+const DENSE_STEP: u64 = SPARSE / 2;
+/// The streams of the usual means, by that quotient.
+static DENSE_STREAMS: [u8; 1024] = {
+    let mut streams = [DENSE as u8; 1024];
+    let mut quotient = 2;
+    while quotient < streams.len() {
+        streams[quotient] = dense_stream(quotient as u64 * DENSE_STEP) as u8;
+        quotient += 1;
+    }
+    streams
+};
+
+/// The stream of counts after a mean that is not sparse: two per octave.
+const fn dense_stream(mean: u64) -> usize {
+    let above = super::streams::log8(mean) - super::streams::log8(SPARSE);
+    let stream = DENSE + above / 4;
+    if stream < DENSE_MAX {
+        stream
+    } else {
+        DENSE_MAX
+    }
+}
+
 /// From this mean on, differences are written.
 const DIFFERENCES_FROM: u64 = 16 << 8;
 /// The largest mean that is distinguished.
@@ -65,8 +89,10 @@ impl Mean {
 
     #[inline]
     fn dense_stream(&self) -> usize {
-        let above = super::streams::log8(self.0) - super::streams::log8(SPARSE);
-        (DENSE + above / 4).min(DENSE_MAX)
+        match DENSE_STREAMS.get((self.0 / DENSE_STEP) as usize) {
+            Some(stream) => usize::from(*stream),
+            None => dense_stream(self.0),
+        }
     }
 
     /// Encodes a count.
@@ -88,11 +114,11 @@ impl Mean {
         if self.0 < DIFFERENCES_FROM {
             return code;
         }
+        // above and below are a coin's toss: no question asked
         let (mean, off) = (self.0 >> 8, code >> 1);
-        match code & 1 {
-            0 => mean.saturating_add(off),
-            _ => mean.saturating_sub(off),
-        }
+        let is_below = (code & 1).wrapping_neg();
+        let (above, below) = (mean.saturating_add(off), mean.saturating_sub(off));
+        above & !is_below | below & is_below
     }
 }
 
@@ -119,11 +145,11 @@ pub(super) fn write(buckets: &[(u32, u64)], streams: &mut Streams) {
     }
 }
 
-/// Visits the buckets that [`write`] wrote, `count` values in all.
+/// Appends the buckets that [`write`] wrote, `count` values in all.
 pub(super) fn read(
     count: u64,
     streams: &mut Streams,
-    mut visit: impl FnMut(u32, u64),
+    buckets: &mut Vec<(u32, u64)>,
 ) -> Result<(), String> {
     let mut mean = Mean::default();
     let (mut next, mut left) = (0_u64, count);
@@ -139,11 +165,35 @@ pub(super) fn read(
             mean.decode(code)
         };
         left = left.checked_sub(n).ok_or("more values than said")?;
-        if n > 0 {
-            visit(u32::try_from(next).unwrap_or(u32::MAX), n);
-        }
+        // whether a bucket is empty is a coin's toss too
+        buckets.push((u32::try_from(next).unwrap_or(u32::MAX), n));
+        buckets.truncate(buckets.len() - usize::from(n == 0));
         mean.add(n);
         next = next.saturating_add(1);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_of_usual_means_are_those_of_all_means() {
+        for mean in SPARSE..1 << 17 {
+            assert_eq!(Mean(mean).dense_stream(), dense_stream(mean), "{mean}");
+        }
+    }
+
+    #[test]
+    fn a_sparse_mean_after_empty_buckets_is_that_of_one_after_another() {
+        for before in 0..SPARSE {
+            for buckets in 0..99 {
+                let mut mean = Mean(before);
+                mean.skip(buckets);
+                let expected = (0..buckets).fold(before, |mean, _| mean - mean / 8);
+                assert_eq!(mean.0, expected, "{before} after {buckets}");
+            }
+        }
+    }
 }
