@@ -28,19 +28,19 @@ mod web;
 
 pub use curve::{Curve, Segment};
 pub use error::{Errors, Problem};
-pub use load_control::{Change, ControlledLoad, FACTOR_MAX};
+pub use load_control::{Change, ControlledLoad};
 pub use nearest::nearest;
-pub use origin::{Origin, Scheme, ascii_host};
+pub use origin::{Origin, Scheme};
 pub use overrides::Override;
 pub use plan::{Arrivals, AtEnd, Cores, Data, Format, Limits, Load, Model, Order, Plan};
 pub use plan::{ScriptText, StatsSink, Target, Weighted};
-pub use profile::{FailOnRules, RateFunction, RateFunctions, ReadOptions, load, load_with};
-pub use profile::{parse, parse_duration, parse_rate, read_from};
+pub use profile::{FailOnRules, RateFunction, RateFunctions, ReadOptions, load};
+pub use profile::{parse, parse_duration, parse_rate};
 pub use proxy::{Bypass, Proxies, Proxy, ProxyCredentials, ProxyScheme};
 pub use redactor::Redactor;
 pub use transport::{
     AddressPolicy, Close, Connections, Password, PhaseTimeouts, Pool, Ports, ReconnectPolicy,
     Resume, Tls, TlsIdentity, TlsVersions,
 };
-pub use variables::{TextPart, VariableSource, Variables, is_variable_name, text_parts};
+pub use variables::{TextPart, VariableSource, Variables};
 pub use web::Web;

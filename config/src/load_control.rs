@@ -8,14 +8,17 @@ use crate::plan::{Load, Model};
 /// A change of all loads of a run from some moment on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
-    /// Scales rates and numbers of users relative to the plan, from 0 (a pause) to [`FACTOR_MAX`].
+    /// Scales rates and numbers of users relative to the plan, from 0 (a pause) to
+    /// [`Change::FACTOR_MAX`].
     Factor(f64),
     /// Ends the current phase of each load; the next one begins.
     EndPhase,
 }
 
-/// The largest factor of a change.
-pub const FACTOR_MAX: f64 = stats::rendezvous::FACTOR_MAX;
+impl Change {
+    /// The largest factor.
+    pub const FACTOR_MAX: f64 = 1000.0;
+}
 
 /// One load's curve as planned, and as changes have made it.
 ///

@@ -58,6 +58,15 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Converts a non-ASCII (or percent-encoded) host name to the ASCII form used in DNS, following
+    /// IDNA as browsers apply it (UTS 46). `None` when it is not a valid name.
+    pub fn ascii_host(name: &str) -> Option<String> {
+        let host = url::Host::parse(name).ok()?;
+        let text = host.to_string();
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        text.bytes().all(fits).then_some(text)
+    }
+
     /// Parses `http://host[:port][/base]` or `https://…`.
     ///
     /// # Errors
@@ -164,15 +173,6 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Converts a non-ASCII (or percent-encoded) host name to the ASCII form used in DNS, following
-/// IDNA as browsers apply it (UTS 46). `None` when it is not a valid name.
-pub fn ascii_host(name: &str) -> Option<String> {
-    let host = url::Host::parse(name).ok()?;
-    let text = host.to_string();
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    text.bytes().all(fits).then_some(text)
-}
-
 fn split_scheme(url: &str) -> Result<(Scheme, &str), String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(format!("found {}, {FORM}", shorten(url)));
@@ -235,7 +235,7 @@ pub(crate) fn check_host(host: &str) -> Result<String, String> {
     let host = match host.is_ascii() {
         true => host,
         false => {
-            ascii = ascii_host(host).ok_or_else(wrong)?;
+            ascii = Origin::ascii_host(host).ok_or_else(wrong)?;
             ascii.as_str()
         }
     };

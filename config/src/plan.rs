@@ -81,6 +81,15 @@ impl Plan {
         }
     }
 
+    /// The users that it may have at once, if that is bounded.
+    pub fn users_max(&self) -> Option<u64> {
+        let mut loads = self.loads.iter();
+        loads.try_fold(0, |sum, load| match &load.model {
+            Model::Open { users_max, .. } => Some(sum + u64::from((*users_max)?)),
+            Model::Closed { users, .. } => Some(sum + users.max().ceil() as u64),
+        })
+    }
+
     /// Time from the start to the end of the longest load, or to the time limit if that is earlier;
     /// without the drain.
     pub fn duration(&self) -> Duration {

@@ -82,47 +82,41 @@ impl Default for ReadOptions<'_> {
 /// All problems at once: the file cannot be read, is larger than 1 MiB, is not UTF-8 or not TOML,
 /// or has invalid content.
 pub fn load(path: &Path) -> Result<Plan, Errors> {
-    load_with(path, &ReadOptions::default())
+    ReadOptions::default().load(path)
 }
 
-/// Like [`load`], with variables, changes and functions of the script.
-///
-/// # Errors
-/// As [`load`], and whatever the functions report.
-pub fn load_with(path: &Path, options: &ReadOptions<'_>) -> Result<Plan, Errors> {
-    let file = File::open(path);
-    read_from(
-        file.map_err(|error| unreadable(path, &error))?,
-        path,
-        options,
-    )
-}
-
-/// Like [`load_with`], for a profile that is not in a file. `path` is what messages name; files are
-/// relative to its folder.
-///
-/// # Errors
-/// As [`load_with`].
-pub fn read_from(
-    source: impl Read,
-    path: &Path,
-    options: &ReadOptions<'_>,
-) -> Result<Plan, Errors> {
-    let mut bytes = Vec::new();
-    // One byte more than allowed, so that a file that is too large is detected.
-    source
-        .take(PROFILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(path, &error))?;
-    if bytes.len() as u64 > PROFILE_BYTES_MAX {
-        let message =
-            format!("found more than {PROFILE_BYTES_MAX} bytes, at most 1 MiB is allowed");
-        return Err(Errors::for_file(path, message));
+impl ReadOptions<'_> {
+    /// Like [`load`], with variables, changes and functions of the script.
+    ///
+    /// # Errors
+    /// As [`load`], and whatever the functions report.
+    pub fn load(&self, path: &Path) -> Result<Plan, Errors> {
+        let file = File::open(path);
+        self.read(file.map_err(|error| unreadable(path, &error))?, path)
     }
-    // Invalid bytes are replaced, so that the rest of the file is checked as well.
-    let text = String::from_utf8_lossy(&bytes);
-    let bad_byte = first_bad_byte(&bytes);
-    read(&text, path, FileCheck::MustExist, options, bad_byte)
+
+    /// Like [`ReadOptions::load`], for a profile that is not in a file. `path` is what messages
+    /// name; files are relative to its folder.
+    ///
+    /// # Errors
+    /// As [`ReadOptions::load`].
+    pub fn read(&self, source: impl Read, path: &Path) -> Result<Plan, Errors> {
+        let mut bytes = Vec::new();
+        // One byte more than allowed, so that a file that is too large is detected.
+        source
+            .take(PROFILE_BYTES_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| unreadable(path, &error))?;
+        if bytes.len() as u64 > PROFILE_BYTES_MAX {
+            let message =
+                format!("found more than {PROFILE_BYTES_MAX} bytes, at most 1 MiB is allowed");
+            return Err(Errors::for_file(path, message));
+        }
+        // Invalid bytes are replaced, so that the rest of the file is checked as well.
+        let text = String::from_utf8_lossy(&bytes);
+        let bad_byte = first_bad_byte(&bytes);
+        read(&text, path, FileCheck::MustExist, self, bad_byte)
+    }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Errors {

@@ -31,54 +31,50 @@ pub enum TextPart {
     },
 }
 
-/// The parts of a text: `${NAME}` and `${NAME:-default}` are variables, `$${` is `${`.
-///
-/// # Errors
-/// A `${` that no variable follows; says what was found and what is allowed.
-pub fn text_parts(text: &str) -> Result<Vec<TextPart>, String> {
-    let mut parts = Vec::new();
-    let mut plain = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        if let Some(before) = rest[..at].strip_suffix('$') {
-            plain.push_str(before);
-            plain.push_str("${");
-            rest = &rest[at + 2..];
-            continue;
+impl TextPart {
+    /// The parts of a text: `${NAME}` and `${NAME:-default}` are variables, `$${` is `${`.
+    ///
+    /// # Errors
+    /// A `${` that no variable follows; says what was found and what is allowed.
+    pub fn parse(text: &str) -> Result<Vec<TextPart>, String> {
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            if let Some(before) = rest[..at].strip_suffix('$') {
+                plain.push_str(before);
+                plain.push_str("${");
+                rest = &rest[at + 2..];
+                continue;
+            }
+            plain.push_str(&rest[..at]);
+            let inside = rest[at + 2..].split_once('}').map(|(inside, _)| inside);
+            let (name, default) = match inside.and_then(|inside| inside.split_once(":-")) {
+                Some((name, default)) => (Some(name), Some(default.to_owned())),
+                None => (inside, None),
+            };
+            let Some(name) = name.filter(|name| Variables::is_name(name)) else {
+                return Err(format!(
+                    "found {}, expected ${{NAME}} or ${{NAME:-default}}; $${{ stands for the \
+                     characters ${{",
+                    quoted(&rest[at..])
+                ));
+            };
+            if !plain.is_empty() {
+                parts.push(TextPart::Text(std::mem::take(&mut plain)));
+            }
+            parts.push(TextPart::Variable {
+                name: name.to_owned(),
+                default,
+            });
+            rest = &rest[at + 3 + inside.map_or(0, str::len)..];
         }
-        plain.push_str(&rest[..at]);
-        let inside = rest[at + 2..].split_once('}').map(|(inside, _)| inside);
-        let (name, default) = match inside.and_then(|inside| inside.split_once(":-")) {
-            Some((name, default)) => (Some(name), Some(default.to_owned())),
-            None => (inside, None),
-        };
-        let Some(name) = name.filter(|name| is_variable_name(name)) else {
-            return Err(format!(
-                "found {}, expected ${{NAME}} or ${{NAME:-default}}; $${{ stands for the \
-                 characters ${{",
-                quoted(&rest[at..])
-            ));
-        };
+        plain.push_str(rest);
         if !plain.is_empty() {
-            parts.push(TextPart::Text(std::mem::take(&mut plain)));
+            parts.push(TextPart::Text(plain));
         }
-        parts.push(TextPart::Variable {
-            name: name.to_owned(),
-            default,
-        });
-        rest = &rest[at + 3 + inside.map_or(0, str::len)..];
+        Ok(parts)
     }
-    plain.push_str(rest);
-    if !plain.is_empty() {
-        parts.push(TextPart::Text(plain));
-    }
-    Ok(parts)
-}
-
-/// Whether a text can name a variable: letters, digits and underscores, not beginning with a digit.
-pub fn is_variable_name(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.chars().all(fits) && name.starts_with(|c: char| !c.is_ascii_digit())
 }
 
 /// The variables that a profile and its script can use.
@@ -92,6 +88,13 @@ pub struct Variables {
 }
 
 impl Variables {
+    /// Whether a text can name a variable: letters, digits and underscores, not beginning with a
+    /// digit.
+    pub fn is_name(name: &str) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        name.chars().all(fits) && name.starts_with(|c: char| !c.is_ascii_digit())
+    }
+
     /// Sets a variable, unless it has a value from a source that takes precedence.
     pub fn set(&mut self, name: &str, value: &str, source: VariableSource) {
         let known = self.values.get(name);
@@ -146,7 +149,7 @@ impl Variables {
             return Ok(None);
         }
         let mut expanded = String::new();
-        for part in text_parts(text)? {
+        for part in TextPart::parse(text)? {
             match part {
                 TextPart::Text(text) => expanded.push_str(&text),
                 TextPart::Variable { name, default } => {

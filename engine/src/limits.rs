@@ -25,7 +25,7 @@ impl Limits {
     /// Locked memory in bytes that Glommio asks for before it makes an executor.
     pub const LOCKED_BYTES_MIN: u64 = 512 << 10;
     /// Locked memory in bytes that a core, or a thread of the built-in target, takes for its rings
-    /// where the kernel counts them ([`crate::rings_are_locked`]).
+    /// where the kernel counts them ([`Limits::rings_are_locked`]).
     pub const LOCKED_BYTES_PER_RING: u64 = 768 << 10;
     /// How to raise the limit of open files.
     pub const OPEN_FILES_FIX: &str = "raise the limit: ulimit -Hn, nofile in \

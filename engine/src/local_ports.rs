@@ -6,8 +6,6 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// How long Linux keeps a port in TIME-WAIT toward one address and port of a server.
-pub const TIME_WAIT: Duration = Duration::from_secs(60);
 /// What the kernel has where nobody changed it, and what is taken when it cannot be read.
 const STANDARD: (u16, u16) = (32_768, 60_999);
 /// When a port in TIME-WAIT may be used again at the earliest, where it may.
@@ -32,6 +30,9 @@ pub struct LocalPorts {
 }
 
 impl LocalPorts {
+    /// How long Linux keeps a port in TIME-WAIT toward one address and port of a server.
+    pub const TIME_WAIT: Duration = Duration::from_secs(60);
+
     /// What this machine, or the network namespace of this thread, has for these wishes.
     pub fn of_system(wishes: Ports) -> LocalPorts {
         let read = |name: &str| {
@@ -76,9 +77,9 @@ impl LocalPorts {
             _ => false,
         };
         if may && self.has_timestamps {
-            self.reuse_after.min(TIME_WAIT)
+            self.reuse_after.min(LocalPorts::TIME_WAIT)
         } else {
-            TIME_WAIT
+            LocalPorts::TIME_WAIT
         }
     }
 }
@@ -105,6 +106,8 @@ fn parse_list(text: &str) -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TIME_WAIT: Duration = LocalPorts::TIME_WAIT;
 
     fn ports(tw_reuse: u64, has_timestamps: bool) -> LocalPorts {
         LocalPorts {

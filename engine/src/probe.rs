@@ -3,7 +3,7 @@
 use crate::ring::{Ring, Sizes, WAIT_MAX};
 use crate::ring_refusal::ring_error;
 use crate::{Error, Limits, limits};
-use config::{Model, Plan, Pool};
+use config::{Plan, Pool};
 
 /// Sockets per core when the plan does not bound its users.
 const SOCKETS_DEFAULT: u64 = 65_536;
@@ -47,11 +47,25 @@ pub(crate) fn sizes(plan: &Plan, cores: usize) -> Sizes {
     }
 }
 
-/// What to tell before a run whose users may want more connections at once than the limit of open
-/// files lets a core have. It is no error: users that sleep, or share connections, need fewer.
-pub fn open_files_notice(plan: &Plan, cores: usize) -> Option<String> {
-    let users = users_per_core(plan, cores)?;
-    notice(users, plan.connections.pool, &Limits::raise())
+impl Limits {
+    /// What to tell before a run whose users may want more connections at once than the limit of
+    /// open files lets a core have. It is no error: users that sleep, or share connections, need
+    /// fewer.
+    pub fn open_files_notice(&self, plan: &Plan, cores: usize) -> Option<String> {
+        let users = users_per_core(plan, cores)?;
+        notice(users, plan.connections.pool, self)
+    }
+
+    /// Whether the kernel counts rings as locked memory of this user: versions from 5.12 on did
+    /// not, later ones do again, and those with CAP_IPC_LOCK are exempt. Makes a ring with a limit
+    /// of 0, so it is to be asked while no other thread makes one.
+    pub fn rings_are_locked() -> bool {
+        let is_refused = |made: Result<(), Error>| {
+            matches!(made, Err(Error::Ring { source, .. })
+                if source.raw_os_error() == Some(libc::ENOMEM))
+        };
+        limits::without_locked_memory(try_ring).is_some_and(is_refused)
+    }
 }
 
 fn notice(users: u64, pool: Pool, limits: &Limits) -> Option<String> {
@@ -72,17 +86,8 @@ fn notice(users: u64, pool: Pool, limits: &Limits) -> Option<String> {
 
 /// The users that a core may have at once, if that is bounded, without users of the other cores.
 fn users_per_core(plan: &Plan, cores: usize) -> Option<u64> {
-    users_max(plan).map(|users| users.div_ceil(cores.max(1) as u64))
-}
-
-/// The users that the plan may have at once, if that is bounded.
-pub fn users_max(plan: &Plan) -> Option<u64> {
-    plan.loads
-        .iter()
-        .try_fold(0, |sum, load| match &load.model {
-            Model::Open { users_max, .. } => Some(sum + u64::from((*users_max)?)),
-            Model::Closed { users, .. } => Some(sum + users.max().ceil() as u64),
-        })
+    plan.users_max()
+        .map(|users| users.div_ceil(cores.max(1) as u64))
 }
 
 /// Makes sure that a run can begin here, before anything starts: rings can be made, and the limits
@@ -97,23 +102,12 @@ pub fn preflight(rings: usize) -> Result<(), Error> {
     let made = try_ring();
     let is_limit = matches!(&made, Err(Error::Ring { source, .. })
         if matches!(source.raw_os_error(), Some(libc::ENOMEM | libc::EMFILE)));
-    let counted = if rings_are_locked() { rings } else { 0 };
+    let counted = if Limits::rings_are_locked() { rings } else { 0 };
     let problems = limits.problems(counted);
     if problems.is_empty() || (made.is_err() && !is_limit) {
         return made;
     }
     Err(Error::Limits { problems })
-}
-
-/// Whether the kernel counts rings as locked memory of this user: versions from 5.12 on did not,
-/// later ones do again, and those with CAP_IPC_LOCK are exempt. Makes a ring with a limit of 0, so it
-/// is to be asked while no other thread makes one.
-pub fn rings_are_locked() -> bool {
-    let is_refused = |made: Result<(), Error>| {
-        matches!(made, Err(Error::Ring { source, .. })
-            if source.raw_os_error() == Some(libc::ENOMEM))
-    };
-    limits::without_locked_memory(try_ring).is_some_and(is_refused)
 }
 
 /// Tries to make a ring as a run would.

@@ -32,11 +32,10 @@ pub use accounts::{Account, Accounts};
 pub use audit::AuditEntry;
 pub use credentials::Token;
 pub use oidc::OidcOptions;
-pub use password::PASSWORD_MIN;
 pub use role::{EVERY_PROJECT, Needs, Over, Role, TokenKind};
 pub use routes::{ROUTES, Route};
 pub use sessions::Session;
-pub use visitor::{Grant, Link, Visitor};
+pub use visitor::{Link, Visitor};
 
 pub(crate) use accounts::check_project;
 pub(crate) use caller::Caller;

@@ -1,10 +1,11 @@
 //! The server process: options, threads, and the complete router.
 
+use crate::access::OidcOptions;
 use crate::connections::{self, ConnectionLimits, TlsFiles};
 use crate::metrics::Metrics;
 use crate::observe::RequestLog;
 use crate::store::{Expiry, LockedFolder, Observers, RunObserver, Sqlite, Store, make_private};
-use crate::webhooks::{Context, Deliveries, WebhookOptions, Webhooks};
+use crate::webhooks::{Context, Deliveries, Network, WebhookOptions, Webhooks};
 use crate::{
     Error, access, api, export, health, ingest, live, node_check, observe, openapi, pages,
     rendezvous, webhooks,
@@ -45,7 +46,7 @@ pub struct Options {
     /// Speaks TLS with these files.
     pub tls: Option<TlsFiles>,
     /// How many connections there may be, and how long each may let the server wait.
-    pub connections: ConnectionLimits,
+    pub(crate) connections: ConnectionLimits,
     /// Most disk space for runs, in bytes: beyond it, those that arrived first are deleted, but no
     /// pinned, baseline or live ones.
     pub keep_bytes: Option<u64>,
@@ -53,9 +54,9 @@ pub struct Options {
     /// `hosts`. `None`: that of the bound address.
     pub url: Option<String>,
     /// How webhooks are delivered.
-    pub webhooks: WebhookOptions,
+    pub(crate) webhooks: WebhookOptions,
     /// The OpenID Connect provider that people may sign in with.
-    pub oidc: Option<access::OidcOptions>,
+    pub oidc: Option<OidcOptions>,
 }
 
 impl Options {
@@ -72,6 +73,11 @@ impl Options {
             webhooks: WebhookOptions::default(),
             oidc: None,
         }
+    }
+
+    /// Lets webhooks post to these networks although they are refused by default.
+    pub fn allow_webhooks_to(&mut self, networks: &[Network]) {
+        self.webhooks.allow = networks.to_vec();
     }
 }
 

@@ -5,10 +5,8 @@
 
 mod restore;
 
-pub use restore::restore;
-
-use crate::Error;
 use crate::store::{is_id, make_folder, run_file};
+use crate::{Archive, Error};
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -58,38 +56,41 @@ pub struct BackupSummary {
     pub damaged: Vec<String>,
 }
 
-/// Writes a backup of a data folder to `out`, which must not exist, while a server may use the
-/// folder; then reads it back. `progress` is called with the number of files written and the number of all.
-///
-/// # Errors
-/// When there is no data in the folder, `out` exists or cannot be written, or what was written
-/// cannot be read back.
-pub fn backup(
-    data_dir: &Path,
-    out: &Path,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<BackupSummary, Error> {
-    if !data_dir.join(META).is_file() {
-        let text = format!("{}: no runs are stored there", data_dir.display());
-        return Err(Error::Refused(text));
+impl Archive {
+    /// Writes a backup of a data folder to `out`, which must not exist, while a server may use the
+    /// folder; then reads it back. `progress` is called with the number of files written and the
+    /// number of all.
+    ///
+    /// # Errors
+    /// When there is no data in the folder, `out` exists or cannot be written, or what was written
+    /// cannot be read back.
+    pub fn backup(
+        data_dir: &Path,
+        out: &Path,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<BackupSummary, Error> {
+        if !data_dir.join(META).is_file() {
+            let text = format!("{}: no runs are stored there", data_dir.display());
+            return Err(Error::Refused(text));
+        }
+        if out.exists() {
+            let text = format!("{}: exists; remove it, or name another file", out.display());
+            return Err(Error::Refused(text));
+        }
+        let folder = match out.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let place = Scratch::new(folder, "backup")?;
+        let archive = place.0.join("archive");
+        let mut summary = write(data_dir, &place.0, &archive, progress)?;
+        let written = read(&archive, None)?;
+        summary.bytes = written.files.values().map(|file| file.bytes).sum();
+        summary.archive_bytes = at(&archive, fs::metadata(&archive))?.len();
+        at(out, fs::rename(&archive, out))?;
+        at(folder, File::open(folder).and_then(|dir| dir.sync_all()))?;
+        Ok(summary)
     }
-    if out.exists() {
-        let text = format!("{}: exists; remove it, or name another file", out.display());
-        return Err(Error::Refused(text));
-    }
-    let folder = match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let place = Scratch::new(folder, "backup")?;
-    let archive = place.0.join("archive");
-    let mut summary = write(data_dir, &place.0, &archive, progress)?;
-    let written = read(&archive, None)?;
-    summary.bytes = written.files.values().map(|file| file.bytes).sum();
-    summary.archive_bytes = at(&archive, fs::metadata(&archive))?.len();
-    at(out, fs::rename(&archive, out))?;
-    at(folder, File::open(folder).and_then(|dir| dir.sync_all()))?;
-    Ok(summary)
 }
 
 /// An error with the path that it is of.
@@ -120,7 +121,7 @@ impl Drop for Scratch {
 }
 
 /// The archive, and what has been written to it.
-struct Archive {
+struct ArchiveWriter {
     tar: tar::Builder<zstd::stream::write::Encoder<'static, File>>,
     manifest: Manifest,
 }
@@ -135,7 +136,7 @@ fn write(
     let options = options.write(true).create_new(true).mode(0o600);
     let file = at(archive, options.open(archive))?;
     let packed = zstd::stream::write::Encoder::new(file, LEVEL).map_err(Error::Write)?;
-    let mut made = Archive {
+    let mut made = ArchiveWriter {
         tar: tar::Builder::new(packed),
         manifest: Manifest {
             format: FORMAT,
@@ -211,7 +212,7 @@ fn forget(meta: &Path, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-impl Archive {
+impl ArchiveWriter {
     fn add(&mut self, name: &str, path: &Path) -> Result<(), Error> {
         let file = at(path, File::open(path))?;
         let bytes = at(path, file.metadata())?.len();

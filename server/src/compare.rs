@@ -12,7 +12,7 @@ mod blocks;
 mod regression;
 
 pub use blocks::of as blocks;
-pub use regression::{Regression, RegressionLimit, regressions};
+pub use regression::{RegressionLimit, regressions};
 
 use serde::Serialize;
 use stats::Histogram;

@@ -14,11 +14,11 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use prost::Message;
-use stats::wire::{Ack, Batch, MEDIA_TYPE, PATH, VERSION};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
+use wire::{Ack, Batch, MEDIA_TYPE, PATH, VERSION};
 
 /// Maximum size of a batch as sent, in bytes.
 pub const BODY_MAX: usize = 8 << 20;

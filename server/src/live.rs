@@ -9,7 +9,6 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Router};
 use serde_json::json;
-use stats::wire::EventRow;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::interval;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
+use wire::EventRow;
 
 /// How many events a slow listener may lag behind; it misses older ones, which is harmless: with
 /// the next second it asks for everything new.

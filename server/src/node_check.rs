@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use prost::Message as _;
-use stats::wire::{Ack, HELLO_PATH, MEDIA_TYPE, VERSION};
+use wire::{Ack, HELLO_PATH, MEDIA_TYPE, VERSION};
 
 /// The route of this check; visitors who may not ingest are refused before it.
 pub(crate) fn routes() -> Router<App> {

@@ -41,7 +41,7 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
     let status = answer.status();
     app.metrics
         .request(method, path, status.as_u16(), began.elapsed());
-    if path == stats::wire::PATH && !status.is_success() {
+    if path == wire::PATH && !status.is_success() {
         app.metrics.batches_refused.fetch_add(1, Ordering::Relaxed);
     }
     if answer.extensions().get::<Logged>().is_some() {

@@ -29,11 +29,6 @@ pub(crate) fn routes() -> Router<App> {
     })
 }
 
-/// The text of docs/openapi.json.
-pub fn text() -> &'static str {
-    &TEXT
-}
-
 /// Routes of programs that are no operation, or operations without a route: none, unless the two
 /// tables differ.
 #[cfg(test)]
@@ -264,11 +259,11 @@ mod tests {
     fn the_copy_in_the_documentation_is_the_document() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
         if std::env::var_os("MISTRESS_WRITE_DOCS").is_some() {
-            std::fs::write(&path, text()).expect("docs/openapi.json can be written");
+            std::fs::write(&path, TEXT.as_str()).expect("docs/openapi.json can be written");
         }
         let copy = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
-            copy == text(),
+            copy == TEXT.as_str(),
             "docs/openapi.json is not what the server says; write it anew with \
              MISTRESS_WRITE_DOCS=1 cargo test -p mistress-server openapi"
         );

@@ -28,7 +28,7 @@ pub(crate) use window::{kind_of, measured, metrics};
 use crate::Error;
 use crate::store::{RunView, SLOTS};
 use stats::NameKind;
-use stats::wire::Kind;
+use wire::Kind;
 
 /// The number of a name; 0 for all requests when no name is asked for.
 ///

@@ -20,15 +20,15 @@ use axum::{Extension, Json, Router};
 use gathering::Gathering;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stats::rendezvous::{
-    NODE_PATH, NodeAnswer, NodeMessage, RunState, Say, TOKEN_HEADER, WAIT_MAX_MS, coverage,
-};
-use stats::wire::VERSION;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time::timeout;
+use wire::VERSION;
+use wire::rendezvous::{
+    NODE_PATH, NodeAnswer, NodeMessage, RunState, Say, TOKEN_HEADER, WAIT_MAX_MS, coverage,
+};
 
 /// The largest message, in bytes: `setup` may return much.
 const MESSAGE_MAX: usize = 8 << 20;

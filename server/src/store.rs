@@ -28,10 +28,10 @@ mod streams;
 mod writer;
 
 pub use figures::StoreFigures;
-pub use levels::{COARSEST_S, LEVELS, level_for};
+pub use levels::{COARSEST_S, level_for};
 pub use meta::CommentVersion;
-pub use problem::{FileProblem, ProblemKind};
-pub use rows::{Checks, Core, Cores, Custom, Customs, NameCounts, Totals};
+pub use problem::FileProblem;
+pub use rows::{Checks, Core, Cores, Customs, NameCounts, Totals};
 pub use run_file::{Node, is_id};
 pub use run_query::SortKey;
 pub(crate) use sqlite::LockedFolder;
@@ -47,9 +47,9 @@ pub(crate) use run_file::{cut, make_folder, make_private};
 
 use crate::Error;
 use stats::report::Annotation;
-use stats::wire::{Batch, EventRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use wire::{Batch, EventRow};
 
 /// Maximum size of an uncompressed batch, in bytes.
 pub const BATCH_MAX: usize = 32 << 20;
@@ -186,7 +186,7 @@ pub trait RunView: Send {
     /// When the store fails.
     fn events(&self) -> Result<Vec<(u32, EventRow)>, Error>;
 
-    /// Kind (of [`stats::wire::Kind`]) and text of all names, by id.
+    /// Kind (of [`wire::Kind`]) and text of all names, by id.
     fn names(&self) -> &HashMap<u32, (i32, String)>;
 
     /// The minutes of the run that hold rows, by number; there are none in the others.
@@ -251,8 +251,13 @@ pub struct StoredRow<'a> {
 pub enum Content<'a> {
     /// A message of [`rows`], or a compact histogram.
     Bytes(&'a [u8]),
-    /// A histogram.
-    Places(stats::Places<'a>),
+    /// A histogram taken apart.
+    Places {
+        /// The bytes of its exact figures; none when it holds nothing.
+        figures: &'a [u8],
+        /// The places that hold something, lowest first, and how many values.
+        places: &'a [(u32, u64)],
+    },
 }
 
 impl<'a> From<&'a [u8]> for Content<'a> {

@@ -23,11 +23,11 @@ use crate::access::Accounts;
 use crate::store::{RunObserver, State, Store};
 use crate::{App, Error};
 use axum::Router;
-use stats::wire::{EventRow, MISSED_EVENT};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
+use wire::{EventRow, MISSED_EVENT};
 
 /// Maximum number of jobs that wait for the dispatcher; more are dropped and counted.
 const JOBS_MAX: usize = 1_024;

@@ -1,7 +1,7 @@
 //! Arguments of `mistress compare`.
 
 use clap::Args;
-use server::compare::RegressionLimit;
+use server::RegressionLimit;
 use std::path::PathBuf;
 
 /// What `mistress compare --help` says after the arguments.

@@ -266,7 +266,7 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if config::is_variable_name(name) => {
+        Some((name, value)) if config::Variables::is_name(name) => {
             Ok((name.to_owned(), value.to_owned()))
         }
         _ => Err("expected KEY=VALUE, with letters, digits and underscores in KEY".to_owned()),

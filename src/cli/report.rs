@@ -2,7 +2,7 @@
 
 use crate::render::columns::Columns;
 use clap::{ArgAction, Args};
-use server::export::Format;
+use server::Format;
 use std::path::PathBuf;
 
 /// Arguments of `report`.

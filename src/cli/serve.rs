@@ -2,7 +2,7 @@
 
 use crate::command::LogFormat;
 use clap::Args;
-use server::access::OidcOptions;
+use server::OidcOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@ use super::exit::{Exit, Failure};
 use super::store;
 use crate::cli::{BackupArguments, RestoreArguments};
 use crate::render::format;
-use server::backup::{self, BackupSummary};
+use server::{Archive, BackupSummary};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -29,7 +29,7 @@ pub fn backup(arguments: &BackupArguments) -> Result<Exit, Failure> {
             Stream::Err.print(&format!("\r{done} of {all} runs{end}"));
         }
     };
-    let summary = backup::backup(&data, &out, &mut progress).map_err(failure)?;
+    let summary = Archive::backup(&data, &out, &mut progress).map_err(failure)?;
     if !arguments.quiet {
         let said = said(&summary);
         Stream::Out.print(&format!("wrote {said} to {}\n", out.display()));
@@ -50,7 +50,7 @@ pub fn backup(arguments: &BackupArguments) -> Result<Exit, Failure> {
 /// The archive is damaged, or the folder is used or holds runs.
 pub fn restore(arguments: &RestoreArguments) -> Result<Exit, Failure> {
     let data = store::data_dir(arguments.data.as_deref())?;
-    let summary = backup::restore(&arguments.archive, &data, arguments.replace);
+    let summary = Archive::restore(&arguments.archive, &data, arguments.replace);
     let said = said(&summary.map_err(failure)?);
     Stream::Out.print(&format!("restored {said} to {}\n", data.display()));
     Ok(Exit::Done)

@@ -6,8 +6,6 @@ use super::stored;
 use crate::cli::CompareArguments;
 use crate::render::comparison;
 use serde_json::json;
-use server::{compare, query};
-use stats::Of;
 
 /// The version of the JSON of a comparison: raised when a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -17,28 +15,28 @@ const SCHEMA: u32 = 1;
 /// # Errors
 /// There is no such run, two of them are the same, or the store cannot be read.
 pub fn execute(arguments: &CompareArguments) -> Result<Exit, Failure> {
-    let store = stored::open(arguments.data.as_deref())?;
-    let runs = stored::all(&store)?;
-    let mut cards = Vec::new();
-    let mut blocks = Vec::new();
-    for run in stored::distinct(&runs, &arguments.runs)? {
-        let view = stored::view(&store, run)?;
-        blocks.push(compare::blocks(&*view, Of::Ok).map_err(Failure::failed)?);
-        cards.push(query::card(run, Some(&*view)).map_err(Failure::failed)?);
-    }
-    let metrics = compare::compare(&blocks);
-    let regressions = compare::regressions(&arguments.max_regression, &metrics);
+    let archive = stored::open(arguments.data.as_deref())?;
+    let all = stored::all(&archive)?;
+    let runs = stored::distinct(&all, &arguments.runs)?;
+    let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
+    let compared = archive.compare(&ids, &arguments.max_regression);
+    let compared = compared.map_err(Failure::failed)?;
+    let regressions = &compared["regressions"];
     if arguments.json {
         let document = json!({
-            "schema": SCHEMA, "runs": cards, "metrics": metrics, "regressions": regressions,
+            "schema": SCHEMA,
+            "runs": compared["runs"],
+            "metrics": compared["metrics"],
+            "regressions": regressions,
         });
         Stream::Out.deliver(&format!("{document}\n"))?;
     } else {
         let style = Stream::Out.style(false);
-        Stream::Out.print(&comparison::render(&cards, &metrics, style));
-        Stream::Out.print(&comparison::limits(&regressions, style));
+        Stream::Out.print(&comparison::render(&compared, style));
+        Stream::Out.print(&comparison::limits(regressions, style));
     }
-    match regressions.iter().any(|one| one.regressed) {
+    let regressions = regressions.as_array().map_or(&[][..], Vec::as_slice);
+    match regressions.iter().any(|one| one["regressed"] == true) {
         true => Ok(Exit::Regressed),
         false => Ok(Exit::Done),
     }

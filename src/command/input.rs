@@ -31,13 +31,13 @@ pub fn plan(arguments: &InputArguments) -> Result<Plan, Failure> {
     let read = if is_url {
         let MadeProfile { text, labels } = one_liner::profile(arguments, seed)?;
         options.labels = labels;
-        config::read_from(text.as_bytes(), Path::new(ARGUMENTS), &options)
+        options.read(text.as_bytes(), Path::new(ARGUMENTS))
     } else {
         refuse_request(&arguments.request)?;
         refuse_other_sources(source)?;
         match source == Path::new("-") {
-            true => config::read_from(std::io::stdin().lock(), Path::new(STDIN), &options),
-            false => config::load_with(source, &options),
+            true => options.read(std::io::stdin().lock(), Path::new(STDIN)),
+            false => options.load(source),
         }
     };
     let plan = read.map_err(Failure::usage)?;
@@ -131,7 +131,7 @@ fn assignment(line: &str) -> Option<Option<(&str, &str)>> {
     let (name, value) = (name.trim(), value.trim());
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
     let inside = quote.and_then(|quote| value[1..].strip_suffix(quote));
-    config::is_variable_name(name).then_some(Some((name, inside.unwrap_or(value))))
+    Variables::is_name(name).then_some(Some((name, inside.unwrap_or(value))))
 }
 
 /// The changes of the profile's keys. What a URL's own profile has already is left out.

@@ -15,7 +15,7 @@ pub fn recorders(
 ) -> (Vec<Recorder>, Vec<WindowSource>) {
     let redactor = plan.variables.redactor();
     let link = |core| {
-        let (mut recorder, source) = stats::link(core, windows_in_flight);
+        let (mut recorder, source) = Recorder::link(core, windows_in_flight);
         if !redactor.is_empty() {
             let redactor = redactor.clone();
             recorder.filter_names(move |name| redactor.text(name).into_owned());

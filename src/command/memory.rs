@@ -17,7 +17,7 @@ pub fn users_max(limit: u64, cores: usize) -> u64 {
 
 /// What to tell before a run that may need more memory than its control group has.
 pub fn notice(plan: &Plan, cores: usize, limit: Option<u64>) -> Option<String> {
-    let (limit, users) = (limit?, engine::users_max(plan).unwrap_or(0));
+    let (limit, users) = (limit?, plan.users_max().unwrap_or(0));
     text(users, cores, limit)
 }
 

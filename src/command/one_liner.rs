@@ -306,7 +306,7 @@ fn is_host(name: &str) -> bool {
 
 /// A text with variables as a Lua expression.
 fn lua_value(text: &str, label: &str) -> Result<String, Failure> {
-    let parts = config::text_parts(text).map_err(|message| wrong(label, &message))?;
+    let parts = TextPart::parse(text).map_err(|message| wrong(label, &message))?;
     let part = |part: TextPart| match part {
         TextPart::Text(text) => lua_text(&text),
         TextPart::Variable {

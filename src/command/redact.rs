@@ -3,7 +3,7 @@
 use config::Redactor;
 use engine::Event;
 use stats::report::RunFacts;
-use stats::wire::RunStart;
+use wire::RunStart;
 
 /// Hides secrets in an event.
 pub fn event(redactor: &Redactor, event: &mut Event) {

@@ -189,7 +189,7 @@ fn run_id(arguments: &RunArguments) -> Result<String, Failure> {
 /// Warns if the plan may need more open files or memory than this process may have.
 fn warn_of_limits(plan: &Plan, cpus: &Cpus, groups: &Groups) -> Vec<String> {
     let cores = cpus.load.len();
-    let files = engine::open_files_notice(plan, cores);
+    let files = engine::Limits::raise().open_files_notice(plan, cores);
     let memory = memory::notice(plan, cores, groups.memory());
     let notices: Vec<String> = files.into_iter().chain(memory).collect();
     for notice in &notices {

@@ -7,8 +7,7 @@ use crate::cli::{DeleteArguments, RunsAction, RunsArguments};
 use crate::render::{format, runs};
 use anyhow::anyhow;
 use serde_json::{Value, json};
-use server::query;
-use server::store::{RunRecord, Sqlite, State, Store};
+use server::StoredRun;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,15 +22,15 @@ pub fn execute(arguments: &RunsArguments) -> Result<Exit, Failure> {
     if let Some(RunsAction::Delete(arguments)) = &arguments.action {
         return delete(arguments);
     }
-    let store = stored::open(arguments.data.as_deref())?;
-    let all = stored::all(&store)?;
+    let archive = stored::open(arguments.data.as_deref())?;
+    let all = stored::all(&archive)?;
     let from_us = arguments.since.map_or(0, since_us);
-    let wanted = |run: &&RunRecord| {
+    let wanted = |run: &&StoredRun| {
         run.started_us >= from_us && arguments.name.as_ref().is_none_or(|name| *name == run.name)
     };
-    let found: Vec<&RunRecord> = all.iter().filter(wanted).collect();
+    let found: Vec<&StoredRun> = all.iter().filter(wanted).collect();
     let listed = found.iter().take(arguments.limit as usize);
-    let cards = listed.map(|run| card(&store, run));
+    let cards = listed.filter_map(|run| archive.card(&run.id).map_err(Failure::failed).transpose());
     let cards = cards.collect::<Result<Vec<Value>, Failure>>()?;
     if arguments.json {
         let document = json!({ "schema": SCHEMA, "found": found.len(), "runs": cards });
@@ -59,24 +58,13 @@ fn since_us(ago: Duration) -> u64 {
     from.as_micros() as u64
 }
 
-/// A run for the list. One whose data is gone or broken is listed without it.
-fn card(store: &Sqlite, run: &RunRecord) -> Result<Value, Failure> {
-    let view = stored::view(store, run).ok();
-    let mut card = query::card(run, view.as_deref().filter(|_| !run.is_current()))
-        .or_else(|_| query::card(run, None))
-        .map_err(Failure::failed)?;
-    let thresholds = view.and_then(|view| query::thresholds(&*view).ok());
-    card["thresholds"] = json!(thresholds.unwrap_or_default());
-    Ok(card)
-}
-
 fn delete(arguments: &DeleteArguments) -> Result<Exit, Failure> {
-    let store = stored::open(arguments.data.as_deref())?;
-    let all = stored::all(&store)?;
-    let mut runs: Vec<&RunRecord> = Vec::new();
+    let archive = stored::open(arguments.data.as_deref())?;
+    let all = stored::all(&archive)?;
+    let mut runs: Vec<&StoredRun> = Vec::new();
     for asked in &arguments.runs {
         let run = stored::chosen(&all, asked)?;
-        if run.state == State::Live {
+        if run.is_live() {
             return Err(Failure::usage(anyhow!(
                 "{asked}: the run {} is live; end it first (if its process is gone, a minute of \
                  `mistress serve` marks it as lost)",
@@ -92,14 +80,14 @@ fn delete(arguments: &DeleteArguments) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     for run in runs {
-        store.remove(&run.id).map_err(Failure::failed)?;
+        archive.remove(&run.id).map_err(Failure::failed)?;
         Stream::Out.print(&format!("deleted {}\n", described(run)));
     }
     Ok(Exit::Done)
 }
 
 /// Asks whether to delete these runs.
-fn confirmed(runs: &[&RunRecord]) -> Result<bool, Failure> {
+fn confirmed(runs: &[&StoredRun]) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(anyhow!(
             "standard input is no terminal, so nobody can be asked: add --yes"
@@ -120,7 +108,7 @@ fn confirmed(runs: &[&RunRecord]) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn described(run: &RunRecord) -> String {
+fn described(run: &StoredRun) -> String {
     let started = format::utc(run.started_us / 1_000_000);
     format!("{}  {}  {started}", run.id, format::escape(&run.name))
 }

@@ -1,10 +1,10 @@
 //! The files of a script: itself and the modules that it names.
 
 use config::ScriptText;
-use stats::wire::FileText;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use wire::FileText;
 
 /// Maximum number of files besides the script.
 const FILES_MAX: usize = 64;

@@ -7,8 +7,7 @@ use super::password;
 use super::store;
 use crate::cli::ServeArguments;
 use engine::Limits;
-use server::TlsFiles;
-use server::access::{Accounts, EVERY_PROJECT, OidcOptions, Role};
+use server::{Accounts, OidcOptions, TlsFiles};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::Path;
@@ -31,7 +30,7 @@ pub fn execute(arguments: &ServeArguments) -> Result<Exit, Failure> {
     options.tls = tls(arguments);
     options.keep_bytes = arguments.keep_size;
     options.url.clone_from(&arguments.url);
-    options.webhooks.allow.clone_from(&arguments.webhook_allow);
+    options.allow_webhooks_to(&arguments.webhook_allow);
     options.oidc = oidc(arguments)?;
     let running = server::start(options).map_err(Failure::failed)?;
     let url = running.url();
@@ -83,12 +82,11 @@ fn oidc(arguments: &ServeArguments) -> Result<Option<OidcOptions>, Failure> {
 fn add_admin(data: &Path, name: &str) -> Result<Exit, Failure> {
     let accounts = Accounts::open(data).map_err(Failure::failed)?;
     let password = password::new(name)?;
-    accounts
-        .add(name, &password, Role::Admin, EVERY_PROJECT)
-        .map_err(|error| match error {
-            server::Error::Access(_) => Failure::usage(error),
-            error => Failure::failed(error),
-        })?;
+    let added = accounts.add_admin(name, &password);
+    added.map_err(|error| match error {
+        server::Error::Access(_) => Failure::usage(error),
+        error => Failure::failed(error),
+    })?;
     Stream::Out.print(&format!("created server admin {name}\n"));
     Ok(Exit::Done)
 }

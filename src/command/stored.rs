@@ -3,7 +3,7 @@
 use super::exit::Failure;
 use super::store;
 use anyhow::anyhow;
-use server::store::{Filter, RunRecord, RunView, Sqlite, Store};
+use server::{Archive, StoredRun};
 use std::path::Path;
 
 /// Runs that are looked through for a name or the beginning of an id.
@@ -15,7 +15,7 @@ const LATEST: &str = "latest";
 ///
 /// # Errors
 /// No run was stored there, or the store cannot be read.
-pub fn open(data: Option<&Path>) -> Result<Sqlite, Failure> {
+pub fn open(data: Option<&Path>) -> Result<Archive, Failure> {
     let data = store::data_dir(data)?;
     if !data.join("meta.sqlite").exists() {
         let place = data.display();
@@ -23,44 +23,30 @@ pub fn open(data: Option<&Path>) -> Result<Sqlite, Failure> {
             "{place}: no run was kept there yet"
         )));
     }
-    Sqlite::open(&data).map_err(Failure::failed)
+    Archive::open(&data).map_err(Failure::failed)
 }
 
 /// All runs, newest first.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn all(store: &Sqlite) -> Result<Vec<RunRecord>, Failure> {
-    let filter = Filter {
-        limit: LOOKED_AT,
-        ..Filter::default()
-    };
-    store.runs(&filter).map_err(Failure::failed)
+pub fn all(archive: &Archive) -> Result<Vec<StoredRun>, Failure> {
+    archive.runs(LOOKED_AT).map_err(Failure::failed)
 }
 
 /// A run by its id or the beginning of it, by its name (the newest of that name), or `latest`.
 ///
 /// # Errors
 /// There is no such run, or the store cannot be read.
-pub fn find(store: &Sqlite, asked: &str) -> Result<RunRecord, Failure> {
-    chosen(&all(store)?, asked).cloned()
-}
-
-/// The data of a run.
-///
-/// # Errors
-/// It is gone, or cannot be read.
-pub fn view(store: &Sqlite, run: &RunRecord) -> Result<Box<dyn RunView>, Failure> {
-    let view = store.view(&run.id).map_err(Failure::failed)?;
-    let gone = || Failure::failed(anyhow!("{}: its data is not there any more", run.id));
-    view.ok_or_else(gone)
+pub fn find(archive: &Archive, asked: &str) -> Result<StoredRun, Failure> {
+    chosen(&all(archive)?, asked).cloned()
 }
 
 /// As [`find`], among `runs`, newest first.
 ///
 /// # Errors
 /// There is no such run.
-pub fn chosen<'r>(runs: &'r [RunRecord], asked: &str) -> Result<&'r RunRecord, Failure> {
+pub fn chosen<'r>(runs: &'r [StoredRun], asked: &str) -> Result<&'r StoredRun, Failure> {
     choose(runs, asked).map_err(|e| Failure::usage(anyhow!("{asked}: {e}")))
 }
 
@@ -70,15 +56,15 @@ pub fn chosen<'r>(runs: &'r [RunRecord], asked: &str) -> Result<&'r RunRecord, F
 /// # Errors
 /// There is no such run, or two are the same; then it says what to write instead.
 pub fn distinct<'r>(
-    runs: &'r [RunRecord],
+    runs: &'r [StoredRun],
     asked: &[String],
-) -> Result<Vec<&'r RunRecord>, Failure> {
+) -> Result<Vec<&'r StoredRun>, Failure> {
     let latest = runs
         .first()
         .filter(|_| asked.iter().any(|one| one == LATEST));
-    let mut found: Vec<&RunRecord> = Vec::new();
+    let mut found: Vec<&StoredRun> = Vec::new();
     for one in asked {
-        let by_name = |run: &&RunRecord| run.name == *one && one != LATEST;
+        let by_name = |run: &&StoredRun| run.name == *one && one != LATEST;
         let run = match latest.filter(by_name) {
             None => chosen(runs, one)?,
             Some(newest) => {
@@ -106,7 +92,7 @@ pub fn distinct<'r>(
 }
 
 /// Why two arguments that are the same run are refused, and what to write.
-fn same(runs: &[RunRecord], run: &RunRecord, first: &str, second: &str) -> String {
+fn same(runs: &[StoredRun], run: &StoredRun, first: &str, second: &str) -> String {
     let head = format!("{first} and {second} are the same run, {}", run.id);
     let older = runs.iter().skip_while(|one| one.id != run.id).skip(1);
     match older.into_iter().find(|one| one.name == run.name) {
@@ -118,12 +104,12 @@ fn same(runs: &[RunRecord], run: &RunRecord, first: &str, second: &str) -> Strin
     }
 }
 
-fn choose<'r>(runs: &'r [RunRecord], asked: &str) -> Result<&'r RunRecord, String> {
-    let fits = |run: &RunRecord| asked == LATEST || run.name == asked;
+fn choose<'r>(runs: &'r [StoredRun], asked: &str) -> Result<&'r StoredRun, String> {
+    let fits = |run: &StoredRun| asked == LATEST || run.name == asked;
     if let Some(newest) = runs.iter().find(|run| run.id == asked || fits(run)) {
         return Ok(newest);
     }
-    let begins = |run: &&RunRecord| !asked.is_empty() && run.id.starts_with(asked);
+    let begins = |run: &&StoredRun| !asked.is_empty() && run.id.starts_with(asked);
     let mut found = runs.iter().filter(begins);
     match (found.next(), found.count()) {
         (Some(run), 0) => Ok(run),
@@ -136,11 +122,11 @@ fn choose<'r>(runs: &'r [RunRecord], asked: &str) -> Result<&'r RunRecord, Strin
 mod tests {
     use super::*;
 
-    fn runs(rows: &[(&str, &str)]) -> Vec<RunRecord> {
-        let run = |(id, name): &(&str, &str)| RunRecord {
+    fn runs(rows: &[(&str, &str)]) -> Vec<StoredRun> {
+        let run = |(id, name): &(&str, &str)| StoredRun {
             id: (*id).to_owned(),
             name: (*name).to_owned(),
-            ..RunRecord::default()
+            ..StoredRun::default()
         };
         rows.iter().map(run).collect()
     }

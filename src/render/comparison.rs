@@ -3,7 +3,6 @@
 use crate::render::flow::{Paint, Style};
 use crate::render::format;
 use serde_json::Value;
-use server::compare::{Difference, Metric, Regression};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -30,10 +29,11 @@ fn head(card: &Value, style: Style) -> String {
     text
 }
 
-/// Runs beside each other: their cards, and what they come to.
-pub fn render(cards: &[Value], metrics: &[Metric], style: Style) -> String {
+/// Runs beside each other: their cards, and what they come to, of what `server::Archive::compare`
+/// gives.
+pub fn render(compared: &Value, style: Style) -> String {
     let mut text = String::new();
-    for (letter, card) in ('A'..).zip(cards) {
+    for (letter, card) in ('A'..).zip(list(&compared["runs"])) {
         let _ = write!(
             text,
             "{letter}  {}",
@@ -41,13 +41,19 @@ pub fn render(cards: &[Value], metrics: &[Metric], style: Style) -> String {
         );
     }
     text.push('\n');
-    for metric in metrics {
-        let _ = writeln!(text, "{}", style.apply(Paint::Strong, metric.label));
-        let rows = ('A'..).zip(metric.values.iter().zip(&metric.differences));
+    for metric in list(&compared["metrics"]) {
+        let (label, unit) = (word(&metric["label"]), word(&metric["unit"]));
+        let _ = writeln!(text, "{}", style.apply(Paint::Strong, label));
+        let values = list(&metric["values"]).iter().map(Value::as_f64);
+        let rows = ('A'..).zip(values.zip(list(&metric["differences"])));
         for (letter, (value, difference)) in rows {
-            let value = value.map_or("-".to_owned(), |value| figure(metric.unit, value));
-            let told = difference.as_ref().map(|one| told(metric, one, style));
-            let line = format!("  {letter}  {value:>10}  {}", told.unwrap_or_default());
+            let value = value.map_or("-".to_owned(), |value| figure(unit, value));
+            let lower_is_better = metric["lower_is_better"] == true;
+            let told = match difference.is_null() {
+                true => String::new(),
+                false => told(difference, lower_is_better, style),
+            };
+            let line = format!("  {letter}  {value:>10}  {told}");
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }
@@ -55,24 +61,26 @@ pub fn render(cards: &[Value], metrics: &[Metric], style: Style) -> String {
 }
 
 /// How runs stand to limits; empty without limits.
-pub fn limits(judged: &[Regression], style: Style) -> String {
+pub fn limits(regressions: &Value, style: Style) -> String {
     let mut text = String::new();
-    for one in judged {
-        let letter = ('A'..).nth(one.run).unwrap_or('?');
-        let (word, paint) = match one.regressed {
+    for one in list(regressions) {
+        let run = one["run"].as_u64().unwrap_or_default() as usize;
+        let letter = ('A'..).nth(run).unwrap_or('?');
+        let (result, paint) = match one["regressed"] == true {
             true => ("REGRESSED", Paint::Bad),
             false => ("ok       ", Paint::Good),
         };
-        let unit = if one.metric == "failed" {
+        let unit = if one["metric"] == "failed" {
             "points"
         } else {
             "%"
         };
-        let found = one.worse.map_or(String::new(), |worse| {
+        let found = one["worse"].as_f64().map_or(String::new(), |worse| {
             let way = if worse > 0.0 { "worse" } else { "better" };
             format!("{:.1} {unit} {way}, ", worse.abs() * 100.0)
         });
-        let line = format!("{word}  {letter}  {}: {found}{}", one.limit, one.statement);
+        let (limit, statement) = (word(&one["limit"]), word(&one["statement"]));
+        let line = format!("{result}  {letter}  {limit}: {found}{statement}");
         let _ = writeln!(text, "{}", style.apply(paint, &line));
     }
     if text.is_empty() {
@@ -90,25 +98,31 @@ fn figure(unit: &str, value: f64) -> String {
     }
 }
 
-fn told(metric: &Metric, one: &Difference, style: Style) -> String {
-    let percent = |share: Option<f64>| share.map(|share| format!("{:+.1} %", share * 100.0));
-    let paint = match (
-        one.statement,
-        (one.difference > 0.0) == metric.lower_is_better,
-    ) {
+/// The elements of an array; none of what is no array.
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A text; empty for what is no text.
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn told(one: &Value, lower_is_better: bool, style: Style) -> String {
+    let percent = |key: &str| Some(format!("{:+.1} %", one[key].as_f64()? * 100.0));
+    let statement = word(&one["statement"]);
+    let is_more = one["difference"].as_f64().is_some_and(|more| more > 0.0);
+    let paint = match (statement, is_more == lower_is_better) {
         ("beyond noise", true) => Paint::Bad,
         ("beyond noise", false) => Paint::Good,
         _ => Paint::Faint,
     };
-    let relative = percent(one.relative).unwrap_or_default();
-    let interval = match (percent(one.low), percent(one.high)) {
+    let relative = percent("relative").unwrap_or_default();
+    let interval = match (percent("low"), percent("high")) {
         (Some(low), Some(high)) => format!("({low} to {high})  "),
         _ => String::new(),
     };
-    format!(
-        "{relative:>9}  {interval}{}",
-        style.apply(paint, one.statement)
-    )
+    format!("{relative:>9}  {interval}{}", style.apply(paint, statement))
 }
 
 #[cfg(test)]
@@ -118,38 +132,37 @@ mod tests {
 
     #[test]
     fn differences_say_what_they_are_worth() {
-        let metric = Metric {
-            metric: "latency_p99",
-            label: "latency p99",
-            unit: "us",
-            lower_is_better: true,
-            values: vec![Some(1_000.0), Some(1_200.0)],
-            differences: vec![
-                None,
-                Some(Difference {
-                    difference: 200.0,
-                    difference_low: Some(100.0),
-                    difference_high: Some(300.0),
-                    relative: Some(0.2),
-                    low: Some(0.1),
-                    high: Some(0.3),
-                    statement: "beyond noise",
-                }),
-            ],
-        };
-        let regression = Regression {
-            limit: "p99 10%".to_owned(),
-            metric: "latency_p99",
-            run: 1,
-            worse: Some(0.2),
-            regressed: true,
-            statement: "beyond the limit, beyond noise",
-        };
+        let compared = json!({
+            "runs": [{"name": "a"}, {"name": "b"}],
+            "metrics": [{
+                "metric": "latency_p99",
+                "label": "latency p99",
+                "unit": "us",
+                "lower_is_better": true,
+                "values": [1_000.0, 1_200.0],
+                "differences": [null, {
+                    "difference": 200.0,
+                    "difference_low": 100.0,
+                    "difference_high": 300.0,
+                    "relative": 0.2,
+                    "low": 0.1,
+                    "high": 0.3,
+                    "statement": "beyond noise",
+                }],
+            }],
+            "regressions": [{
+                "limit": "p99 10%",
+                "metric": "latency_p99",
+                "run": 1,
+                "worse": 0.2,
+                "regressed": true,
+                "statement": "beyond the limit, beyond noise",
+            }],
+        });
         let told = "\nREGRESSED  B  p99 10%: 20.0 % worse, beyond the limit, beyond noise\n";
-        assert_eq!(limits(&[regression], Style::Plain), told);
-        assert_eq!(limits(&[], Style::Plain), "");
-        let cards = [json!({"name": "a"}), json!({"name": "b"})];
-        let text = render(&cards, &[metric], Style::Plain);
+        assert_eq!(limits(&compared["regressions"], Style::Plain), told);
+        assert_eq!(limits(&json!([]), Style::Plain), "");
+        let text = render(&compared, Style::Plain);
         let line = "  B      1.20ms    +20.0 %  (+10.0 % to +30.0 %)  beyond noise";
         assert!(
             text.lines().any(|one| one == line),

@@ -5,7 +5,7 @@ use crate::render::flow::Style;
 use crate::render::live::Size;
 use crate::render::outline::Outline;
 use stats::Model;
-use stats::{Sample, link};
+use stats::{Recorder, Sample};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
@@ -49,7 +49,7 @@ impl Observer for RecordingObserver {
 
 /// A core that makes `ok` requests in each of `seconds` seconds as fast as it can.
 fn core(number: u32, seconds: u64, ok: u64) -> (JoinHandle<Window>, WindowSource) {
-    let (mut recorder, source) = link(number, seconds as usize);
+    let (mut recorder, source) = Recorder::link(number, seconds as usize);
     let thread = std::thread::spawn(move || {
         let name = recorder.request_name("GET /");
         for second in 1..=seconds {

@@ -6,6 +6,7 @@
 //! full spool costs resolution: seconds are merged, none is dropped.
 
 mod client;
+mod merge;
 mod observer;
 mod spool;
 mod worker;
@@ -19,7 +20,6 @@ pub use worker::{UploadOutcome, deliver};
 
 use observer::UploadObserver;
 use rustix::process::setpriority_process;
-use stats::wire::{Batch, RunEnd, RunStart, VERSION};
 use stats::{Detail, Second};
 use std::io;
 use std::path::PathBuf;
@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
+use wire::{Batch, RunEnd, RunStart, VERSION};
 
 /// Capacity of the channel to the thread, in seconds and events: more than arrive during one post.
 const ITEMS_MAX: usize = 64;
@@ -82,7 +83,7 @@ enum UploadItem {
     Begin(Instant),
     Second(Box<Second>, Arc<Detail>),
     /// A row merged while the channel was full.
-    Row(Box<stats::wire::SecondRow>),
+    Row(Box<wire::SecondRow>),
     Event {
         at: Instant,
         kind: &'static str,

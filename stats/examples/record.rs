@@ -12,7 +12,7 @@ const ROUNDS: usize = 5;
 
 fn main() {
     let samples = samples();
-    let (mut recorder, mut source) = mistress_stats::link(0, 3);
+    let (mut recorder, mut source) = Recorder::link(0, 3);
     let names: Vec<NameId> = (0..4)
         .map(|k| recorder.request_name(&format!("GET /{k}")))
         .collect();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// All that the cores counted in one row, merged by name. Comes from
-/// [`crate::Aggregator::take_detail`]; [`crate::wire::SecondRow::of`] reads it.
+/// [`crate::Aggregator::take_detail`].
 #[derive(Debug, Clone, Default)]
 pub struct Detail {
     /// By the aggregator's number of the name.

@@ -13,8 +13,6 @@ mod payload;
 #[cfg(test)]
 mod tests;
 
-pub use compact::Places;
-
 /// The largest value kept apart, 1 h in microseconds; larger ones are clamped to it and counted.
 pub(crate) const VALUE_MAX_US: u64 = 3_600_000_000;
 /// Significant decimal digits: a value is known to 1 part in 1 000.

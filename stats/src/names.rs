@@ -7,12 +7,10 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// How many different names a run keeps apart, requests and transactions together; tags, checks and
-/// metrics of the scripts' own each have the same bound of their own.
-pub const NAMES_MAX: usize = 2_000;
-
-/// What names beyond [`NAMES_MAX`] are counted under.
-pub const OTHER: &str = "(other)";
+/// [`crate::Recorder::NAMES_MAX`].
+pub(crate) const NAMES_MAX: usize = 2_000;
+/// [`crate::Recorder::OTHER`].
+pub(crate) const OTHER: &str = "(other)";
 
 /// What names are grouped by.
 pub(crate) trait NameGroup: Copy + Eq + Hash {

@@ -5,7 +5,7 @@ use crate::histogram::Spare;
 use crate::kinds::{Counter, NameKind, Phase};
 use crate::link::{WindowRings, WindowSource};
 use crate::load_time::LoadTime;
-use crate::names::{NameFilter, Names};
+use crate::names::{self, NameFilter, Names};
 use crate::sample::Sample;
 use crate::tags::{Tag, TagSets, TagsId};
 use crate::window::{Body, CheckCounts, NameCounts, Window};
@@ -44,16 +44,7 @@ pub struct CheckId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CustomId(u32);
 
-/// Makes the recorder of core `core` and the end from which its windows are taken.
-///
-/// `windows_in_flight` (at least 1) windows can be under way or unread while the core fills
-/// another; with windows of 1 s, that many seconds the reporter may sleep before windows grow.
-pub fn link(core: u32, windows_in_flight: usize) -> (Recorder, WindowSource) {
-    let (rings, source) = WindowRings::with_source(core, windows_in_flight);
-    (Recorder::new(Box::new(Body::new(core)), rings), source)
-}
-
-/// Counts everything that happens on one core. Made by [`crate::link`].
+/// Counts everything that happens on one core. Made by [`Recorder::link`].
 ///
 /// Takes no locks. Allocates for a new name, for the first value of a phase of a name, and, when
 /// the supply that comes with each window is used up, for the first value in a new region of a
@@ -71,6 +62,21 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// How many different names a run keeps apart, requests and transactions together; tags, checks
+    /// and metrics of the scripts' own each have the same bound of their own.
+    pub const NAMES_MAX: usize = names::NAMES_MAX;
+    /// What names beyond [`Recorder::NAMES_MAX`] are counted under.
+    pub const OTHER: &str = names::OTHER;
+
+    /// Makes the recorder of core `core` and the end from which its windows are taken.
+    ///
+    /// `windows_in_flight` (at least 1) windows can be under way or unread while the core fills
+    /// another; with windows of 1 s, that many seconds the reporter may sleep before windows grow.
+    pub fn link(core: u32, windows_in_flight: usize) -> (Recorder, WindowSource) {
+        let (rings, source) = WindowRings::with_source(core, windows_in_flight);
+        (Recorder::new(Box::new(Body::new(core)), rings), source)
+    }
+
     fn new(window: Box<Body>, exchange: WindowRings) -> Self {
         Recorder {
             window,
@@ -92,12 +98,12 @@ impl Recorder {
         self.customs.set_filter(filter);
     }
 
-    /// The id of a request name; beyond [`crate::NAMES_MAX`] names that of `(other)`.
+    /// The id of a request name; beyond [`Recorder::NAMES_MAX`] names that of `(other)`.
     pub fn request_name(&mut self, name: &str) -> NameId {
         self.name(NameKind::Request, name)
     }
 
-    /// The id of a transaction name; beyond [`crate::NAMES_MAX`] names that of `(other)`.
+    /// The id of a transaction name; beyond [`Recorder::NAMES_MAX`] names that of `(other)`.
     pub fn transaction_name(&mut self, name: &str) -> NameId {
         self.name(NameKind::Transaction, name)
     }
@@ -112,7 +118,7 @@ impl Recorder {
     }
 
     /// The id of the tags `own`, in the order of their keys, and of those of `around` that have
-    /// other keys. Beyond [`crate::NAMES_MAX`] different tags, and 20 000 different sets of them,
+    /// other keys. Beyond [`Self::NAMES_MAX`] different tags, and 20 000 different sets of them,
     /// further ones are `(other)`.
     pub fn tags(&mut self, around: TagsId, own: &[Tag]) -> TagsId {
         if own.is_empty() {
@@ -141,14 +147,14 @@ impl Recorder {
         self.tags.tags(id)
     }
 
-    /// The id of a check name; beyond [`crate::NAMES_MAX`] checks that of `(other)`.
+    /// The id of a check name; beyond [`Recorder::NAMES_MAX`] checks that of `(other)`.
     pub fn check_name(&mut self, name: &str) -> CheckId {
         let id = self.checks.intern((), name);
         self.align();
         CheckId(id)
     }
 
-    /// The id of a metric of a script's own; beyond [`crate::NAMES_MAX`] of them that of `(other)`
+    /// The id of a metric of a script's own; beyond [`Self::NAMES_MAX`] of them that of `(other)`
     /// of its kind.
     pub fn custom_name(&mut self, kind: CustomKind, name: &str) -> CustomId {
         let id = self.customs.intern(kind, name);

@@ -9,18 +9,18 @@ mod finding;
 pub mod format;
 mod junit;
 
-pub use annotation::{Annotation, RunNotes};
+pub use annotation::Annotation;
 
 use crate::kinds::closed_enum;
-use crate::rendezvous::NodeFacts;
 use crate::second::Second;
 use crate::summary::Summary;
 use crate::verdict::Reason;
-use crate::wire::{ReasonRow, RunEnd, Span, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use wire::rendezvous::NodeFacts;
+use wire::{ReasonRow, RunEnd, Span, ThresholdRow};
 
 /// The report of a run.
 #[derive(Debug, Clone)]
@@ -31,8 +31,10 @@ pub struct RunReport {
     pub run: RunFacts,
     /// What was noticed about the machine, the files and the servers, each text once.
     pub notices: Vec<String>,
-    /// Its comment and annotations.
-    pub notes: RunNotes,
+    /// The comment of its users on a stats server; empty for a run that has just ended.
+    pub comment: String,
+    /// Their annotations on its axis, by time.
+    pub annotations: Vec<Annotation>,
     /// What was measured.
     pub summary: Summary,
 }
@@ -48,7 +50,8 @@ impl RunReport {
             schema: Self::SCHEMA,
             run,
             notices,
-            notes: RunNotes::default(),
+            comment: String::new(),
+            annotations: Vec::new(),
             summary,
         }
     }
@@ -67,7 +70,13 @@ impl RunReport {
         out: &mut dyn Write,
         seconds: impl Iterator<Item = Result<impl Borrow<Second>, E>>,
     ) -> Result<(), E> {
-        Self::begin_json(out, &self.run, &self.notices, &self.notes)?;
+        Self::begin_json(
+            out,
+            &self.run,
+            &self.notices,
+            &self.comment,
+            &self.annotations,
+        )?;
         Self::end_json(out, &self.summary, seconds)
     }
 
@@ -80,22 +89,26 @@ impl RunReport {
         out: &mut dyn Write,
         run: &RunFacts,
         notices: &[String],
-        notes: &RunNotes,
+        comment: &str,
+        annotations: &[Annotation],
     ) -> io::Result<()> {
         #[derive(Serialize)]
         struct Head<'a> {
             schema: u32,
             run: &'a RunFacts,
             notices: &'a [String],
-            #[serde(flatten)]
-            notes: &'a RunNotes,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            comment: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            annotations: &'a [Annotation],
         }
         let schema = Self::SCHEMA;
         let head = Head {
             schema,
             run,
             notices,
-            notes,
+            comment,
+            annotations,
         };
         out.write_all(fields(&head)?.as_bytes())
     }
@@ -191,8 +204,8 @@ impl RunReport {
             ended: self.run.ended.map_or("", Ending::as_str).to_owned(),
             duration_s: self.run.duration_s,
             verdict: verdict.state.as_str().to_owned(),
-            reasons: verdict.reasons.iter().map(ReasonRow::of).collect(),
-            notes: verdict.notes.iter().map(ReasonRow::of).collect(),
+            reasons: verdict.reasons.iter().map(reason_row).collect(),
+            notes: verdict.notes.iter().map(reason_row).collect(),
             thresholds: (self.summary.thresholds.iter())
                 .filter(|result| result.is_shown())
                 .map(|result| ThresholdRow {
@@ -223,18 +236,16 @@ fn text(write: impl FnOnce(&mut dyn Write) -> Result<(), io::Error>) -> String {
     String::from_utf8(bytes).expect("only text is written")
 }
 
-impl ReasonRow {
-    fn of(reason: &Reason) -> Self {
-        let span = |(first_s, last_s): &(u64, u64)| Span {
-            first_s: *first_s,
-            last_s: *last_s,
-        };
-        ReasonRow {
-            kind: reason.kind.to_string(),
-            text: reason.text.clone(),
-            windows: reason.windows.0.iter().map(span).collect(),
-            cores: reason.cores.clone(),
-        }
+fn reason_row(reason: &Reason) -> ReasonRow {
+    let span = |(first_s, last_s): &(u64, u64)| Span {
+        first_s: *first_s,
+        last_s: *last_s,
+    };
+    ReasonRow {
+        kind: reason.kind.to_string(),
+        text: reason.text.clone(),
+        windows: reason.windows.iter().map(span).collect(),
+        cores: reason.cores.clone(),
     }
 }
 

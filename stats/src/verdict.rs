@@ -162,7 +162,7 @@ pub struct Reason {
     /// One sentence with its figures.
     pub text: String,
     /// The seconds of the run it was found in; empty when it is about the run as a whole.
-    pub windows: Spans,
+    pub windows: Vec<(u64, u64)>,
     /// The cores it was found on; empty when it is about all.
     pub cores: Vec<u32>,
     /// The node it was found on; only in runs of several nodes.
@@ -170,21 +170,16 @@ pub struct Reason {
     pub node: Option<u32>,
 }
 
-/// Seconds of the run as ranges, first and last of each; pairs in JSON.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spans(pub Vec<(u64, u64)>);
-
-impl Spans {
-    fn of(seconds: &BTreeSet<u64>) -> Self {
-        let mut spans: Vec<(u64, u64)> = Vec::new();
-        for second in seconds {
-            match spans.last_mut() {
-                Some((_, last)) if *last + 1 == *second => *last = *second,
-                _ => spans.push((*second, *second)),
-            }
+/// Seconds as ranges, first and last of each.
+fn spans(seconds: &BTreeSet<u64>) -> Vec<(u64, u64)> {
+    let mut spans: Vec<(u64, u64)> = Vec::new();
+    for second in seconds {
+        match spans.last_mut() {
+            Some((_, last)) if *last + 1 == *second => *last = *second,
+            _ => spans.push((*second, *second)),
         }
-        Spans(spans)
     }
+    spans
 }
 
 /// Where one rule found something.
@@ -215,7 +210,7 @@ impl Finding {
         Reason {
             kind,
             text,
-            windows: Spans::of(&self.seconds),
+            windows: spans(&self.seconds),
             cores,
             node: None,
         }

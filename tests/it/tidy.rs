@@ -4,6 +4,7 @@
 //! detects a made-up bad file as well as that it finds nothing in the real tree.
 
 mod circles;
+mod interfaces;
 mod manifests;
 mod masked;
 mod sources;

@@ -270,7 +270,7 @@ fn read_hosts(
 /// A name in the engine's form: lower case, ASCII; addresses without brackets.
 fn host_key(name: &str) -> Option<String> {
     if !name.is_ascii() {
-        return crate::origin::ascii_host(name);
+        return crate::origin::Origin::ascii_host(name);
     }
     let is_address = name.parse::<IpAddr>().is_ok();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);

@@ -9,7 +9,7 @@ use super::FileCheck;
 use super::fields::{Table, wrong};
 use crate::document::{Diagnostics, Value, quoted};
 use crate::redactor::SECRET_BYTES_MIN;
-use crate::variables::{VariableSource, Variables, is_variable_name};
+use crate::variables::{VariableSource, Variables};
 
 /// Largest file of a secret.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -30,7 +30,7 @@ pub(super) fn read(
     };
     let table = Table::from_value(value, "secrets", "a table: [secrets]", errors);
     for (name, span, value) in table.map(|table| table.in_order()).unwrap_or_default() {
-        if !is_variable_name(name) {
+        if !Variables::is_name(name) {
             let found = quoted(name);
             let message = format!(
                 "found the name {found}, expected letters, digits and underscores (`secrets`)"

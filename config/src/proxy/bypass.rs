@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::document::quoted;
-use crate::origin::{ascii_host, split_port};
+use crate::origin::{Origin, split_port};
 
 /// One entry of `no_proxy`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ fn is_within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
 fn domain(name: &str) -> Option<String> {
     let name = name.strip_suffix('.').unwrap_or(name);
     if !name.is_ascii() {
-        return ascii_host(name);
+        return Origin::ascii_host(name);
     }
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     let is_name = !name.is_empty() && !name.starts_with('.') && name.bytes().all(fits);

@@ -79,7 +79,7 @@ impl Core {
     fn report_load(&mut self, link: &LauncherLink) {
         let telemetry = &self.state.telemetry;
         telemetry.recording.set(false);
-        let spare = stats::link(link.core, 1).0;
+        let spare = stats::Recorder::link(link.core, 1).0;
         let load_end = self.load_end;
         let last = telemetry.recorder.replace(spare).finish_after(load_end);
         // The launcher may have given up; then nobody needs the window.

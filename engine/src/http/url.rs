@@ -179,7 +179,7 @@ fn host_name(host: &str) -> Result<String, UrlError> {
         return Err(UrlError::NoHost);
     }
     if !host.is_ascii() || host.contains('%') {
-        return config::ascii_host(host).ok_or_else(|| UrlError::Host(host.to_owned()));
+        return config::Origin::ascii_host(host).ok_or_else(|| UrlError::Host(host.to_owned()));
     }
     if host
         .bytes()

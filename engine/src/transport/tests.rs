@@ -116,7 +116,10 @@ impl World {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(FILE).expect("it takes bytes");
         World {
-            telemetry: Rc::new(Telemetry::new(stats::link(0, 1).0, sync_channel(1).0)),
+            telemetry: Rc::new(Telemetry::new(
+                stats::Recorder::link(0, 1).0,
+                sync_channel(1).0,
+            )),
             // A few are enough, and made ready in no time.
             ports: LocalPorts {
                 range: (system.range.1 - 200, system.range.1),

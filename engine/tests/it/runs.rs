@@ -76,7 +76,7 @@ pub(crate) fn prepare_at(
     let config::Target::Http(origin) = plan.target.clone() else {
         panic!("an address")
     };
-    let (recorder, source) = stats::link(0, 4);
+    let (recorder, source) = stats::Recorder::link(0, 4);
     let (sender, events) = sync_channel(1_000);
     let prepared = prepare(RunSpec {
         id: "a-run".to_owned(),

@@ -45,7 +45,7 @@ fn part(target: &Target, segment: Segment) -> Part {
         segment,
         origin,
         cpus: vec![mistress_engine::allowed_cpus()[0]],
-        recorders: vec![stats::link(0, 4).0],
+        recorders: vec![stats::Recorder::link(0, 4).0],
         events: events_out,
         traced: mistress_engine::Traced::Nothing,
         only: None,

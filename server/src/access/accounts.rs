@@ -53,7 +53,7 @@ impl Accounts {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn has_admin(&self) -> Result<bool, Error> {
+    pub(crate) fn has_admin(&self) -> Result<bool, Error> {
         if self.has_admin.load(Ordering::Relaxed) {
             return Ok(true);
         }
@@ -62,11 +62,25 @@ impl Accounts {
         Ok(has)
     }
 
+    /// Adds an admin of all projects.
+    ///
+    /// # Errors
+    /// When the name is taken or invalid, or the password is too short.
+    pub fn add_admin(&self, name: &str, password: &str) -> Result<(), Error> {
+        self.add(name, password, Role::Admin, EVERY_PROJECT)
+    }
+
     /// Adds an account with one role; [`EVERY_PROJECT`] for all projects.
     ///
     /// # Errors
     /// When the name is taken or invalid, or the password is too short.
-    pub fn add(&self, name: &str, password: &str, role: Role, project: &str) -> Result<(), Error> {
+    pub(crate) fn add(
+        &self,
+        name: &str,
+        password: &str,
+        role: Role,
+        project: &str,
+    ) -> Result<(), Error> {
         check_name(name)?;
         check_project(project)?;
         check_password(password)?;
@@ -84,7 +98,7 @@ impl Accounts {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn list(&self) -> Result<Vec<Account>, Error> {
+    pub(crate) fn list(&self) -> Result<Vec<Account>, Error> {
         self.read(|db| {
             let mut statement = db.prepare("SELECT name, created_us FROM account ORDER BY name")?;
             let rows = statement.query_map([], |row| {
@@ -106,7 +120,12 @@ impl Accounts {
     ///
     /// # Errors
     /// When there is no such account, or the change would remove the last admin.
-    pub fn set_role(&self, name: &str, project: &str, role: Option<Role>) -> Result<(), Error> {
+    pub(crate) fn set_role(
+        &self,
+        name: &str,
+        project: &str,
+        role: Option<Role>,
+    ) -> Result<(), Error> {
         check_project(project)?;
         self.change(|db| {
             exists(db, name)?;
@@ -118,7 +137,7 @@ impl Accounts {
     ///
     /// # Errors
     /// When there is no such account, or the password is too short.
-    pub fn set_password(&self, name: &str, password: &str) -> Result<(), Error> {
+    pub(crate) fn set_password(&self, name: &str, password: &str) -> Result<(), Error> {
         check_password(password)?;
         let hash = password::hash(password)?;
         self.change(|db| {
@@ -136,7 +155,7 @@ impl Accounts {
     ///
     /// # Errors
     /// When there is no such account, or it is the last admin.
-    pub fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         self.change(|db| {
             exists(db, name)?;
             ensure_admin_remains(db, |db| {

@@ -46,10 +46,10 @@ const RUNS: Needs = Needs::Role(Guest, Over::Runs);
 /// All routes of the server.
 pub const ROUTES: &[Route] = &[
     // batches of load nodes
-    route("GET", stats::wire::HELLO_PATH, Needs::Ingest),
+    route("GET", wire::HELLO_PATH, Needs::Ingest),
     route("POST", "/ingest/v1/batch", Needs::Ingest),
     // nodes of a run and their rendezvous
-    route("POST", stats::rendezvous::NODE_PATH, Needs::Ingest),
+    route("POST", wire::rendezvous::NODE_PATH, Needs::Ingest),
     // whether the server is well
     route("GET", "/healthz", Needs::Nothing),
     route("GET", "/readyz", Needs::Nothing),

@@ -180,18 +180,6 @@ impl Visitor {
         self.may(Role::Guest, project) || links.any(|link| link.run == run && link.script)
     }
 
-    /// The projects the visitor may see; `None` means all of them.
-    pub fn projects(&self) -> Option<Vec<String>> {
-        if self.may(Role::Guest, EVERY_PROJECT) {
-            return None;
-        }
-        if self.role_anywhere().is_none() {
-            return Some(Vec::new());
-        }
-        let grants = self.0.grants.iter();
-        Some(grants.map(|grant| grant.project.clone()).collect())
-    }
-
     /// True if the visitor may send batches of runs of this project.
     pub fn may_ingest(&self, project: &str) -> bool {
         match self.0.who {

@@ -11,10 +11,10 @@ use crate::store::{
     COARSEST_S, NameCounts, Node, RunRecord, RunView, SLOTS, Wanted, add_histogram, phase_key, read,
 };
 use serde::Deserialize;
-use stats::report::{RunFacts, RunNotes, format};
+use stats::report::{RunFacts, format};
 use stats::summary::{Generator, GeneratorCore, NameSummary, Phases, Summary, Throughput};
 use stats::threshold::ThresholdResult;
-use stats::{EndedInLoad, Histogram, Model, OTHER, Phase, RunReport};
+use stats::{EndedInLoad, Histogram, Model, Phase, Recorder, RunReport};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
@@ -33,16 +33,14 @@ pub(super) fn of(run: &RunRecord, view: &dyn RunView) -> Result<RunReport, Error
             RunReport::new(parts.facts, parts.notices, summary)
         }
     };
-    report.notes = notes(run);
+    add_remarks(&mut report, run);
     Ok(report)
 }
 
-/// The comment and annotations of a run.
-fn notes(run: &RunRecord) -> RunNotes {
-    RunNotes {
-        comment: run.comment.clone(),
-        annotations: run.annotations.clone(),
-    }
+/// Adds the comment and annotations of a run to its report.
+fn add_remarks(report: &mut RunReport, run: &RunRecord) {
+    report.comment.clone_from(&run.comment);
+    report.annotations.clone_from(&run.annotations);
 }
 
 /// The report of a run with thresholds and checks, without latencies and the series.
@@ -70,11 +68,17 @@ pub(super) fn write_json(
 ) -> Result<(), Error> {
     let nodes = view.nodes()?;
     if let Some(mut report) = of_only_node(&nodes) {
-        report.notes = notes(run);
+        add_remarks(&mut report, run);
         return report.write_json(out, SeriesReader::of(view)?);
     }
     let parts = Parts::of(run, &nodes);
-    RunReport::begin_json(out, &parts.facts, &parts.notices, &notes(run))?;
+    RunReport::begin_json(
+        out,
+        &parts.facts,
+        &parts.notices,
+        &run.comment,
+        &run.annotations,
+    )?;
     out.flush()?;
     let mut summary = parts.outcome(run, view, &nodes)?;
     add_times(&mut summary, view)?;
@@ -188,7 +192,10 @@ fn add_times(summary: &mut Summary, view: &dyn RunView) -> Result<(), Error> {
     summary.histogram = encoded(&all, Phase::Latency);
     summary.histogram_failed = encoded(&all, Phase::LatencyFailed);
     summary.names = names(view, load)?;
-    summary.names_folded = summary.names.iter().any(|name| name.name == OTHER);
+    summary.names_folded = summary
+        .names
+        .iter()
+        .any(|name| name.name == Recorder::OTHER);
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! Validates a batch; all of it is checked before any of it is stored.
 
 use crate::store::{cut, is_id};
-use stats::NAMES_MAX;
-use stats::wire::{Batch, HistogramRow, Kind, NameRow, SecondRow, VERSION};
+use stats::{Histogram, Recorder};
+use wire::{Batch, HistogramRow, Kind, NameRow, SecondRow, VERSION};
 
 /// Maximum number of nodes of a run.
 const NODES_MAX: u32 = 4_096;
@@ -19,7 +19,7 @@ const CORES_MAX: usize = 1_024;
 /// Maximum number of statuses, failure kinds and counters of one row.
 pub(super) const COUNTS_MAX: usize = 1_000;
 /// Requests and transactions, which are limited together, may have one `(other)` each.
-const NAMES_MAX_PER_ROW: usize = NAMES_MAX + 2;
+const NAMES_MAX_PER_ROW: usize = Recorder::NAMES_MAX + 2;
 
 /// Maximum number of stored markers of a run.
 const MARKERS_MAX: usize = 1_000;
@@ -111,7 +111,7 @@ fn name(row: &NameRow) -> Result<(), String> {
 }
 
 fn histogram(row: &HistogramRow) -> Result<(), String> {
-    row.check().map_err(|error| format!("histogram: {error}"))
+    Histogram::check_row(row).map_err(|error| format!("histogram: {error}"))
 }
 
 fn at_most(what: &str, len: usize, max: usize) -> Result<(), String> {

@@ -34,7 +34,7 @@ pub(super) const BATCH: &str = "Batch";
 /// The media type of a body.
 pub(super) fn media_of_body(body: &str) -> &'static str {
     match body {
-        BATCH => stats::wire::MEDIA_TYPE,
+        BATCH => wire::MEDIA_TYPE,
         _ => "application/json",
     }
 }
@@ -80,7 +80,7 @@ impl Operation {
     }
 }
 
-const PROTOBUF: Answer = Other(&[stats::wire::MEDIA_TYPE]);
+const PROTOBUF: Answer = Other(&[wire::MEDIA_TYPE]);
 /// What a figure is of.
 const WINDOW: &[&str] = &["from", "to", "of", "warmup"];
 
@@ -95,7 +95,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     change(
         "POST",
         "/ingest/v1/batch",
-        "Take seconds of a run (stats/src/wire.proto)",
+        "Take seconds of a run (wire/src/wire.proto)",
         Some(BATCH),
     )
     .answers(PROTOBUF)

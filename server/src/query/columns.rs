@@ -54,11 +54,6 @@ impl Axis {
         (self.to - self.from).div_ceil(self.step_s) as usize
     }
 
-    /// Whether there are none.
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
     /// The column of a second.
     pub fn column(self, time_s: u64) -> Option<usize> {
         let column = time_s.checked_sub(self.from)? / self.step_s;

@@ -8,12 +8,12 @@ use crate::Error;
 use crate::store::{Node, RunRecord, RunView, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stats::rendezvous::NodeFacts;
 use stats::report::{Ending, RunFacts};
-use stats::verdict::{Reason, ReasonKind, Spans, VerdictState};
-use stats::wire::{ReasonRow, RunEnd};
+use stats::verdict::{Reason, ReasonKind, VerdictState};
 use stats::{FailureKind, Of, Phase, Verdict};
 use std::collections::BTreeMap;
+use wire::rendezvous::NodeFacts;
+use wire::{ReasonRow, RunEnd};
 
 /// Missed thresholds that a card names.
 const MISSED_MAX: usize = 100;
@@ -207,11 +207,9 @@ pub(crate) fn verdict(record: &RunRecord, nodes: &[Node]) -> Verdict {
             // a kind of a later version is known by its text only
             kind: ReasonKind::named(&row.kind).unwrap_or(ReasonKind::RunFailed),
             text: row.text.clone(),
-            windows: Spans(
-                (row.windows.iter())
-                    .map(|s| (s.first_s, s.last_s))
-                    .collect(),
-            ),
+            windows: (row.windows.iter())
+                .map(|s| (s.first_s, s.last_s))
+                .collect(),
             cores: row.cores.clone(),
             node,
         };

@@ -8,9 +8,9 @@ use crate::store::{
 use serde_json::{Map, Value, json};
 use stats::second::{Counts, Iterations};
 use stats::summary::{self, Counted, Percentiles, Phases};
-use stats::wire::Count;
 use stats::{Counter, Histogram, Of, Phase};
 use std::collections::BTreeMap;
+use wire::Count;
 
 /// A histogram in ten numbers; `null` where there is nothing.
 pub(super) fn percentiles(histogram: &Histogram) -> Value {

@@ -14,9 +14,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stats::custom::{Custom, CustomFigures, CustomKind};
 use stats::summary::{self, Counted, Phases, Throughput};
-use stats::wire::Kind;
 use stats::{Histogram, NameKind, Of, Phase};
 use std::collections::BTreeMap;
+use wire::Kind;
 
 /// Every request, transaction and tag with something in the window; `latency` is of the requests `of`
 /// names.

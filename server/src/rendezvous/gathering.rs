@@ -4,11 +4,11 @@
 use super::Refusal;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stats::rendezvous::{
-    Joining, NodeFacts, NodeStage, RunStage, RunState, TimedCommand, check_command,
-};
 use std::collections::BTreeMap;
 use subtle::ConstantTimeEq;
+use wire::rendezvous::{
+    Joining, NodeFacts, NodeStage, RunStage, RunState, TimedCommand, check_command,
+};
 
 /// A start is at least this far ahead.
 const START_AHEAD_US: i64 = 1_000_000;

@@ -3,7 +3,7 @@
 use super::Refusal;
 use super::gathering::Gathering;
 use serde_json::{Value, json};
-use stats::rendezvous::{Joining, NodeFacts, NodeStage, RunStage};
+use wire::rendezvous::{Joining, NodeFacts, NodeStage, RunStage};
 
 const TOKEN: &str = "0123456789abcdef";
 const SECOND: i64 = 1_000_000;

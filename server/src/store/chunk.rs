@@ -203,7 +203,7 @@ impl Unpacker {
 fn buckets_of(content: Content<'_>) -> Result<Buckets, Error> {
     let mut places = Vec::new();
     match content {
-        Content::Places(parts) => places.extend_from_slice(parts.places),
+        Content::Places { places: parts, .. } => places.extend_from_slice(parts),
         Content::Bytes(bytes) => decode_buckets(bytes, &mut places).map(drop)?,
     }
     Ok(places)

@@ -11,7 +11,7 @@ use super::rows::{DIGEST, Key, SLOTS, is_histogram, phase_key};
 use super::second_merge::ClosedSecond;
 use crate::Error;
 use rusqlite::Connection;
-use stats::Phase;
+use stats::{Histogram, Phase};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -193,7 +193,9 @@ pub(crate) fn roll(db: &Connection, level: u64, block: u64) -> Result<(Chunk, u3
                 let mut bytes = Vec::new();
                 match content {
                     Content::Bytes(content) => bytes.extend_from_slice(content),
-                    Content::Places(parts) => parts.put_compact(&mut bytes),
+                    Content::Places { figures, places } => {
+                        Histogram::put_places(figures, places, &mut bytes);
+                    }
                 }
                 rows.push((finer_block * finer, bytes));
                 Ok(())

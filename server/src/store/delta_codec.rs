@@ -15,7 +15,7 @@ use super::Content;
 use super::packing::{Packer, put_number, put_row, take_number, unpack_into};
 use super::streams::{CUT_OFF, Streams, log8};
 use crate::Error;
-use stats::{Histogram, Places};
+use stats::Histogram;
 use std::ops::Range;
 use zstd::bulk::Decompressor;
 
@@ -297,7 +297,7 @@ impl DeltaDecoder {
                 self.distribute(*bucket, *n).map_err(broken)?;
             }
             for ((number, figures), places) in group.iter().zip(&self.rows).take(end).skip(begin) {
-                visit(*number, Content::Places(Places { figures, places }))?;
+                visit(*number, Content::Places { figures, places })?;
             }
             if end < count {
                 // rows are in order: what follows is beyond what is needed
@@ -328,10 +328,10 @@ impl DeltaDecoder {
         super::histogram_codec::read(count, &mut self.streams, buckets).map_err(broken)?;
         visit(
             number,
-            Content::Places(Places {
+            Content::Places {
                 figures,
                 places: buckets,
-            }),
+            },
         )
     }
 

@@ -2,10 +2,10 @@
 
 use super::levels::MINUTE_S;
 use super::second_merge::{ClosedSecond, SecondMerge};
-use stats::wire::SecondRow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
+use wire::SecondRow;
 
 /// A second is closed without nodes that are this far behind the newest one.
 const BEHIND_MAX_S: u64 = 10;

@@ -83,7 +83,7 @@ pub(crate) fn add_histogram<'a>(
 ) -> Result<(), Error> {
     let added = match content.into() {
         Content::Bytes(mut bytes) => sum.add_compact(&mut bytes),
-        Content::Places(parts) => sum.add_places(parts),
+        Content::Places { figures, places } => sum.add_places(figures, places),
     };
     added.map_err(|text| Error::Format(format!("a histogram: {text}")))
 }

@@ -3,9 +3,9 @@
 use super::run_file;
 use crate::Error;
 use rusqlite::Connection;
-use stats::wire::{Kind, SecondRow};
-use stats::{NAMES_MAX, OTHER};
+use stats::Recorder;
 use std::collections::HashMap;
+use wire::{Kind, SecondRow};
 
 /// Maximum length of a stored name, in bytes.
 pub(crate) const NAME_MAX: usize = 1_024;
@@ -50,8 +50,8 @@ impl Names {
             true => self.tags,
             false => self.ids.len() - self.tags,
         };
-        if known >= NAMES_MAX {
-            key.1 = OTHER.to_owned();
+        if known >= Recorder::NAMES_MAX {
+            key.1 = Recorder::OTHER.to_owned();
             if let Some(id) = self.ids.get(&key) {
                 return Ok(*id);
             }
@@ -82,6 +82,8 @@ impl Names {
 /// The id of a name that was interned before.
 pub(crate) fn find(ids: &HashMap<(i32, &str), u32>, kind: i32, name: &str) -> u32 {
     let name = run_file::cut(name, NAME_MAX);
-    let id = ids.get(&(kind, name)).or_else(|| ids.get(&(kind, OTHER)));
+    let id = ids
+        .get(&(kind, name))
+        .or_else(|| ids.get(&(kind, Recorder::OTHER)));
     id.copied().unwrap_or(0)
 }

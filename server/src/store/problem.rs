@@ -6,13 +6,13 @@ use super::run_reader::RunReader;
 use super::{RunView, StoredRow, Wanted};
 use crate::Error;
 use rusqlite::ErrorCode;
-use stats::wire::EventRow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+use wire::EventRow;
 
 /// How every file of SQLite begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

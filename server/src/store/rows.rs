@@ -4,12 +4,14 @@
 //! seconds *after* one another: minimum and maximum users are added in the first case and compared
 //! in the second. All other figures are summed either way.
 
-use stats::wire::{Count, SecondRow, StatusCount};
-use stats::{NAMES_MAX, OTHER};
+use stats::Recorder;
+use wire::{Count, SecondRow, StatusCount};
 
 /// Maximum length of one list of a row, plus one entry for the rest; for cores there is no such
 /// entry.
-const LIST_MAX: usize = NAMES_MAX;
+const LIST_MAX: usize = Recorder::NAMES_MAX;
+/// What names beyond the bound are counted under.
+const OTHER: &str = Recorder::OTHER;
 /// The status that counts those beyond [`LIST_MAX`].
 const STATUS_OTHER: u32 = 0;
 
@@ -158,7 +160,7 @@ pub struct NameCounts {
 pub struct Checks {
     /// One entry per name.
     #[prost(message, repeated, tag = "1")]
-    pub checks: Vec<stats::wire::CheckRow>,
+    pub checks: Vec<wire::CheckRow>,
 }
 
 /// The generator's cores.
@@ -301,7 +303,7 @@ impl Totals {
 
 impl NameCounts {
     /// Adds a node's row for a name.
-    pub(crate) fn add_row(&mut self, row: &stats::wire::NameRow) {
+    pub(crate) fn add_row(&mut self, row: &wire::NameRow) {
         add(&mut self.sent, row.sent);
         add(&mut self.ok, row.ok);
         add(&mut self.failed, row.failed);
@@ -327,7 +329,7 @@ impl NameCounts {
 
 impl Checks {
     /// Adds another period or node.
-    pub fn add(&mut self, others: &[stats::wire::CheckRow]) {
+    pub fn add(&mut self, others: &[wire::CheckRow]) {
         for other in others {
             let has_room = self.checks.len() < LIST_MAX;
             match self.checks.iter_mut().find(|c| c.name == other.name) {
@@ -340,7 +342,7 @@ impl Checks {
                 }
                 None => {
                     let name = OTHER.to_owned();
-                    self.add(&[stats::wire::CheckRow { name, ..*other }]);
+                    self.add(&[wire::CheckRow { name, ..*other }]);
                 }
             }
         }

@@ -5,11 +5,11 @@ use super::migrate::migrate;
 use crate::Error;
 use prost::Message;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use stats::wire::{EventRow, RunEnd, RunStart};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::Permissions;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use wire::{EventRow, RunEnd, RunStart};
 
 /// Maximum number of stored events of one run.
 pub(crate) const EVENTS_MAX: u64 = 10_000;

@@ -11,10 +11,10 @@ use super::{Content, RunView, StoredRow, Wanted};
 use crate::Error;
 use rusqlite::Connection;
 use rusqlite::blob::Blob;
-use stats::wire::{Batch, EventRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
+use wire::{Batch, EventRow};
 
 /// Up to this many keys are read one by one; for more, the whole chunk is read.
 const FEW: usize = 12;
@@ -508,10 +508,7 @@ pub(crate) fn recover(db: &Connection, names: &[(u32, i32, String)]) -> Result<M
 }
 
 /// The seconds of a batch that begin in a given minute.
-pub(crate) fn of_minute(
-    batch: &Batch,
-    minute: u64,
-) -> impl Iterator<Item = &stats::wire::SecondRow> {
+pub(crate) fn of_minute(batch: &Batch, minute: u64) -> impl Iterator<Item = &wire::SecondRow> {
     let rows = batch.seconds.iter();
     rows.filter(move |row| row.time_s / MINUTE_S == minute)
 }

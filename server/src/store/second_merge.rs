@@ -7,9 +7,9 @@ use super::rows::{
 };
 use super::run_file;
 use prost::Message;
-use stats::wire::{CheckRow, CustomRow, HistogramRow, Kind, SecondRow};
 use stats::{Histogram, Phase};
 use std::collections::BTreeMap;
+use wire::{CheckRow, CustomRow, HistogramRow, Kind, SecondRow};
 
 /// The encoded rows of one closed second, by key; never changed.
 #[derive(Debug, Default)]
@@ -149,14 +149,14 @@ impl NameMerge {
         };
         let sum = self.phases[phase.index()].get_or_insert_default();
         // it was validated before the batch was accepted
-        let added = row.add_to(sum);
+        let added = sum.add_row(row);
         debug_assert!(added.is_ok(), "{added:?}");
     }
 }
 
 fn custom(row: &CustomRow) -> Custom {
     let mut values = Vec::new();
-    if let Some(Ok(histogram)) = row.values.as_ref().map(HistogramRow::read) {
+    if let Some(Ok(histogram)) = row.values.as_ref().map(Histogram::from_row) {
         histogram.put_compact(&mut values);
     }
     Custom {

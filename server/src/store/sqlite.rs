@@ -63,29 +63,18 @@ impl Sqlite {
         })
     }
 
-    /// Opens the store and starts the writer thread, which first resumes the runs that an earlier
-    /// process left live.
+    /// Opens the store, claims its folder and starts the writer thread.
     ///
     /// # Errors
     /// As [`Sqlite::open`].
-    pub fn start(data_dir: &Path, watch: Arc<dyn RunObserver>) -> Result<Self, Error> {
-        Sqlite::start_keeping(data_dir, watch, None)
+    #[cfg(test)]
+    pub(crate) fn start(data_dir: &Path, watch: Arc<dyn RunObserver>) -> Result<Self, Error> {
+        Sqlite::start_locked(data_dir, LockedFolder::open(data_dir)?, watch, None)
     }
 
-    /// As [`Sqlite::start`]; when runs take more than `keep_bytes`, those that arrived first are
-    /// deleted, but no pinned, baseline or live ones.
-    ///
-    /// # Errors
-    /// As [`Sqlite::open`].
-    pub fn start_keeping(
-        data_dir: &Path,
-        watch: Arc<dyn RunObserver>,
-        keep_bytes: Option<u64>,
-    ) -> Result<Self, Error> {
-        Sqlite::start_locked(data_dir, LockedFolder::open(data_dir)?, watch, keep_bytes)
-    }
-
-    /// As [`Sqlite::start_keeping`], of a folder that this process has claimed.
+    /// Opens the store in a folder that this process has claimed and starts the writer thread, which
+    /// first resumes the runs that an earlier process left live. When runs take more than
+    /// `keep_bytes`, those that arrived first are deleted, but no pinned, baseline or live ones.
     ///
     /// # Errors
     /// As [`Sqlite::open`].

@@ -3,23 +3,15 @@
 use crate::client::{PASSWORD, sign_in};
 use crate::nodes::{Outcome, await_state, get, post, serve, whole_run};
 use mistress_server as server;
+use server::Archive;
 use server::access::{Accounts, EVERY_PROJECT, Role};
-use server::backup::{backup, restore};
-use server::store::{Sqlite, Store};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Everything that is told of a run, of a store that no server needs to have open.
 fn told(data: &Path, id: &str) -> Result<String, Box<dyn std::error::Error>> {
-    let store = Sqlite::open(data)?;
-    let run = store.run(id)?.ok_or("it is in the list")?;
-    let view = store.view(id)?.ok_or("it has data")?;
     let mut out = Vec::new();
-    let options = server::export::ExportOptions {
-        warmup: true,
-        script: true,
-    };
-    server::export::write(server::export::Format::Csv, options, &run, &*view, &mut out)?;
+    Archive::open(data)?.export(id, server::Format::Csv, true, &mut out)?;
     Ok(String::from_utf8(out)?)
 }
 
@@ -44,7 +36,7 @@ fn a_backup_beside_a_busy_server_restores_runs_and_accounts() -> Outcome {
         Ok::<_, String>(())
     });
     let mut steps = Vec::new();
-    let summary = backup(&data, &archive, &mut |done, all| steps.push((done, all)))?;
+    let summary = Archive::backup(&data, &archive, &mut |done, all| steps.push((done, all)))?;
     sender.join().map_err(|_| "the sender panicked")??;
     assert_eq!((summary.runs, summary.damaged.len()), (2, 0), "{summary:?}");
     assert_eq!(steps, [(0, 2), (1, 2), (2, 2)]);
@@ -54,12 +46,12 @@ fn a_backup_beside_a_busy_server_restores_runs_and_accounts() -> Outcome {
     let accounts = Accounts::open(&data)?;
     accounts.add("root", PASSWORD, Role::Admin, EVERY_PROJECT)?;
     std::fs::remove_file(&archive)?;
-    backup(&data, &archive, &mut |_, _| {})?;
+    Archive::backup(&data, &archive, &mut |_, _| {})?;
     let expected = told(&data, "done")?;
     running.stop();
 
     let other = dir.path().join("other");
-    assert_eq!(restore(&archive, &other, false)?.runs, 2);
+    assert_eq!(Archive::restore(&archive, &other, false)?.runs, 2);
     assert_eq!(told(&other, "done")?, expected);
     let mode = |name: &str| -> std::io::Result<u32> {
         Ok(std::fs::metadata(other.join(name))?.permissions().mode() & 0o777)
@@ -87,19 +79,19 @@ fn a_restore_checks_before_it_changes_anything() -> Outcome {
         post(running.addr(), batch)?;
     }
     await_state(running.addr(), "old", "done")?;
-    backup(&data, &archive, &mut |_, _| {})?;
-    let says = |result: Result<server::backup::BackupSummary, server::Error>| {
+    Archive::backup(&data, &archive, &mut |_, _| {})?;
+    let says = |result: Result<server::BackupSummary, server::Error>| {
         result.map(drop).expect_err("it is refused").to_string()
     };
     // a server is there; something is there; it is there already
-    assert!(says(restore(&archive, &data, true)).contains("another stats server"));
+    assert!(says(Archive::restore(&archive, &data, true)).contains("another stats server"));
     for batch in &whole_run("new", 0, 3, &["GET /"]) {
         post(running.addr(), batch)?;
     }
     await_state(running.addr(), "new", "done")?;
     running.stop();
-    assert!(says(restore(&archive, &data, false)).contains("--replace"));
-    assert!(says(backup(&data, &archive, &mut |_, _| {})).contains("exists"));
+    assert!(says(Archive::restore(&archive, &data, false)).contains("--replace"));
+    assert!(says(Archive::backup(&data, &archive, &mut |_, _| {})).contains("exists"));
     // a damaged archive changes nothing
     let bytes = std::fs::read(&archive)?;
     let broken = dir.path().join("broken.tar.zst");
@@ -110,13 +102,13 @@ fn a_restore_checks_before_it_changes_anything() -> Outcome {
         b"",
     ] {
         std::fs::write(&broken, damaged)?;
-        assert!(restore(&broken, &data, true).is_err());
+        assert!(Archive::restore(&broken, &data, true).is_err());
     }
     let running = serve(&data)?;
     let list = get(running.addr(), "/api/v1/runs")?;
     assert_eq!(list["runs"].as_array().map(Vec::len), Some(2), "{list}");
     running.stop();
-    restore(&archive, &data, true)?;
+    Archive::restore(&archive, &data, true)?;
     let running = serve(&data)?;
     let list = get(running.addr(), "/api/v1/runs")?;
     assert_eq!(list["runs"].as_array().map(Vec::len), Some(1), "{list}");
@@ -147,9 +139,12 @@ fn a_damaged_run_does_not_keep_the_others_from_a_backup() -> Outcome {
     }
     running.stop();
     std::fs::write(data.join("runs/bad.sqlite"), "no file of SQLite")?;
-    let summary = backup(&data, &archive, &mut |_, _| {})?;
+    let summary = Archive::backup(&data, &archive, &mut |_, _| {})?;
     assert_eq!(summary.runs, 1);
     assert!(summary.damaged[0].starts_with("bad: "), "{summary:?}");
-    assert_eq!(restore(&archive, &dir.path().join("other"), false)?.runs, 1);
+    assert_eq!(
+        Archive::restore(&archive, &dir.path().join("other"), false)?.runs,
+        1
+    );
     Ok(())
 }

@@ -3,10 +3,10 @@
 use mistress_server as server;
 use prost::Message;
 use server::access::{Accounts, EVERY_PROJECT, Role};
-use stats::wire::{Batch, RunStart, VERSION};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
+use wire::{Batch, RunStart, VERSION};
 
 pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 

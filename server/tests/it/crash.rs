@@ -31,7 +31,7 @@ fn a_server_to_be_killed() -> Outcome {
 /// A server in a child process.
 pub fn child(dir: &Path) -> Result<(Child, SocketAddr), Box<dyn std::error::Error>> {
     let mut child = Command::new(std::env::current_exe()?)
-        .args(["crash::a_server_to_be_killed", "--exact", "--nocapture"])
+        .args(["it::crash::a_server_to_be_killed", "--exact", "--nocapture"])
         .env(CHILD, dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -4,11 +4,11 @@ use crate::client::{self, Result, Served};
 use crate::nodes::{Outcome, await_state, batch, get, post, send, serve, start, whole_run};
 use mistress_server as server;
 use server::access::TokenKind;
-use stats::wire::{FileText, Marker};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
+use wire::{FileText, Marker};
 
 #[test]
 fn a_second_server_on_one_folder_is_refused() -> Outcome {

@@ -4,11 +4,11 @@ use crate::nodes::{Outcome, get, post, second, serve, start, whole_run};
 use mistress_server::Error;
 use mistress_server::store::{Delivery, RunObserver, Sqlite, State, Store};
 use prost::Message;
-use stats::wire::{Batch, EventRow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
+use wire::{Batch, EventRow};
 
 /// Panics in the thread that writes when told so, once.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use crate::nodes::{Outcome, await_state, batch, end, get, post, second, send, serve, start};
 use serde_json::Value;
-use stats::wire::{Batch, SecondRow};
 use std::net::SocketAddr;
+use wire::{Batch, SecondRow};
 
 /// One node's run: requests in the seconds `busy`, users without any in all others up to `length`.
 fn run(id: &str, length: u64, busy: impl Fn(u64) -> bool) -> Batch {

@@ -6,7 +6,7 @@ use crate::nodes::{
 };
 use prost::Message;
 use stats::Histogram;
-use stats::wire::{Batch, HistogramRow, Kind};
+use wire::{Batch, Kind};
 
 const NAMES: [&str; 6] = ["GET /", "GET /cart", "POST /buy", "a", "b", "c"];
 /// Their places.
@@ -277,9 +277,9 @@ fn names_beyond_the_bound_become_other() -> Outcome {
     for part in 0..3 {
         let mut row = second(0, part, &["one"]);
         let one = row.names[0].clone();
-        let named = |n| stats::wire::NameRow {
+        let named = |n| wire::NameRow {
             name: format!("name {part} {n}"),
-            histograms: vec![HistogramRow::of("latency", &latencies(0, 0, 0))],
+            histograms: vec![latencies(0, 0, 0).to_row("latency")],
             ..one.clone()
         };
         row.names = (0..1_000).map(named).collect();
@@ -387,12 +387,12 @@ fn lists_of_counts_stay_short_whatever_nodes_send() -> Outcome {
     let server = serve(dir.path())?;
     for node in 0..4_u32 {
         let mut row = second(node, 0, &["one"]);
-        let counted = |n| stats::wire::Count {
+        let counted = |n| wire::Count {
             name: format!("kind {node} {n}"),
             count: u64::MAX / 4,
         };
         row.names[0].failures = (0..1_000).map(counted).collect();
-        let status = |n| stats::wire::StatusCount {
+        let status = |n| wire::StatusCount {
             status: node * 1_000 + n,
             count: 1,
         };

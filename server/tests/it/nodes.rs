@@ -3,14 +3,13 @@
 use mistress_server as server;
 use prost::Message;
 use stats::Histogram;
-use stats::wire::{
-    Ack, Batch, Count, EventRow, HistogramRow, Kind, NameRow, RunEnd, RunStart, SecondRow,
-    StatusCount, VERSION,
-};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use wire::{
+    Ack, Batch, Count, EventRow, Kind, NameRow, RunEnd, RunStart, SecondRow, StatusCount, VERSION,
+};
 
 pub type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -53,7 +52,7 @@ pub fn second(node: u32, time_s: u64, names: &[&str]) -> SecondRow {
                 count: 1,
             }],
             histograms: ["latency", "service_time", "lag"]
-                .map(|phase| HistogramRow::of(phase, &values))
+                .map(|phase| values.to_row(phase))
                 .to_vec(),
             ..NameRow::default()
         }
@@ -66,7 +65,7 @@ pub fn second(node: u32, time_s: u64, names: &[&str]) -> SecondRow {
         users_min: 1,
         users_max: 4,
         names: rows.collect(),
-        checks: vec![stats::wire::CheckRow {
+        checks: vec![wire::CheckRow {
             name: "ok".to_owned(),
             passed: 2,
             failed: 1,

@@ -4,9 +4,9 @@
 use crate::nodes::{Outcome, await_state, batch, end, get, post, send, serve, start};
 use serde_json::Value;
 use stats::Histogram;
-use stats::wire::{Batch, Count, HistogramRow, Kind, NameRow, RunStart, SecondRow};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use wire::{Batch, Count, Kind, NameRow, RunStart, SecondRow};
 
 /// Of which the plan's load takes all but the drain.
 const SECONDS: u64 = 130;
@@ -40,9 +40,9 @@ fn second(time_s: u64) -> SecondRow {
             count: FAILED,
         }],
         histograms: vec![
-            HistogramRow::of("latency", &all),
-            HistogramRow::of("latency_failed", &failed),
-            HistogramRow::of("lag", &failed),
+            all.to_row("latency"),
+            failed.to_row("latency_failed"),
+            failed.to_row("lag"),
         ],
         ..NameRow::default()
     };

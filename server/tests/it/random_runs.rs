@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 use stats::Histogram;
-use stats::wire::{Batch, Count, HistogramRow, Kind, NameRow, SecondRow, StatusCount};
 use std::net::SocketAddr;
 use std::ops::Range;
+use wire::{Batch, Count, Kind, NameRow, SecondRow, StatusCount};
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -129,9 +129,7 @@ fn second(shape: &Shape, node: u32, time_s: u64, is_loaded: bool) -> (SecondRow,
                 .then(|| named("timeout", failed))
                 .into_iter()
                 .collect(),
-            histograms: times
-                .map(|(phase, times)| HistogramRow::of(phase, times))
-                .to_vec(),
+            histograms: times.map(|(phase, times)| times.to_row(phase)).to_vec(),
             ..NameRow::default()
         }
     });

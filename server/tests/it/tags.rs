@@ -2,8 +2,8 @@
 
 use crate::nodes::{Outcome, await_state, batch, end, get, post, second, serve, start};
 use serde_json::Value;
-use stats::wire::{Kind, NameRow, SecondRow};
-use stats::{NAMES_MAX, OTHER};
+use stats::Recorder;
+use wire::{Kind, NameRow, SecondRow};
 
 const LENGTH_S: u64 = 4;
 /// A request and a tag may have the same text.
@@ -72,7 +72,7 @@ fn tags_are_bounded_apart_from_names() -> Outcome {
             ok: 1,
             ..NameRow::default()
         };
-        (from..from + NAMES_MAX).map(row)
+        (from..from + Recorder::NAMES_MAX).map(row)
     };
     let mut whole = batch("many", 0, 1);
     whole.start = Some(Box::new(start()));
@@ -94,10 +94,10 @@ fn tags_are_bounded_apart_from_names() -> Outcome {
     let rows: Vec<&Value> = answer["names"].as_array().into_iter().flatten().collect();
     for kind in ["request", "tag"] {
         let of_kind = rows.iter().filter(|row| row["kind"] == kind);
-        assert_eq!(of_kind.count(), NAMES_MAX + 1, "{kind}");
+        assert_eq!(of_kind.count(), Recorder::NAMES_MAX + 1, "{kind}");
         let other = rows
             .iter()
-            .find(|row| row["kind"] == kind && row["name"] == OTHER);
+            .find(|row| row["kind"] == kind && row["name"] == Recorder::OTHER);
         assert_eq!(other.map(|row| &row["sent"]), Some(&5.into()), "{kind}");
     }
     Ok(())

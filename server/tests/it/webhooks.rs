@@ -8,11 +8,11 @@ use hmac::{Hmac, Mac};
 use mistress_server as server;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use stats::wire::{EventRow, ThresholdRow};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+use wire::{EventRow, ThresholdRow};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");

@@ -64,7 +64,7 @@ impl Facts {
                 .to_string_lossy()
                 .into_owned(),
             limits: Limits::raise(),
-            rings_are_locked: engine::rings_are_locked(),
+            rings_are_locked: Limits::rings_are_locked(),
             ring_refusal: engine::try_ring().err().map(refusal),
             ports: LocalPorts::of_system(config::Ports::System),
             somaxconn: number("/proc/sys/net/core/somaxconn"),

@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::parse;
 use crate::command::{memory, prepare};
 use crate::render::format::{bytes, count, percent};
-use engine::{Limits, TIME_WAIT};
+use engine::{Limits, LocalPorts};
 use std::net::IpAddr;
 
 /// The first kernel whose io_uring has everything the engine uses.
@@ -169,7 +169,7 @@ fn ports(facts: &Facts) -> Finding {
     let advice = "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\" net.ipv4.tcp_tw_reuse=1 \
                   net.ipv4.tcp_timestamps=1; or pool = \"shared\", close = \"reset\" or more addresses \
                   in source ([connections] of a profile)";
-    if rest < TIME_WAIT && ports.count() >= FILES_GOOD {
+    if rest < LocalPorts::TIME_WAIT && ports.count() >= FILES_GOOD {
         Finding::ok(subject, found)
     } else {
         Finding::bad(Grade::Warn, subject, found, advice)

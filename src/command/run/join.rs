@@ -15,12 +15,12 @@ use crate::render::format;
 use anyhow::anyhow;
 use client::{NodeClient, Trouble};
 use serde_json::Value;
-use stats::rendezvous::{
-    Joining, NodeFacts, NodeStage, RunStage, RunState, Say, TimedCommand, WAIT_MAX_MS,
-};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use wire::rendezvous::{
+    Joining, NodeFacts, NodeStage, RunStage, RunState, Say, TimedCommand, WAIT_MAX_MS,
+};
 
 /// Exchanges that tell the clock's offset.
 const PINGS: usize = 16;

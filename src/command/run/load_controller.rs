@@ -1,7 +1,7 @@
 //! Controls a running test: its commands, and their effect on the load.
 
 use crate::render::format;
-use config::{Change, ControlledLoad, FACTOR_MAX, Plan};
+use config::{Change, ControlledLoad, Plan};
 use engine::Control;
 use stats::report::LoadChange;
 use std::time::Duration;
@@ -46,16 +46,17 @@ impl ControlCommand {
         };
         command.filter(|_| words.next().is_none()).ok_or_else(|| {
             format!(
-                "found {:?}, expected status, pause, resume, scale FACTOR (0 to {FACTOR_MAX}), \
+                "found {:?}, expected status, pause, resume, scale FACTOR (0 to {}), \
                  next, drain, stop",
-                text.chars().take(60).collect::<String>()
+                text.chars().take(60).collect::<String>(),
+                Change::FACTOR_MAX
             )
         })
     }
 }
 
 fn scale(factor: f64) -> Option<ControlCommand> {
-    (0.0..=FACTOR_MAX)
+    (0.0..=Change::FACTOR_MAX)
         .contains(&factor)
         .then_some(ControlCommand::Scale(factor))
 }
@@ -128,7 +129,7 @@ impl LoadController {
     /// The factor after a step, rounded to hundredths, so that steps up and down cancel.
     fn factor_after(&self, step: f64) -> f64 {
         let factor = ((self.factor + step) * 100.0).round() / 100.0;
-        factor.clamp(0.0, FACTOR_MAX)
+        factor.clamp(0.0, Change::FACTOR_MAX)
     }
 
     /// A command in the words that [`ControlCommand::parse`] reads.

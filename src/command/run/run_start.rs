@@ -2,8 +2,8 @@
 
 use crate::command::{redact, script_files};
 use config::{Load, Model, Plan};
-use stats::wire::{Marker, RunStart};
 use std::time::Duration;
+use wire::{Marker, RunStart};
 
 /// Maximum number of phase boundaries sent; shapes have thousands.
 const MARKERS_MAX: usize = 200;

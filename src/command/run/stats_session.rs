@@ -15,9 +15,9 @@ use anyhow::anyhow;
 use config::{Plan, StatsSink};
 use rustix::process::setpriority_process;
 use server::Running;
-use stats::wire::RunEnd;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use wire::RunEnd;
 
 /// The connection of a run to a stats server.
 pub struct StatsSession {

@@ -16,12 +16,12 @@ use config::{Plan, Redactor};
 use engine::{Control, Event, FirstFigures, Traced};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
-use stats::rendezvous::TimedCommand;
 use stats::report::LoadChange;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use wire::rendezvous::TimedCommand;
 
 /// How often signals are checked.
 const POLL_EVERY: Duration = Duration::from_millis(20);

@@ -4,7 +4,6 @@ use crate::render::outline::{LoadOutline, Outline};
 use stats::report::{Ending, RunFacts};
 use stats::{
     Aggregator, Counter, FailureKind, Model, NameId, Recorder, RunReport, Sample, Summary, Window,
-    link,
 };
 use std::path::Path;
 
@@ -15,7 +14,7 @@ pub const HOSTILE: &str = "GET /\x1b[31m\r\nverdict CLEAN\u{202e}";
 /// A closed run of 3 s on one core, without anything special.
 pub fn closed() -> Summary {
     let mut aggregator = Aggregator::new(1, Model::Closed);
-    let (mut recorder, mut source) = link(0, 4);
+    let (mut recorder, mut source) = Recorder::link(0, 4);
     let home = recorder.request_name("GET /");
     let check = recorder.check_name("status is 200");
     recorder.users(64);
@@ -46,7 +45,7 @@ pub fn troubled() -> Summary {
     let mut aggregator = Aggregator::new(2, Model::Open);
     let mut last = Vec::new();
     for core in 0..2 {
-        let (mut recorder, mut source) = link(core, 4);
+        let (mut recorder, mut source) = Recorder::link(core, 4);
         for second in 0..4 {
             trouble(&mut recorder, core, second);
             if second < 3 {

@@ -1,7 +1,7 @@
 //! The nodes of a run of several, one line each.
 
 use crate::render::format::escape;
-use stats::rendezvous::{NodeFacts, NodeStage};
+use wire::rendezvous::{NodeFacts, NodeStage};
 
 /// Nodes that are shown one by one; of more, those that were lost and the first.
 const SHOWN: usize = 16;

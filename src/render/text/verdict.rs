@@ -3,8 +3,8 @@
 use super::Text;
 use crate::render::flow::{LABEL, Paint, Piece};
 use crate::render::format::{self, escape};
-use stats::OTHER;
-use stats::verdict::{Reason, ReasonKind, Spans, VerdictState};
+use stats::Recorder;
+use stats::verdict::{Reason, ReasonKind, VerdictState};
 
 /// Notices that are shown.
 const NOTICES_SHOWN: usize = 10;
@@ -38,8 +38,9 @@ impl Text<'_> {
         }
         if self.summary.names_folded {
             let text = format!(
-                "note: more than {} names: the rest is under {OTHER}",
-                stats::NAMES_MAX
+                "note: more than {} names: the rest is under {}",
+                Recorder::NAMES_MAX,
+                Recorder::OTHER
             );
             self.sentence(&text, Paint::None);
         }
@@ -102,8 +103,8 @@ fn place(reason: &Reason) -> String {
     }
 }
 
-fn seconds(spans: &Spans) -> Option<String> {
-    let shown = spans.0.iter().take(SPANS_MAX).map(|(first, last)| {
+fn seconds(spans: &[(u64, u64)]) -> Option<String> {
+    let shown = spans.iter().take(SPANS_MAX).map(|(first, last)| {
         if first == last {
             first.to_string()
         } else {
@@ -111,13 +112,13 @@ fn seconds(spans: &Spans) -> Option<String> {
         }
     });
     let shown: Vec<String> = shown.collect();
-    let more = spans.0.len().saturating_sub(SPANS_MAX);
+    let more = spans.len().saturating_sub(SPANS_MAX);
     let more = if more > 0 {
         format!(" and {more} more")
     } else {
         String::new()
     };
-    match &spans.0[..] {
+    match spans {
         [] => None,
         [(first, last)] if first == last => Some(format!("second {first}")),
         _ => Some(format!("seconds {}{more}", shown.join(", "))),

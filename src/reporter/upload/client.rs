@@ -1,8 +1,8 @@
 //! The HTTP client of a stats server: posts batches and reads the replies.
 
 use prost::Message as _;
-use stats::wire::{Ack, HELLO_PATH, MEDIA_TYPE, PATH, VERSION};
 use std::time::Duration;
+use wire::{Ack, HELLO_PATH, MEDIA_TYPE, PATH, VERSION};
 
 /// Timeout of one reply: several times what a busy disk takes to commit.
 const REPLY_TIME_MAX: Duration = Duration::from_secs(5);

@@ -1,15 +1,16 @@
 //! The reporter's end of the channel: never waits, never drops a second.
 
 use super::UploadItem;
+use super::merge::absorb;
 use crate::render::live::Stage;
 use crate::reporter::Observer;
-use stats::wire::{MISSED_EVENT, SecondRow};
 use stats::{Aggregator, Detail, Second};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
+use wire::{MISSED_EVENT, SecondRow};
 
 /// Passes everything on; while the channel is full, seconds are merged here.
 pub struct UploadObserver {
@@ -85,12 +86,12 @@ impl Observer for UploadObserver {
     fn detail(&mut self, second: &Second, detail: &Arc<Detail>) -> io::Result<()> {
         self.release()?;
         if let Some(held) = &mut self.held {
-            held.absorb(SecondRow::of(second, detail));
+            absorb(held, detail.to_row(second));
             return Ok(());
         }
         let item = UploadItem::Second(Box::new(second.clone()), Arc::clone(detail));
         if self.offer(item)?.is_some() {
-            self.held = Some(Box::new(SecondRow::of(second, detail)));
+            self.held = Some(Box::new(detail.to_row(second)));
         }
         Ok(())
     }

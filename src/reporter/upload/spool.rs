@@ -11,12 +11,12 @@ mod compact;
 
 use prost::Message as _;
 use sha2::{Digest, Sha256};
-use stats::wire::Batch;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use wire::Batch;
 
 const MAGIC: &[u8; 8] = b"MSTSPL01";
 const HEAD_LEN: usize = 24;

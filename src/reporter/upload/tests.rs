@@ -2,13 +2,13 @@
 
 use super::*;
 use prost::Message as _;
-use stats::wire::{Ack, SecondRow};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use wire::{Ack, SecondRow};
 
 /// How a server responds to a batch: status and error.
 type Responder = fn(&Batch) -> (u16, &'static str);

@@ -2,11 +2,11 @@
 
 use super::client::BatchReply;
 use super::{BatchSource, Spool, StatsClient, UploadItem, UploadJob};
-use stats::wire::{Batch, EventRow, RunStart, SecondRow};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use wire::{Batch, EventRow, RunStart, SecondRow};
 
 /// The first wait after a failed post; doubles up to [`WAIT_MAX`].
 const WAIT_MIN: Duration = Duration::from_millis(100);
@@ -80,7 +80,7 @@ impl Worker {
     fn handle(&mut self, item: UploadItem) {
         match item {
             UploadItem::Begin(t0) => self.begin(t0),
-            UploadItem::Second(second, detail) => self.second(SecondRow::of(&second, &detail)),
+            UploadItem::Second(second, detail) => self.second(detail.to_row(&second)),
             UploadItem::Row(row) => self.second(*row),
             UploadItem::Event { at, kind, text } => self.event(at, kind, text),
             UploadItem::End(end) => self.put(|batch| batch.end = Some(end)),

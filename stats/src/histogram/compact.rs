@@ -61,17 +61,30 @@ impl Histogram {
         self.add_figures(&seen, head.count, head.figures)
     }
 
-    /// Adds a histogram that was taken apart.
+    /// Adds a histogram that [`Histogram::each_compact`] took apart into the bytes of its exact
+    /// figures (none when it holds nothing), and the places that hold something, lowest first, each
+    /// with how many values.
     ///
     /// # Errors
     /// When a place is beyond the largest value; the histogram may then hold a part of it.
-    pub fn add_places(&mut self, parts: Places<'_>) -> Result<(), String> {
+    pub fn add_places(&mut self, figures: &[u8], places: &[(u32, u64)]) -> Result<(), String> {
         let mut seen = Seen::default();
-        for (place, n) in parts.places {
+        for (place, n) in places {
             self.put_at(*place as usize, *n)?;
             seen.add(*place as usize, *n);
         }
-        self.add_figures(&seen, seen.count, parts.figures)
+        self.add_figures(&seen, seen.count, figures)
+    }
+
+    /// Appends the compact form of a histogram taken apart as for [`Histogram::add_places`].
+    pub fn put_places(figures: &[u8], places: &[(u32, u64)], out: &mut Vec<u8>) {
+        let count: u64 = places.iter().map(|(_, n)| n).sum();
+        put(out, u128::from(count));
+        if count > 0 {
+            out.extend_from_slice(figures);
+            put(out, 1);
+            put_counts(out, places.iter().map(|(place, n)| (*place as usize, *n)));
+        }
     }
 
     /// Adds what is known besides the counts that were seen.
@@ -93,7 +106,7 @@ impl Histogram {
 
     /// Visits what [`Histogram::put_compact`] wrote, place by place and how many values each holds,
     /// and moves `bytes` behind it. Gives the count of all and the bytes of the exact figures, for
-    /// [`Places`].
+    /// [`Histogram::add_places`].
     ///
     /// # Errors
     /// When the bytes are damaged, and what `visit` returns.
@@ -243,29 +256,6 @@ fn counts_of(
     Ok(())
 }
 
-/// A histogram taken apart, as [`Histogram::each_compact`] does.
-#[derive(Debug, Clone, Copy)]
-pub struct Places<'a> {
-    /// The bytes of the exact figures; none when it holds nothing.
-    pub figures: &'a [u8],
-    /// The places that hold something, lowest first, and how many values.
-    pub places: &'a [(u32, u64)],
-}
-
-impl Places<'_> {
-    /// Appends the compact form.
-    pub fn put_compact(&self, out: &mut Vec<u8>) {
-        let count: u64 = self.places.iter().map(|(_, n)| n).sum();
-        put(out, u128::from(count));
-        if count > 0 {
-            out.extend_from_slice(self.figures);
-            put(out, 1);
-            let places = self.places.iter();
-            put_counts(out, places.map(|(place, n)| (*place as usize, *n)));
-        }
-    }
-}
-
 /// Form 1.
 fn put_counts(out: &mut Vec<u8>, places: impl Iterator<Item = (usize, u64)>) {
     let mut next = 0;
@@ -405,11 +395,10 @@ mod tests {
                 Ok(())
             }).expect("what was written");
             prop_assert_eq!(count, h.count());
-            let parts = Places { figures: shown, places: &places };
             let mut sum = Histogram::new();
-            sum.add_places(parts).expect("what was taken apart");
+            sum.add_places(shown, &places).expect("what was taken apart");
             prop_assert_eq!(figures(&sum), figures(&h));
-            parts.put_compact(&mut again);
+            Histogram::put_places(shown, &places, &mut again);
             let mut back = Histogram::new();
             back.add_compact(&mut again.as_slice()).expect("what was put together");
             prop_assert_eq!(figures(&back), figures(&h));

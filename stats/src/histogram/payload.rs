@@ -6,7 +6,7 @@
 
 use super::compact::{PLACE_MAX, Seen};
 use super::{CHUNK_LEN, DIGITS, Histogram, VALUE_MAX_US};
-use crate::wire::HistogramRow;
+use wire::HistogramRow;
 
 /// V2 with 9 bytes per number at most, as HdrHistogram writes it.
 const COOKIE: u32 = 0x1c84_9313;
@@ -67,12 +67,42 @@ impl Histogram {
         Ok(())
     }
 
-    /// Adds a payload with its exact figures, as far as they are possible with its counts. When
+    /// The message for these values, under the name of their phase.
+    pub fn to_row(&self, phase: &str) -> HistogramRow {
+        HistogramRow {
+            phase: phase.to_owned(),
+            payload: self.to_v2(),
+            min_us: self.min_us(),
+            max_us: self.max_us(),
+            sum_us: self.sum_us(),
+            clamped: self.clamped(),
+        }
+    }
+
+    /// The values of a message, with their exact figures as far as they fit its counts.
+    ///
+    /// # Errors
+    /// When the payload is not a V2 histogram with the bounds and digits of this one.
+    pub fn from_row(row: &HistogramRow) -> Result<Self, String> {
+        let mut histogram = Histogram::new();
+        histogram.add_row(row)?;
+        Ok(histogram)
+    }
+
+    /// Looks whether [`Histogram::add_row`] would take a message.
+    ///
+    /// # Errors
+    /// When the payload is not a V2 histogram with the bounds and digits of this one.
+    pub fn check_row(row: &HistogramRow) -> Result<(), String> {
+        Seen::of_v2(&row.payload).map(drop)
+    }
+
+    /// Adds a message with its exact figures, as far as they are possible with its counts. When
     /// it is refused, nothing was added.
     ///
     /// # Errors
     /// When the payload is not a V2 histogram with the bounds and digits of this one.
-    pub(crate) fn add_row(&mut self, row: &HistogramRow) -> Result<(), String> {
+    pub fn add_row(&mut self, row: &HistogramRow) -> Result<(), String> {
         let seen = Seen::of_v2(&row.payload)?;
         if seen.count == 0 {
             return Ok(());
@@ -91,16 +121,6 @@ impl Histogram {
     /// The exact sum of all values, as far as 64 bits hold it.
     pub fn sum_us(&self) -> u64 {
         u64::try_from(self.sum_us).unwrap_or(u64::MAX)
-    }
-}
-
-impl HistogramRow {
-    /// Looks whether [`HistogramRow::add_to`] would take it.
-    ///
-    /// # Errors
-    /// When the payload is not a V2 histogram with the bounds and digits of ours.
-    pub fn check(&self) -> Result<(), String> {
-        Seen::of_v2(&self.payload).map(drop)
     }
 }
 
@@ -256,7 +276,7 @@ mod tests {
     fn exact_figures_come_back() {
         let own = of(&[123_457, 3, 99_999_999]);
         let mut back = Histogram::new();
-        let row = HistogramRow::of("latency", &own);
+        let row = own.to_row("latency");
         back.add_row(&row).expect("its own bytes");
         assert_eq!((back.min_us(), back.max_us()), (3, 99_999_999));
         assert!((back.mean_us() - own.mean_us()).abs() < 1e-9);

@@ -1,18 +1,6 @@
-//! The comment and the annotations of a run.
+//! What users write on the axis of a run.
 
 use serde::{Deserialize, Serialize};
-
-/// The comment and annotations that users wrote on a stats server; empty for a run that has just
-/// ended.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct RunNotes {
-    /// The comment.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub comment: String,
-    /// Annotations on its axis, by time.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub annotations: Vec<Annotation>,
-}
 
 /// A user's description of a moment of a run, or of some of its seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! No allocation per request: neither while recording nor when a window is handed over.
 
 use allocation_counter::measure;
-use mistress_stats::{Counter, FailureKind, Sample, TagsId, link};
+use mistress_stats::{Counter, FailureKind, Recorder, Sample, TagsId};
 
 /// Enough seconds for every window of the ring to have been in use.
 const SECONDS_WARM: u64 = 8;
@@ -10,7 +10,7 @@ const REQUESTS_PER_SECOND: u64 = 500;
 
 #[test]
 fn recording_and_rolling_allocate_nothing_after_warm_up() {
-    let (mut recorder, mut source) = link(0, 3);
+    let (mut recorder, mut source) = Recorder::link(0, 3);
     let names: Vec<_> = (0..50)
         .map(|k| recorder.request_name(&format!("GET /{k}")))
         .collect();
@@ -65,7 +65,7 @@ fn recording_and_rolling_allocate_nothing_after_warm_up() {
 /// A value where none was before needs a chunk of the histogram; it comes from the window's supply.
 #[test]
 fn an_outlier_allocates_nothing() {
-    let (mut recorder, mut source) = link(0, 1);
+    let (mut recorder, mut source) = Recorder::link(0, 1);
     let name = recorder.request_name("GET /");
     let sample = |latency_ns| Sample {
         latency_ns,

@@ -11,7 +11,7 @@ mod verdict;
 mod windows;
 
 use mistress_stats::threshold::{Comparison, Metric, Of, Statistic, Threshold};
-use mistress_stats::{Aggregator, Model, NameId, Recorder, Sample, WindowSource, link};
+use mistress_stats::{Aggregator, Model, NameId, Recorder, Sample, WindowSource};
 use std::time::Duration;
 
 /// Milliseconds in nanoseconds.
@@ -54,7 +54,7 @@ impl Core {
     }
 
     fn with_flight(number: u32, windows_in_flight: usize) -> Self {
-        let (mut recorder, source) = link(number, windows_in_flight);
+        let (mut recorder, source) = Recorder::link(number, windows_in_flight);
         let name = recorder.request_name("GET /");
         Core {
             recorder,

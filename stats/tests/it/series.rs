@@ -242,5 +242,5 @@ fn nothing_is_lost_between_threads() {
 }
 
 fn link_end() -> WindowSource {
-    mistress_stats::link(0, 1).1
+    mistress_stats::Recorder::link(0, 1).1
 }

@@ -181,7 +181,7 @@ fn a_cpu_quota_is_a_reason_by_its_name() {
         let summary = finish(aggregator, vec![]);
         assert_eq!(kinds(&summary), expected, "{throttled:?}");
         if let Some(reason) = summary.verdict.reasons.first() {
-            assert_eq!(reason.windows.0, spans, "{throttled:?}");
+            assert_eq!(reason.windows, spans, "{throttled:?}");
             assert!(reason.text.contains("CPU quota"), "{}", reason.text);
         }
     };

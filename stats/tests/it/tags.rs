@@ -4,7 +4,7 @@ use crate::{Core, MS, aggregator, finish};
 use mistress_stats::summary::NameSummary;
 use mistress_stats::threshold::{Comparison, Metric, Of, Statistic, Threshold};
 use mistress_stats::{
-    Aggregator, FailureKind, Model, NAMES_MAX, NameKind, OTHER, Phase, Sample, Summary, Tag, TagsId,
+    Aggregator, FailureKind, Model, NameKind, Phase, Recorder, Sample, Summary, Tag, TagsId,
 };
 
 fn tags<const N: usize>(pairs: [(&str, &str); N]) -> Vec<Tag> {
@@ -173,7 +173,7 @@ fn tags_are_bounded_apart_from_names() {
     let mut core = Core::new(0);
     let extra = 10;
     let none = TagsId::default();
-    for k in 0..NAMES_MAX + extra {
+    for k in 0..Recorder::NAMES_MAX + extra {
         let own = tags([("id", &k.to_string()), ("kind", "all")]);
         let id = core.recorder.tags(none, &own);
         assert_eq!(
@@ -191,8 +191,11 @@ fn tags_are_bounded_apart_from_names() {
     let summary = finish(aggregator(1), vec![core]);
     assert!(summary.names_folded);
     // one of the tags that are kept apart is `kind:all`
-    assert_eq!(tag(&summary, OTHER).sent, extra as u64 + 1);
-    assert_eq!(tag(&summary, "kind:all").sent, (NAMES_MAX + extra) as u64);
+    assert_eq!(tag(&summary, Recorder::OTHER).sent, extra as u64 + 1);
+    assert_eq!(
+        tag(&summary, "kind:all").sent,
+        (Recorder::NAMES_MAX + extra) as u64
+    );
     let later = summary
         .names
         .iter()
@@ -215,7 +218,7 @@ fn sets_of_tags_are_bounded() {
     }
     let summary = finish(aggregator(1), vec![core]);
     assert!(summary.names_folded);
-    assert_eq!(tag(&summary, OTHER).sent, 5);
+    assert_eq!(tag(&summary, Recorder::OTHER).sent, 5);
     assert_eq!(tag(&summary, "a:0").sent, 150);
     summary.conservation().unwrap();
 }

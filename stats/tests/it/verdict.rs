@@ -42,7 +42,7 @@ fn check_suspect(summary: &Summary, kind: ReasonKind, spans: &[(u64, u64)]) {
     );
     let reason = summary.verdict.reasons.iter().find(|r| r.kind == kind);
     let reason = reason.unwrap_or_else(|| panic!("{kind:?} in {:?}", summary.verdict));
-    assert_eq!(reason.windows.0, spans, "{reason:?}");
+    assert_eq!(reason.windows, spans, "{reason:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Windows by themselves: ranges, overflow, gauges, names.
 
 use crate::{Core, MS, aggregator, finish};
-use mistress_stats::{Counter, FailureKind, NAMES_MAX, OTHER, Sample, link};
+use mistress_stats::{Counter, FailureKind, Recorder, Sample};
 
 #[test]
 fn a_window_covers_the_seconds_until_it_was_handed_over() {
@@ -49,7 +49,7 @@ fn a_full_ring_grows_the_window_and_loses_nothing() {
 
 #[test]
 fn a_reporter_that_is_gone_stops_nobody() {
-    let (mut recorder, source) = link(0, 2);
+    let (mut recorder, source) = Recorder::link(0, 2);
     drop(source);
     let name = recorder.request_name("GET /");
     for second in 1..100 {
@@ -85,9 +85,9 @@ fn gauges_go_on_from_window_to_window() {
 
 #[test]
 fn names_are_bounded_and_the_rest_is_counted_together() {
-    let (mut recorder, source) = link(0, 1);
+    let (mut recorder, source) = Recorder::link(0, 1);
     let extra = 30;
-    for k in 0..NAMES_MAX + extra {
+    for k in 0..Recorder::NAMES_MAX + extra {
         let id = recorder.request_name(&format!("GET /{k}"));
         assert_eq!(
             id,
@@ -107,15 +107,18 @@ fn names_are_bounded_and_the_rest_is_counted_together() {
     };
     let summary = finish(aggregator(1), vec![core]);
     assert!(summary.names_folded);
-    assert_eq!(summary.names.len(), NAMES_MAX + 2);
+    assert_eq!(summary.names.len(), Recorder::NAMES_MAX + 2);
     let other: Vec<u64> = summary
         .names
         .iter()
-        .filter(|n| n.name == OTHER)
+        .filter(|n| n.name == Recorder::OTHER)
         .map(|n| n.ok)
         .collect();
     assert_eq!(other, [extra as u64, 1]);
-    assert_eq!(summary.totals.counts.ok, (NAMES_MAX + extra) as u64);
+    assert_eq!(
+        summary.totals.counts.ok,
+        (Recorder::NAMES_MAX + extra) as u64
+    );
     summary.conservation().unwrap();
 }
 

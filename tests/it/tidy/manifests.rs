@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use super::{Tree, finds, obeys};
 
 /// Which of our crates each of our crates may use; folders, "" is the root.
-const USES: [(&str, &[&str]); 10] = [
+const USES: [(&str, &[&str]); 11] = [
     (
         "",
         &[
@@ -14,17 +14,19 @@ const USES: [(&str, &[&str]); 10] = [
             "engine",
             "stats",
             "server",
+            "wire",
             "recorder",
         ],
     ),
     ("engine", &["config", "scripting", "stats"]),
-    ("server", &["stats"]),
+    ("server", &["stats", "wire"]),
     ("config", &["stats"]),
     ("scripting", &[]),
-    ("stats", &[]),
+    ("stats", &["wire"]),
+    ("wire", &[]),
     ("recorder", &[]),
     ("testkit", &[]),
-    ("benches", &["stats"]),
+    ("benches", &["stats", "wire"]),
     ("xtask", &["testkit"]),
 ];
 /// Packages that only some of our crates may use.

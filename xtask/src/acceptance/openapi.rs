@@ -30,7 +30,7 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
         if !table.wants(row) {
             continue;
         }
-        let mut command = cargo(&["test", "--package", "mistress-server", "--test", "it", test]);
+        let mut command = cargo(&["test", "--package", "mistress-server", "--lib", test]);
         command.env(variable, value).env("CI", "1");
         let end = run::lines(command, Limit::None, |_, line| eprintln!("{line}"))?;
         let said = if end.is_success() { "passed" } else { "failed" };

@@ -5,9 +5,7 @@
 
 use prost::Message;
 use stats::Histogram;
-use stats::wire::{
-    Batch, CoreRow, HistogramRow, Kind, NameRow, RunEnd, RunStart, SecondRow, StatusCount, VERSION,
-};
+use wire::{Batch, CoreRow, Kind, NameRow, RunEnd, RunStart, SecondRow, StatusCount, VERSION};
 
 /// Seeded numbers (Marsaglia's xorshift64).
 pub struct Random(u64);
@@ -61,9 +59,7 @@ pub fn second(random: &mut Random, time_s: u64, names: u64, requests: u64) -> Se
                 status: 200,
                 count: requests,
             }],
-            histograms: histograms
-                .map(|(text, phase)| HistogramRow::of(text, phase))
-                .collect(),
+            histograms: histograms.map(|(text, phase)| phase.to_row(text)).collect(),
             ..NameRow::default()
         }
     });

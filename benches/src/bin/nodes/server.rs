@@ -2,12 +2,12 @@
 
 use crate::Failure;
 use prost::Message;
-use stats::wire::{Ack, PATH};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use wire::{Ack, PATH};
 
 /// A server that ends with this value.
 pub struct Server {

@@ -29,7 +29,7 @@ fn read_with(text: &str, changes: &[(&str, &str)], set: &[(&str, &str)]) -> Resu
             .collect(),
         ..ReadOptions::default()
     };
-    let read = read_from(text.as_bytes(), Path::new("p.toml"), &options);
+    let read = options.read(text.as_bytes(), Path::new("p.toml"));
     read.map_err(|errors| errors.to_string())
 }
 

@@ -1,7 +1,7 @@
 //! `proxy` and `no_proxy`: what they mean, and what is refused.
 
 use super::{LOAD, RUN, check, plan};
-use crate::profile::{ReadOptions, read_from};
+use crate::profile::ReadOptions;
 use crate::{Errors, Origin, Plan, VariableSource, Variables};
 use std::path::Path;
 
@@ -29,7 +29,7 @@ fn read_in(text: &str, environment: &[(&str, &str)]) -> Result<Plan, Errors> {
         ..ReadOptions::default()
     };
     let text = text.replace("script = \"s.lua\"", "script_text = \"return {}\"");
-    read_from(text.as_bytes(), Path::new("p.toml"), &options)
+    options.read(text.as_bytes(), Path::new("p.toml"))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::super::State;
 use super::super::meta::{RunTimes, now_us};
 use crate::Error;
-use stats::wire::{Batch, EventRow};
+use wire::{Batch, EventRow};
 
 const SECOND_US: u64 = 1_000_000;
 /// A run that has ended takes late batches for so long.
@@ -85,7 +85,7 @@ fn in_time(batch: &Batch, times: &RunTimes, now_us: u64) -> Result<(), Error> {
     // the clock of a node may be wrong
     let began_us = times.started_us.min(times.arrived_us);
     let elapsed_s = now_us.saturating_sub(began_us) / SECOND_US;
-    let ahead = |row: &&stats::wire::SecondRow| row.time_s > elapsed_s + AHEAD_MAX_S;
+    let ahead = |row: &&wire::SecondRow| row.time_s > elapsed_s + AHEAD_MAX_S;
     match batch.seconds.iter().find(ahead) {
         None => Ok(()),
         Some(row) => Err(Error::OutOfTime(format!(
@@ -118,7 +118,7 @@ fn late(batch: &Batch, times: &RunTimes, after_s: u64) -> EventRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stats::wire::SecondRow;
+    use wire::SecondRow;
 
     const HOUR_US: u64 = 3_600 * SECOND_US;
 

@@ -13,11 +13,11 @@ use super::worker::{BuiltChunks, Task, Work, make};
 use crate::Error;
 use prost::Message;
 use rusqlite::{Connection, TransactionBehavior};
-use stats::wire::{Batch, EventRow, RunStart};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
+use wire::{Batch, EventRow, RunStart};
 
 /// A run that nodes send batches for.
 pub(crate) struct Run {

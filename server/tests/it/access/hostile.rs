@@ -4,7 +4,7 @@ use crate::client::{Reply, Result, Served, send};
 use crate::nodes::{second, start};
 use mistress_server::access::ROUTES;
 use prost::Message;
-use stats::wire::{Batch, CheckRow, EventRow, VERSION};
+use wire::{Batch, CheckRow, EventRow, VERSION};
 
 fn names() -> Vec<String> {
     let mut names: Vec<String> = [

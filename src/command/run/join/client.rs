@@ -2,9 +2,9 @@
 
 use super::clock::{Exchange, NodeClock};
 use crate::reporter::upload;
-use stats::rendezvous::{NODE_PATH, NodeAnswer, NodeMessage, Say, TOKEN_HEADER, WAIT_MAX_MS};
-use stats::wire::VERSION;
 use std::time::Duration;
+use wire::VERSION;
+use wire::rendezvous::{NODE_PATH, NodeAnswer, NodeMessage, Say, TOKEN_HEADER, WAIT_MAX_MS};
 
 /// How long an answer may take, besides the time that the rendezvous holds it back.
 const ANSWER_MAX: Duration = Duration::from_millis(WAIT_MAX_MS + 2_000);

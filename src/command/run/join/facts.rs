@@ -2,7 +2,7 @@
 
 use super::Joined;
 use crate::render::format;
-use stats::rendezvous::{NodeFacts, NodeStage};
+use wire::rendezvous::{NodeFacts, NodeStage};
 
 impl Joined {
     /// This node.

@@ -8,12 +8,12 @@ use crate::command::{doctor, script_files, store};
 use anyhow::anyhow;
 use config::Plan;
 use sha2::{Digest, Sha256};
-use stats::rendezvous::{Joining, LEASE_MS};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
+use wire::rendezvous::{Joining, LEASE_MS};
 
 /// The variable with the run's own token.
 const TOKEN: &str = "MISTRESS_JOIN_TOKEN";

@@ -1,9 +1,10 @@
 //! Compacts a full spool: merges neighbouring batches, shortest first, so that old and new times
 //! keep about the same resolution.
 
+use super::super::merge;
 use super::{Spool, SpoolEntry, Storage, pack, unpack};
-use stats::wire::Batch;
 use std::io;
+use wire::Batch;
 
 /// Maximum number of events in a merged batch.
 const EVENTS_MAX: usize = 1_000;
@@ -77,7 +78,7 @@ fn absorb(batch: &mut Batch, later: Batch) {
     batch.end = later.end.or(batch.end.take());
     let mut rows = batch.seconds.drain(..).chain(later.seconds);
     let merged = rows.next().map(|mut first| {
-        rows.for_each(|row| first.absorb(row));
+        rows.for_each(|row| merge::absorb(&mut first, row));
         first
     });
     batch.seconds = merged.into_iter().collect();

@@ -15,8 +15,8 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
     if !table.wants("overload") {
         return Ok(());
     }
-    let test = ["test", "--release", "-p", "mistress-server", "--test", "it"];
-    let overload = ["overload::", "--", "--nocapture"];
+    let test = ["test", "--release", "-p", "mistress-server", "--lib"];
+    let overload = ["it::overload::", "--", "--nocapture"];
     let mut command = cargo(&[&test[..], &overload[..]].concat());
     command.env("MISTRESS_OVERLOAD", "long");
     let mut rows = 0;

@@ -21,7 +21,7 @@ pub const FACTOR_MAX: f64 = 1_000.0;
 /// A message of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeMessage {
-    /// The version of the wire format, [`crate::wire::VERSION`].
+    /// The version of the wire format, [`crate::VERSION`].
     pub version: u32,
     /// The run's id.
     pub run: String,

@@ -6,8 +6,8 @@
 //! sequence)` make a replay harmless. Fields may be added under new tags without a new version;
 //! [`VERSION`] is raised when an old reader would misunderstand.
 
-mod convert;
-mod merge;
+pub mod rendezvous;
+
 #[cfg(test)]
 mod tests;
 
@@ -187,7 +187,7 @@ pub struct SecondRow {
     /// Most connections.
     #[prost(uint64, tag = "13")]
     pub connections_max: u64,
-    /// Other things counted, by the names of [`crate::Counter`]; those that happened.
+    /// Other things counted, by the names of `stats::Counter`; those that happened.
     #[prost(message, repeated, tag = "14")]
     pub counters: Vec<Count>,
     /// One entry per core that delivered.
@@ -280,10 +280,10 @@ pub struct NameRow {
     /// Replies by status.
     #[prost(message, repeated, tag = "9")]
     pub statuses: Vec<StatusCount>,
-    /// Failures by the names of [`crate::FailureKind`]; those that happened.
+    /// Failures by the names of `stats::FailureKind`; those that happened.
     #[prost(message, repeated, tag = "10")]
     pub failures: Vec<Count>,
-    /// Times by the names of [`crate::Phase`]; those with values.
+    /// Times by the names of `stats::Phase`; those with values.
     #[prost(message, repeated, tag = "11")]
     pub histograms: Vec<HistogramRow>,
 }
@@ -318,7 +318,7 @@ pub struct HistogramRow {
     /// The stable name of the phase; empty where there is only one.
     #[prost(string, tag = "1")]
     pub phase: String,
-    /// The V2 encoding; see [`crate::Histogram::to_v2`].
+    /// The V2 encoding; that of `Histogram::to_v2` in `stats`.
     #[prost(bytes = "vec", tag = "2")]
     pub payload: Vec<u8>,
     /// The smallest value.
@@ -422,7 +422,7 @@ pub struct RunEnd {
 /// One finding of the verdict.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ReasonRow {
-    /// The stable name of [`crate::verdict::ReasonKind`].
+    /// The stable name of the finding, such as `cpu` or `late_sends`.
     #[prost(string, tag = "1")]
     pub kind: String,
     /// One sentence.
