@@ -115,7 +115,7 @@ pub trait Store: Send + Sync + 'static {
     /// Adds an annotation; its number, or none when there is no such run.
     ///
     /// # Errors
-    /// When the store fails; [`Error::Access`] when the run has too many.
+    /// When the store fails; [`Error::TooMany`] when the run has as many as it may.
     fn add_annotation(&self, run: &str, new: &Annotation) -> Result<Option<i64>, Error>;
 
     /// Changes times, kind and text of an annotation; false when the run has none of its number.

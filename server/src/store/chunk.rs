@@ -13,6 +13,9 @@ use crate::Error;
 use std::ops::Range;
 use zstd::bulk::Decompressor;
 
+/// The numbers of all rows.
+pub(crate) const ALL_ROWS: Range<u64> = 0..u64::MAX;
+
 /// A chunk as it is stored.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Chunk {
@@ -171,7 +174,7 @@ impl Unpacker {
     pub(crate) fn take_sums(&mut self, section: &Section, stored: &[u8]) -> Result<(), Error> {
         let mut sums = std::mem::take(&mut self.next);
         sums.clear();
-        self.each(section, stored, &(0..u64::MAX), |_, content| {
+        self.each(section, stored, &ALL_ROWS, |_, content| {
             sums.push(buckets_of(content)?);
             Ok(())
         })?;
@@ -243,7 +246,7 @@ mod tests {
         let mut unpacker = Unpacker::new().expect("an unpacker");
         for section in &sections {
             let mut rows = 0;
-            let visited = unpacker.each(section, &[], &(0..u64::MAX), |_, _| {
+            let visited = unpacker.each(section, &[], &ALL_ROWS, |_, _| {
                 rows += 1;
                 Ok(())
             });

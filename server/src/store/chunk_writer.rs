@@ -1,7 +1,7 @@
 //! Builds chunks: from a minute in memory, and from ten blocks of a finer level.
 
 use super::Content;
-use super::chunk::{Builder, Chunk, Unpacker, sections};
+use super::chunk::{ALL_ROWS, Builder, Chunk, Unpacker, sections};
 use super::delta_codec::Group;
 use super::digest::{self, PhaseRows};
 use super::levels::{LEVELS, MINUTE_S};
@@ -189,7 +189,7 @@ pub(crate) fn roll(db: &Connection, level: u64, block: u64) -> Result<(Chunk, u3
                 .get(section.start..end)
                 .ok_or_else(|| Error::Format("a chunk is cut off".to_owned()))?;
             let rows = by_key.entry(section.key).or_default();
-            unpacker.each(&section, stored, &(0..u64::MAX), |_, content| {
+            unpacker.each(&section, stored, &ALL_ROWS, |_, content| {
                 let mut bytes = Vec::new();
                 match content {
                     Content::Bytes(content) => bytes.extend_from_slice(content),

@@ -409,11 +409,11 @@ fn heads_of<'a>(rest: &mut &'a [u8], count: usize) -> Result<Vec<(u64, &'a [u8])
 
 #[cfg(test)]
 mod tests {
+    use super::super::chunk::ALL_ROWS;
     use super::super::merge::add_histogram;
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: Range<u64> = 0..u64::MAX;
     type Rows = Vec<(u64, Vec<u8>)>;
 
     fn packed(h: &Histogram) -> Vec<u8> {
@@ -472,14 +472,14 @@ mod tests {
             let mut buckets = Vec::new();
             decode_buckets(&whole, &mut buckets).expect("a histogram");
             let wholes = [buckets.clone(), buckets];
-            DeltaDecoder::default().each(&stored, &wholes, &mut zstd, &ALL, |number, content| {
+            DeltaDecoder::default().each(&stored, &wholes, &mut zstd, &ALL_ROWS, |number, content| {
                 back.push((number, figures(content)));
                 Ok(())
             }).expect("it is joined");
             let (mut stored, mut packer) = (Vec::new(), Packer::for_histograms().expect("zstd"));
             let mut splitter = DeltaEncoder::default();
             splitter.put_whole(7, &whole, &mut packer, &mut stored).expect("it is put");
-            DeltaDecoder::default().each(&stored, &[], &mut zstd, &ALL, |number, content| {
+            DeltaDecoder::default().each(&stored, &[], &mut zstd, &ALL_ROWS, |number, content| {
                 assert_eq!((number, figures(content)), (7, figures(whole.as_slice())));
                 Ok(())
             }).expect("it is read");
@@ -501,15 +501,15 @@ mod tests {
             let mut buckets = Vec::new();
             decode_buckets(&whole, &mut buckets).expect("a histogram");
             let wholes = [buckets.clone(), buckets];
-            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, &ALL, |_, _| Ok(()));
+            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, &ALL_ROWS, |_, _| Ok(()));
             let mut packer = Packer::for_histograms().expect("zstd");
             let mut alone = Vec::new();
             DeltaEncoder::default().put_whole(0, &whole, &mut packer, &mut alone).expect("it is put");
             let at = bucket % alone.len();
             alone[at] = byte;
-            let _ = DeltaDecoder::default().each(&alone, &[], &mut zstd, &ALL, |_, _| Ok(()));
+            let _ = DeltaDecoder::default().each(&alone, &[], &mut zstd, &ALL_ROWS, |_, _| Ok(()));
             stored.truncate(bucket);
-            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, &ALL, |_, _| Ok(()));
+            let _ = DeltaDecoder::default().each(&stored, &wholes, &mut zstd, &ALL_ROWS, |_, _| Ok(()));
         }
     }
 }

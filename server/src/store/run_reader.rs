@@ -1,6 +1,6 @@
 //! A snapshot of a run: chunks of its file and rows in memory, read as one.
 
-use super::chunk::{Section, Unpacker, sections};
+use super::chunk::{ALL_ROWS, Section, Unpacker, sections};
 use super::digest::{self, Digest};
 use super::levels::{MINUTE_S, Piece, pieces};
 use super::memtable::{Memory, Memtable};
@@ -241,17 +241,21 @@ impl RunReader {
         }
         let mut bytes = Vec::new();
         let mut source = Source::open(&self.db, part, &[section], &mut bytes)?;
-        let all = 0..u64::MAX;
-        unpacker.each(section, source.get(section)?, &all, |number, content| {
-            if number / digest::COLUMNS_MAX == width_index {
-                let time_s = start + number % digest::COLUMNS_MAX * width_s;
-                let Content::Bytes(content) = content else {
-                    return Err(Error::Format("a digest: a histogram".to_owned()));
-                };
-                found.insert(time_s, digest::read(content)?);
-            }
-            Ok(())
-        })
+        unpacker.each(
+            section,
+            source.get(section)?,
+            &ALL_ROWS,
+            |number, content| {
+                if number / digest::COLUMNS_MAX == width_index {
+                    let time_s = start + number % digest::COLUMNS_MAX * width_s;
+                    let Content::Bytes(content) = content else {
+                        return Err(Error::Format("a digest: a histogram".to_owned()));
+                    };
+                    found.insert(time_s, digest::read(content)?);
+                }
+                Ok(())
+            },
+        )
     }
 }
 
