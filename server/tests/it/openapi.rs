@@ -101,6 +101,9 @@ fn trial(program: &Path, document: &Path, url: &str, folder: &Path) -> Command {
     let examples = std::env::var(EXAMPLES).unwrap_or_else(|_| FEW.to_owned());
     let mut command = Command::new(program);
     command.current_dir(folder).env("NO_COLOR", "1");
+    let hooks = concat!(env!("CARGO_MANIFEST_DIR"), "/../testkit/openapi");
+    command.envs([("PYTHONPATH", hooks), ("SCHEMATHESIS_HOOKS", "hooks")]);
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     command.arg("run").arg(document).args(["--url", url]);
     command.args(["--max-examples", &examples, "--seed", "7", "--no-shrink"]);
     command.args(["--phases", "examples,coverage,fuzzing"]);
