@@ -4,7 +4,7 @@
 //! What is known of a run is in memory. After a restart, nodes that have started join again and
 //! bring the start along.
 
-mod gathering;
+mod run_nodes;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::{Extension, Json, Router};
-use gathering::Gathering;
+use run_nodes::RunNodes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use wire::VERSION;
 use wire::rendezvous::{
-    NODE_PATH, NodeAnswer, NodeMessage, RunState, Say, TOKEN_HEADER, WAIT_MAX_MS, coverage,
+    NODE_PATH, NodeAnswer, NodeMessage, NodeRequest, RunState, TOKEN_HEADER, WAIT_MAX_MS, coverage,
 };
 
 /// The largest message, in bytes: `setup` may return much.
@@ -70,7 +70,7 @@ pub(crate) struct Rendezvous(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    runs: Mutex<HashMap<String, Meeting>>,
+    runs: Mutex<HashMap<String, KnownRun>>,
     /// The clock: the time of the system at the start, and from then on monotonic.
     origin: Instant,
     origin_us: i64,
@@ -78,8 +78,8 @@ struct Shared {
 
 /// A run, and the number of its state for those who wait.
 #[derive(Debug)]
-struct Meeting {
-    gathering: Gathering,
+struct KnownRun {
+    nodes: RunNodes,
     changed: watch::Sender<u64>,
 }
 
@@ -100,7 +100,7 @@ impl Rendezvous {
         self.0.origin_us.saturating_add(elapsed.unwrap_or(i64::MAX))
     }
 
-    fn runs(&self) -> MutexGuard<'_, HashMap<String, Meeting>> {
+    fn runs(&self) -> MutexGuard<'_, HashMap<String, KnownRun>> {
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -113,57 +113,57 @@ impl Rendezvous {
     ) -> Result<(Option<RunState>, watch::Receiver<u64>), Refusal> {
         let now_us = self.now_us();
         let mut runs = self.runs();
-        if let Say::Join(joining) = &message.say {
+        if let NodeRequest::Join(joining) = &message.request {
             let is_new = runs
                 .get(&message.run)
-                .is_none_or(|m| m.gathering.is_given_up());
+                .is_none_or(|one| one.nodes.is_given_up());
             if is_new {
-                runs.retain(|_, one| now_us - one.gathering.touched_us < FORGOTTEN_US);
+                runs.retain(|_, one| now_us - one.nodes.touched_us < FORGOTTEN_US);
                 if runs.len() >= RUNS_MAX {
                     return Err(Refusal::Conflict("too many runs at once".to_owned()));
                 }
-                let mut gathering = Gathering::of(token, joining, now_us)?;
-                gathering.join(message.node, message.epoch, joining, now_us)?;
+                let mut nodes = RunNodes::of(token, joining, now_us)?;
+                nodes.join(message.node, message.epoch, joining, now_us)?;
                 let changed = watch::channel(0).0;
-                runs.insert(message.run.clone(), Meeting { gathering, changed });
+                runs.insert(message.run.clone(), KnownRun { nodes, changed });
             }
         }
-        let meeting = runs.get_mut(&message.run).ok_or(Refusal::Unknown)?;
-        let gathering = &mut meeting.gathering;
-        if !gathering.has_token(token) {
+        let known = runs.get_mut(&message.run).ok_or(Refusal::Unknown)?;
+        let nodes = &mut known.nodes;
+        if !nodes.has_token(token) {
             return Err(Refusal::Token);
         }
-        if let Say::Join(joining) = &message.say {
-            gathering.join(message.node, message.epoch, joining, now_us)?;
-        } else if !gathering.is_member(message.node, message.epoch) {
+        if let NodeRequest::Join(joining) = &message.request {
+            nodes.join(message.node, message.epoch, joining, now_us)?;
+        } else if !nodes.is_member(message.node, message.epoch) {
             return Err(Refusal::Unknown);
         }
-        gathering.hear(message.node, now_us);
-        gathering.look(now_us);
-        match &message.say {
-            Say::Ready {
+        nodes.renew_lease(message.node, now_us);
+        nodes.expire_leases(now_us);
+        match &message.request {
+            NodeRequest::Ready {
                 round_trip_us,
                 clock_offset_us,
                 clock_uncertainty_us,
             } => {
-                gathering.clock(message.node, *clock_offset_us, *clock_uncertainty_us);
-                gathering.ready(message.node, *round_trip_us);
+                nodes.clock(message.node, *clock_offset_us, *clock_uncertainty_us);
+                nodes.ready(message.node, *round_trip_us);
             }
-            Say::SetUp(data) => gathering.set_up(data.clone(), now_us),
-            Say::Command(text) => gathering.command(text, now_us).map(drop)?,
-            Say::Ended(facts) => gathering.ended(message.node, facts),
-            Say::Leave(reason) => gathering.leave(message.node, reason),
-            Say::Ping | Say::Join(_) | Say::Listen { .. } => {}
+            NodeRequest::SetUp(data) => nodes.set_up(data.clone(), now_us),
+            NodeRequest::Command(text) => nodes.command(text, now_us).map(drop)?,
+            NodeRequest::Ended(facts) => nodes.ended(message.node, facts),
+            NodeRequest::Leave(reason) => nodes.leave(message.node, reason),
+            NodeRequest::Ping | NodeRequest::Join(_) | NodeRequest::Listen { .. } => {}
         }
-        meeting.changed.send_replace(meeting.gathering.number());
-        let is_news = meeting.gathering.number() > message.seen;
+        known.changed.send_replace(known.nodes.number());
+        let is_news = known.nodes.number() > message.seen;
         // who speaks of something else is not told of all nodes
-        let seen = match message.say {
-            Say::Listen { .. } => message.seen,
+        let seen = match message.request {
+            NodeRequest::Listen { .. } => message.seen,
             _ => message.seen.max(1),
         };
-        let state = is_news.then(|| meeting.gathering.state(seen));
-        Ok((state, meeting.changed.subscribe()))
+        let state = is_news.then(|| known.nodes.state(seen));
+        Ok((state, known.changed.subscribe()))
     }
 
     /// The state that a node has not seen; `None` when there is none within `wait`.
@@ -177,16 +177,16 @@ impl Rendezvous {
         let _ = timeout(wait, changed.wait_for(|number| *number > seen)).await;
         let now_us = self.now_us();
         let mut runs = self.runs();
-        let meeting = runs.get_mut(&message.run)?;
-        meeting.gathering.hear(message.node, now_us);
-        let gathering = &meeting.gathering;
-        (gathering.number() > seen).then(|| gathering.state(seen))
+        let known = runs.get_mut(&message.run)?;
+        known.nodes.renew_lease(message.node, now_us);
+        let nodes = &known.nodes;
+        (nodes.number() > seen).then(|| nodes.state(seen))
     }
 
     /// A batch is stored: what its node has delivered, if the run has its rendezvous here.
     pub(crate) fn delivered(&self, run: &str, node: u32, until_s: u64) {
-        if let Some(meeting) = self.runs().get_mut(run) {
-            meeting.gathering.delivered(node, until_s);
+        if let Some(known) = self.runs().get_mut(run) {
+            known.nodes.delivered(node, until_s);
         }
     }
 
@@ -194,10 +194,10 @@ impl Rendezvous {
     fn command(&self, run: &str, text: &str) -> Result<f64, Refusal> {
         let now_us = self.now_us();
         let mut runs = self.runs();
-        let meeting = runs.get_mut(run).ok_or(Refusal::Unknown)?;
-        meeting.gathering.look(now_us);
-        let at_us = meeting.gathering.command(text, now_us)?;
-        meeting.changed.send_replace(meeting.gathering.number());
+        let known = runs.get_mut(run).ok_or(Refusal::Unknown)?;
+        known.nodes.expire_leases(now_us);
+        let at_us = known.nodes.command(text, now_us)?;
+        known.changed.send_replace(known.nodes.number());
         Ok(at_us as f64 / 1e6)
     }
 
@@ -225,12 +225,12 @@ impl Rendezvous {
     fn state(&self, run: &str) -> Option<RunState> {
         let now_us = self.now_us();
         let mut runs = self.runs();
-        let meeting = runs.get_mut(run)?;
-        if meeting.gathering.look(now_us) {
-            meeting.changed.send_replace(meeting.gathering.number());
+        let known = runs.get_mut(run)?;
+        if known.nodes.expire_leases(now_us) {
+            known.changed.send_replace(known.nodes.number());
         }
         // what `setup` returned may be secret
-        Some(meeting.gathering.state(u64::MAX))
+        Some(known.nodes.state(u64::MAX))
     }
 
     /// Whether a run is known here.
@@ -240,7 +240,7 @@ impl Rendezvous {
 
     /// The project of a run that is known here.
     fn project(&self, run: &str) -> Option<String> {
-        Some(self.runs().get(run)?.gathering.project.clone())
+        Some(self.runs().get(run)?.nodes.project.clone())
     }
 }
 
@@ -276,7 +276,7 @@ async fn node(
         .and_then(|value| value.to_str().ok());
     authorize(&app, &visitor, &message).await?;
     let (mut state, changed) = app.rendezvous.take(&message, token.unwrap_or_default())?;
-    if let (None, Say::Listen { wait_ms }) = (&state, &message.say) {
+    if let (None, NodeRequest::Listen { wait_ms }) = (&state, &message.request) {
         let wait = Duration::from_millis((*wait_ms).min(WAIT_MAX_MS));
         state = app.rendezvous.news(&message, changed, wait).await;
     }
@@ -291,8 +291,8 @@ async fn node(
 /// start.
 async fn authorize(app: &App, visitor: &Visitor, message: &NodeMessage) -> Result<(), ApiError> {
     let run = message.run.clone();
-    let joined = match &message.say {
-        Say::Join(joining) => Some(joining),
+    let joined = match &message.request {
+        NodeRequest::Join(joining) => Some(joining),
         _ => None,
     };
     let mut projects: Vec<String> = app.rendezvous.project(&run).into_iter().collect();

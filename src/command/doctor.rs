@@ -31,10 +31,10 @@ pub fn execute(arguments: &DoctorArguments) -> Result<Exit, Failure> {
 }
 
 /// What is to be said against this machine as a load generator, one line each.
-pub fn troubles() -> Vec<String> {
+pub fn problems() -> Vec<String> {
     let findings = judge::judge(&Facts::gather()).into_iter();
-    let troubles = findings.filter(|finding| finding.grade != Grade::Ok);
-    troubles
+    let problems = findings.filter(|finding| finding.grade != Grade::Ok);
+    problems
         .map(|finding| format!("{}: {}", finding.subject, finding.found))
         .collect()
 }

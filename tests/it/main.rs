@@ -32,6 +32,7 @@ mod proxies;
 mod replies;
 mod reporting;
 mod request_log;
+mod requests;
 mod schema;
 mod scripts_control;
 mod scripts_faults;

@@ -2,11 +2,10 @@
 
 use crate::binary::{Done, Program, Scratch, conserved, count, json, mistress};
 use crate::harness::{measuring, number, run_table};
+use crate::requests::{self, JSON};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{Read, Write as _};
-use std::net::TcpStream;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -117,18 +116,10 @@ impl Meeting {
 
     /// The body of an answer of the server.
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let address = self.url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).expect("the server listens");
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).expect("it is sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
-        body.to_owned()
+        let (_, port) = self.url.rsplit_once(':').expect("a port");
+        let port = port.parse().expect("a port");
+        let answer = requests::ask(port, &format!("{method} {path}"), JSON, body);
+        requests::body_of(&answer).to_owned()
     }
 
     /// Waits until the rendezvous has the run in a stage.

@@ -3,10 +3,10 @@
 
 use crate::binary::{Done, Program, Scratch, can_run, count, mistress};
 use crate::harness::{ONE_REQUEST, measuring};
+use crate::requests::ask;
 use rustix::process::Signal;
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -72,14 +72,7 @@ impl Stats {
 
     /// The body of an answer.
     fn text(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        let limit = Some(Duration::from_secs(20));
-        stream.set_read_timeout(limit).expect("a timeout is set");
-        let host = format!("localhost:{}", self.port);
-        // HTTP/1.0: the body ends with the connection
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
+        let answer = ask(self.port, &format!("GET {path}"), "", "");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         assert!(head.contains(" 200 "), "{path}: {answer}");
         body.to_owned()

@@ -2,6 +2,7 @@
 
 use crate::binary::{Program, Scratch, can_run, mistress};
 use crate::harness::ONE_REQUEST;
+use crate::requests::{JSON, ask};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -58,17 +59,7 @@ fn received(mut stream: TcpStream) -> Value {
 /// Adds a webhook for all projects.
 fn add_webhook(port: u16, url: &str) {
     let body = serde_json::json!({ "url": url }).to_string();
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-    stream.set_read_timeout(Some(LIMIT)).expect("a limit");
-    write!(
-        stream,
-        "POST /api/v1/projects/*/webhooks HTTP/1.0\r\nhost: localhost:{port}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
+    let answer = ask(port, "POST /api/v1/projects/*/webhooks", JSON, &body);
     assert!(answer.contains(" 200 "), "{answer}");
 }
 

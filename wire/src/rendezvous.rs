@@ -1,4 +1,4 @@
-//! What the nodes of a run and their rendezvous, a stats server, say to each other: JSON, posted by
+//! What the nodes of a run and their rendezvous, a stats server, tell each other: JSON, posted by
 //! the nodes to [`NODE_PATH`]. A node that waits for news is answered when there is some, or after
 //! [`WAIT_MAX_MS`].
 
@@ -15,6 +15,8 @@ pub const WAIT_MAX_MS: u64 = 1_000;
 /// A node and the rendezvous that have not heard from each other for so long count as parted, in
 /// milliseconds.
 pub const LEASE_MS: u64 = 10_000;
+/// Shards of a run, which its nodes share.
+pub const SHARDS: u64 = 1_024;
 /// The largest factor of the load, relative to the plan.
 pub const FACTOR_MAX: f64 = 1_000.0;
 
@@ -31,14 +33,14 @@ pub struct NodeMessage {
     pub epoch: u64,
     /// The number of the last state that the node has seen; 0 for none.
     pub seen: u64,
-    /// What it says.
-    pub say: Say,
+    /// What it tells or asks.
+    pub request: NodeRequest,
 }
 
-/// What a node says.
+/// What a node tells or asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Say {
+pub enum NodeRequest {
     /// Nothing: only the times of the answer matter.
     Ping,
     /// It wants to be part of the run.
@@ -244,6 +246,11 @@ pub fn coverage(nodes: &[NodeFacts]) -> Vec<Coverage> {
         span
     };
     ends.into_iter().filter(|end| *end > 0).map(span).collect()
+}
+
+/// Whether a text may be a run's own token: 16 to 256 visible ASCII characters.
+pub fn is_token(text: &str) -> bool {
+    (16..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whether a text is a command for a run: pause, resume, scale FACTOR, next, drain, stop.

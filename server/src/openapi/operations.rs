@@ -103,7 +103,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     change(
         "POST",
         "/ingest/v1/node",
-        "Take a message of a node of a run (stats/src/rendezvous.rs), and answer it",
+        "Take a message of a node of a run (wire/src/rendezvous.rs), and answer it",
         Some("NodeMessage"),
     )
     .answers(Json("NodeAnswer"))

@@ -5,7 +5,9 @@ use crate::render::format;
 use anyhow::anyhow;
 use config::ScriptText;
 use sha2::{Digest, Sha256};
-use std::fs;
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Time since 1970; zero for clocks set before.
@@ -33,10 +35,23 @@ pub fn run_id(start: SystemTime) -> Result<String, Failure> {
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file of any size in hexadecimal.
+///
+/// # Errors
+/// It cannot be read.
+pub fn sha256_of_file(path: &Path) -> Result<String, Failure> {
+    let mut hash = Sha256::new();
+    File::open(path)
+        .and_then(|mut file| io::copy(&mut file, &mut hash))
+        .map_err(|error| Failure::usage(anyhow!("{}: {error}", path.display())))?;
+    Ok(hex(&hash.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// SHA-256 of a script in hexadecimal.
@@ -44,12 +59,9 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// # Errors
 /// Its file cannot be read.
 pub fn sha256_of_script(script: ScriptText<'_>) -> Result<String, Failure> {
-    let failed = |error| Failure::usage(anyhow!("{}: {error}", script.path.display()));
     match script.text {
         Some(text) => Ok(sha256(text.as_bytes())),
-        None => fs::read(script.path)
-            .map(|bytes| sha256(&bytes))
-            .map_err(failed),
+        None => sha256_of_file(script.path),
     }
 }
 

@@ -13,13 +13,13 @@ pub use settings::JoinSettings;
 use crate::command::exit::Failure;
 use crate::render::format;
 use anyhow::anyhow;
-use client::{NodeClient, Trouble};
+use client::{NodeClient, NodeError};
 use serde_json::Value;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use wire::rendezvous::{
-    Joining, NodeFacts, NodeStage, RunStage, RunState, Say, TimedCommand, WAIT_MAX_MS,
+    Joining, NodeFacts, NodeRequest, NodeStage, RunStage, RunState, TimedCommand, WAIT_MAX_MS,
 };
 
 /// Exchanges that tell the clock's offset.
@@ -68,7 +68,7 @@ struct Inner {
     /// The load of this node is over.
     has_ended: bool,
     /// The user does not want to wait for the other nodes.
-    is_hurried: bool,
+    is_wait_over: bool,
     /// Nothing more is to be heard.
     is_closed: bool,
 }
@@ -111,21 +111,21 @@ impl Joined {
         let deadline = Instant::now() + settings.timeout;
         let client = settings.client()?;
         let shared = Arc::new(Shared::default());
-        let say = Say::Join(Box::new(settings.joining.clone()));
+        let request = NodeRequest::Join(Box::new(settings.joining.clone()));
         loop {
-            match client.say(0, say.clone()) {
+            match client.send(0, request.clone()) {
                 Ok((answer, _)) => {
                     shared.take(answer.state);
                     break;
                 }
-                Err(Trouble::Unreachable(_)) if Instant::now() < deadline => {
+                Err(NodeError::Unreachable(_)) if Instant::now() < deadline => {
                     thread::sleep(AGAIN_AFTER);
                 }
-                Err(trouble) => return Err(refused(&settings.url, trouble.text())),
+                Err(error) => return Err(refused(&settings.url, error.text())),
             }
         }
         let deadline = Instant::now() + settings.timeout;
-        let clock = measure(&client).map_err(|t| refused(&settings.url, t.text()))?;
+        let clock = measure(&client).map_err(|error| refused(&settings.url, error.text()))?;
         let joined = Joined {
             client,
             settings,
@@ -157,7 +157,7 @@ impl Joined {
 
     /// The rendezvous' clock.
     pub fn run_clock(&self) -> RunClock {
-        self.client.clock.there(self.clock)
+        self.client.clock.rendezvous_clock(self.clock)
     }
 
     /// The rendezvous' address.
@@ -175,9 +175,9 @@ impl Joined {
         self.settings.joining.shards.0 == 0
     }
 
-    fn say(&self, say: Say) -> Result<(), Trouble> {
+    fn send(&self, request: NodeRequest) -> Result<(), NodeError> {
         let seen = self.shared.lock().state.number;
-        let (answer, _) = self.client.say(seen, say)?;
+        let (answer, _) = self.client.send(seen, request)?;
         self.shared.take(answer.state);
         Ok(())
     }
@@ -193,12 +193,12 @@ impl Joined {
     ) -> Result<(Instant, Value), Failure> {
         let fail = |text: &str| refused(&self.settings.url, text);
         let deadline = self.deadline;
-        let ready = Say::Ready {
+        let ready = NodeRequest::Ready {
             round_trip_us: self.clock.round_trip_us,
             clock_offset_us: self.clock.offset_us,
             clock_uncertainty_us: self.clock.uncertainty_us,
         };
-        self.say(ready).map_err(|trouble| fail(trouble.text()))?;
+        self.send(ready).map_err(|error| fail(error.text()))?;
         let mut setup = Some(setup).filter(|_| self.has_hooks());
         let mut inner = self.shared.lock();
         loop {
@@ -249,7 +249,7 @@ impl Joined {
             return inner;
         }
         drop(inner);
-        if let Ok((answer, _)) = self.client.say(0, Say::Listen { wait_ms: 0 }) {
+        if let Ok((answer, _)) = self.client.send(0, NodeRequest::Listen { wait_ms: 0 }) {
             self.shared.take(answer.state);
         }
         self.shared.lock()
@@ -264,8 +264,8 @@ impl Joined {
             return Ok(());
         };
         let data = setup().inspect_err(|error| self.leave(&error.to_string()))?;
-        self.say(Say::SetUp(data))
-            .map_err(|trouble| refused(&self.settings.url, trouble.text()))
+        self.send(NodeRequest::SetUp(data))
+            .map_err(|error| refused(&self.settings.url, error.text()))
     }
 
     /// The load began at this moment, which should have been that of [`Joined::start`].
@@ -279,15 +279,15 @@ impl Joined {
     pub fn leave(&self, reason: &str) {
         let first = reason.lines().next().unwrap_or_default();
         // whoever does not hear of it waits for this node for a while
-        let _ = self.say(Say::Leave(first.to_owned()));
+        let _ = self.send(NodeRequest::Leave(first.to_owned()));
     }
 
     /// Sends a command for all nodes, this one included. Never waits.
-    pub fn send(&self, command: String) {
+    pub fn send_command(&self, command: String) {
         let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
         thread::spawn(move || {
             let seen = shared.lock().state.number;
-            if let Ok((answer, _)) = client.say(seen, Say::Command(command)) {
+            if let Ok((answer, _)) = client.send(seen, NodeRequest::Command(command)) {
                 shared.take(answer.state);
             }
         });
@@ -314,8 +314,8 @@ impl Joined {
     }
 
     /// Who waits for the other nodes does so no longer.
-    pub fn hurry(&self) {
-        self.shared.lock().is_hurried = true;
+    pub fn stop_waiting(&self) {
+        self.shared.lock().is_wait_over = true;
         self.shared.changed.notify_all();
     }
 
@@ -328,14 +328,17 @@ impl Joined {
         }
         let facts = self.own_facts();
         let since = Instant::now();
-        while self.say(Say::Ended(Box::new(facts.clone()))).is_err() {
-            if since.elapsed() > self.lease() || self.shared.lock().is_hurried {
+        while self
+            .send(NodeRequest::Ended(Box::new(facts.clone())))
+            .is_err()
+        {
+            if since.elapsed() > self.lease() || self.shared.lock().is_wait_over {
                 break;
             }
             thread::sleep(AGAIN_AFTER);
         }
         let mut inner = self.shared.lock();
-        while inner.state.stage != RunStage::Over && !inner.is_hurried {
+        while inner.state.stage != RunStage::Over && !inner.is_wait_over {
             if inner
                 .heard
                 .is_none_or(|heard| heard.elapsed() > self.lease())
@@ -380,25 +383,25 @@ impl Listener {
             };
             // several signs of life within a lease
             let wait_ms = WAIT_MAX_MS.min(self.joining.lease_ms / 4);
-            match self.client.say(seen, Say::Listen { wait_ms }) {
+            match self.client.send(seen, NodeRequest::Listen { wait_ms }) {
                 Ok((answer, _)) => self.shared.take(answer.state),
-                Err(Trouble::Unknown(_)) if start.is_some() => self.come_back(),
-                Err(Trouble::Refused(text) | Trouble::Unknown(text)) => {
+                Err(NodeError::Unknown(_)) if start.is_some() => self.rejoin(),
+                Err(NodeError::Refused(text) | NodeError::Unknown(text)) => {
                     self.shared.lock().refused = Some(text);
                     self.shared.changed.notify_all();
                     thread::sleep(AGAIN_AFTER);
                 }
-                Err(Trouble::Unreachable(_)) => thread::sleep(AGAIN_AFTER),
+                Err(NodeError::Unreachable(_)) => thread::sleep(AGAIN_AFTER),
             }
         }
     }
 
     /// The rendezvous was started again and knows nothing: tells it what it was.
-    fn come_back(&self) {
+    fn rejoin(&self) {
         let start_us = self.shared.lock().state.start_us;
         let mut joining = self.joining.clone();
         joining.started_us = start_us;
-        if let Ok((answer, _)) = self.client.say(0, Say::Join(Box::new(joining))) {
+        if let Ok((answer, _)) = self.client.send(0, NodeRequest::Join(Box::new(joining))) {
             let mut inner = self.shared.lock();
             // its numbers and commands begin anew
             inner.state = RunState {
@@ -415,8 +418,8 @@ impl Listener {
 }
 
 /// Measures how far the clocks are apart.
-fn measure(client: &NodeClient) -> Result<ClockOffset, Trouble> {
-    let exchanges = (0..PINGS).map(|_| client.say(u64::MAX, Say::Ping));
+fn measure(client: &NodeClient) -> Result<ClockOffset, NodeError> {
+    let exchanges = (0..PINGS).map(|_| client.send(u64::MAX, NodeRequest::Ping));
     let exchanges = exchanges.map(|done| done.map(|(_, exchange)| exchange));
     let exchanges: Vec<_> = exchanges.collect::<Result<_, _>>()?;
     Ok(clock::best(&exchanges))

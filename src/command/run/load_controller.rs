@@ -174,6 +174,7 @@ impl LoadController {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wire::rendezvous::{FACTOR_MAX, check_command};
 
     #[test]
     fn commands_are_words() {
@@ -196,7 +197,10 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(ControlCommand::parse(text).ok(), expected, "{text:?}");
+            // the rendezvous of several nodes takes the same
+            assert_eq!(check_command(text).is_ok(), expected.is_some(), "{text:?}");
         }
+        assert_eq!(FACTOR_MAX, Change::FACTOR_MAX);
     }
 
     #[test]

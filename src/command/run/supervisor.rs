@@ -305,9 +305,9 @@ impl<'a> Supervisor<'a> {
         };
         match self.progress.start.get() {
             Some(_) => {
-                joined.send(command.to_owned());
+                joined.send_command(command.to_owned());
                 if command == "stop" {
-                    joined.hurry();
+                    joined.stop_waiting();
                 }
             }
             None => joined.leave(&format!("{name} before the start")),
@@ -389,7 +389,7 @@ impl<'a> Supervisor<'a> {
             Some(joined) if self.stage.is_none() && !joined.is_lost() => {
                 let words = self.controller.words(command);
                 let done = format!("asked all nodes: {words}");
-                joined.send(words);
+                joined.send_command(words);
                 done
             }
             _ => self.run_command(start.elapsed() + AHEAD, command),

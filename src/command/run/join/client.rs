@@ -4,7 +4,9 @@ use super::clock::{Exchange, NodeClock};
 use crate::reporter::upload;
 use std::time::Duration;
 use wire::VERSION;
-use wire::rendezvous::{NODE_PATH, NodeAnswer, NodeMessage, Say, TOKEN_HEADER, WAIT_MAX_MS};
+use wire::rendezvous::{
+    NODE_PATH, NodeAnswer, NodeMessage, NodeRequest, TOKEN_HEADER, WAIT_MAX_MS,
+};
 
 /// How long an answer may take, besides the time that the rendezvous holds it back.
 const ANSWER_MAX: Duration = Duration::from_millis(WAIT_MAX_MS + 2_000);
@@ -13,7 +15,7 @@ const ANSWER_LEN_MAX: u64 = 16 << 20;
 
 /// Why a message had no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum NodeError {
     /// It is refused, and why.
     Refused(String),
     /// The rendezvous knows nothing of the run, or of this node.
@@ -22,11 +24,13 @@ pub enum Trouble {
     Unreachable(String),
 }
 
-impl Trouble {
+impl NodeError {
     /// In words.
     pub fn text(&self) -> &str {
         match self {
-            Trouble::Refused(text) | Trouble::Unknown(text) | Trouble::Unreachable(text) => text,
+            NodeError::Refused(text) | NodeError::Unknown(text) | NodeError::Unreachable(text) => {
+                text
+            }
         }
     }
 }
@@ -70,17 +74,21 @@ impl NodeClient {
     ///
     /// # Errors
     /// It is refused, or nobody answers.
-    pub fn say(&self, seen: u64, say: Say) -> Result<(NodeAnswer, Exchange), Trouble> {
+    pub fn send(
+        &self,
+        seen: u64,
+        request: NodeRequest,
+    ) -> Result<(NodeAnswer, Exchange), NodeError> {
         let message = NodeMessage {
             version: VERSION,
             run: self.run.clone(),
             node: self.node,
             epoch: self.epoch,
             seen,
-            say,
+            request,
         };
         let body = serde_json::to_vec(&message)
-            .map_err(|error| Trouble::Refused(format!("not JSON: {error}")))?;
+            .map_err(|error| NodeError::Refused(format!("not JSON: {error}")))?;
         let mut request = self
             .agent
             .post(format!("{}{NODE_PATH}", self.server))
@@ -92,17 +100,18 @@ impl NodeClient {
         let sent_us = self.clock.now_us();
         let answered = request.send(&body[..]);
         let received_us = self.clock.now_us();
-        let mut response = answered.map_err(|error| Trouble::Unreachable(upload::reason(error)))?;
+        let mut response =
+            answered.map_err(|error| NodeError::Unreachable(upload::reason(error)))?;
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(ANSWER_LEN_MAX);
         let body = body
             .read_to_vec()
-            .map_err(|error| Trouble::Unreachable(upload::reason(error)))?;
+            .map_err(|error| NodeError::Unreachable(upload::reason(error)))?;
         if status != 200 {
-            return Err(self.trouble(status, &body));
+            return Err(self.error_of(status, &body));
         }
         let answer: NodeAnswer = serde_json::from_slice(&body).map_err(|_| {
-            Trouble::Refused("what answers is no stats server of this version".to_owned())
+            NodeError::Refused("what answers is no stats server of this version".to_owned())
         })?;
         let exchange = Exchange {
             sent_us,
@@ -114,19 +123,21 @@ impl NodeClient {
     }
 
     /// What an answer other than 200 means.
-    fn trouble(&self, status: u16, body: &[u8]) -> Trouble {
+    fn error_of(&self, status: u16, body: &[u8]) -> NodeError {
         let said = upload::error_of(body);
         let text = said.clone().unwrap_or_else(|| format!("status {status}"));
         match status {
             401 if self.ingest_token.is_none() => {
-                Trouble::Refused("it requires a token (MISTRESS_TOKEN)".to_owned())
+                NodeError::Refused("it requires a token (MISTRESS_TOKEN)".to_owned())
             }
-            404 if said.is_some_and(|text| text.contains("no such run")) => Trouble::Unknown(text),
+            404 if said.is_some_and(|text| text.contains("no such run")) => {
+                NodeError::Unknown(text)
+            }
             404 | 405 => {
-                Trouble::Refused("what answers is no stats server of this version".to_owned())
+                NodeError::Refused("what answers is no stats server of this version".to_owned())
             }
-            408 | 429 | 500..=599 => Trouble::Unreachable(text),
-            _ => Trouble::Refused(text),
+            408 | 429 | 500..=599 => NodeError::Unreachable(text),
+            _ => NodeError::Refused(text),
         }
     }
 }

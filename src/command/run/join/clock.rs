@@ -60,6 +60,15 @@ impl NodeClock {
         let ahead_us = there_us + offset.offset_us - self.anchor_us;
         self.anchor + Duration::from_micros(u64::try_from(ahead_us).unwrap_or(0))
     }
+
+    /// The rendezvous' clock, as this one knows it.
+    pub(super) fn rendezvous_clock(&self, offset: ClockOffset) -> RunClock {
+        let there_us = u64::try_from(self.anchor_us - offset.offset_us).unwrap_or(0);
+        RunClock {
+            moment: self.anchor,
+            time: UNIX_EPOCH + Duration::from_micros(there_us),
+        }
+    }
 }
 
 /// The clock by which a run says when it was: that of the rendezvous, if there is one.
@@ -89,17 +98,6 @@ impl RunClock {
     /// The time of a moment that is not before the making of this clock.
     pub fn time_of(self, moment: Instant) -> SystemTime {
         self.time + moment.saturating_duration_since(self.moment)
-    }
-}
-
-impl NodeClock {
-    /// The rendezvous' clock, as this one knows it.
-    pub(super) fn there(&self, offset: ClockOffset) -> RunClock {
-        let there_us = u64::try_from(self.anchor_us - offset.offset_us).unwrap_or(0);
-        RunClock {
-            moment: self.anchor,
-            time: UNIX_EPOCH + Duration::from_micros(there_us),
-        }
     }
 }
 

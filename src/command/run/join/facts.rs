@@ -2,7 +2,7 @@
 
 use super::Joined;
 use crate::render::format;
-use wire::rendezvous::{NodeFacts, NodeStage};
+use wire::rendezvous::{NodeFacts, NodeStage, SHARDS};
 
 impl Joined {
     /// This node.
@@ -57,7 +57,7 @@ impl Joined {
                 format!("{} at {at_s} s", one.label())
             });
             return Some(format!(
-                "{} of {} nodes lost, with {shards} of 1024 shards of the load: {}",
+                "{} of {} nodes lost, with {shards} of {SHARDS} shards of the load: {}",
                 lost.len(),
                 nodes.len(),
                 named.collect::<Vec<_>>().join(", ")

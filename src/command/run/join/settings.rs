@@ -7,13 +7,9 @@ use crate::command::exit::Failure;
 use crate::command::{doctor, script_files, store};
 use anyhow::anyhow;
 use config::Plan;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::path::Path;
 use std::time::Duration;
-use wire::rendezvous::{Joining, LEASE_MS};
+use wire::rendezvous::{Joining, LEASE_MS, is_token};
 
 /// The variable with the run's own token.
 const TOKEN: &str = "MISTRESS_JOIN_TOKEN";
@@ -49,8 +45,7 @@ impl JoinSettings {
             return Ok(None);
         };
         let token = std::env::var(TOKEN).unwrap_or_default();
-        let is_token = |byte: u8| byte.is_ascii_graphic();
-        if !(16..=256).contains(&token.len()) || !token.bytes().all(is_token) {
+        if !is_token(&token) {
             return Err(Failure::usage(anyhow!(
                 "--join: {TOKEN} must hold the run's own secret, the same on all nodes: 16 to 256 \
                  visible ASCII characters, such as those of `openssl rand -hex 16`"
@@ -70,7 +65,7 @@ impl JoinSettings {
                 count: u32::try_from(segment.count).unwrap_or(u32::MAX),
                 shards: (shards.start, shards.end),
                 same: same(plan, segment)?,
-                findings: doctor::troubles(),
+                findings: doctor::problems(),
                 abort_on_loss: plan.abort_on_node_loss,
                 lease_ms: lease_ms(),
                 started_us: None,
@@ -117,17 +112,8 @@ fn same(plan: &Plan, segment: &SegmentArgument) -> Result<BTreeMap<String, Strin
     let script = [script].into_iter().chain(files).collect::<String>();
     add("the script", hash(&script));
     for data in &plan.data {
-        let hash = hash_of_file(&data.file)
-            .map_err(|error| Failure::usage(anyhow!("{}: {error}", data.file.display())))?;
+        let hash = identity::sha256_of_file(&data.file)?;
         add(&format!("the data {:?}", data.name), shown(hash));
     }
     Ok(same)
-}
-
-/// SHA-256 of a file of any size, in hexadecimal.
-fn hash_of_file(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hash)?;
-    let bytes = hash.finalize();
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

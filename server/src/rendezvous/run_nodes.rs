@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use subtle::ConstantTimeEq;
 use wire::rendezvous::{
-    Joining, NodeFacts, NodeStage, RunStage, RunState, TimedCommand, check_command,
+    Joining, NodeFacts, NodeStage, RunStage, RunState, SHARDS, TimedCommand, check_command,
+    is_token,
 };
 
 /// A start is at least this far ahead.
@@ -18,8 +19,6 @@ const COMMAND_AHEAD_US: i64 = 300_000;
 const ROUND_TRIPS_AHEAD: i64 = 20;
 /// Bounds of a lease, in milliseconds.
 const LEASES_MS: std::ops::RangeInclusive<u64> = 1_000..=60_000;
-/// Shards of a run.
-const SHARDS: u64 = 1_024;
 /// The most commands of a run.
 const COMMANDS_MAX: usize = 1_000;
 
@@ -30,7 +29,7 @@ pub(super) fn hash(token: &str) -> [u8; 32] {
 
 /// The nodes of one run.
 #[derive(Debug)]
-pub(super) struct Gathering {
+pub(super) struct RunNodes {
     token: [u8; 32],
     /// Of the run.
     pub(super) project: String,
@@ -68,11 +67,10 @@ struct Member {
     round_trip_us: i64,
 }
 
-impl Gathering {
+impl RunNodes {
     /// For a run whose first node this is.
-    pub(super) fn of(token: &str, joining: &Joining, now_us: i64) -> Result<Gathering, Refusal> {
-        let is_token = |byte: u8| byte.is_ascii_graphic();
-        if !(16..=256).contains(&token.len()) || !token.bytes().all(is_token) {
+    pub(super) fn of(token: &str, joining: &Joining, now_us: i64) -> Result<RunNodes, Refusal> {
+        if !is_token(token) {
             return Err(Refusal::Bad(
                 "the run's token must have 16 to 256 visible ASCII characters".to_owned(),
             ));
@@ -81,7 +79,7 @@ impl Gathering {
             return Err(Refusal::Bad(format!("a run has 1 to {SHARDS} nodes")));
         }
         let is_started = joining.started_us.is_some();
-        Ok(Gathering {
+        Ok(RunNodes {
             token: hash(token),
             project: joining.project.clone(),
             count: joining.count,
@@ -156,7 +154,7 @@ impl Gathering {
             round_trip_us: 0,
         });
         self.members.insert(node, member);
-        self.hear(node, now_us);
+        self.renew_lease(node, now_us);
         Ok(())
     }
 
@@ -219,7 +217,7 @@ impl Gathering {
             .is_some_and(|one| one.epoch == epoch)
     }
 
-    pub(super) fn hear(&mut self, node: u32, now_us: i64) {
+    pub(super) fn renew_lease(&mut self, node: u32, now_us: i64) {
         self.touched_us = now_us;
         if let Some(member) = self.members.get_mut(&node) {
             member.heard_us = now_us;
@@ -312,7 +310,7 @@ impl Gathering {
                 own.stage = NodeStage::Ended;
             }
         }
-        self.look_for_end();
+        self.end_if_over();
     }
 
     /// A node gives up before the start, and with it the run.
@@ -328,11 +326,11 @@ impl Gathering {
     }
 
     /// Looks for nodes that were not heard of for a lease. True when something has changed.
-    pub(super) fn look(&mut self, now_us: i64) -> bool {
+    pub(super) fn expire_leases(&mut self, now_us: i64) -> bool {
         let before = self.number;
         let start_us = self.start_us;
         if start_us.is_some() && now_us - self.since_us > self.lease_us {
-            self.expect_all();
+            self.add_absent();
         }
         let lease_us = self.lease_us;
         let mut lost = Vec::new();
@@ -364,13 +362,13 @@ impl Gathering {
                 let _ = self.command("drain", now_us);
             }
             self.number += 1;
-            self.look_for_end();
+            self.end_if_over();
         }
         self.number > before
     }
 
     /// After a restart of this server: nodes that have not come back are waited for no longer.
-    fn expect_all(&mut self) {
+    fn add_absent(&mut self) {
         for facts in self.nodes() {
             self.members.entry(facts.node).or_insert_with(|| Member {
                 epoch: UNHEARD,
@@ -385,7 +383,7 @@ impl Gathering {
         }
     }
 
-    fn look_for_end(&mut self) {
+    fn end_if_over(&mut self) {
         let is_over = |one: &Member| matches!(one.facts.stage, NodeStage::Ended | NodeStage::Lost);
         let are_all = self.members.len() == self.count as usize;
         if self.stage == RunStage::Started && are_all && self.members.values().all(is_over) {
